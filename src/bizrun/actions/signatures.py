@@ -1,0 +1,336 @@
+"""What every action takes and gives: the one description that checker, engine and docs read."""
+
+from __future__ import annotations
+
+from ..lang.symbols import ActionField, ActionSignature
+from ..lang.types import (
+    ANY,
+    BOOL,
+    COUPON,
+    INTEGER,
+    JSON,
+    METER,
+    MONEY,
+    NUMBER,
+    PLAN,
+    TEXT,
+    TIME,
+    Choice,
+    EntityType,
+    ListOf,
+    MapOf,
+    Record,
+    Type,
+    maybe,
+)
+
+# Replaced by the entity that the business block names with `bills`.
+CUSTOMER = EntityType("Bills")
+SUBSCRIPTION = EntityType("Subscription")
+INVOICE = EntityType("Invoice")
+PAYMENT = EntityType("Payment")
+WHEN = Choice(("now", "period_end"))
+INVOICE_WHEN = Choice(("now", "next"))
+
+REPLY = Record(
+    "reply",
+    (("ok", BOOL), ("status", INTEGER), ("body", ANY), ("headers", MapOf(TEXT)), ("error", ANY)),
+)
+SENT = Record("delivery", (("status", TEXT), ("error", maybe(TEXT)), ("reference", maybe(TEXT))))
+LINE = Record(
+    "invoice line",
+    (("description", TEXT), ("amount", MONEY), ("quantity", maybe(NUMBER))),
+)
+
+
+def _action(
+    name: str,
+    doc: str,
+    result: Type,
+    *fields: tuple[str, Type],
+    optional: tuple[tuple[str, Type], ...] = (),
+    open: bool = False,
+    target: bool = False,
+    waits: bool = False,
+    one_of: tuple[tuple[str, ...], ...] = (),
+) -> ActionSignature:
+    taken = tuple(ActionField(key, type_, True) for key, type_ in fields)
+    taken += tuple(ActionField(key, type_) for key, type_ in optional)
+    return ActionSignature(name, taken, result, doc, open, target, waits, one_of)
+
+
+_BILLING = (
+    _action(
+        "subscribe",
+        "Begins a subscription of a customer to a plan, with its trial and first invoice.",
+        SUBSCRIPTION,
+        ("customer", CUSTOMER),
+        ("plan", PLAN),
+        optional=(
+            ("quantity", INTEGER),
+            ("coupon", COUPON),
+            ("anchor_day", INTEGER),
+            ("start", TIME),
+            ("interval", TEXT),
+            ("currency", TEXT),
+            ("trial", ANY),
+        ),
+    ),
+    _action(
+        "change_plan",
+        "Moves a subscription to another plan, now with proration or at the period's end.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+        ("plan", PLAN),
+        optional=(
+            ("when", WHEN),
+            ("prorate", BOOL),
+            ("invoice", INVOICE_WHEN),
+            ("coupon", COUPON),
+            ("reset", BOOL),
+            ("refund", BOOL),
+            ("quantity", INTEGER),
+            ("interval", TEXT),
+        ),
+    ),
+    _action(
+        "set_quantity",
+        "Changes how many seats a subscription has.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+        ("quantity", INTEGER),
+        optional=(("when", WHEN), ("prorate", BOOL), ("invoice", INVOICE_WHEN)),
+    ),
+    _action(
+        "pause",
+        "Stops billing a subscription and credits the unused part of its period.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+    ),
+    _action(
+        "resume",
+        "Bills a paused subscription again, or takes back a scheduled cancellation.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+    ),
+    _action(
+        "cancel",
+        "Ends a subscription, now or at the period's end.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+        optional=(("when", WHEN), ("prorate", BOOL), ("refund", BOOL), ("reason", TEXT)),
+    ),
+    _action(
+        "apply_coupon",
+        "Attaches a coupon to a customer.",
+        CUSTOMER,
+        ("customer", CUSTOMER),
+        ("coupon", COUPON),
+    ),
+    _action(
+        "add_addon",
+        "Attaches an add-on to a subscription.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+        ("addon", PLAN),
+        optional=(("quantity", INTEGER),),
+    ),
+    _action(
+        "remove_addon",
+        "Ends an add-on of a subscription.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+        ("addon", PLAN),
+    ),
+    _action(
+        "invoice",
+        "Makes an invoice of one-off lines and collects it.",
+        INVOICE,
+        ("customer", CUSTOMER),
+        ("lines", ListOf(LINE)),
+        optional=(("due", TIME), ("collect", BOOL)),
+    ),
+    _action("send_invoice", "Sends an invoice to its customer.", INVOICE, ("invoice", INVOICE)),
+    _action(
+        "pay_invoice",
+        "Collects what is open on an invoice, or pays it from account credit.",
+        PAYMENT,
+        ("invoice", INVOICE),
+        optional=(("from_credit", BOOL),),
+        waits=True,
+    ),
+    _action(
+        "void_invoice",
+        "Voids an invoice; it keeps its number.",
+        INVOICE,
+        ("invoice", INVOICE),
+        optional=(("reason", TEXT),),
+    ),
+    _action(
+        "credit_note",
+        "Corrects a final invoice, as account credit or refunded.",
+        EntityType("CreditNote"),
+        ("invoice", INVOICE),
+        optional=(
+            ("line", EntityType("InvoiceLine")),
+            ("amount", MONEY),
+            ("refund", BOOL),
+            ("reason", TEXT),
+        ),
+    ),
+    _action(
+        "credit",
+        "Gives a customer account credit.",
+        EntityType("Wallet"),
+        ("customer", CUSTOMER),
+        ("amount", MONEY),
+        optional=(("expires", TIME), ("reason", TEXT)),
+    ),
+    _action(
+        "charge",
+        "Collects an amount from a customer.",
+        PAYMENT,
+        ("customer", CUSTOMER),
+        ("amount", MONEY),
+        optional=(("description", TEXT), ("split", JSON), ("hold", BOOL), ("card", TEXT)),
+        waits=True,
+    ),
+    _action(
+        "refund",
+        "Gives a payment back, whole or in part.",
+        EntityType("Refund"),
+        ("payment", PAYMENT),
+        optional=(("amount", MONEY), ("reason", TEXT)),
+        waits=True,
+    ),
+    _action(
+        "transfer",
+        "Pays an amount out to a seller or account.",
+        SENT,
+        ("to", ANY),
+        ("amount", MONEY),
+        optional=(("description", TEXT),),
+        waits=True,
+    ),
+    _action(
+        "record_usage",
+        "Counts a quantity on a meter without an event of its own.",
+        NUMBER,
+        ("customer", CUSTOMER),
+        ("meter", METER),
+        ("quantity", NUMBER),
+        optional=(("at", TIME),),
+    ),
+)
+
+_MESSAGES = (
+    _action(
+        "email",
+        "Sends an email from a template, or from a subject and a body.",
+        SENT,
+        ("to", TEXT),
+        optional=(
+            ("template", TEXT),
+            ("data", ANY),
+            ("subject", TEXT),
+            ("body", TEXT),
+            ("attachments", ListOf(ANY)),
+            ("from", TEXT),
+            ("reply_to", TEXT),
+            ("cc", TEXT),
+            ("bcc", TEXT),
+        ),
+        waits=True,
+        one_of=(("template", "body"),),
+    ),
+    _action(
+        "notify",
+        "Tells a person or channel something.",
+        SENT,
+        ("to", ANY),
+        ("message", TEXT),
+        optional=(("data", ANY),),
+        waits=True,
+    ),
+    _action(
+        "slack",
+        "Posts a text to a Slack channel.",
+        SENT,
+        ("channel", TEXT),
+        ("text", TEXT),
+        waits=True,
+    ),
+    _action(
+        "webhook",
+        "Posts data to an address, signed.",
+        REPLY,
+        ("url", TEXT),
+        optional=(("data", ANY), ("event", TEXT)),
+        waits=True,
+    ),
+)
+
+_WORLD = (
+    _action(
+        "http",
+        "Calls an address over HTTP.",
+        REPLY,
+        ("url", TEXT),
+        optional=(("method", TEXT), ("body", ANY), ("headers", MapOf(TEXT)), ("query", ANY)),
+        waits=True,
+    ),
+)
+
+_AI = tuple(
+    _action(
+        f"ai.{verb}",
+        doc,
+        maybe(ANY),
+        optional=(
+            ("prompt", TEXT),
+            ("schema", ANY),
+            ("context", ANY),
+            ("fallback", ANY),
+            ("model", TEXT),
+            ("options", ListOf(ANY)),
+            ("input", ANY),
+            ("budget", MONEY),
+            ("timeout", ANY),
+        ),
+        waits=True,
+    )
+    for verb, doc in (
+        ("generate", "Writes something of a given schema."),
+        ("decide", "Chooses by a prompt; the schema bounds the answer."),
+        ("analyze", "Reads a context and answers in a given schema."),
+    )
+)
+
+_EMBED = (
+    _action(
+        "ai.embed",
+        "Turns a text into a vector.",
+        maybe(ListOf(NUMBER)),
+        ("text", TEXT),
+        optional=(("model", TEXT),),
+        waits=True,
+    ),
+    _action(
+        "forecast",
+        "Continues a series of figures by so many months.",
+        ListOf(NUMBER),
+        ("series", ANY),
+        ("months", INTEGER),
+    ),
+)
+
+# `stripe.<resource>.<method>`, `paypal.<…>` and `<connection>.get/post/…` take anything.
+CONNECTION = _action(
+    "connection", "Calls a connected service.", REPLY, open=True, target=True, waits=True
+)
+METHODS = ("get", "post", "put", "patch", "delete")
+OPEN_ROOTS = ("stripe", "paypal")
+
+SIGNATURES: dict[str, ActionSignature] = {
+    action.name: action for action in _BILLING + _MESSAGES + _WORLD + _AI + _EMBED
+}

@@ -1,0 +1,114 @@
+"""What the stages of the language tell an author: values, never exceptions."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a file: offsets in characters, the end not included."""
+
+    file: str
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        """The stretch from the beginning of this one to the end of the other."""
+        return Span(self.file, self.start, max(self.end, other.end))
+
+
+NOWHERE = Span("", 0, 0)
+
+
+@dataclass(slots=True)
+class Source:
+    """A file's name as the author gave it, and its text."""
+
+    name: str
+    text: str
+    _lines: list[int] = field(default_factory=list, repr=False)
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column, both counted from 1, of an offset."""
+        if not self._lines:
+            self._lines = [0]
+            self._lines += [i + 1 for i, char in enumerate(self.text) if char == "\n"]
+        line = bisect_right(self._lines, offset)
+        return line, offset - self._lines[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1, without its end; empty where there is none."""
+        self.position(0)
+        if not 1 <= number <= len(self._lines):
+            return ""
+        end = self._lines[number] if number < len(self._lines) else len(self.text)
+        return self.text[self._lines[number - 1] : end].rstrip("\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A replacement of a span; `certain` where `check --fix` may apply it unasked."""
+
+    span: Span
+    text: str
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A second place that explains the first."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake: a stable code (see `codes.CODES`), where, what, and what to do."""
+
+    code: str
+    span: Span
+    message: str
+    help: str | None = None
+    fix: Fix | None = None
+    labels: tuple[Label, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """Codes that begin with W are warnings."""
+        return "warning" if self.code.startswith("W") else "error"
+
+
+def distance(a: str, b: str, limit: int) -> int:
+    """The Damerau-Levenshtein distance (adjacent swaps count one), or limit + 1 where larger."""
+    if abs(len(a) - len(b)) > limit:
+        return limit + 1
+    before: list[int] = []
+    previous = list(range(len(b) + 1))
+    for i, left in enumerate(a, 1):
+        current = [i]
+        for j, right in enumerate(b, 1):
+            cost = min(
+                previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (left != right)
+            )
+            if i > 1 and j > 1 and left == b[j - 2] and a[i - 2] == right:
+                cost = min(cost, before[j - 2] + 1)
+            current.append(cost)
+        before, previous = previous, current
+    return previous[-1]
+
+
+def did_you_mean(name: str, known: object) -> str | None:
+    """The known name nearest to a mistyped one, where it is near enough to be meant."""
+    best: tuple[int, str] | None = None
+    limit = max(1, len(name) // 3)
+    for candidate in sorted(str(k) for k in known):  # type: ignore[attr-defined]
+        steps = distance(name.lower(), candidate.lower(), limit)
+        if steps <= limit and (best is None or steps < best[0]):
+            best = (steps, candidate)
+    return best[1] if best else None

@@ -1,0 +1,35 @@
+"""The few exceptions, each with the exit code that the command line ends with."""
+
+from __future__ import annotations
+
+
+class BizError(Exception):
+    """What is wrong and what to do, as one sentence for a person; never a traceback for a user."""
+
+    exit_code = 1
+
+
+class UsageError(BizError):
+    """The call is wrong, or a file is not there."""
+
+    exit_code = 2
+
+
+class StoreError(BizError):
+    """The store can't be reached, is damaged, or its disk is full or failing."""
+
+    exit_code = 3
+
+
+class ProviderError(BizError):
+    """A provider can't be reached."""
+
+    exit_code = 3
+
+
+class Refusal(BizError):
+    """An event is refused while it is handled: its changes are dropped, its sender gets the text."""
+
+
+class EvalError(Refusal):
+    """An expression has no value: division by zero, two currencies, a field of none."""

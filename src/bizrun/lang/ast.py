@@ -1,0 +1,1118 @@
+"""The tree of a .biz file: plain frozen data, one class a construct, each with its span.
+
+Nodes hold what the author wrote, names unresolved. What the checker finds out stands in side
+tables keyed by `id(node)` (see `lang.check`), so that there is one tree only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..diagnostics import Span
+
+# --- expressions ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """Anything with a place in a file. Compared by identity."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Literal(Node):
+    """A constant; `type` is one of number money percent duration size clock date time bool
+    none unlimited; `value` its Python value (see `values`)."""
+
+    type: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interpolation(Node):
+    """`{value:format}` inside a text."""
+
+    value: Expr
+    format: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text(Node):
+    """A text: its pieces in order, unescaped and, for three quotes, without common indent."""
+
+    parts: tuple[str | Interpolation, ...]
+
+    @property
+    def plain(self) -> str | None:
+        """The text itself where it has no interpolation."""
+        if all(isinstance(part, str) for part in self.parts):
+            return "".join(part for part in self.parts if isinstance(part, str))
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name(Node):
+    """A bare name: a local value, a constant, or something that the file declares."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowField(Node):
+    """`.field` of the row that a query, trigger, meter or update is looking at."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field(Node):
+    """`base.name`, or `base?.name` which is none where the base is."""
+
+    base: Expr
+    name: str
+    optional: bool
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index(Node):
+    """`list[i]` or `map["key"]`."""
+
+    base: Expr
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call(Node):
+    """`f(a, b)`; the callee is a Name or a dotted Field."""
+
+    callee: Expr
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListLiteral(Node):
+    """`[a, b]`."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry(Node):
+    """`name: value` of a map. Short `{ customer }` has a Name as its value and `short` set."""
+
+    name: str
+    value: Expr
+    name_span: Span
+    short: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread(Node):
+    """`...value` in a map."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapLiteral(Node):
+    """`{ name: value, ...other }`."""
+
+    entries: tuple[Entry | Spread, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unary(Node):
+    """`-x` (op "-") or `not x` (op "not")."""
+
+    op: str
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binary(Node):
+    """op: + - * / .. ?? == != < <= > >= in "not in" can and or of reaches "drops below"."""
+
+    op: str
+    left: Expr
+    right: Expr
+    op_span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IfExpr(Node):
+    """`if c then a else b`."""
+
+    condition: Expr
+    then: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchArm(Node):
+    """`"a", "b" => value`; an arm of a statement has a body of statements instead."""
+
+    patterns: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchExpr(Node):
+    """`match p { "high" => 4 hours, else => 8 hours }`."""
+
+    subject: Expr
+    arms: tuple[MatchArm, ...]
+    otherwise: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order(Node):
+    """One key of `order by`."""
+
+    value: Expr
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query(Node):
+    """`Entity where … order by … limit n`, also of `Entity.field` or a list; any part may lack."""
+
+    source: Expr
+    where: Expr | None
+    order: tuple[Order, ...]
+    limit: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class First(Node):
+    """`first Account where …`: the first row or none. The query is a Query or a bare source."""
+
+    query: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group(Node):
+    """`group Usage where … by .type sum .quantity order by … limit n`."""
+
+    source: Expr
+    where: Expr | None
+    by: tuple[RowField, ...]
+    aggregate: str
+    field: RowField | None
+    order: tuple[Order, ...]
+    limit: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comprehension(Node):
+    """`[for p in products: value]`."""
+
+    variable: str
+    source: Expr
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boundary(Node):
+    """`start of month`, `end of month`: edge is start or end, unit day week month quarter year."""
+
+    edge: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bad(Node):
+    """Where something could not be read; the parser has reported it, the checker is silent."""
+
+
+Expr = (
+    Literal
+    | Text
+    | Name
+    | RowField
+    | Field
+    | Index
+    | Call
+    | ListLiteral
+    | MapLiteral
+    | Unary
+    | Binary
+    | IfExpr
+    | MatchExpr
+    | Query
+    | First
+    | Group
+    | Comprehension
+    | Boundary
+    | Bad
+)
+
+# --- statements ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventPattern(Node):
+    """`A.b or C.d as e where condition`. Types may have `*` (`Invoice.*`, `*.created`, `*`).
+
+    `fields` are the payload's names in `on Customer.subscribes(customer, plan)`.
+    """
+
+    types: tuple[tuple[str, Span], ...]
+    name: str | None = None
+    fields: tuple[tuple[str, Span], ...] = ()
+    where: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Action(Node):
+    """`action.name "path" { fields }` as a statement or after `let x =`.
+
+    `target` is the text between name and braces (`shippo.post "/path" { … }`).
+    """
+
+    name: str
+    name_span: Span
+    target: Expr | None
+    data: MapLiteral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Let(Node):
+    """`let x = expression`, `let x = action { … }`, `let x = create E { … }`."""
+
+    name: str
+    name_span: Span
+    value: Expr | Action | Create | Upsert
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Create(Node):
+    """`create E { … }`."""
+
+    entity: str
+    entity_span: Span
+    data: MapLiteral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upsert(Node):
+    """`upsert E { … }`, by its key or a unique field."""
+
+    entity: str
+    entity_span: Span
+    data: MapLiteral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update(Node):
+    """`update x { field: .field + 10 }`."""
+
+    target: Expr
+    data: MapLiteral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delete(Node):
+    """`delete x`."""
+
+    target: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AddTo(Node):
+    """`add u to org.members`."""
+
+    item: Expr
+    collection: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RemoveFrom(Node):
+    """`remove u from org.members`."""
+
+    item: Expr
+    collection: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Emit(Node):
+    """`emit Noun.verb { … }`; `at` and `id` in tests only."""
+
+    event: str
+    event_span: Span
+    data: MapLiteral | None
+    at: Expr | None = None
+    id: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Do(Node):
+    """An action as a statement."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class After(Node):
+    """`after 7 days unless E as e where … { … }`."""
+
+    delay: Expr
+    unless: EventPattern | None
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class At(Node):
+    """`at some_time unless … { … }`."""
+
+    time: Expr
+    unless: EventPattern | None
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WaitFor(Node):
+    """`wait for A or B as r where … within 30 days`."""
+
+    pattern: EventPattern
+    within: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForEach(Node):
+    """`for each x in source { … }`."""
+
+    variable: str
+    source: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class If(Node):
+    """`if … { } else if … { } else { }`; an `else if` is an If alone in `otherwise`."""
+
+    condition: Expr
+    then: tuple[Stmt, ...]
+    otherwise: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchCase(Node):
+    """`"a", "b" => { … }`."""
+
+    patterns: tuple[Expr, ...]
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match(Node):
+    """`match x { … else => { … } }`; `otherwise` is None where there is no else."""
+
+    subject: Expr
+    cases: tuple[MatchCase, ...]
+    otherwise: tuple[Stmt, ...] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Return(Node):
+    """`return value`, `return`."""
+
+    value: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reject(Node):
+    """`reject "message"`."""
+
+    message: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record(Node):
+    """`record metric value`."""
+
+    metric: str
+    metric_span: Span
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Log(Node):
+    """`log "…"`."""
+
+    message: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcrossTenants(Node):
+    """`across tenants { … }` lifts the tenant filter for its body."""
+
+    body: tuple[Stmt, ...]
+
+
+# --- statements of tests alone ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetClock(Node):
+    """`at INSTANT` (alone on its line)."""
+
+    time: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Advance(Node):
+    """`advance 11 days` (to False) or `advance to INSTANT` (to True)."""
+
+    value: Expr
+    to: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExpectEffect(Node):
+    """`expect [no | N] <kind> [text] { fields }`.
+
+    kind: email charge refund transfer invoice reply, "event" (then `event` is its type), or an
+    action's dotted name. `count` None: at least one; 0 for `no`. A bare name that may as well be
+    an expression parses as ExpectTrue only where it is no single dotted name.
+    """
+
+    count: int | None
+    kind: str
+    kind_span: Span
+    event: str | None
+    target: Expr | None
+    data: MapLiteral | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExpectTrue(Node):
+    """`expect expression`."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExpectRejected(Node):
+    """`expect rejected "message"`; the message may be left out."""
+
+    message: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Payments(Node):
+    """`payments succeed`, `payments fail with "card_declined"` (error set)."""
+
+    succeed: bool
+    error: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer(Node):
+    """`answer shippo.post "/shipments" with { … }`."""
+
+    name: str
+    name_span: Span
+    target: Expr | None
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallApi(Node):
+    """`call GET "/usage" { … } as Account("a1")`."""
+
+    method: str
+    path: Expr
+    data: MapLiteral | None
+    caller: Expr | None
+
+
+Stmt = (
+    Let
+    | Create
+    | Upsert
+    | Update
+    | Delete
+    | AddTo
+    | RemoveFrom
+    | Emit
+    | Do
+    | After
+    | At
+    | WaitFor
+    | ForEach
+    | If
+    | Match
+    | Return
+    | Reject
+    | Record
+    | Log
+    | AcrossTenants
+    | SetClock
+    | Advance
+    | ExpectEffect
+    | ExpectTrue
+    | ExpectRejected
+    | Payments
+    | Answer
+    | CallApi
+    | Bad
+)
+
+# --- types as written ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeName(Node):
+    """`text`, `Account`, `plan`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeList(Node):
+    """`[T]`."""
+
+    item: TypeExpr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeMap(Node):
+    """`{text: T}`."""
+
+    value: TypeExpr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeUnion(Node):
+    """`"trial" | "active"`."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeOptional(Node):
+    """`T?`."""
+
+    inner: TypeExpr
+
+
+TypeExpr = TypeName | TypeList | TypeMap | TypeUnion | TypeOptional | Bad
+
+# --- declarations ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declaration(Node):
+    """What stands at the top of a file; `doc` is the text of its `##` comments."""
+
+    doc: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Use(Declaration):
+    """`use "./plans.biz"` or `use std.dunning`; `path` without quotes, `std` tells which."""
+
+    path: str
+    std: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting(Node):
+    """A line of `business`: its key, and its value as an expression or as bare words.
+
+    `words` has everything behind the key as written, split at blanks (`by day` → ("by", "day"));
+    `value` is set where it also reads as one expression.
+    """
+
+    key: str
+    words: tuple[str, ...]
+    value: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Business(Declaration):
+    """`business "Name" { … }`."""
+
+    title: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldDecl(Node):
+    """A field of an entity, event, type or api: `name T key unique = default`."""
+
+    name: str
+    name_span: Span
+    type: TypeExpr
+    key: bool = False
+    unique: bool = False
+    default: Expr | None = None
+    doc: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexDecl(Node):
+    """`index status, trial_ends`."""
+
+    fields: tuple[tuple[str, Span], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entity(Declaration):
+    """`entity E { … }`, or `extend entity E { … }` with `extends` set."""
+
+    name: str
+    name_span: Span
+    fields: tuple[FieldDecl, ...]
+    indexes: tuple[IndexDecl, ...]
+    extends: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeDecl(Declaration):
+    """`type Address { street text }`: a shape without a table."""
+
+    name: str
+    name_span: Span
+    fields: tuple[FieldDecl, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventDecl(Declaration):
+    """`event API.called key account { … }`."""
+
+    name: str
+    name_span: Span
+    key: tuple[str, Span] | None
+    fields: tuple[FieldDecl, ...]
+
+
+# Rates and prices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RatePart(Node):
+    """One product of a rate: `0.005 USD`, `10 USD flat`, `2.9%`, `5 USD per 1000`, `free`.
+
+    `amount` is an expression (a literal, a const's name, a product); `unit` is "unit", "flat",
+    "flat always", or "per" with `per` the expression or word behind it (`payment`, `GB`, `1000`).
+    """
+
+    amount: Expr | None
+    unit: str
+    per: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rate(Node):
+    """A `+` list of products, at most / at least bounds; `free` is an empty list.
+
+    `at_most` / `at_least` are amounts (`at most 500 USD`).
+    """
+
+    parts: tuple[RatePart, ...]
+    at_most: Expr | None = None
+    at_least: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tier(Node):
+    """`up to N: rate` (bound set) or `above: rate` (bound None)."""
+
+    bound: Expr | None
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DimensionRate(Node):
+    """`"chat": 0.02 USD` of `per endpoint { … }`; values has one text a dimension, () is else.
+
+    A value None in a matrix stands for else in that dimension. `rate` may itself be tiered.
+    """
+
+    values: tuple[str | None, ...]
+    price: Pricing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pricing(Node):
+    """How a quantity becomes money.
+
+    model: "unit" (rate), "graduated" | "volume" | "stairstep" (tiers), "package" (rate is the
+    price of each started package of `package` units), "dimension" (cases, over `dimensions`).
+    """
+
+    model: str
+    rate: Rate | None = None
+    tiers: tuple[Tier, ...] = ()
+    package: Expr | None = None
+    dimensions: tuple[str, ...] = ()
+    cases: tuple[DimensionRate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Price(Node):
+    """`price 99 USD per seat per month in arrears`, `price per seat per month graduated { … }`.
+
+    `per_unit` is "seat" (or any other word) or None; the interval is `count` of `unit`
+    (day week month year); no interval at all (a one-off price of an addon): unit None.
+    """
+
+    pricing: Pricing
+    per_unit: str | None
+    count: int
+    unit: str | None
+    arrears: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UsagePrice(Node):
+    """`usage METER … : rate` / `usage METER graduated { … }`; `per` as in LANGUAGE §2.
+
+    `interval` is (count, unit) of `usage api_calls per month …`, None for the plan's period.
+    """
+
+    meter: str
+    meter_span: Span
+    pricing: Pricing
+    interval: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Includes(Node):
+    """`includes 100_000 api_calls [prorated]`."""
+
+    quantity: Expr
+    meter: str
+    meter_span: Span
+    prorated: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlanClause(Node):
+    """Any other line of a plan.
+
+    key: "trial" "features" "limits" "minimum" "maximum" "only" "seats" "bill_usage" (value is
+    the threshold), "provider" (name in `name`, value a map), or an author's own key; `value` its
+    expression (`seats 1..500` is a Binary `..`). `words` has trailing bare words.
+    """
+
+    key: str
+    name: str | None
+    value: Expr | None
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phase(Node):
+    """`phase "launch" for 3 months { … }`."""
+
+    title: str
+    duration: Expr
+    items: tuple[PlanItem, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriceVersion(Node):
+    """`from 2027-01-01 { … }`; `migrate` is None, "renewal", "now", or "where" with `where`."""
+
+    start: Expr
+    items: tuple[PlanItem, ...]
+    migrate: str | None = None
+    where: Expr | None = None
+
+
+PlanItem = Price | UsagePrice | Includes | PlanClause | Phase | PriceVersion | Bad
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan(Declaration):
+    """`plan pro "Professional" { … }`."""
+
+    name: str
+    name_span: Span
+    title: str | None
+    items: tuple[PlanItem, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Addon(Declaration):
+    """`addon support "Priority support" { … }`."""
+
+    name: str
+    name_span: Span
+    title: str | None
+    items: tuple[PlanItem, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Meter(Declaration):
+    """`meter m { sum units of E per account by d where .units > 0 unit GB }`.
+
+    `field` is None for `count`; `events` one or several types.
+    """
+
+    name: str
+    name_span: Span
+    aggregate: str
+    field: str | None
+    field_span: Span | None
+    events: tuple[tuple[str, Span], ...]
+    per: str | None
+    per_span: Span | None
+    by: tuple[tuple[str, Span], ...]
+    where: Expr | None
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coupon(Declaration):
+    """`coupon C { 25% off for 3 months, once per customer }`.
+
+    `duration` is "once", "forever" (neither said), or a duration expression in `months`;
+    `times` is N of `at most N times`; `until` a date; `only` plans' names.
+    """
+
+    name: str
+    name_span: Span
+    off: Expr
+    duration: Expr | None
+    once: bool
+    once_per_customer: bool
+    times: Expr | None
+    until: Expr | None
+    only: tuple[tuple[str, Span], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tax(Declaration):
+    """`tax t { 8% exclusive when … }`, or `provider stripe` (provider set, rate None)."""
+
+    name: str
+    name_span: Span
+    rate: Expr | None
+    inclusive: bool
+    when: Expr | None
+    provider: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DunningStep(Node):
+    """A line of `dunning`.
+
+    kind: "retry_after" (delays: expressions), "retry_every" (delays one, `times`),
+    "retry_backoff" (delays one, doubling, `times`), "then" (`action` suspend cancel
+    mark_uncollectible …), "grace" (`cancel after 7 days more`: action and delays one).
+    """
+
+    kind: str
+    delays: tuple[Expr, ...]
+    times: int | None
+    action: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dunning(Declaration):
+    """`dunning standard { … }`."""
+
+    name: str
+    name_span: Span
+    steps: tuple[DunningStep, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrow(Node):
+    """`"a" -> "b" on E.x` or `after 14 days`; source None is `any`.
+
+    `events` as in a pattern, with an optional `where`.
+    """
+
+    source: str | None
+    target: str
+    source_span: Span
+    target_span: Span
+    on: EventPattern | None
+    after: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lifecycle(Declaration):
+    """`lifecycle Entity.field { start "a" … }`."""
+
+    entity: str
+    field: str
+    name_span: Span
+    start: str | None
+    start_span: Span | None
+    arrows: tuple[Arrow, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trigger(Declaration):
+    """`trigger Noun.verb for Entity when condition [once per period]`.
+
+    The condition may be a Binary with op "reaches" or "drops below".
+    """
+
+    event: str
+    name_span: Span
+    entity: str
+    entity_span: Span
+    condition: Expr
+    once_per_period: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class On(Declaration):
+    """`on E as x where … { … }`; `across_tenants` where the pattern says so."""
+
+    pattern: EventPattern
+    body: tuple[Stmt, ...]
+    across_tenants: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Every(Declaration):
+    """`every …`: one of three.
+
+    kind "cron" (`cron` set); "interval" (`every 15 minutes`: `interval` a duration literal);
+    "calendar": `unit` day week month year or a weekday's name, `on` the day ("last", a number's
+    text, or a month-day `03-31`), `at` a clock literal. All: `zone`, `catch_up` "all" or "last".
+    """
+
+    kind: str
+    unit: str | None
+    interval: Expr | None
+    cron: str | None
+    on: str | None
+    at: Expr | None
+    zone: str | None
+    catch_up: str
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Param(Node):
+    """`name: T = default` of fn and api."""
+
+    name: str
+    type: TypeExpr
+    default: Expr | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fn(Declaration):
+    """`fn f(a: T) -> T = expression` or `{ statements }` (then `value` is None)."""
+
+    name: str
+    name_span: Span
+    params: tuple[Param, ...]
+    returns: TypeExpr | None
+    value: Expr | None
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Const(Declaration):
+    """`const grace = 7 days`."""
+
+    name: str
+    name_span: Span
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template(Declaration):
+    """`template welcome { subject "…", body \"\"\"…\"\"\" }`; texts are Jinja2, kept as written.
+
+    `parts` in order: subject, body, and any other named text (html, locale…).
+    """
+
+    name: str
+    name_span: Span
+    parts: tuple[tuple[str, str, Span], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric(Declaration):
+    """`metric mrr: money = … every day`; `every` is the unit or a duration literal, or None."""
+
+    name: str
+    name_span: Span
+    type: TypeExpr | None
+    value: Expr | None
+    every: Expr | str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Api(Declaration):
+    """`api GET "/usage" (period: text = "current") for customer { … }`.
+
+    `caller` is the name behind `for`; `roles` what stands behind `can`/`role` where given.
+    """
+
+    method: str
+    path: str
+    params: tuple[Param, ...]
+    caller: str | None
+    roles: tuple[str, ...]
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Role(Declaration):
+    """`role developer { can resources.read, resources.* }`."""
+
+    name: str
+    name_span: Span
+    can: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant(Node):
+    """`variant low 0.9` of an experiment."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experiment(Declaration):
+    """`experiment price_test by customer { variant low 0.9 … }`."""
+
+    name: str
+    name_span: Span
+    by: str
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Connect(Declaration):
+    """`connect stripe { key: env("…") }`."""
+
+    name: str
+    name_span: Span
+    data: MapLiteral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Test(Declaration):
+    """`test "title" { … }`."""
+
+    title: str
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BadDeclaration(Declaration):
+    """A declaration that could not be read; reported by the parser."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class File(Node):
+    """One parsed file: its declarations in order."""
+
+    declarations: tuple[Declaration, ...]

@@ -1,0 +1,140 @@
+"""What a store is: keyed tables of rows, an append-only event log, one transaction at a time.
+
+Everything that lasts is a row of a table: the author's entities, subscriptions and invoices, and
+the engine's own timers, waits and effects (their names begin with `_`). The engine hands over the
+tables; a store knows nothing about what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+Row = dict[str, Any]
+
+ColumnType = Literal[
+    "text", "number", "integer", "bool", "money", "percent", "duration", "size", "time", "date",
+    "json",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of a table. Python values by type: see `values`; json is lists, maps, exact values."""
+
+    name: str
+    type: ColumnType
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its key column is text and unique; `indexes` are worth keeping for `select`."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: str = "id"
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+
+class Range(NamedTuple):
+    """A bound of a select: op is one of < <= > >=. Rows without a value never match."""
+
+    column: str
+    op: str
+    value: Any
+
+
+class LogEntry(NamedTuple):
+    """One event as it was taken: `raw` is its JSON text as it came, or of its data if emitted.
+
+    status: handled unmatched rejected failed malformed conflict. `cause` is the seq of the event
+    that emitted it, `fired` the places of the handlers that ran ("3,17"), `reason` why not.
+    The engine appends plain tuples in this order, for speed.
+    """
+
+    seq: int
+    source: str
+    id: str
+    type: str
+    time: str
+    raw: str
+    status: str
+    reason: str | None
+    cause: int | None
+    fired: str | None
+
+
+class Known(NamedTuple):
+    """What is known of an event id: where it stands in the log and whether it was refused."""
+
+    seq: int
+    status: str
+
+
+class Store(Protocol):
+    """One state, one writer. Between two commits all writes are one transaction.
+
+    Raises StoreError, with a sentence that says what to do, where the store fails: the caller
+    must then stop without acknowledging anything since the last commit.
+    """
+
+    def prepare(self, tables: Sequence[Table]) -> list[str]:
+        """Creates what is missing and migrates what has changed, in a transaction of its own.
+
+        Returns a sentence for each change of an existing table (a column added, dropped, its
+        type widened). StoreError where stored rows do not fit the new declaration, saying which.
+        """
+
+    def get(self, table: str, key: str) -> Row | None:
+        """The row with that key, as it stands after the writes so far; a fresh dict."""
+
+    def select(
+        self,
+        table: str,
+        equals: Mapping[str, Any] = {},
+        ranges: Sequence[Range] = (),
+        order: Sequence[tuple[str, bool]] = (),
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """Rows that match all conditions, ordered by columns (True: descending), then by key.
+
+        `equals` with None finds rows without a value. Reads lazily, unaffected by writes that
+        follow; the values of `equals` have the column's type.
+        """
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+
+    def write(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
+        """Inserts or replaces rows by table and key; None deletes. Refuses a broken unique
+        column with Refusal (nothing of this call is then written)."""
+
+    def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        """Which of these (source, id) have been appended before."""
+
+    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool = True) -> None:
+        """Adds LogEntry tuples to the log. With `claim`, makes their (source, id) known; an
+        entry whose id was known with status rejected takes its place as known."""
+
+    def log(self, after: int = 0, status: str | None = None) -> Iterator[LogEntry]:
+        """Entries with a seq above `after`, in order."""
+
+    def entry(self, seq: int) -> LogEntry | None:
+        """One entry."""
+
+    def last_seq(self) -> int:
+        """The seq of the newest entry, 0 where there is none."""
+
+    def commit(self) -> None:
+        """Makes everything since the last commit durable, or nothing of it."""
+
+    def rollback(self) -> None:
+        """Drops everything since the last commit."""
+
+    def verify(self) -> list[str]:
+        """What is wrong with the store itself: the hash chain, a lost tail; empty if nothing."""
+
+    def close(self) -> None:
+        """Releases the state; uncommitted writes are dropped."""
