@@ -13,6 +13,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 Row = dict[str, Any]
 
+# The source of events that the engine makes itself: their ids are derived, so never claimed.
+INTERNAL = "bizrun"
+
 ColumnType = Literal[
     "text", "number", "integer", "bool", "money", "percent", "duration", "size", "time", "date",
     "json",

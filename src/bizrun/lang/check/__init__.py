@@ -1,1 +1,61 @@
-"""."""
+"""The checker: names, types and none of everything in a spec, then what its declarations mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ...diagnostics import Diagnostic
+from .. import ast
+from ..symbols import ActionSignature, Checked, Loaded, Symbols
+from ..types import Type
+from .context import Checker
+from .damage import damaged, lost
+from .declarations import check_declarations
+from .expressions import infer
+from .places import check_places, check_refs
+from .report import Report, settled
+from .scope import Flow, Scope
+from .statements import instants
+from .symbols import collect
+
+
+def check(
+    loaded: Loaded,
+    actions: Mapping[str, ActionSignature],
+    open_action: Callable[[str, Symbols], ActionSignature | None],
+) -> Checked:
+    """Checks a spec whole; every mistake is a diagnostic of the result, sorted by place."""
+    checked = Checked(loaded, Symbols(), {}, {}, {}, {}, {}, ())
+    report = Report()
+    checker = Checker(
+        checked,
+        report,
+        actions,
+        open_action,
+        Flow(checked.types),
+        templates=frozenset(loaded.template_files),
+        lost=lost(loaded),
+        damaged=damaged(loaded),
+    )
+    collect(checker)
+    check_places(checker)
+    check_refs(checker)
+    check_declarations(checked, report)
+    prelude = loaded.files[0].span.file
+    checked.diagnostics = settled((*loaded.diagnostics, *report.diagnostics), prelude)
+    return checked
+
+
+def check_expression(
+    checked: Checked,
+    node: ast.Expr,
+    actions: Mapping[str, ActionSignature],
+    open_action: Callable[[str, Symbols], ActionSignature | None],
+) -> tuple[Type, tuple[Diagnostic, ...]]:
+    """Types an expression asked over a checked spec (`bizrun query`), in the spec's own tables."""
+    report = Report()
+    checker = Checker(checked, report, actions, open_action, Flow(checked.types))
+    scope = Scope("query")
+    instants(scope)
+    type_ = infer(checker, node, scope)
+    return type_, settled(report.diagnostics, "")

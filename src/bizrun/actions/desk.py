@@ -1,0 +1,79 @@
+"""What an action sees of the engine: rows to read and change, effects and timers to ask for.
+
+The engine's unit of work fits this; actions know nothing else of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from ..ir.program import Program
+from ..model import Effect
+
+Row = dict[str, Any]
+
+
+class Desk(Protocol):
+    """The work that an action is part of. Rows must not be changed in place."""
+
+    now: datetime
+    tz: ZoneInfo
+    currency: str
+    base: str
+
+    @property
+    def program(self) -> Program:
+        """The program that runs."""
+
+    def row(self, entity: str, key: Any) -> Mapping[str, Any]:
+        """The row of a reference; refused where there is none."""
+
+    def peek(self, table: str, key: str) -> Row | None:
+        """A row of any table, or none."""
+
+    def select(self, table: str, **equals: Any) -> list[Row]:
+        """Rows that match, as they were created."""
+
+    def create(self, entity: str, data: dict[str, Any], site: object) -> str:
+        """A new row; its key."""
+
+    def change(self, entity: str, key: str, **changes: Any) -> Row:
+        """Changes fields of a row of billing, whatever its lifecycle."""
+
+    def put(self, table: str, key: str, row: Row | None) -> None:
+        """Replaces a row of a system table."""
+
+    def announce(self, event: str, subject: str, **data: Any) -> None:
+        """An event of billing, handled after this commits."""
+
+    def effect(
+        self,
+        kind: str,
+        data: dict[str, Any],
+        site: object,
+        place: Any,
+        customer: str | None = None,
+        resume: dict[str, Any] | None = None,
+    ) -> Effect:
+        """A request to the outside world."""
+
+    def set_timer(self, key: str, due: datetime, **task: Any) -> None:
+        """Has `billing.due` called at an instant; replaces a timer of the same key."""
+
+    def drop_timer(self, key: str) -> None:
+        """Takes a timer back."""
+
+    def measured(self, meter: str, customer: str, start: datetime) -> list[Mapping[str, Any]]:
+        """What a meter counted in the usage period that begins at an instant."""
+
+    def count(self, meter: str, customer: str, quantity: Any, at: datetime) -> None:
+        """Counts on a meter without an event."""
+
+    def holds(self, condition: Any, **names: Any) -> bool:
+        """Whether a condition of the spec (a tax's `when`) holds for these values."""
+
+    def evaluate(self, expression: Any) -> Any:
+        """The value of an expression of the spec that reads no names."""

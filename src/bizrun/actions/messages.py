@@ -1,0 +1,67 @@
+"""Messages and calls to the outside: effects that change nothing here but what waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import Refusal
+from ..model import Outcome
+from .desk import Desk, Row
+
+
+def message(
+    desk: Desk,
+    name: str,
+    target: Any,
+    args: dict[str, Any],
+    site: object,
+    place: Any,
+    resume: dict[str, Any] | None,
+) -> None:
+    """Writes the effect; what it says is frozen now."""
+    if name == "email":
+        _check_email(desk, args)
+    if name in ("ai.generate", "ai.decide", "ai.analyze") and "schema" not in args:
+        args["schema"] = {"type": "text"}
+    data = {"target": target, **args} if target is not None else args
+    desk.effect(name, data, site, place, _customer(args), resume)
+
+
+def _check_email(desk: Desk, args: Mapping[str, Any]) -> None:
+    if args.get("to") is None:
+        raise Refusal("an email needs an address in `to`, and there is none")
+    template = args.get("template")
+    if template is not None and template not in desk.program.templates:
+        from ..diagnostics import did_you_mean
+
+        meant = did_you_mean(str(template), desk.program.templates)
+        hint = f" Did you mean `{meant}`?" if meant else ""
+        raise Refusal(f"there is no template `{template}`.{hint}")
+
+
+def _customer(args: Mapping[str, Any]) -> str | None:
+    found = args.get("customer")
+    return found if isinstance(found, str) else None
+
+
+def outcome(desk: Desk, effect: Row, outcome: Outcome) -> Any:
+    """What a handler gets that waited: a delivery, a reply, or an answer."""
+    kind = effect["kind"]
+    if kind.startswith("ai."):
+        data = effect["data"]
+        return outcome.data if outcome.status == "succeeded" else data.get("fallback")
+    if kind in ("email", "notify", "slack", "transfer"):
+        if kind == "email" and outcome.status == "failed":
+            desk.announce("Email.failed", str(effect["id"]), to=effect["data"]["to"],
+                          reason=outcome.error)  # fmt: skip
+        status = "sent" if outcome.status == "succeeded" else "failed"
+        if kind == "transfer":
+            status = outcome.status
+        return {"status": status, "error": outcome.error, "reference": outcome.reference}
+    reply = {"ok": False, "status": 0, "body": None, "headers": {}, "error": outcome.error}
+    if outcome.status == "succeeded":
+        reply |= {"ok": True, "status": 200}
+    if isinstance(outcome.data, dict):
+        reply |= outcome.data
+    return reply

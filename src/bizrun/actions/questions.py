@@ -1,0 +1,201 @@
+"""Built-in functions that read state: usage, limits, credit, features, experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from ..billing import buckets, periods
+from ..errors import EvalError, Refusal
+from ..times import local_date, midnight, start_of
+from ..values import UNLIMITED, Money, Number, show
+from .customers import (
+    LIVE,
+    credit_balance,
+    customer_plan,
+    cycle_of,
+    subscription_of,
+)
+from .desk import Desk
+
+
+def usage_start(desk: Desk, customer: str, at: datetime) -> datetime:
+    """Where the usage period begins that an instant is in: the subscription's, else the month."""
+    sub = subscription_of(desk, customer)
+    if sub is None or sub["usage_start"] is None:
+        zone = desk.tz
+        return midnight(start_of("month", local_date(at, zone)), zone)
+    start: datetime = sub["usage_start"]
+    if at >= start:
+        return start
+    if at < sub["anchor"]:
+        return sub["started"] if at >= sub["started"] else periods.midnight(
+            start_of("month", local_date(at, desk.tz)), desk.program.timezone
+        )  # fmt: skip
+    return periods.period_at(cycle_of(desk, sub), at).start
+
+
+def period_start(desk: Desk, customer: str, at: datetime) -> datetime:
+    """Where the billing period begins: for triggers that fire once per period."""
+    return usage_start(desk, customer, at)
+
+
+def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number:
+    """`usage(customer, meter)`: of the running period."""
+    if customer is None:
+        raise Refusal("usage needs a customer, and there is none")
+    declared = desk.program.meters.get(meter)
+    if declared is None:
+        raise EvalError(f"there is no meter `{show(meter)}`")
+    if within is not None:
+        return _usage_within(desk, customer, declared, within)
+    found = desk.measured(meter, customer, usage_start(desk, customer, desk.now))
+    figures = [buckets.result(bucket, declared.aggregate, desk.now) for bucket in found]
+    return _together(declared.aggregate, figures)
+
+
+def _usage_within(desk: Desk, customer: str, meter: Any, within: Any) -> Number:
+    """Whole usage periods that begin within a range of time."""
+    rows = desk.select("_meter", customer=customer, meter=meter.name)
+    low, high = within.low, within.high
+    inside = [row for row in rows if low <= row["start"] <= high]
+    return _together(meter.aggregate, [buckets.result(r, meter.aggregate, high) for r in inside])
+
+
+def _together(aggregate: str, figures: list[Number]) -> Number:
+    match aggregate:
+        case "max":
+            return max(figures, default=0)
+        case "min":
+            return min(figures, default=0)
+    return sum(figures, 0)
+
+
+def limit(desk: Desk, customer: Any, name: Any) -> Number:
+    """`limit(customer, name)`: 0 where the customer has no plan, unlimited where none is set."""
+    if customer is None:
+        raise Refusal("limit needs a customer, and there is none")
+    plan = customer_plan(desk, customer)
+    if plan is None:
+        return 0
+    held = plan.limits.get(name)
+    if held is not None:
+        return held
+    included = [line.quantity for line in plan.includes if line.meter == name]
+    return sum(included, 0) if included else UNLIMITED
+
+
+def remaining(desk: Desk, customer: Any, name: Any) -> Number:
+    """What is left of a limit: of the meter of that name in the running period."""
+    bound = limit(desk, customer, name)
+    if bound == UNLIMITED or name not in desk.program.meters:
+        return bound
+    left = bound - usage(desk, customer, name)
+    return max(left, 0)
+
+
+def has_feature(desk: Desk, customer: Any, feature: Any) -> bool:
+    """Whether the plan of a customer has a feature."""
+    if customer is None:
+        return False
+    plan = customer_plan(desk, customer)
+    sub = subscription_of(desk, customer)
+    if sub is not None and sub["status"] not in LIVE[:3]:
+        return False
+    return plan is not None and feature in plan.features
+
+
+def balance(desk: Desk, customer: Any) -> Money:
+    """`credit_balance(customer)`."""
+    return credit_balance(desk, customer)
+
+
+def preview(desk: Desk, customer: Any, at: Any = None) -> dict[str, Any]:
+    """What the next invoice of a customer will say if nothing else happens."""
+    from .invoices import draft_of
+    from .preview import next_lines
+
+    sub = subscription_of(desk, customer)
+    if sub is None:
+        raise Refusal(f"{show(customer)} has no subscription to preview")
+    lines, bounds = next_lines(desk, sub)
+    totals = draft_of(desk, customer, lines, sub["currency"], sub, bounds)
+    return {
+        "subtotal": totals.subtotal, "discount": totals.discount, "tax": totals.tax,
+        "total": totals.total, "credit": totals.credit, "amount_due": totals.amount_due,
+        "lines": [
+            {"description": line.description, "quantity": line.quantity, "amount": line.amount,
+             "kind": line.kind}
+            for line in totals.lines
+        ],
+    }  # fmt: skip
+
+
+def can(desk: Desk, role: Any, permission: Any) -> bool:
+    """`user.role can "resources.write"`; a role may say `resources.*`."""
+    held = desk.program.roles.get(role, ()) if isinstance(role, str) else ()
+    head = str(permission).rpartition(".")[0]
+    return permission in held or f"{head}.*" in held or "*" in held
+
+
+def variant_name(desk: Desk, experiment: Any, subject: Any) -> str:
+    """The variant of a subject: stable, by hash, evenly over the variants."""
+    variants = desk.program.experiments.get(experiment)
+    if not variants:
+        raise EvalError(f"there is no experiment `{show(experiment)}`")
+    digest = sha256(f"{experiment}\0{show(subject)}".encode()).digest()
+    return variants[int.from_bytes(digest[:8], "big") % len(variants)][0]
+
+
+def variant(desk: Desk, experiment: Any, subject: Any) -> Any:
+    """The value of a subject's variant."""
+    name = variant_name(desk, experiment, subject)
+    variants = dict(desk.program.experiments[experiment])
+    return desk.evaluate(variants[name])
+
+
+def snapshot(desk: Desk, entity: str, key: Any, depth: int = 2) -> Any:
+    """A row for a template or a receiver outside, its references as rows too; prints as its key."""
+    if key is None:
+        return None
+    row = desk.peek(entity, key)
+    if row is None:
+        return {"$key": key}
+    declared = desk.program.entities[entity]
+    held: dict[str, Any] = {"$key": key, **row}
+    if depth > 1:
+        for name, target in declared.references.items():
+            if row[name] is not None:
+                held[name] = snapshot(desk, target, row[name], depth - 1)
+    if entity == "Invoice" and depth > 1:
+        rows = desk.select("InvoiceLine", invoice=key)
+        held["lines"] = sorted(rows, key=lambda r: int(r["position"]))
+    return held
+
+
+def snapshots(desk: Desk, entity: str, keys: Any) -> list[Any]:
+    """The same for a list of references."""
+    return [snapshot(desk, entity, key) for key in keys or ()]
+
+
+def pdf(desk: Desk, invoice: Any) -> dict[str, Any]:
+    """An attachment: the invoice as a document, made when the email is written."""
+    return {"attachment": "invoice", "invoice": invoice}
+
+
+QUESTIONS: Mapping[str, Callable[..., Any]] = {
+    "usage": usage,
+    "limit": limit,
+    "remaining": remaining,
+    "credit_balance": balance,
+    "preview": preview,
+    "has_feature": has_feature,
+    "variant": variant,
+    "variant_name": variant_name,
+    "can": can,
+    "snapshot": snapshot,
+    "snapshots": snapshots,
+    "pdf": pdf,
+}

@@ -1,0 +1,159 @@
+"""All actions by name: what the engine calls, and nothing else here knows the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from ..errors import Refusal
+from ..ir.program import Program
+from ..model import Outcome
+from ..values import Duration
+from . import credits, invoices, payments, questions, subscriptions
+from .desk import Desk, Row
+from .messages import message
+from .messages import outcome as message_outcome
+from .signatures import SIGNATURES
+
+Immediate = Callable[[Desk, dict[str, Any], object, Any], Any]
+Sent = Callable[[Desk, dict[str, Any], object, Any, dict[str, Any] | None], Any]
+
+# Done at once, in the state alone.
+IMMEDIATE: Mapping[str, Immediate] = {
+    "subscribe": subscriptions.subscribe,
+    "change_plan": subscriptions.change_plan,
+    "set_quantity": subscriptions.set_quantity,
+    "pause": subscriptions.pause,
+    "resume": subscriptions.resume,
+    "cancel": subscriptions.cancel,
+    "apply_coupon": subscriptions.apply_coupon,
+    "invoice": invoices.invoice,
+    "send_invoice": invoices.send_invoice,
+    "void_invoice": invoices.void_invoice,
+    "credit": credits.credit,
+    "credit_note": credits.credit_note,
+}
+
+# Done by a provider, with a row of their own here.
+SENT: Mapping[str, Sent] = {"charge": payments.charge, "refund": payments.refund}
+
+
+class Toolbox:
+    """What the engine needs of actions; see `runtime.engine.Actions`."""
+
+    def perform(
+        self,
+        work: Desk,
+        name: str,
+        target: Any,
+        data: dict[str, Any],
+        site: object,
+        place: Any,
+        resume: dict[str, Any] | None,
+    ) -> tuple[Any, bool]:
+        """Does an action; its result, and whether the outcome of an effect is still to come."""
+        _check(name, data)
+        if (immediate := IMMEDIATE.get(name)) is not None:
+            return immediate(work, data, site, place), False
+        if (sent := SENT.get(name)) is not None:
+            return sent(work, data, site, place, resume), True
+        match name:
+            case "pay_invoice":
+                return payments.pay_invoice(work, data, site, place, resume)
+            case "record_usage":
+                at = data.get("at") or work.now
+                work.count(data["meter"], data["customer"], data["quantity"], at)
+                return data["quantity"], False
+            case "forecast":
+                return _forecast(data["series"], data["months"]), False
+            case "add_addon" | "remove_addon":
+                return subscriptions.addon(work, name, data), False
+        message(work, name, target, data, site, place, resume)
+        return None, True
+
+    def outcome(self, work: Desk, effect: Row, outcome: Outcome) -> Any:
+        """What the outcome of an effect changes; what a waiting handler gets."""
+        match effect["kind"]:
+            case "charge":
+                return payments.charge_outcome(work, effect, outcome)
+            case "refund":
+                return payments.refund_outcome(work, effect, outcome)
+        return message_outcome(work, effect, outcome)
+
+    def due(self, work: Desk, task: dict[str, Any]) -> None:
+        """A timer of billing."""
+        match task["what"]:
+            case "notice":
+                subscriptions.notice(work, task["sub"])
+            case "activate":
+                subscriptions.activate(work, task["sub"])
+            case "renew":
+                subscriptions.renew(work, task["sub"])
+            case "retry":
+                payments.retry(work, task["invoice"])
+            case "grace":
+                payments.grace_over(work, task)
+            case "overdue":
+                invoices.overdue(work, task["invoice"])
+
+    def questions(self) -> Mapping[str, Callable[..., Any]]:
+        """Built-in functions that read state."""
+        return questions.QUESTIONS
+
+    def usage_start(self, work: Desk, customer: str, at: datetime) -> datetime:
+        """Where the usage period of a customer begins."""
+        return questions.usage_start(work, customer, at)
+
+    def period_start(self, work: Desk, customer: str, at: datetime) -> datetime:
+        """Where the billing period of a customer begins."""
+        return questions.period_start(work, customer, at)
+
+    def plan_fields(self, program: Program, name: Any) -> Mapping[str, Any] | None:
+        """What an author reads of a plan."""
+        plan = program.plans.get(name) or program.addons.get(name)
+        if plan is None:
+            return None
+        from ..billing.rating import fixed_amount
+
+        price = plan.prices[0] if plan.prices else None
+        trial: Duration | None = plan.trial
+        return {
+            "name": plan.name, "title": plan.title,
+            "price": fixed_amount(price).amount if price else None,
+            "interval": str(price.interval) if price and price.interval else None,
+            "features": list(plan.features), "limits": dict(plan.limits), "trial": trial,
+            **plan.data,
+        }  # fmt: skip
+
+
+def _check(name: str, data: Mapping[str, Any]) -> None:
+    """An action that needs a value and gets none refuses the event."""
+    signature = SIGNATURES.get(name)
+    for field in signature.fields if signature else ():
+        if field.required and data.get(field.name) is None:
+            raise Refusal(f"`{name}` needs `{field.name}`, and there is none")
+
+
+def _forecast(series: Any, months: int) -> list[Any]:
+    """A straight line through the figures, by least squares, continued; exact."""
+    from ..values import divide
+
+    points = [(index, value) for index, value in enumerate(series or ())]
+    if not points:
+        return []
+    count = len(points)
+    mean_x = divide(sum(x for x, _ in points), count)
+    total = points[0][1]
+    for _, value in points[1:]:
+        total = total + value
+    mean_y = total / count if not isinstance(total, int) else divide(total, count)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    if not spread:
+        return [mean_y] * months
+    slope = None
+    for x, y in points:
+        part = (y - mean_y) * divide(x - mean_x, spread)
+        slope = part if slope is None else slope + part
+    assert slope is not None
+    return [mean_y + slope * (count + step - mean_x) for step in range(months)]

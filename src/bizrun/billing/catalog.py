@@ -1,0 +1,482 @@
+"""The catalog as data: plans, prices, coupons, taxes, dunning and the rules of the business.
+
+The compiler builds these values from the spec; the rest of `billing` computes with nothing else.
+All of them have a canonical JSON form, so that a subscription can keep the terms it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from datetime import date, datetime
+from typing import Any, Literal, cast
+
+from .. import times, values
+from ..errors import EvalError
+from ..values import Duration, Money, Number, Percent
+
+Rounding = Literal["half_up", "half_even"]
+Proration = Literal["day", "second", "none"]
+Billing = Literal["anniversary", "calendar"]
+Unit = Literal["unit", "flat", "flat always", "event", "package"]
+Model = Literal["unit", "graduated", "volume", "stairstep", "package", "dimension"]
+EndAction = Literal["suspend", "cancel", "mark_uncollectible"]
+
+_NO_TAX = Percent(0)
+_NO_TIME = Duration()
+_THREE_DAYS = Duration(days=3)
+_THIRTY_DAYS = Duration(days=30)
+_INTERVAL_UNITS = {
+    "day": ("day", 1), "week": ("week", 1), "month": ("month", 1), "quarter": ("month", 3),
+    "year": ("year", 1),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """So many days, weeks, months or years."""
+
+    count: int
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.unit}{'' if self.count == 1 else 's'}"
+
+    @property
+    def duration(self) -> Duration:
+        """The calendar duration: a year is 12 months, a week 7 days."""
+        return Duration.of(self.count, self.unit)
+
+
+def interval(text: str) -> Interval:
+    """Reads `month`, `1 month`, `6 months`, `quarter`; EvalError where it is none."""
+    count, _, unit = text.strip().rpartition(" ")
+    name, factor = _INTERVAL_UNITS.get(unit.removesuffix("s"), ("", 0))
+    if not name or not (count or "1").isdecimal() or int(count or 1) < 1:
+        raise EvalError(f"`{text[:40]}` is no interval like `month` or `6 months`")
+    return Interval(int(count or 1) * factor, name)
+
+
+# Prices
+
+
+@dataclass(frozen=True, slots=True)
+class RatePart:
+    """One product of a rate.
+
+    unit: "unit" `amount` for every `size` units, in proportion (a percent: of the quantity, which
+    is then an amount in the price's currency); "package" for every started `size` units; "event"
+    for each counted event; "flat" once where the tier is entered; "flat always" also with none.
+    """
+
+    amount: Money | Percent
+    unit: Unit = "unit"
+    size: Number = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The sum of its parts, within bounds; `free` has no parts."""
+
+    parts: tuple[RatePart, ...] = ()
+    at_most: Money | None = None
+    at_least: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A rate up to and including the unit `bound`; None: without end."""
+
+    bound: Number | None
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionRate:
+    """The price for these values of the dimensions; None stands for any other value."""
+
+    values: tuple[str | None, ...]
+    pricing: Pricing
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """How a quantity becomes money.
+
+    "unit" and "package" have a rate (of each started package of `package` units); "graduated",
+    "volume" and "stairstep" have tiers; "dimension" has cases. Any model with `dimensions` rates
+    each of their values by itself.
+    """
+
+    model: Model = "unit"
+    rate: Rate = Rate()
+    tiers: tuple[Tier, ...] = ()
+    package: Number = 1
+    dimensions: tuple[str, ...] = ()
+    cases: tuple[DimensionRate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A fixed part for each interval, in advance or in arrears; interval None: once.
+
+    `per_unit` names what the subscription's quantity counts ("seat"); None: whatever quantity.
+    """
+
+    currency: str
+    interval: Interval | None
+    pricing: Pricing
+    per_unit: str | None = None
+    arrears: bool = False
+    providers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePrice:
+    """What a meter's usage costs; currency None: free or a percentage, good for any.
+
+    `interval` is the meter's own period, None the plan's.
+    """
+
+    meter: str
+    pricing: Pricing
+    currency: str | None = None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Includes:
+    """An allowance of a meter for each of its periods."""
+
+    meter: str
+    quantity: Number
+    prorated: bool = False
+
+
+# Plans
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a phase or a dated version says; None where the plan's own line goes on holding.
+
+    Limits and provider ids are laid over the plan's by key, all else replaces it.
+    """
+
+    prices: tuple[Price, ...] | None = None
+    usages: tuple[UsagePrice, ...] | None = None
+    includes: tuple[Includes, ...] | None = None
+    trial: Duration | None = None
+    features: tuple[str, ...] | None = None
+    limits: Mapping[str, Number] | None = None
+    limit_types: Mapping[str, str] | None = None
+    minimums: tuple[Money, ...] | None = None
+    maximums: tuple[Money, ...] | None = None
+    seats: tuple[Number, Number] | None = None
+    bill_usage_at: tuple[Money, ...] | None = None
+    only: tuple[str, ...] | None = None
+    phases: tuple[Phase, ...] | None = None
+    providers: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Terms that hold for a while, before the plan's plain lines do."""
+
+    title: str
+    duration: Duration
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Terms for who subscribes from a date on.
+
+    `migrate` says when running subscriptions come over: "renewal", "now", or "where" (at the
+    renewal of those for whom the condition `where` holds: the caller knows it by that name).
+    """
+
+    start: date
+    terms: Terms
+    migrate: Literal["renewal", "now", "where"] | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan or an addon: what it costs, what it allows.
+
+    Limits and the bounds of `seats` may be `values.UNLIMITED`; `limit_types` says "number" or
+    "size" by limit. `data` holds an author's own keys. Amounts come once for each currency.
+    """
+
+    name: str
+    title: str = ""
+    prices: tuple[Price, ...] = ()
+    usages: tuple[UsagePrice, ...] = ()
+    includes: tuple[Includes, ...] = ()
+    trial: Duration | None = None
+    features: tuple[str, ...] = ()
+    limits: Mapping[str, Number] = field(default_factory=dict)
+    limit_types: Mapping[str, str] = field(default_factory=dict)
+    minimums: tuple[Money, ...] = ()
+    maximums: tuple[Money, ...] = ()
+    seats: tuple[Number, Number] | None = None
+    bill_usage_at: tuple[Money, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    versions: tuple[Version, ...] = ()
+    addon: bool = False
+    only: tuple[str, ...] = ()
+    providers: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def minimum(self, currency: str) -> Money | None:
+        """The least that base and usage of a period cost."""
+        return in_currency(self.minimums, currency)
+
+    def maximum(self, currency: str) -> Money | None:
+        """The most that base and usage of a period cost."""
+        return in_currency(self.maximums, currency)
+
+
+# Coupons, taxes, dunning, the business
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """`once`: one invoice; `duration`: lines whose period begins within it; neither: for ever."""
+
+    name: str
+    off: Percent | Money
+    once: bool = False
+    duration: Duration | None = None
+    once_per_customer: bool = False
+    times: int | None = None
+    until: date | None = None
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """A tax; which lines it holds for is the caller's question. `provider` computes it if set."""
+
+    name: str
+    rate: Percent = _NO_TAX
+    inclusive: bool = False
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dunning:
+    """When a failed payment is tried again, and what happens in the end.
+
+    `after` counts from the first failure; `every` counts each of `times` from the one before,
+    twice as long each time if `doubling`. Then `action`; `grace` later `grace_action`.
+    """
+
+    name: str
+    after: tuple[Duration, ...] = ()
+    every: Duration | None = None
+    times: int = 0
+    doubling: bool = False
+    action: EndAction | None = None
+    grace: Duration | None = None
+    grace_action: EndAction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BillingSettings:
+    """The choices of the `business` block, with their defaults."""
+
+    currency: str = "USD"
+    timezone: str = "UTC"
+    rounding: Rounding = "half_up"
+    proration: Proration = "day"
+    billing: Billing = "anniversary"
+    grace: Duration = _NO_TIME
+    trial_notice: Duration = _THREE_DAYS
+    credit: Literal["after_tax", "before_tax"] = "after_tax"
+    collect: Literal["automatic", "by_invoice"] = "automatic"
+    due_after: Duration = _THIRTY_DAYS
+    invoice_number: str = "INV-{year}-{seq:05}"
+
+    @property
+    def half_even(self) -> bool:
+        """Whether lines round half to even rather than half away from zero."""
+        return self.rounding == "half_even"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All that a spec says about money."""
+
+    settings: BillingSettings = BillingSettings()
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    coupons: Mapping[str, Coupon] = field(default_factory=dict)
+    taxes: tuple[Tax, ...] = ()
+    dunnings: Mapping[str, Dunning] = field(default_factory=dict)
+
+
+# Choosing
+
+
+def in_currency(amounts: tuple[Money, ...], currency: str) -> Money | None:
+    """The amount of that currency, if there is one."""
+    return next((amount for amount in amounts if amount.currency == currency), None)
+
+
+def choose_prices(plan: Plan, currency: str, interval: Interval | None = None) -> tuple[Price, ...]:
+    """The prices that hold together: one currency, one interval (None: the first one's).
+
+    A plan may have a fixed price and one for each seat under the same interval; both are then
+    due. Empty where the plan has no such price.
+    """
+    found = [price for price in plan.prices if price.currency == currency]
+    if interval is None and found:
+        interval = found[0].interval
+    return tuple(price for price in found if same_interval(price.interval, interval))
+
+
+def choose_price(plan: Plan, currency: str, interval: Interval | None = None) -> Price | None:
+    """The first of `choose_prices`."""
+    return next(iter(choose_prices(plan, currency, interval)), None)
+
+
+def same_interval(left: Interval | None, right: Interval | None) -> bool:
+    """Whether two intervals are as long: 12 months are a year, 7 days a week."""
+    if left is None or right is None:
+        return left is right
+    return left.duration == right.duration
+
+
+def choose_usages(plan: Plan, currency: str) -> tuple[UsagePrice, ...]:
+    """The usage prices that hold for a currency, in the plan's order; one of a kind a meter.
+
+    A price of that currency goes before one without a currency.
+    """
+    best: dict[tuple[str, Interval | None], UsagePrice] = {}
+    for usage in plan.usages:
+        key = (usage.meter, usage.interval)
+        if usage.currency == currency or (usage.currency is None and key not in best):
+            best[key] = usage
+    return tuple(best.values())
+
+
+def allowance(plan: Plan, meter: str) -> Includes | None:
+    """What the plan includes of a meter, several lines of it added up."""
+    found = [line for line in plan.includes if line.meter == meter]
+    if not found:
+        return None
+    return replace(found[0], quantity=sum((line.quantity for line in found), 0))
+
+
+def overlay(plan: Plan, terms: Terms) -> Plan:
+    """The plan with a phase's or version's lines in place of its own."""
+    said = {f.name: getattr(terms, f.name) for f in fields(terms)}
+    changes = {name: value for name, value in said.items() if value is not None}
+    for name in ("limits", "limit_types", "providers", "data"):
+        if name in changes:
+            changes[name] = {**getattr(plan, name), **changes[name]}
+    return replace(plan, **changes)
+
+
+def version_for(
+    plan: Plan,
+    subscribed: date,
+    renewed: date,
+    today: date,
+    holds: Callable[[Version], bool] = lambda version: False,
+) -> Plan:
+    """The plan as it holds for a subscription: dated versions laid over each other in order.
+
+    `subscribed` is the date it began, `renewed` the date the running period began, both local.
+    `holds` answers a version's `where`.
+    """
+    for version in sorted(plan.versions, key=lambda version: version.start):
+        match version.migrate:
+            case "now":
+                from_day = today
+            case "renewal":
+                from_day = renewed
+            case "where":
+                from_day = renewed if holds(version) else subscribed
+            case None:
+                from_day = subscribed
+        if version.start <= from_day:
+            plan = overlay(plan, version.terms)
+    return plan
+
+
+def phase_at(plan: Plan, started: datetime, at: datetime, zone: str) -> Phase | None:
+    """The phase that holds at an instant; `started` is where the first paid period began."""
+    begin, length = started, Duration()
+    for phase in plan.phases:
+        length += phase.duration
+        end = times.add(started, length, times.zone(zone))
+        if begin <= at < end:
+            return phase
+        begin = end
+    return None
+
+
+def plan_at(plan: Plan, started: datetime, at: datetime, zone: str) -> Plan:
+    """The plan with the terms of the phase that holds at an instant."""
+    phase = phase_at(plan, started, at, zone)
+    return overlay(plan, phase.terms) if phase else plan
+
+
+# JSON
+
+
+def to_json(value: Any) -> Any:
+    """Any value of this module, or what it holds, as plain JSON; defaults are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        said = {
+            f.name: to_json(getattr(value, f.name))
+            for f in fields(value)
+            if getattr(value, f.name) != _default(f)
+        }
+        return {f"${type(value).__name__}": said}
+    if isinstance(value, Mapping):
+        inner = {key: to_json(item) for key, item in value.items()}
+        # Keys that look like our own tags are kept apart from them.
+        return {"$map": inner} if len(inner) == 1 and next(iter(inner))[:1] == "$" else inner
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    return values.to_json(value)
+
+
+def from_json(value: Any) -> Any:
+    """The inverse of `to_json`; lists come back as tuples."""
+    if isinstance(value, list):
+        return tuple(from_json(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        tag, inner = next(iter(value.items()))
+        if tag == "$map":
+            return {key: from_json(item) for key, item in inner.items()}
+        if kind := CLASSES.get(tag):
+            return kind(**{key: from_json(item) for key, item in inner.items()})
+        if tag.startswith("$"):
+            return values.from_json(value)
+    return {key: from_json(item) for key, item in value.items()}
+
+
+def _default(field_: Any) -> Any:
+    if field_.default_factory is not MISSING:
+        return field_.default_factory()
+    return field_.default
+
+
+CLASSES = cast(
+    "dict[str, type[Any]]",
+    {
+        f"${kind.__name__}": kind
+        for kind in (
+            Interval, RatePart, Rate, Tier, DimensionRate, Pricing, Price, UsagePrice, Includes,
+            Terms, Phase, Version, Plan, Coupon, Tax, Dunning, BillingSettings, Catalog,
+        )
+    },
+)  # fmt: skip

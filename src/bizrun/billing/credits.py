@@ -1,0 +1,103 @@
+"""Account credit and wallets: which of them pay for what of an invoice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from ..currencies import exponent
+from ..values import Money
+from .split import spread
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Credit that a customer has; grants are passed in the order of granting.
+
+    `meters` and `kinds` limit it to lines of such a meter or kind; both empty: any line.
+    """
+
+    id: str
+    balance: Money
+    expires: datetime | None = None
+    meters: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """What credit may pay of a line; below zero it lowers what the other lines need."""
+
+    amount: Money
+    kind: str
+    meter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditUse:
+    """How much of a grant an invoice took."""
+
+    grant: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The grants that were used, in order, and what they paid of each line."""
+
+    uses: tuple[CreditUse, ...]
+    by_line: tuple[Money, ...]
+
+
+def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) -> Used:
+    """Takes credit for lines: oldest expiry first, then in order of granting.
+
+    Never more than the lines come to together. Other currencies and expired grants are passed
+    over; what a grant pays is spread over its lines in proportion to what is left of them.
+    """
+    if not lines:
+        return Used((), ())
+    zero = Money(0, lines[0].amount.currency)
+    open_ = max(sum((line.amount for line in lines), zero), zero)
+    left = [max(line.amount, zero) for line in lines]
+    uses: list[CreditUse] = []
+    for grant in sorted(grants, key=lambda grant: grant.expires or _NEVER):
+        if not _usable(grant, zero.currency, at) or not open_:
+            continue
+        fits = [_fits(grant, line) for line in lines]
+        weights = [part if fit else zero for part, fit in zip(left, fits, strict=True)]
+        # A balance with digits below the minor unit keeps them for later.
+        amount = min(whole_units(grant.balance), open_, sum(weights, zero))
+        if not amount:
+            continue
+        parts = spread(amount, [weight.amount for weight in weights])
+        left = [rest - part for rest, part in zip(left, parts, strict=True)]
+        open_ -= amount
+        uses.append(CreditUse(grant.id, amount))
+    paid = tuple(max(line.amount, zero) - rest for line, rest in zip(lines, left, strict=True))
+    return Used(tuple(uses), paid)
+
+
+def whole_units(amount: Money) -> Money:
+    """The amount cut down to its currency's minor unit."""
+    return amount - Money(
+        amount.amount % Decimal(1).scaleb(-exponent(amount.currency)), amount.currency
+    )
+
+
+def _usable(grant: Grant, currency: str, at: datetime) -> bool:
+    return (
+        grant.balance.currency == currency
+        and grant.balance.amount > 0
+        and (grant.expires is None or grant.expires > at)
+    )
+
+
+def _fits(grant: Grant, line: Payable) -> bool:
+    if not grant.meters and not grant.kinds:
+        return True
+    return line.kind in grant.kinds or line.meter in grant.meters

@@ -1,0 +1,145 @@
+"""Coupons: whether one may be attached, which lines it holds for, what it takes off them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
+
+from .. import times
+from ..values import Money, Percent
+from . import periods
+from .catalog import Coupon
+from .split import spread, spread_exact
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A coupon on a subscription or customer: since when, and how many invoices it discounted.
+
+    `subscription` is the one whose lines it discounts, None for all of the customer's.
+    """
+
+    coupon: Coupon
+    at: datetime
+    invoices: int = 0
+    subscription: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discountable:
+    """What a coupon asks about a line; `period_start` is the invoice's instant where it has none.
+
+    The amount is rounded, and may be below zero (a correction, what is above a maximum).
+    """
+
+    amount: Money
+    discountable: bool
+    plan: str | None
+    period_start: datetime
+    subscription: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CouponUse:
+    """What a coupon took off an invoice: `by_line` adds up to the amount.
+
+    Where the amount is above zero, the invoice counts for a coupon that holds `once`.
+    """
+
+    coupon: str
+    amount: Money
+    by_line: tuple[Money, ...]
+
+
+def why_not(
+    coupon: Coupon, day: date, redemptions: int, by_customer: int, plan: str | None = None
+) -> Literal["expired", "used up", "once per customer", "not for this plan"] | None:
+    """Why a coupon can't be attached on a local date, after so many uses; None: it can."""
+    if coupon.until is not None and day > coupon.until:
+        return "expired"
+    if coupon.times is not None and redemptions >= coupon.times:
+        return "used up"
+    if coupon.once_per_customer and by_customer:
+        return "once per customer"
+    if coupon.only and plan is not None and plan not in coupon.only:
+        return "not for this plan"
+    return None
+
+
+def holds(attached: Attached, line: Discountable, zone: str) -> bool:
+    """Whether a coupon discounts a line: its plan, its period, its number of invoices."""
+    coupon = attached.coupon
+    if not line.discountable or (coupon.only and line.plan not in coupon.only):
+        return False
+    if attached.subscription not in (None, line.subscription):
+        return False
+    if coupon.once and attached.invoices:
+        return False
+    if coupon.duration is None:
+        return True
+    # On local dates: the period of the day of attaching began at its midnight, before it.
+    first = periods.local_day(attached.at, zone)
+    begins = periods.local_day(line.period_start, zone)
+    if coupon.duration.micros:
+        return first <= begins and line.period_start < _ends(attached, zone)
+    return first <= begins < times.add_to_date(first, coupon.duration)
+
+
+def over(attached: Attached, at: datetime, zone: str) -> bool:
+    """Whether a coupon can discount nothing that begins from an instant on."""
+    coupon = attached.coupon
+    if coupon.once and attached.invoices:
+        return True
+    return coupon.duration is not None and at >= _ends(attached, zone)
+
+
+def discount(
+    lines: Sequence[Discountable], coupons: Sequence[Attached], zone: str, half_even: bool = False
+) -> tuple[CouponUse, ...]:
+    """What each coupon takes off, in the order attached; those that find nothing are left out.
+
+    A percentage is of what is left of its lines, an amount goes up to what is left of them.
+    """
+    left = [line.amount for line in lines]
+    uses = []
+    for attached in coupons:
+        held = [holds(attached, line, zone) for line in lines]
+        parts = _parts(attached.coupon, left, held, half_even)
+        if not any(parts):
+            continue
+        left = [amount - part for amount, part in zip(left, parts, strict=True)]
+        total = sum(parts, Money(0, parts[0].currency))
+        uses.append(CouponUse(attached.coupon.name, total, parts))
+    return tuple(uses)
+
+
+def _parts(
+    coupon: Coupon, left: Sequence[Money], held: Sequence[bool], half_even: bool
+) -> tuple[Money, ...]:
+    if not left:
+        return ()
+    zero = Money(0, left[0].currency)
+    open_ = [amount if hold else zero for amount, hold in zip(left, held, strict=True)]
+    whole = sum(open_, zero)
+    if not any(open_):
+        return ()
+    if isinstance(coupon.off, Percent):
+        rate = max(min(coupon.off.rate, Decimal(1)), Decimal(0))
+        total = (whole * rate).rounded(half_even)
+        if min(open_) < zero:
+            # In proportion to the lines, not to their sum: that may be next to nothing.
+            return spread_exact(total, [Fraction(part.amount) * Fraction(rate) for part in open_])
+        return spread(total, [part.amount for part in open_])
+    if coupon.off.currency != zero.currency or whole <= zero:
+        return ()
+    total = min(coupon.off.rounded(half_even), whole)
+    return spread(total, [max(part, zero).amount for part in open_])
+
+
+def _ends(attached: Attached, zone: str) -> datetime:
+    assert attached.coupon.duration is not None, attached
+    return times.add(attached.at, attached.coupon.duration, times.zone(zone))

@@ -1,0 +1,287 @@
+"""An invoice from its lines: rounding, minimum and maximum, coupons, tax, credit, in that order.
+
+Quotes, previews, drafts and final invoices are all made here; nothing else computes a total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fractions import Fraction
+
+from ..values import Money, Number
+from . import discounts, taxes
+from .catalog import BillingSettings, Tax
+from .credits import CreditUse, Grant, Payable, Used, use_credit
+from .discounts import Attached, CouponUse, Discountable
+from .proration import portion
+from .rating import TierLine
+from .taxes import TaxShare
+
+BOUND_KINDS = frozenset({"base", "usage", "correction"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line: its exact amount on the way in, rounded and with its parts on the way out.
+
+    kind: base usage correction proration one_off minimum maximum. `discountable` is false for a
+    proration's credit. `discount` is taken off the amount, `tax` comes on top of both (the amount
+    of a price that includes its tax is without it in the end; `included_tax` says how much).
+    """
+
+    kind: str
+    description: str
+    amount: Money
+    quantity: Number = 1
+    unit_amount: Money | None = None
+    subscription: str | None = None
+    plan: str | None = None
+    meter: str | None = None
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    discountable: bool = True
+    explanation: tuple[TierLine, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    discount: Money | None = None
+    tax: Money | None = None
+    taxes: tuple[TaxShare, ...] = ()
+    included_tax: Money | None = None
+    credit: Money | None = None
+
+    @property
+    def zero(self) -> Money:
+        """Nothing, in the line's currency."""
+        return Money(0, self.amount.currency)
+
+    @property
+    def net(self) -> Money:
+        """The discounted amount, without tax."""
+        return self.amount - (self.discount or self.zero)
+
+    @property
+    def charged(self) -> Money:
+        """What was really charged in terms of the price: discounted, an included tax in it."""
+        return self.net + (self.included_tax or self.zero)
+
+    @property
+    def total(self) -> Money:
+        """The discounted amount with its tax."""
+        return self.net + (self.tax or self.zero)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The minimum and maximum of one period of a subscription.
+
+    `before` is what earlier invoices charged for base and usage of that period, undiscounted (the
+    price in advance, less what was above the maximum); `share` the part of a whole period, for
+    the minimum. `settle` is false while the period runs: only the maximum holds then.
+    """
+
+    subscription: str | None
+    plan: str | None
+    period_start: datetime
+    period_end: datetime
+    minimum: Money | None
+    maximum: Money | None
+    before: Money
+    share: Fraction = Fraction(1)
+    settle: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an invoice is made from. `tax_of` gives the taxes that hold for a line.
+
+    `coupons` are in the order attached. `at` is the instant of the invoice.
+    """
+
+    at: datetime
+    currency: str
+    lines: tuple[Line, ...]
+    bounds: tuple[Bound, ...] = ()
+    coupons: tuple[Attached, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    tax_of: Callable[[Line], Sequence[Tax]] = field(default=lambda line: ())
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceTotals:
+    """The invoice: total = subtotal − discount + tax, amount_due = total − credit.
+
+    A total below zero goes to the customer's account: `granted` is that amount, the credit is
+    then minus it, and nothing is due.
+    """
+
+    lines: tuple[Line, ...]
+    subtotal: Money
+    discount: Money
+    tax: Money
+    total: Money
+    credit: Money
+    amount_due: Money
+    granted: Money
+    coupons: tuple[CouponUse, ...]
+    taxes: tuple[TaxShare, ...]
+    credits: tuple[CreditUse, ...]
+
+
+def invoice(draft: Draft, settings: BillingSettings, zone: str | None = None) -> InvoiceTotals:
+    """Computes the invoice of a draft; `zone` is the customer's, which decides on dates.
+
+    Lines about nothing (no usage, a proration of nothing) are left out; where no line is left,
+    no invoice is to be made. A price of 0 stays.
+    """
+    half_even = settings.half_even
+    lines = [line for line in round_lines(draft.lines, half_even) if _says_something(line)]
+    lines += bound_lines(lines, draft.bounds, half_even)
+    coupons = _coupons(lines, draft, half_even, zone or settings.timezone)
+    net = [line.amount for line in lines]
+    for use in coupons:
+        net = [left - part for left, part in zip(net, use.by_line, strict=True)]
+    if settings.credit == "before_tax":
+        credit = use_credit(_payables(lines, net), draft.grants, draft.at)
+        done = _taxed(lines, net, credit.by_line, draft, half_even)
+    else:
+        done = _taxed(lines, net, (), draft, half_even)
+        if draft.grants:
+            full = _payables(done, [line.total for line in done])
+            credit = use_credit(full, draft.grants, draft.at)
+            done = [
+                replace(line, credit=part) for line, part in zip(done, credit.by_line, strict=True)
+            ]
+        else:
+            credit = Used((), ())
+    return _totals(done, draft.currency, coupons, credit.uses)
+
+
+def round_lines(lines: Sequence[Line], half_even: bool) -> list[Line]:
+    """The lines, each rounded once to the currency's minor unit."""
+    rounded = [line.amount.rounded(half_even) for line in lines]
+    return [
+        line
+        if line.amount.amount.compare_total(amount.amount) == 0
+        else replace(line, amount=amount)
+        for line, amount in zip(lines, rounded, strict=True)
+    ]
+
+
+def bound_lines(lines: Sequence[Line], bounds: Sequence[Bound], half_even: bool) -> list[Line]:
+    """The top-up or the discount that keeps base and usage of each period within its bounds."""
+    found = []
+    for bound in bounds:
+        cost = sum((line.amount for line in lines if _within(line, bound)), bound.before)
+        least = portion(bound.minimum, bound.share) if bound.minimum and bound.settle else None
+        if least is not None and cost < least:
+            found.append(_bound_line("minimum", bound, (least - cost).rounded(half_even)))
+        if bound.maximum is not None and cost > bound.maximum:
+            found.append(_bound_line("maximum", bound, (bound.maximum - cost).rounded(half_even)))
+    return [line for line in found if line.amount]
+
+
+def _says_something(line: Line) -> bool:
+    return bool(line.amount) or (bool(line.quantity) and line.kind != "proration")
+
+
+def _within(line: Line, bound: Bound) -> bool:
+    return (
+        line.kind in BOUND_KINDS
+        and line.subscription == bound.subscription
+        and line.period_start is not None
+        and bound.period_start <= line.period_start < bound.period_end
+    )
+
+
+def _bound_line(kind: str, bound: Bound, amount: Money) -> Line:
+    return Line(
+        kind,
+        "Minimum" if kind == "minimum" else "Maximum",
+        amount,
+        unit_amount=amount,
+        subscription=bound.subscription,
+        plan=bound.plan,
+        period_start=bound.period_start,
+        period_end=bound.period_end,
+    )
+
+
+def _coupons(
+    lines: Sequence[Line], draft: Draft, half_even: bool, zone: str
+) -> tuple[CouponUse, ...]:
+    if not draft.coupons:
+        return ()
+    about = [
+        Discountable(
+            line.amount,
+            line.discountable,
+            line.plan,
+            line.period_start or draft.at,
+            line.subscription,
+        )
+        for line in lines
+    ]
+    return discounts.discount(about, draft.coupons, zone, half_even)
+
+
+def _taxed(
+    lines: Sequence[Line],
+    net: Sequence[Money],
+    credited: Sequence[Money],
+    draft: Draft,
+    half_even: bool,
+) -> list[Line]:
+    """The lines with discount and tax; `credited` is what credit before tax took off each."""
+    zero = Money(0, draft.currency)
+    done = []
+    for place, (line, left) in enumerate(zip(lines, net, strict=True)):
+        held = draft.tax_of(line)
+        credit = credited[place] if credited else zero
+        due = taxes.tax(left - credit, held, half_even)
+        amount = line.amount
+        if any(item.inclusive for item in held):
+            # An included tax comes out of the amount and of the discount alike; tax that credit
+            # saves leaves both prices as they are, so it counts to the amount.
+            saved = taxes.tax(left, held, half_even).included - due.included
+            amount += saved - taxes.tax(amount, held, half_even).included
+        done.append(
+            replace(
+                line,
+                amount=amount,
+                discount=amount - (left - due.included),
+                tax=due.total,
+                taxes=due.shares,
+                included_tax=due.included,
+                credit=credit,
+            )
+        )
+    return done
+
+
+def _payables(lines: Sequence[Line], amounts: Sequence[Money]) -> list[Payable]:
+    return [
+        Payable(amount, line.kind, line.meter) for line, amount in zip(lines, amounts, strict=True)
+    ]
+
+
+def _totals(
+    lines: Sequence[Line],
+    currency: str,
+    coupons: tuple[CouponUse, ...],
+    uses: tuple[CreditUse, ...],
+) -> InvoiceTotals:
+    zero = Money(0, currency)
+    subtotal = sum((line.amount for line in lines), zero)
+    discount = sum((line.discount or zero for line in lines), zero)
+    tax = sum((line.tax or zero for line in lines), zero)
+    total = subtotal - discount + tax
+    used = sum((use.amount for use in uses), zero)
+    # Credit before tax may pay all there is and the taxes of lines still round below zero.
+    granted = max(used - total, zero)
+    credit = used - granted
+    shares = taxes.summed(share for line in lines for share in line.taxes)
+    return InvoiceTotals(
+        tuple(lines), subtotal, discount, tax, total, credit, total - credit, granted,
+        coupons, shares, uses,
+    )  # fmt: skip

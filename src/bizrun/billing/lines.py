@@ -1,0 +1,144 @@
+"""The lines that a subscription puts on an invoice, with exact amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+from ..values import Money, Number
+from .catalog import Plan, Price
+from .invoicing import Line
+from .periods import Period
+from .proration import Change, portion
+from .rating import Rated, fixed_amount
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose lines they are: a subscription and its plan (or one of its addons)."""
+
+    subscription: str
+    plan: str
+    title: str
+
+    @staticmethod
+    def of(subscription: str, plan: Plan) -> Subject:
+        """The lines of a plan on a subscription."""
+        return Subject(subscription, plan.name, plan.title or plan.name)
+
+
+def base_lines(
+    subject: Subject,
+    prices: Sequence[Price],
+    quantity: Number,
+    start: datetime,
+    end: datetime,
+    share: Fraction = Fraction(1),
+) -> list[Line]:
+    """The fixed parts for `[start, end)`, a share of the whole interval; one line a price."""
+    lines = []
+    for price in prices:
+        rated = fixed_amount(price, quantity)
+        unit = f" per {price.per_unit}" if price.per_unit else ""
+        lines.append(
+            Line(
+                "base",
+                f"{subject.title}{unit}",
+                portion(rated.amount, share),
+                quantity=quantity if price.per_unit else 1,
+                unit_amount=_unit_amount(rated),
+                subscription=subject.subscription,
+                plan=subject.plan,
+                period_start=start,
+                period_end=end,
+                explanation=rated.tiers,
+            )
+        )
+    return lines
+
+
+def usage_lines(
+    subject: Subject,
+    meter: str,
+    rated: Sequence[Rated],
+    start: datetime,
+    end: datetime,
+    billed: Mapping[tuple[str, ...], Rated] | None = None,
+    kind: str = "usage",
+) -> list[Line]:
+    """A meter's usage over `[start, end)`, one line for each value of the price's dimensions.
+
+    `billed` is what earlier invoices charged of it by those values, amounts as they were rounded:
+    at a threshold in mid-period, or, as kind "correction", before late events came.
+    """
+    lines = []
+    for part in rated:
+        before = (billed or {}).get(part.values)
+        amount, quantity = part.amount, part.quantity
+        if before is not None:
+            amount, quantity = amount - before.amount, quantity - before.quantity
+        lines.append(
+            Line(
+                kind,
+                " ".join((meter, *part.values)),
+                amount,
+                quantity=quantity,
+                unit_amount=_unit_amount(part),
+                subscription=subject.subscription,
+                plan=subject.plan,
+                meter=meter,
+                period_start=start,
+                period_end=end,
+                explanation=part.tiers,
+                dimensions=part.values,
+            )
+        )
+    return lines
+
+
+def change_lines(
+    before: Subject, after: Subject, change: Change, period: Period, quantity: Number = 1
+) -> list[Line]:
+    """A change in mid-period: what the old plan gives back, what the rest costs on the new one."""
+    start = change.charges[-1].start
+    credit = Line(
+        "proration",
+        f"Unused time on {before.title}",
+        change.credit,
+        subscription=before.subscription,
+        plan=before.plan,
+        period_start=start,
+        period_end=period.end,
+        discountable=False,
+    )
+    charge = Line(
+        "proration",
+        f"Remaining time on {after.title}",
+        change.charge,
+        quantity=quantity,
+        subscription=after.subscription,
+        plan=after.plan,
+        period_start=start,
+        period_end=period.end,
+    )
+    return [line for line in (credit, charge) if line.amount]
+
+
+def one_off_line(
+    description: str, amount: Money, quantity: Number = 1, subscription: str | None = None
+) -> Line:
+    """A line of an `invoice` action: so many times an amount."""
+    return Line(
+        "one_off",
+        description,
+        amount * quantity,
+        quantity=quantity,
+        unit_amount=amount,
+        subscription=subscription,
+    )
+
+
+def _unit_amount(rated: Rated) -> Money | None:
+    return rated.tiers[0].unit_amount if len(rated.tiers) == 1 else None

@@ -1,0 +1,46 @@
+"""Invoice numbers from the business's format: `ACME-{year}-{seq:05}`."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from ..errors import EvalError
+from ..values import show_as
+
+_FIELD = re.compile(r"\{(\w*)(?::([^{}]*))?\}")
+_WIDTHS = {"year": "04", "month": "02", "day": "02", "seq": ""}
+
+
+def invoice_number(format_: str, day: date, seq: int) -> str:
+    """The number of the seq-th invoice of its series; month and day have two digits."""
+    return _FIELD.sub(lambda found: _shown(found, day, seq), format_)
+
+
+def series(format_: str, day: date) -> str:
+    """What an invoice counts within: the number without its seq, so that `{year}` starts anew."""
+    return _FIELD.sub(
+        lambda found: "{seq}" if found[1] == "seq" else _shown(found, day, 0), format_
+    )
+
+
+def check_format(format_: str) -> None:
+    """EvalError where a format has no seq, or a field that is none."""
+    names = [found[1] for found in _FIELD.finditer(format_)]
+    for name in names:
+        if name not in _WIDTHS:
+            raise EvalError(f"an invoice number has no {{{name}}}; it knows {{year}} {{month}} "
+                            "{day} {seq}")  # fmt: skip
+    if names.count("seq") != 1:
+        raise EvalError("an invoice number needs {seq}, once")
+    if re.search(r"[{}]", _FIELD.sub("", format_)):
+        raise EvalError("an invoice number has a brace that is never closed")
+    invoice_number(format_, date(2026, 1, 31), 1)
+
+
+def _shown(found: re.Match[str], day: date, seq: int) -> str:
+    values = {"year": day.year, "month": day.month, "day": day.day, "seq": seq}
+    width = found[2] if found[2] is not None else _WIDTHS[found[1]]
+    if found[1] == "year" and width == "02":
+        return f"{day.year % 100:02}"
+    return show_as(values[found[1]], width)

@@ -1,0 +1,360 @@
+"""Quantities to money: units, tiers, packages, percentages, dimensions, allowances.
+
+Amounts are exact; the invoice line that they stand on rounds them, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, assert_never
+
+from ..errors import EvalError
+from ..values import Money, Number, Percent, check_number, show
+from .catalog import DimensionRate, Price, Pricing, Rate, RatePart, Tier, UsagePrice
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a meter counted over a period, of one value of each of its dimensions.
+
+    `events` are the counted ones. `tier_events`, where the meter knows, says how many of them
+    fell into each tier; otherwise graduated tiers get them in proportion to the quantity.
+    """
+
+    quantity: Number
+    events: int = 0
+    values: tuple[str, ...] = ()
+    tier_events: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TierLine:
+    """One step of an explanation: so many units above one bound and up to another.
+
+    `unit_amount` and `percent` are the rate's; `packages` how many were started; `flat` the flat
+    parts that were due. `amount` is what the step came to, after at most and at least.
+    """
+
+    above: Number
+    up_to: Number | None
+    quantity: Number
+    unit_amount: Money | None
+    percent: Percent | None
+    packages: int | None
+    flat: Money
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """An exact amount and how it came about; `included` was free, `values` are dimensions'."""
+
+    amount: Money
+    quantity: Number
+    tiers: tuple[TierLine, ...]
+    included: Number = 0
+    values: tuple[str, ...] = ()
+
+
+def rate(pricing: Pricing, usage: Usage | Number, currency: str) -> Rated:
+    """What a quantity costs; below zero it is rated as 0.
+
+    A pricing by dimension rates the value that the usage has; one without a fitting case is free.
+    """
+    if not isinstance(usage, Usage):
+        usage = Usage(usage)
+    if usage.quantity < 0:
+        usage = replace(usage, quantity=0)
+    lines = _lines(pricing, usage, currency)
+    amount = sum((line.amount for line in lines), Money(0, currency))
+    return Rated(amount, usage.quantity, lines, values=usage.values)
+
+
+def rate_usage(
+    price: UsagePrice, usages: Sequence[Usage], currency: str, included: Number = 0
+) -> tuple[Rated, ...]:
+    """What a meter's usage costs: one result, or one for each value of the price's dimensions.
+
+    The allowance is taken off first: of values in the order of the price's cases, then by name.
+    Without usage there is one result, of quantity 0.
+    """
+    pricing = price.pricing
+    if not pricing.dimensions:
+        total = _together(usages)
+        return (_after_allowance(pricing, total, currency, included),)
+    found = []
+    for usage in sorted(_by_values(usages), key=lambda usage: _case_order(pricing, usage)):
+        rated = _after_allowance(pricing, usage, currency, included)
+        included -= rated.included
+        found.append(rated)
+    return tuple(found) or (Rated(Money(0, currency), 0, ()),)
+
+
+def fixed_amount(price: Price, quantity: Number = 1) -> Rated:
+    """What a price costs for a whole interval; the quantity counts where it is `per` something."""
+    counted = quantity if price.per_unit else 1
+    return rate(price.pricing, Usage(counted), price.currency)
+
+
+def correction(every: Sequence[Rated], billed: Sequence[Rated], currency: str) -> Money:
+    """The exact difference that late usage makes: rate(all) − rate(billed)."""
+    zero = Money(0, currency)
+    after = sum((rated.amount for rated in every), zero)
+    return after - sum((rated.amount for rated in billed), zero)
+
+
+def tiered(quantity: Number, tiers: Sequence[Mapping[str, Any]]) -> Money:
+    """Graduated: `[{ up_to: 10, price: 7 USD, flat?: 5 USD }, { price: 6 USD }]`.
+
+    EvalError where tiers are none, have no price, fall, or two currencies.
+    """
+    if not tiers:
+        raise EvalError("tiered needs at least one tier")
+    built: list[Tier] = []
+    below: Number = 0
+    for place, tier in enumerate(tiers, 1):
+        bound, price, flat = tier.get("up_to"), tier.get("price"), tier.get("flat")
+        if not isinstance(price, Money):
+            raise EvalError(f"tier {place} has no price that is money, but {show(price)}")
+        if bound is None and place < len(tiers):
+            raise EvalError(f"tier {place} has no `up_to`; only the last may leave it out")
+        if bound is not None and (not isinstance(bound, int | Decimal) or bound <= below):
+            raise EvalError(f"tier {place} does not go above {show(below)}: `up_to` has to rise")
+        flats = (RatePart(flat, "flat"),) if isinstance(flat, Money) else ()
+        built.append(Tier(bound, Rate((RatePart(price), *flats))))
+        below = below if bound is None else bound
+    currency = tiers[0]["price"].currency
+    return rate(Pricing("graduated", tiers=tuple(built)), quantity, currency).amount
+
+
+def reached(tiers: Sequence[Tier], quantity: Number) -> int:
+    """The place of the tier that a total reaches; the last one where it is above all bounds."""
+    for place, tier in enumerate(tiers):
+        if tier.bound is None or quantity <= tier.bound:
+            return place
+    return len(tiers) - 1
+
+
+def explanation(rated: Rated) -> list[dict[str, Any]]:
+    """The steps as maps of plain values, for the `detail` of an invoice line."""
+    return [
+        {name: value for name, value in zip(_STEP, _values(line), strict=True) if value is not None}
+        for line in rated.tiers
+    ]
+
+
+# By model
+
+
+def _lines(pricing: Pricing, usage: Usage, currency: str) -> tuple[TierLine, ...]:
+    match pricing.model:
+        case "unit":
+            return (_line(pricing.rate, usage.quantity, usage.events, currency),)
+        case "package":
+            return (_line(_packaged(pricing), usage.quantity, usage.events, currency),)
+        case "graduated":
+            return _graduated(pricing.tiers, usage, currency)
+        case "volume" | "stairstep":
+            return _whole_tier(pricing, usage, currency)
+        case "dimension":
+            found = _case(pricing, usage.values)
+            return _lines(found.pricing, usage, currency) if found else ()
+    assert_never(pricing.model)
+
+
+def _graduated(tiers: Sequence[Tier], usage: Usage, currency: str) -> tuple[TierLine, ...]:
+    last, lines = len(tiers) - 1, []
+    counts = _tier_events(tiers, usage)
+    below: Number = 0
+    for place, tier in enumerate(tiers):
+        bound = None if place == last else tier.bound
+        top = usage.quantity if bound is None else min(usage.quantity, bound)
+        inside = max(top - below, 0)
+        # Only the first tier can be due with no units in it (`flat always`).
+        if inside or not place:
+            lines.append(_line(tier.rate, inside, counts[place], currency, below, tier.bound))
+        below = bound if bound is not None else below
+    return tuple(lines)
+
+
+def _whole_tier(pricing: Pricing, usage: Usage, currency: str) -> tuple[TierLine, ...]:
+    place = reached(pricing.tiers, usage.quantity)
+    tier = pricing.tiers[place]
+    below = pricing.tiers[place - 1].bound if place else 0
+    assert below is not None, pricing
+    rate_ = _stair(tier.rate) if pricing.model == "stairstep" else tier.rate
+    return (_line(rate_, usage.quantity, usage.events, currency, below, tier.bound),)
+
+
+def _stair(rate_: Rate) -> Rate:
+    """A step's amount is due once: `100 USD` and `free + 100 USD flat` mean the same."""
+    parts = (
+        replace(part, unit="flat")
+        if part.unit == "unit" and isinstance(part.amount, Money)
+        else part
+        for part in rate_.parts
+    )
+    return replace(rate_, parts=tuple(parts))
+
+
+def _packaged(pricing: Pricing) -> Rate:
+    parts = (
+        replace(part, unit="package", size=pricing.package) if part.unit == "unit" else part
+        for part in pricing.rate.parts
+    )
+    return replace(pricing.rate, parts=tuple(parts))
+
+
+# One rate
+
+
+def _line(
+    rate_: Rate,
+    quantity: Number,
+    events: int,
+    currency: str,
+    above: Number = 0,
+    up_to: Number | None = None,
+) -> TierLine:
+    zero = Money(0, currency)
+    amount, flat, packages = zero, zero, None
+    for part in rate_.parts:
+        due = _part(part, quantity, events, currency)
+        amount += due
+        if part.unit in ("flat", "flat always"):
+            flat += due
+        if part.unit == "package":
+            packages = started(quantity, part.size)
+    # A tier that nothing entered has no bounds to keep; a rate of its own always has.
+    if quantity or (not above and up_to is None):
+        if rate_.at_least is not None:
+            amount = max(amount, rate_.at_least)
+        if rate_.at_most is not None:
+            amount = min(amount, rate_.at_most)
+    return TierLine(
+        above, up_to, quantity, _unit_amount(rate_), _percent(rate_), packages, flat, amount
+    )
+
+
+def _part(part: RatePart, quantity: Number, events: int, currency: str) -> Money:
+    times: Number
+    match part.unit:
+        case "unit":
+            times = quantity
+        case "package":
+            times = started(quantity, part.size)
+        case "event":
+            times = events
+        case "flat":
+            times = 1 if quantity else 0
+        case "flat always":
+            times = 1
+    if isinstance(part.amount, Percent):
+        # The metered quantity is itself an amount in the price's currency.
+        return Money(times * part.amount.rate, currency)
+    due = part.amount * times
+    return due / part.size if part.unit == "unit" and part.size != 1 else due
+
+
+def started(quantity: Number, size: Number) -> int:
+    """How many packages of a size are started by a quantity."""
+    exact = Fraction(quantity) / Fraction(size)
+    return -(-exact.numerator // exact.denominator)
+
+
+def _unit_amount(rate_: Rate) -> Money | None:
+    found = [
+        part.amount if part.size == 1 or part.unit == "package" else part.amount / part.size
+        for part in rate_.parts
+        if part.unit in ("unit", "package") and isinstance(part.amount, Money)
+    ]
+    return sum(found[1:], found[0]) if found else None
+
+
+def _percent(rate_: Rate) -> Percent | None:
+    found = [part.amount for part in rate_.parts if isinstance(part.amount, Percent)]
+    return sum(found[1:], found[0]) if found else None
+
+
+def _tier_events(tiers: Sequence[Tier], usage: Usage) -> list[int]:
+    """The counted events of each tier; in proportion to its quantity where nobody counted."""
+    counts = list(usage.tier_events[: len(tiers)])
+    if counts or not usage.events:
+        return counts + [0] * (len(tiers) - len(counts))
+    place = reached(tiers, usage.quantity)
+    done, below = 0, Fraction(0)
+    for tier in tiers[:place]:
+        assert tier.bound is not None, tiers
+        below = Fraction(tier.bound)
+        until = int(usage.events * below / Fraction(usage.quantity))
+        counts.append(until - done)
+        done = until
+    counts.append(usage.events - done)
+    return counts + [0] * (len(tiers) - len(counts))
+
+
+# Allowances and dimensions
+
+
+def _after_allowance(pricing: Pricing, usage: Usage, currency: str, included: Number) -> Rated:
+    quantity = max(usage.quantity, 0)
+    free = min(quantity, max(included, 0))
+    left = check_number(quantity - free)
+    # Where all is included, its events cost nothing either.
+    events = usage.events if left or not free else 0
+    rated = rate(pricing, replace(usage, quantity=left, events=events), currency)
+    return replace(rated, included=free)
+
+
+def _together(usages: Sequence[Usage]) -> Usage:
+    if len(usages) == 1:
+        return replace(usages[0], values=())
+    quantity = sum((usage.quantity for usage in usages), 0)
+    return Usage(check_number(quantity), sum(usage.events for usage in usages))
+
+
+def _by_values(usages: Sequence[Usage]) -> list[Usage]:
+    merged: dict[tuple[str, ...], list[Usage]] = {}
+    for usage in usages:
+        merged.setdefault(usage.values, []).append(usage)
+    return [
+        replace(_together(group), values=values_) if len(group) > 1 else group[0]
+        for values_, group in merged.items()
+    ]
+
+
+def _case(pricing: Pricing, values_: tuple[str, ...]) -> DimensionRate | None:
+    """The case that names the most of the values; ties to the earlier one."""
+    best, best_named = None, -1
+    for case in pricing.cases:
+        named = sum(value is not None for value in case.values)
+        if named > best_named and _fits(case, values_):
+            best, best_named = case, named
+    return best
+
+
+def _fits(case: DimensionRate, values_: tuple[str, ...]) -> bool:
+    # `else` alone, without a value for each dimension, fits everything.
+    if not case.values:
+        return True
+    return len(case.values) == len(values_) and all(
+        named is None or named == value for named, value in zip(case.values, values_, strict=True)
+    )
+
+
+def _case_order(pricing: Pricing, usage: Usage) -> tuple[int, tuple[str, ...]]:
+    found = _case(pricing, usage.values)
+    return (pricing.cases.index(found) if found else len(pricing.cases), usage.values)
+
+
+def _values(line: TierLine) -> tuple[Any, ...]:
+    return (
+        line.above, line.up_to, line.quantity, line.unit_amount, line.percent, line.packages,
+        line.flat if line.flat else None, line.amount,
+    )  # fmt: skip
+
+
+_STEP = ("above", "up_to", "quantity", "unit_amount", "percent", "packages", "flat", "amount")

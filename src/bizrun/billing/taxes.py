@@ -1,0 +1,77 @@
+"""Taxes on one line: exclusive or inclusive, several added up, rounded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ..values import Money, Percent, divide
+from .catalog import Tax
+from .split import spread
+
+
+@dataclass(frozen=True, slots=True)
+class TaxShare:
+    """How much of a tax is due, and on what: `base` is the amount without tax."""
+
+    name: str
+    rate: Percent
+    inclusive: bool
+    base: Money
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Taxed:
+    """The tax of an amount: `included` was in it, the rest of `total` comes on top."""
+
+    net: Money
+    included: Money
+    total: Money
+    shares: tuple[TaxShare, ...]
+
+
+def tax(amount: Money, held: Sequence[Tax], half_even: bool = False) -> Taxed:
+    """The taxes that hold for a discounted amount, a rounded one.
+
+    Rates are added up and the sum is rounded once; it is then shared out by largest remainder. A
+    tax that comes on top is due on the amount without the included ones.
+    """
+    if not held:
+        zero = Money(0, amount.currency)
+        return Taxed(amount, zero, zero, ())
+    inner = [item for item in held if item.inclusive]
+    outer = [item for item in held if not item.inclusive]
+    inner_rate, outer_rate = _rate(inner), _rate(outer)
+    share = Decimal(divide(amount.amount * inner_rate, 1 + inner_rate))
+    included = Money(share, amount.currency).rounded(half_even)
+    net = amount - included
+    added = (net * outer_rate).rounded(half_even)
+    shares = (*_shares(included, net, inner), *_shares(added, net, outer))
+    return Taxed(net, included, included + added, shares)
+
+
+def summed(shares: Iterable[TaxShare]) -> tuple[TaxShare, ...]:
+    """An invoice's taxes: the sums of its lines', in order of first appearance."""
+    found: dict[tuple[str, Percent, bool], TaxShare] = {}
+    for share in shares:
+        key = (share.name, share.rate, share.inclusive)
+        if before := found.get(key):
+            base, amount = before.base + share.base, before.amount + share.amount
+            share = TaxShare(share.name, share.rate, share.inclusive, base, amount)
+        found[key] = share
+    return tuple(found.values())
+
+
+def _rate(held: Sequence[Tax]) -> Decimal:
+    return sum((item.rate.rate for item in held), Decimal(0))
+
+
+def _shares(total: Money, net: Money, held: Sequence[Tax]) -> tuple[TaxShare, ...]:
+    rates = [item.rate.rate for item in held]
+    parts = spread(total, rates) if len(held) > 1 and any(rates) else (total,) * len(held)
+    return tuple(
+        TaxShare(item.name, item.rate, item.inclusive, net, part)
+        for item, part in zip(held, parts, strict=True)
+    )

@@ -1,0 +1,182 @@
+"""The `bizrun` command: finds the command, loads no more than it, and ends with its exit code."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import os
+import sys
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..diagnostics import did_you_mean
+from ..errors import BizError
+
+# name: where the command stands (module:attribute), and its line in `--help`.
+COMMANDS: dict[str, str] = {
+    "run": "bizrun.cli.run:run",
+    "check": "bizrun.cli.check:check",
+    "test": "bizrun.cli.test:test",
+    "query": "bizrun.cli.query:query",
+    "verify": "bizrun.cli.verify:verify",
+    "state-hash": "bizrun.cli.verify:state_hash",
+    "events": "bizrun.cli.events:events",
+    "outbox": "bizrun.cli.outbox:outbox",
+}
+SUMMARIES: dict[str, str] = {
+    "run": "Check SPEC, then run it over an event stream.",
+    "check": "Validate specs; run nothing.",
+    "test": "Run the test blocks of specs.",
+    "query": "Evaluate an expression over the state.",
+    "verify": "Check a state: hashes, sums, numbers.",
+    "state-hash": "Print one hash of the whole state.",
+    "events": "List events; retry what failed.",
+    "outbox": "List effects; retry or resolve them.",
+}
+
+HELP = """Run a business that is written as rules.
+
+\b
+  bizrun SPEC.biz         check it, run it over its events, print what happened
+  bizrun check SPEC.biz   say everything that is wrong with it
+  bizrun test SPEC.biz    run the tests that stand in it
+
+`bizrun COMMAND --help` tells more. Exit codes: 0 fine, 1 the spec is wrong or a test failed,
+2 the call is wrong, 3 a provider, the store or the disk fails."""
+
+
+class Commands(click.Group):
+    """Loads a command when it is called; what is no command is a spec to run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES.get(name, "")) for name in COMMANDS])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts `run` before a spec; a mistyped command is told apart from a file."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            near = did_you_mean(args[0], COMMANDS)
+            if near and not os.path.lexists(args[0]) and not set("./\\:") & set(args[0]):
+                raise click.UsageError(f"There is no command {args[0]!r}. Did you mean {near}?")
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=Commands,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    subcommand_metavar="COMMAND | SPEC …",
+)
+@click.version_option(__version__, message="bizrun %(version)s")
+@click.option("--debug", is_flag=True, help="Show a traceback where bizrun itself fails.")
+def cli(debug: bool) -> None:
+    """Is what `main` runs; `--debug` has been taken out of the arguments by then."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs a command line (default: this process's) and gives its exit code."""
+    given = list(sys.argv[1:] if args is None else args)
+    head = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in head
+    given = [arg for arg in head if arg != "--debug"] + given[len(head) :]
+    _lenient_output()
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _forget_output()
+        return 0
+    except KeyboardInterrupt:
+        return _say("Stopped.", 130)
+    except OSError as problem:
+        if debug:
+            raise
+        return _say(_system_text(problem), 3 if problem.errno in _DISK else 2)
+    except Exception as problem:
+        if debug:
+            raise
+        return _say(_report_text(problem), 1)
+
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def _run(args: list[str]) -> int:
+    try:
+        result: Any = cli.main(args, prog_name="bizrun", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as problem:
+        click.echo(problem.format_message())
+        return 2
+    except click.ClickException as problem:
+        problem.show()
+        return 2
+    except click.Abort:
+        return _say("Stopped.", 130)
+    except BizError as problem:
+        return _say(str(problem), problem.exit_code)
+    return result if isinstance(result, int) else 0
+
+
+def _say(sentence: str, code: int) -> int:
+    """One sentence on standard error."""
+    text = " ".join(sentence.split("\n"))
+    try:
+        print(f"bizrun: {text}", file=sys.stderr)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # standard error is closed: the exit code is all that is left to say
+    return code
+
+
+def _system_text(problem: OSError) -> str:
+    reason = problem.strerror or type(problem).__name__
+    place = f"{problem.filename}: " if problem.filename else ""
+    return f"{place}{reason}."
+
+
+def _report_text(problem: Exception) -> str:
+    reason = str(problem).split("\n")[0][:200]
+    return (
+        f"This is a mistake in bizrun {__version__}, not in your files "
+        f"({type(problem).__name__}: {reason}). Please report it, with what the same command "
+        "prints with --debug."
+    )
+
+
+def _lenient_output() -> None:
+    """Lets no character that the terminal's encoding lacks end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_output() -> None:
+    """Whoever read our output has gone: what Python still wants to flush goes nowhere."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                os.dup2(nowhere.fileno(), stream.fileno())
+            except (OSError, ValueError):
+                continue
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,365 @@
+"""The built-in functions that need no state, by name; the others are asked of the context.
+
+`PURE` take their arguments alone, `TIMED` the context before them, for now and the time zone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from hashlib import sha256
+from typing import Any
+
+from .. import times
+from ..currencies import exponent
+from ..errors import EvalError
+from ..values import UNLIMITED, Duration, Money, Number, Percent, number, show, to_json
+from . import rows
+from .context import Context
+from .operators import SUMMED, check_items, check_text, equal, kind, quoted
+
+# A hash fits in what JSON and every store hold exactly.
+_HASH_DIGITS = 12
+
+
+def _need(name: str, value: Any, *kinds: str) -> Any:
+    """The value itself where it is of one of these kinds."""
+    if kind(value) not in kinds:
+        words = " or ".join(kinds)
+        raise EvalError(f"`{name}` takes {words}, not {quoted(value)}")
+    return value
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+def _floor(x: Any, step: Any = None) -> Any:
+    return _stepped("floor", x, step, lambda q: q.numerator // q.denominator)
+
+
+def _ceil(x: Any, step: Any = None) -> Any:
+    return _stepped("ceil", x, step, lambda q: -(-q.numerator // q.denominator))
+
+
+def _round(x: Any, step: Any = None) -> Any:
+    return _stepped("round", x, step, _half_up)
+
+
+def _half_up(quotient: Fraction) -> int:
+    """To the nearest whole number, half away from zero."""
+    size = abs(quotient) + Fraction(1, 2)
+    whole = size.numerator // size.denominator
+    return -whole if quotient < 0 else whole
+
+
+def _stepped(name: str, x: Any, step: Any, whole: Callable[[Fraction], int]) -> Any:
+    """A value in whole steps: of 1, of a unit of its currency, of a percent, of a day."""
+    what = kind(_need(name, x, *sorted(SUMMED)))
+    if x == UNLIMITED:
+        return x
+    unit = _UNIT[what] if step is None else _need(name, step, what, "number")
+    size, part = _amount(x), _amount(unit)
+    if kind(unit) == "number" and what == "percent":
+        part /= 100
+    elif kind(unit) == "number" and what == "duration":
+        raise EvalError(f"`{name}` of a duration takes a duration as its step")
+    if part <= 0:
+        raise EvalError(f"`{name}` takes a step above 0, not {quoted(step)}")
+    return _like(x, Fraction(whole(size / part)) * part)
+
+
+_UNIT = {"number": 1, "money": 1, "percent": Percent.of(1), "duration": Duration(days=1)}
+
+
+def _amount(value: Any) -> Fraction:
+    match value:
+        case Money():
+            return Fraction(value.amount)
+        case Percent():
+            return Fraction(value.rate)
+        case Duration(months=0):
+            return Fraction(value.days * 86_400_000_000 + value.micros)
+        case Duration():
+            raise EvalError(f"{value} has no exact length to round")
+    if value == UNLIMITED:
+        raise EvalError("`unlimited` is no step")
+    return Fraction(value)
+
+
+def _like(sample: Any, amount: Fraction) -> Any:
+    """A value of the sample's type; the amount has a finite decimal form."""
+    exact = Decimal(amount.numerator) / Decimal(amount.denominator)
+    match sample:
+        case Money():
+            return Money(exact, sample.currency)
+        case Percent():
+            return Percent(exact)
+        case Duration():
+            return Duration(micros=int(exact))
+    return int(exact) if amount.denominator == 1 else exact
+
+
+def _abs(x: Any) -> Any:
+    return abs(_need("abs", x, *sorted(SUMMED)))
+
+
+def _mod(a: Number, b: Number) -> Number:
+    _need("mod", a, "number")
+    if _need("mod", b, "number") == 0:
+        raise EvalError("division by zero")
+    if a == UNLIMITED or b == UNLIMITED:
+        raise EvalError("`mod` of unlimited has no value")
+    left, right = Fraction(a), Fraction(b)
+    rest: Number = _like(0, left - right * (left // right))
+    return rest
+
+
+def _hash(x: Any) -> int:
+    """The same number for the same value, on every machine and for ever."""
+    text = json.dumps(to_json(x), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return int(sha256(text.encode()).hexdigest()[:_HASH_DIGITS], 16)
+
+
+# --- lists -----------------------------------------------------------------------------------
+
+
+def _values(name: str, x: Any, others: tuple[Any, ...]) -> Sequence[Any]:
+    """The elements of one list, or all arguments."""
+    if not others:
+        found: Sequence[Any] = list(_need(name, x, "list", "range"))
+        return found
+    for value in (x, *others):
+        if value is None:
+            raise EvalError(f"`{name}` of none has no value")
+    return (x, *others)
+
+
+def _least(x: Any, *others: Any) -> Any:
+    return rows.least(_values("min", x, others))
+
+
+def _greatest(x: Any, *others: Any) -> Any:
+    return rows.greatest(_values("max", x, others))
+
+
+def _sum(values: Any) -> Any:
+    return rows.total(_values("sum", values, ()), 0)
+
+
+def _avg(values: Any) -> Any:
+    return rows.average(_values("avg", values, ()))
+
+
+def _len(x: Any) -> int:
+    return len(_need("len", x, "text", "list", "map", "range"))
+
+
+def _contains(x: Any, part: Any) -> bool:
+    if kind(_need("contains", x, "text", "list")) == "text":
+        return _need("contains", part, "text") in x
+    return any(equal(part, item) for item in x)
+
+
+def _join(values: Any, separator: str = ", ") -> str:
+    found = _values("join", values, ())
+    return check_text(_need("join", separator, "text").join(show(value) for value in found))
+
+
+# --- texts -----------------------------------------------------------------------------------
+
+
+def _lower(text: str) -> str:
+    return str(_need("lower", text, "text").lower())
+
+
+def _upper(text: str) -> str:
+    return str(_need("upper", text, "text").upper())
+
+
+def _trim(text: str) -> str:
+    return str(_need("trim", text, "text").strip())
+
+
+def _starts_with(text: str, start: str) -> bool:
+    return bool(_need("starts_with", text, "text").startswith(_need("starts_with", start, "text")))
+
+
+def _ends_with(text: str, end: str) -> bool:
+    return bool(_need("ends_with", text, "text").endswith(_need("ends_with", end, "text")))
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    for part in (text, old, new):
+        _need("replace", part, "text")
+    # Counted first: a text may not grow without bounds before it is measured.
+    check_items(len(text) + text.count(old) * len(new) if old else len(text))
+    return check_text(text.replace(old, new)) if old else text
+
+
+def _text(x: Any) -> str:
+    return check_text(show(x))
+
+
+def _number(text: str) -> Number | None:
+    """The number that a text says, or none."""
+    try:
+        return number(_need("number", text, "text").strip().replace("_", ""))
+    except EvalError:
+        return None
+
+
+# --- money -----------------------------------------------------------------------------------
+
+
+def _charm(price: Money) -> Money:
+    """A price that ends just below a whole one: 30.00 USD is 29.99 USD, 3000 JPY is 2999 JPY."""
+    whole = _floor(_need("charm", price, "money"))
+    return Money(whole.amount - Decimal(1).scaleb(-exponent(whole.currency)), whole.currency)
+
+
+def _prestige(price: Money) -> Money:
+    """A whole price: 29.60 USD is 30 USD."""
+    rounded: Money = _round(_need("prestige", price, "money"))
+    return rounded
+
+
+def _tiered(quantity: Number, tiers: Any) -> Money:
+    from ..billing.rating import tiered
+
+    for tier in _need("tiered", tiers, "list"):
+        _need("tiered", tier, "map")
+    return tiered(_need("tiered", quantity, "number"), tiers)
+
+
+def _split(total: Money, shares: Any) -> list[Money]:
+    from ..billing.split import split
+
+    for share in _need("split", shares, "list"):
+        _need("split", share, "number", "percent")
+    return list(split(_need("split", total, "money"), shares))
+
+
+def _allocate(total: Money, parts: int) -> list[Money]:
+    from ..billing.split import allocate
+
+    return list(allocate(_need("allocate", total, "money"), _need("allocate", parts, "number")))
+
+
+# --- times -----------------------------------------------------------------------------------
+
+
+def _instant(name: str, ctx: Context, value: Any) -> datetime:
+    """An instant; of a date the local midnight it begins with."""
+    if kind(_need(name, value, "time", "date")) == "date":
+        return times.midnight(value, ctx.tz)
+    instant: datetime = value
+    return instant
+
+
+def _age(ctx: Context, x: Any) -> Duration:
+    return times.between(_instant("age", ctx, x), ctx.now)
+
+
+def _date(ctx: Context, x: Any) -> date:
+    if isinstance(x, str):
+        try:
+            return date.fromisoformat(x)
+        except ValueError:
+            raise EvalError(f"{quoted(x)} is no date like 2026-01-31") from None
+    return times.local_date(_instant("date", ctx, x), ctx.tz)
+
+
+def _days(ctx: Context, start: Any, end: Any) -> int:
+    """Whole days of the local calendar that have passed; below zero where the end is before."""
+    a, b = _instant("days", ctx, start), _instant("days", ctx, end)
+    if b < a:
+        return -_days(ctx, end, start)
+    count = (times.local_date(b, ctx.tz) - times.local_date(a, ctx.tz)).days
+    return count - 1 if times.add(a, Duration(days=count), ctx.tz) > b else count
+
+
+def _months(ctx: Context, start: Any, end: Any) -> int:
+    """Whole calendar months that have passed; below zero where the end is before."""
+    a, b = _instant("months", ctx, start), _instant("months", ctx, end)
+    if b < a:
+        return -_months(ctx, end, start)
+    first, last = times.local_date(a, ctx.tz), times.local_date(b, ctx.tz)
+    count = (last.year - first.year) * 12 + last.month - first.month
+    return count - 1 if times.add(a, Duration(months=count), ctx.tz) > b else count
+
+
+def _prorate(ctx: Context, amount: Money, start: Any, end: Any, period: Any = None) -> Money:
+    """By the day; without a period, that of the calendar month in which it begins."""
+    from ..billing.proration import prorate
+
+    _need("prorate", amount, "money")
+    first, last = _instant("prorate", ctx, start), _instant("prorate", ctx, end)
+    if period is None:
+        day = times.local_date(first, ctx.tz)
+        bounds = times.start_of("month", day), times.end_of("month", day)
+        return prorate(amount, first, last, bounds, ctx.tz.key)
+    if kind(_need("prorate", period, "range", "duration")) == "range":
+        period = (
+            _instant("prorate", ctx, period["start"]),
+            _instant("prorate", ctx, period["end"]),
+        )
+    return prorate(amount, first, last, period, ctx.tz.key)
+
+
+# --- what is read when it is sent ------------------------------------------------------------
+
+
+def _sealed(name: str) -> Callable[..., Mapping[str, Any]]:
+    """A secret or header as a map that says how to make it: never the secret itself."""
+
+    def sealed(*args: Any) -> Mapping[str, Any]:
+        return {"call": name, "args": list(args)}
+
+    return sealed
+
+
+PURE: Mapping[str, Callable[..., Any]] = {
+    "floor": _floor,
+    "ceil": _ceil,
+    "round": _round,
+    "abs": _abs,
+    "mod": _mod,
+    "hash": _hash,
+    "min": _least,
+    "max": _greatest,
+    "sum": _sum,
+    "avg": _avg,
+    "count": _len,
+    "len": _len,
+    "contains": _contains,
+    "join": _join,
+    "lower": _lower,
+    "upper": _upper,
+    "trim": _trim,
+    "starts_with": _starts_with,
+    "ends_with": _ends_with,
+    "replace": _replace,
+    "text": _text,
+    "number": _number,
+    "charm": _charm,
+    "prestige": _prestige,
+    "tiered": _tiered,
+    "split": _split,
+    "allocate": _allocate,
+    "env": _sealed("env"),
+    "bearer": _sealed("bearer"),
+    "basic": _sealed("basic"),
+}
+
+TIMED: Mapping[str, Callable[..., Any]] = {
+    "age": _age,
+    "date": _date,
+    "days": _days,
+    "months": _months,
+    "prorate": _prorate,
+}
+
+ALL: Mapping[str, Callable[..., Any]] = {**PURE, **TIMED}

@@ -1,0 +1,223 @@
+"""A checked spec becomes a Program: the one place that knows every kind of declaration."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from ..lang import ast
+from ..lang.symbols import Checked, EntityInfo, EventInfo
+from ..lang.types import EntityType, known
+from . import nodes as ir
+from .constants import constant
+from .lower import EVENT, HandlerLowering
+from .lower_billing import BillingLowering
+from .lower_expr import Scope
+from .lower_triggers import lower_trigger
+from .program import (
+    Api,
+    Arrow,
+    Entity,
+    EntityField,
+    EventType,
+    Lifecycle,
+    Meter,
+    Metric,
+    Param,
+    Program,
+    Schedule,
+    Template,
+)
+
+
+def lower(checked: Checked) -> Program:
+    """The program of a spec without errors."""
+    return _ProgramLowering(checked).program()
+
+
+class _ProgramLowering:
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+        self.symbols = checked.symbols
+        self.code = HandlerLowering(checked)
+        self.billing = BillingLowering(checked)
+        self._ids: dict[str, int] = {}
+
+    def program(self) -> Program:
+        symbols = self.symbols
+        path = self.checked.loaded.path
+        name = PurePath(path).name.removesuffix(".yaml").removesuffix(".biz")
+        title = symbols.business.title if symbols.business else name
+        program = Program(
+            name, path, title, symbols.currency, symbols.timezone, symbols.bills, symbols.tenant
+        )
+        program.entities = {n: self._entity(info) for n, info in symbols.entities.items()}
+        program.events = {n: self._event(info) for n, info in symbols.events.items()}
+        program.functions = {n: self.code.function(fn) for n, fn in symbols.fns.items()}
+        program.constants = {
+            n: self.code.lower(const.value, Scope()) for n, const in symbols.consts.items()
+        }
+        self._handlers(program)
+        program.lifecycles = [self._lifecycle(node) for node in symbols.lifecycles.values()]
+        program.triggers = [
+            lower_trigger(node, self.code, program) for node in symbols.triggers.values()
+        ]
+        self._reports(program)
+        self._billing(program)
+        return program
+
+    # --- handlers ------------------------------------------------------------------------------
+
+    def _handlers(self, program: Program) -> None:
+        for on in self.symbols.handlers:
+            id_ = self._id("on " + " or ".join(name for name, _ in on.pattern.types))
+            program.handlers.append(
+                self.code.handler(id_, "on", on.body, on.span, on.pattern)
+            )
+        program.schedules = [self._schedule(node) for node in self.symbols.schedules]
+        for api in self.symbols.apis:
+            program.apis.append(self._api(api))
+
+    def _id(self, text: str) -> str:
+        """A handler's id: what it is for, and which of several; other edits leave it alone."""
+        self._ids[text] = self._ids.get(text, 0) + 1
+        count = self._ids[text]
+        return text if count == 1 else f"{text} #{count}"
+
+    def _schedule(self, node: ast.Every) -> Schedule:
+        interval = constant(node.interval, self.symbols)
+        at = constant(node.at, self.symbols)
+        words = [node.cron and f'"{node.cron}"', interval and str(interval), node.unit]
+        words += [node.on and f"on {node.on}", at and f"at {at:%H:%M}"]
+        words += [node.zone and f'in "{node.zone}"']
+        text = "every " + " ".join(str(word) for word in words if word)
+        handler = self.code.handler(self._id(text), "every", node.body, node.span)
+        return Schedule(
+            handler, node.kind, node.unit, interval, node.cron, node.on, at, node.zone,
+            node.catch_up,
+        )  # fmt: skip
+
+    def _api(self, node: ast.Api) -> Api:
+        names = tuple(param.name for param in node.params)
+        handler = self.code.handler(
+            self._id(f"api {node.method} {node.path}"), "api", node.body, node.span, None,
+            names + ((node.caller,) if node.caller and node.caller != "customer" else ()),
+        )  # fmt: skip
+        params = tuple(
+            Param(
+                param.name,
+                self.checked.type_of(param),
+                self.code.lower(param.default, Scope()) if param.default is not None else None,
+            )
+            for param in node.params
+        )
+        return Api(node.method, node.path, params, node.caller, node.roles, handler)
+
+    # --- entities and events -----------------------------------------------------------------------
+
+    def _entity(self, info: EntityInfo) -> Entity:
+        fields = {
+            f.name: EntityField(
+                f.name,
+                f.type,
+                self.code.lower(f.default, Scope()) if f.default is not None else None,
+                f.unique,
+            )
+            for f in info.fields.values()
+        }
+        return Entity(
+            info.name, info.key, fields, info.indexes, info.generated_key, info.builtin
+        )
+
+    def _event(self, info: EventInfo) -> EventType:
+        defaults = {n: self.code.lower(e, Scope()) for n, e in info.defaults.items()}
+        return EventType(
+            info.name, info.payload, info.key, defaults, info.declared, info.origin
+        )
+
+    def _lifecycle(self, node: ast.Lifecycle) -> Lifecycle:
+        arrows = []
+        for arrow in node.arrows:
+            pattern = None
+            if arrow.on is not None:
+                scope = Scope({"self": ir.Local("self")}, (ir.Local("self"), _self(node.entity)))
+                named = arrow.on if arrow.on.name else _named(arrow.on)
+                pattern = self.code.pattern(named, scope)[0]
+            after = self.code.lower(arrow.after, Scope()) if arrow.after is not None else None
+            place = self.code.place(arrow.span)
+            arrows.append(Arrow(arrow.source, arrow.target, pattern, after, place))
+        start = node.start or (node.arrows[0].source if node.arrows else None)
+        return Lifecycle(node.entity, node.field, start, tuple(arrows))
+
+    # --- figures -------------------------------------------------------------------------------
+
+    def _reports(self, program: Program) -> None:
+        symbols = self.symbols
+        for name, node in symbols.meters.items():
+            payload = symbols.events[node.events[0][0]].payload
+            scope = Scope({}, (ir.Local(EVENT), payload))
+            where = self.code.lower(node.where, scope) if node.where is not None else None
+            program.meters[name] = Meter(
+                name, node.aggregate, node.field, tuple(e for e, _ in node.events), node.per,
+                tuple(d for d, _ in node.by), where, node.unit,
+            )  # fmt: skip
+        for name, metric in symbols.metrics.items():
+            value = self.code.lower(metric.value, Scope()) if metric.value is not None else None
+            every = metric.every
+            if every is not None and not isinstance(every, str):
+                every = constant(every, symbols)
+            type_ = symbols.metric_types.get(name)
+            if type_ is not None:
+                program.metrics[name] = Metric(name, type_, value, every)
+        program.roles = {name: role.can for name, role in symbols.roles.items()}
+        program.experiments = {
+            name: tuple((v.name, self.code.lower(v.value, Scope())) for v in node.variants)
+            for name, node in symbols.experiments.items()
+        }
+        for name, template in symbols.templates.items():
+            parts = {part: text for part, text, _ in template.parts}
+            program.templates[name] = Template(name, parts, None)
+        for name, source in self.checked.loaded.template_files.items():
+            program.templates.setdefault(name, template_file(name, source.text, source.name))
+
+    def _billing(self, program: Program) -> None:
+        symbols = self.symbols
+        program.plans = {name: self.billing.plan(node) for name, node in symbols.plans.items()}
+        program.addons = {name: self.billing.plan(node) for name, node in symbols.addons.items()}
+        program.coupons = {
+            name: self.billing.coupon(node) for name, node in symbols.coupons.items()
+        }
+        program.taxes = {name: self.billing.tax(node) for name, node in symbols.taxes.items()}
+        names = {n: ir.Local(n) for n in ("customer", "plan", "line")}
+        for name, tax in symbols.taxes.items():
+            if tax.when is not None:
+                program.tax_conditions[name] = self.code.lower(tax.when, Scope(names))
+        policies = [self.billing.dunning(node) for node in symbols.dunnings.values()]
+        program.dunning = policies[0] if policies else None
+        program.billing = self.billing.settings()
+        program.connections = {
+            name: constant(node.data, symbols) for name, node in symbols.connections.items()
+        }
+
+
+def _self(entity: str) -> EntityType:
+    type_ = known(EntityType(entity))
+    assert isinstance(type_, EntityType)
+    return type_
+
+
+def _named(pattern: ast.EventPattern) -> ast.EventPattern:
+    return ast.EventPattern(
+        pattern.span, pattern.types, EVENT, pattern.fields, pattern.where
+    )
+
+
+def template_file(name: str, text: str, file: str) -> Template:
+    """A Markdown template with its front matter: `subject: …` between two lines of dashes."""
+    parts = {}
+    if text.startswith("---\n"):
+        head, _, text = text[4:].partition("\n---\n")
+        for line in head.splitlines():
+            key, _, value = line.partition(":")
+            parts[key.strip().lower()] = value.strip()
+    parts["body"] = text.lstrip("\n")
+    return Template(name, parts, file)

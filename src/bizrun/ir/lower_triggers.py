@@ -1,0 +1,118 @@
+"""Triggers: their condition, what it reads, and when time alone may turn it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..lang import ast
+from ..lang.types import EntityType
+from ..values import Duration
+from . import nodes as ir
+from .lower import HandlerLowering
+from .lower_expr import Scope
+from .program import Program, Trigger, reached
+
+_SELF = ir.Local("self")
+_BILLING = ("limit", "remaining", "credit_balance", "preview", "has_feature", "usage")
+_TIMED = ("age", "days", "months")
+_INSTANT_STEP = ir.Const(Duration(micros=1))
+
+
+def lower_trigger(node: ast.Trigger, code: HandlerLowering, program: Program) -> Trigger:
+    """A trigger; `program` has the functions that its condition may call."""
+    scope = Scope({"self": _SELF}, (_SELF, EntityType(node.entity)))
+    condition = code.lower(node.condition, scope)
+    names, constants = reached(condition, program.functions, program.constants)
+    parts = [
+        condition,
+        *(program.functions[name] for name in names),
+        *(program.constants[name] for name in constants),
+    ]
+    reads = _Reads(node.entity)
+    for part in parts:
+        reads.visit(part)
+    due = tuple(_due(condition))
+    timed = reads.timed
+    return Trigger(
+        node.event, node.entity, condition, node.once_per_period,
+        frozenset(reads.fields), frozenset(reads.entities), frozenset(reads.meters),
+        reads.billing, due, timed and not due, code.place(node.span),
+    )  # fmt: skip
+
+
+class _Reads:
+    """What expressions read: fields of self, other entities, meters, billing, the clock."""
+
+    def __init__(self, entity: str) -> None:
+        self.entity = entity
+        self.fields: set[str] = set()
+        self.entities: set[str] = set()
+        self.meters: set[str] = set()
+        self.billing = False
+        self.timed = False
+
+    def visit(self, node: Any) -> None:
+        """Collects from a node and all below it."""
+        match node:
+            case tuple():
+                for item in node:
+                    self.visit(item)
+                return
+            case ir.EntityGet(entity=entity, base=base, name=name):
+                if entity == self.entity:
+                    self.fields.add(name)
+                if base != _SELF:
+                    self.entities.add(entity)
+            case ir.Query(entity=str(entity)) | ir.Find(entity=entity):
+                self.entities.add(entity)
+            case ir.Special(name="now" | "today") | ir.Edge():
+                self.timed = True
+            case ir.Builtin(name=name, args=args):
+                self._builtin(name, args)
+        for name in getattr(node, "__dataclass_fields__", ()):
+            if name != "place":
+                self.visit(getattr(node, name))
+
+    def _builtin(self, name: str, args: tuple[Any, ...]) -> None:
+        if name in _BILLING:
+            self.billing = True
+            if name in ("usage", "remaining") and len(args) > 1 and isinstance(args[1], ir.Const):
+                self.meters.add(args[1].value)
+        self.timed = self.timed or name in _TIMED
+
+
+def _due(node: ir.Expr) -> list[ir.Expr]:
+    """Instants at which a comparison with the clock may turn."""
+    if not isinstance(node, ir.BinaryExpr):
+        return []
+    if node.op in ("and", "or"):
+        return _due(node.left) + _due(node.right)
+    later = {">=": False, ">": True}.get(node.op)
+    if later is not None:
+        return _turns(node.left, node.right, later)
+    earlier = {"<=": False, "<": True}.get(node.op)
+    if earlier is not None:
+        return _turns(node.right, node.left, earlier, flipped=True)
+    return []
+
+
+def _turns(
+    clock: ir.Expr, bound: ir.Expr, strict: bool, flipped: bool = False
+) -> list[ir.Expr]:
+    """`clock >= bound`, where the clock side grows with time."""
+    due: ir.Expr | None = None
+    match clock:
+        case ir.Special(name="now"):
+            due = bound
+        case ir.Builtin(name="age", args=(start,)):
+            due = ir.BinaryExpr("+", start, bound, "time")
+        case ir.BinaryExpr(op="-", left=ir.Special(name="now"), right=start):
+            due = ir.BinaryExpr("+", start, bound, "time")
+    if due is None:
+        # `end - now <= rest` turns at end - rest; here the clock stands in the bound.
+        match bound:
+            case ir.BinaryExpr(op="-", left=end, right=ir.Special(name="now")) if flipped:
+                due = ir.BinaryExpr("-", end, clock, "time")
+    if due is None:
+        return []
+    return [ir.BinaryExpr("+", due, _INSTANT_STEP, "time") if strict else due]

@@ -1,0 +1,594 @@
+"""The spec as data: small, resolved, hashable; what is stored for work that waits.
+
+Expressions are typed enough that no evaluator needs the checker. A handler is cut at its waits
+into segments: straight code that ends or hands over to other segments by their number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ..values import from_json, to_json
+
+# --- expressions -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A value; `type` is set where printing needs it (size)."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A value of the handler, a parameter, or the row of a query."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A constant of the spec."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """now, today, event, caller: what the engine knows."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """A field of a map or row; `optional`: none where the base is none; `loose`: none where the
+    field is not there (untyped data)."""
+
+    base: Expr
+    name: str
+    optional: bool = False
+    loose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntityGet:
+    """A field read through a reference: the row is looked up when the line runs."""
+
+    entity: str
+    base: Expr
+    name: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanGet:
+    """A field of a plan by its name: name title price interval features trial limits."""
+
+    base: Expr
+    name: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """`Entity(key)`: the key itself where a row has it (or a unique field), else none."""
+
+    entity: str
+    key: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`base[index]`."""
+
+    base: Expr
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class CallFn:
+    """A function of the spec."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A built-in function."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListExpr:
+    """A list."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An entry of a map."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadExpr:
+    """`...value`: the named fields of a map, or all of them where `names` is None; of an entity
+    where `entity` is set."""
+
+    value: Expr
+    names: tuple[str, ...] | None
+    entity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapExpr:
+    """A map; later entries win."""
+
+    entries: tuple[Pair | SpreadExpr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnaryExpr:
+    """op: `-` or `not`."""
+
+    op: str
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryExpr:
+    """op: + - * / .. ?? == != < <= > >= in "not in" can and or of.
+
+    `mode` is "native" where the operands' own operators do it, "time" where the left or right is
+    a time or date, "number" for products and quotients of numbers, "any" where types show late.
+    """
+
+    op: str
+    left: Expr
+    right: Expr
+    mode: str = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class IfElse:
+    """`if c then a else b`."""
+
+    condition: Expr
+    then: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class MatchValue:
+    """`match`: the first arm with an equal pattern, else `otherwise`; refused where there is none."""
+
+    subject: Expr
+    arms: tuple[tuple[tuple[Expr, ...], Expr], ...]
+    otherwise: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Rows of an entity (`source` None) or items of a list, as keys or, with `select`, values.
+
+    `var` names the row (a map) or item inside `where`, `order` and `select`. `equals` and `ranges`
+    are the part of the condition that a store can answer alone; `where` the rest.
+    """
+
+    entity: str | None
+    source: Expr | None
+    var: str
+    equals: tuple[tuple[str, Expr], ...] = ()
+    ranges: tuple[tuple[str, str, Expr], ...] = ()
+    where: Expr | None = None
+    order: tuple[tuple[Expr, bool], ...] = ()
+    limit: Expr | None = None
+    select: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """The first of a query, or none."""
+
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """count sum avg min max over a query; `zero` is the sum of nothing."""
+
+    op: str
+    query: Query
+    zero: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBy:
+    """Rows with the grouped fields and the aggregate, ordered and limited."""
+
+    query: Query
+    by: tuple[tuple[str, Expr], ...]
+    op: str
+    field: str | None
+    value: Expr | None
+    zero: Expr
+    order_var: str
+    order: tuple[tuple[Expr, bool], ...]
+    limit: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListFor:
+    """`[for p in source: value]`."""
+
+    variable: str
+    source: Expr
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`start of month`, `end of month` as an instant."""
+
+    edge: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """An interpolated value of a text: its format and, where printing needs it, its type."""
+
+    value: Expr
+    format: str | None
+    type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextExpr:
+    """A text with values in it."""
+
+    parts: tuple[str | Piece, ...]
+
+
+Expr = (
+    Const | Local | Global | Special | Get | EntityGet | PlanGet | Find | Item | CallFn | Builtin
+    | ListExpr | MapExpr | UnaryExpr | BinaryExpr | IfElse | MatchValue | Query | FirstOf
+    | Aggregate | GroupBy | ListFor | Edge | TextExpr
+)  # fmt: skip
+
+# --- statements ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement stands: file, line, column. Not part of a hash."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class LetStep:
+    """Names a value."""
+
+    place: Place
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class CreateStep:
+    """A new row; `name` is bound to its key. `upsert` updates the row of the same key."""
+
+    place: Place
+    entity: str
+    data: MapExpr
+    name: str | None
+    upsert: bool
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStep:
+    """Changes fields of a row; `var` is the old row inside `data`."""
+
+    place: Place
+    entity: str
+    target: Expr
+    data: MapExpr
+    var: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteStep:
+    """Removes a row."""
+
+    place: Place
+    entity: str
+    target: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStep:
+    """`add item to target.field`, or removes it."""
+
+    place: Place
+    entity: str
+    target: Expr
+    field: str
+    item: Expr
+    remove: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EmitStep:
+    """A new event."""
+
+    place: Place
+    event: str
+    data: Expr
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActStep:
+    """An action that the handler does not wait for; its immediate result is bound to `name`."""
+
+    place: Place
+    action: str
+    target: Expr | None
+    data: MapExpr
+    name: str | None
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerStep:
+    """`after`/`at`: runs a segment later. `when` gives a duration or an instant."""
+
+    place: Place
+    when: Expr
+    segment: int
+    unless: Pattern | None
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class IfStep:
+    """Branches; either may end in a hand-over."""
+
+    place: Place
+    condition: Expr
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchStep:
+    """Branches by equal values."""
+
+    place: Place
+    subject: Expr
+    cases: tuple[tuple[tuple[Expr, ...], tuple[Step, ...]], ...]
+    otherwise: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnStep:
+    """Ends the handler with a reply."""
+
+    place: Place
+    value: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectStep:
+    """Refuses the event."""
+
+    place: Place
+    message: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStep:
+    """A point of a metric."""
+
+    place: Place
+    metric: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class LogStep:
+    """A line in the run's log."""
+
+    place: Place
+    message: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class GotoStep:
+    """Goes on in another segment, at once."""
+
+    place: Place
+    segment: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitAction:
+    """Performs an action and goes on in `segment` with its result as `name`."""
+
+    place: Place
+    action: str
+    target: Expr | None
+    data: MapExpr
+    name: str
+    segment: int
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEvent:
+    """Goes on in `segment` with the first matching event as `name`, or none when time is up."""
+
+    place: Place
+    pattern: Pattern
+    within: Expr | None
+    name: str | None
+    segment: int
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStep:
+    """Runs a segment for each item, each by itself, then goes on in `after`."""
+
+    place: Place
+    source: Expr
+    variable: str
+    body: int
+    after: int | None
+    site: int
+
+
+Step = (
+    LetStep | CreateStep | UpdateStep | DeleteStep | MemberStep | EmitStep | ActStep | TimerStep
+    | IfStep | MatchStep | ReturnStep | RejectStep | RecordStep | LogStep | GotoStep | AwaitAction
+    | AwaitEvent | LoopStep
+)  # fmt: skip
+
+# --- handlers and what stands beside them ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Which events: types (with `*`), the payload's name, and a condition over it.
+
+    `match_field` and `match_value` are an equality taken out of the condition by which a waiting
+    row is found: the event's field, and a value that is known when the wait begins.
+    """
+
+    types: tuple[str, ...]
+    name: str | None
+    where: Expr | None
+    match_field: str | None = None
+    match_value: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Straight code; `live` are the values that it needs, by name."""
+
+    live: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """kind: on, every, api, fn. `id` is stable under edits of other handlers; `names` are the
+    payload's fields by the names that the pattern gives them."""
+
+    id: str
+    kind: str
+    place: Place
+    segments: tuple[Segment, ...]
+    pattern: Pattern | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A pure function: an expression, or steps that return."""
+
+    name: str
+    params: tuple[str, ...]
+    steps: tuple[Step, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A handler with all that it reaches: what is stored for work that waits, under its hash."""
+
+    handler: Handler
+    functions: tuple[Function, ...]
+    constants: tuple[tuple[str, Expr], ...]
+
+
+# --- codec and hash ----------------------------------------------------------------------------
+
+
+@cache
+def _classes() -> dict[str, type]:
+    return {
+        name: value
+        for name, value in globals().items()
+        if isinstance(value, type) and hasattr(value, "__dataclass_fields__")
+    }
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
+def encode(node: Any, places: bool = True) -> Any:
+    """A node as JSON, without the places where it is for a hash."""
+    if isinstance(node, tuple):
+        return [encode(item, places) for item in node]
+    if node is None or isinstance(node, str | bool | int):
+        return node
+    if isinstance(node, Const):
+        return {"k": "Const", "value": to_json(node.value)}
+    if isinstance(node, Place):
+        return [node.file, node.line, node.column] if places else 0
+    kind = type(node)
+    data: dict[str, Any] = {"k": kind.__name__}
+    for name in _field_names(kind):
+        data[name] = encode(getattr(node, name), places)
+    return data
+
+
+def decode(data: Any) -> Any:
+    """The inverse of `encode`."""
+    if isinstance(data, list):
+        return tuple(decode(item) for item in data)
+    if not isinstance(data, dict):
+        return data
+    kind = data["k"]
+    if kind == "Const":
+        return Const(from_json(data["value"]))
+    values = {
+        name: Place(*value) if name == "place" else decode(value)
+        for name, value in data.items()
+        if name != "k"
+    }
+    return _classes()[kind](**values)
+
+
+def canonical(node: Any) -> bytes:
+    """The canonical JSON of a node, without places: what is the same means the same."""
+    return msgspec.json.encode(encode(node, places=False), order="sorted")
+
+
+def digest(node: Any) -> str:
+    """The hash of a node: 32 hex digits of SHA-256 over its canonical JSON."""
+    return sha256(canonical(node)).hexdigest()[:32]
+

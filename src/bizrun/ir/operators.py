@@ -1,0 +1,479 @@
+"""What the operators of the language do where Python's own don't say it: both evaluators use it.
+
+Anything that has no value is an EvalError whose sentence shows the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .. import times
+from ..errors import EvalError, Refusal
+from ..values import (
+    UNLIMITED,
+    Duration,
+    Money,
+    Number,
+    Percent,
+    check_number,
+    divide,
+    show,
+    show_as,
+)
+from .context import Context
+
+MAX_TEXT = 1_048_576
+MAX_ITEMS = 1_000_000
+_BOUND = 10**34
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`start..end`, both ends in."""
+
+    start: Any
+    end: Any
+
+    def __contains__(self, value: Any) -> bool:
+        return within(value, self.start, self.end, None)
+
+    def __getitem__(self, name: str) -> Any:
+        """A range's ends are read as fields are."""
+        return {"start": self.start, "end": self.end}[name]
+
+    def __len__(self) -> int:
+        start, end = self.start, self.end
+        if kind(start) == kind(end) == "date":
+            days: int = (end - start).days
+            return max(0, days + 1)
+        if isinstance(start, int) and isinstance(end, int):
+            return max(0, end - start + 1)
+        raise EvalError(f"{quoted(self)} has no items: only whole numbers and dates can be counted")
+
+    def __iter__(self) -> Iterator[Any]:
+        start, count = self.start, check_items(len(self))
+        if isinstance(start, date):
+            return iter([start + timedelta(days=day) for day in range(count)])
+        return iter(range(start, start + count))
+
+    def __str__(self) -> str:
+        return f"{show(self.start)}..{show(self.end)}"
+
+
+# --- kinds and sentences ---------------------------------------------------------------------
+
+_KINDS: dict[type, str] = {
+    type(None): "none",
+    bool: "bool",
+    int: "number",
+    Decimal: "number",
+    str: "text",
+    Money: "money",
+    Percent: "percent",
+    Duration: "duration",
+    datetime: "time",
+    date: "date",
+    time: "clock",
+    list: "list",
+    tuple: "list",
+    dict: "map",
+    Range: "range",
+}
+ORDERED = frozenset({"number", "text", "money", "percent", "duration", "time", "date", "clock"})
+SUMMED = frozenset({"number", "money", "percent", "duration"})
+
+
+def kind(value: Any) -> str:
+    """What a value is, in a word of the language."""
+    found = _KINDS.get(type(value))
+    if found is None:
+        found = "map" if isinstance(value, Mapping) else "list"
+    return found
+
+
+def quoted(value: Any) -> str:
+    """A value inside a sentence: `29.00 USD`, `"pro"`, cut where it is long."""
+    text = f'"{value}"' if isinstance(value, str) else show(value)
+    return f"`{text[:57]}…`" if len(text) > 60 else f"`{text}`"
+
+
+_VERBS = {"+": "added", "-": "subtracted", "*": "multiplied", "/": "divided", "of": "taken"}
+
+
+def no_value(op: str, left: Any, right: Any) -> EvalError:
+    """The sentence for an operator that has no meaning for these values."""
+    one, other = kind(left), kind(right)
+    if op in _VERBS:
+        what = f"can't be {_VERBS[op]}" if op != "of" else "don't fit `of`"
+    else:
+        what = "can't be compared"
+    sorts = "" if one == other else f": {_a(one)} and {_a(other)}"
+    return EvalError(f"{quoted(left)} and {quoted(right)} {what}{sorts}")
+
+
+def _a(word: str) -> str:
+    return word if word in ("none", "money", "text") else f"a {word}"
+
+
+def check_items(count: int) -> int:
+    """A number of items, refused where a list would be too long."""
+    if count > MAX_ITEMS:
+        raise Refusal(f"a list has more than {MAX_ITEMS:,} items")
+    return count
+
+
+def check_text(text: str) -> str:
+    """The text itself, refused where it is longer than 1 MB."""
+    if len(text) > MAX_TEXT:
+        raise Refusal("a text is longer than 1 MB")
+    return text
+
+
+# --- arithmetic ------------------------------------------------------------------------------
+
+
+def _zone(ctx: Context | None) -> ZoneInfo:
+    if ctx is None:
+        raise EvalError("a date or time needs the time zone of a business here")
+    return ctx.tz
+
+
+def _finite(op: str, left: Any, right: Any) -> None:
+    """Refuses what has no value with unlimited: unlimited - unlimited, unlimited × 0, …"""
+    endless = [x for x in (left, right) if isinstance(x, Decimal) and not x.is_finite()]
+    if not endless:
+        return
+    if op == "*" and (left == 0 or right == 0):
+        raise EvalError(f"{quoted(left)} times {quoted(right)} has no value")
+    if len(endless) == 2 and op in ("-", "/"):
+        raise EvalError(f"`unlimited {op} unlimited` has no value")
+
+
+def add(left: Any, right: Any, ctx: Context | None) -> Any:
+    """`left + right` of any types."""
+    one, other = kind(left), kind(right)
+    if other == "duration" and one == "time":
+        return times.add(left, right, _zone(ctx))
+    if other == "duration" and one == "date":
+        return times.add_to_date(left, right)
+    if one == "duration" and other in ("time", "date"):
+        return add(right, left, ctx)
+    if one == other == "number":
+        return check_number(left + right)
+    if one == other == "text":
+        return check_text(left + right)
+    if one == other == "list":
+        check_items(len(left) + len(right))
+        return [*left, *right]
+    if one == other and one in SUMMED:
+        return left + right
+    if one in SUMMED and other in SUMMED and UNLIMITED in (left, right):
+        return UNLIMITED
+    raise no_value("+", left, right)
+
+
+def subtract(left: Any, right: Any, ctx: Context | None) -> Any:
+    """`left - right` of any types."""
+    one, other = kind(left), kind(right)
+    if one == other == "time":
+        return times.between(right, left)
+    if one == other == "date":
+        return Duration(days=(left - right).days)
+    if other == "duration" and one == "time":
+        return times.add(left, -right, _zone(ctx))
+    if other == "duration" and one == "date":
+        return times.add_to_date(left, -right)
+    if one == other == "number":
+        _finite("-", left, right)
+        return check_number(left - right)
+    if one == other and one in SUMMED:
+        return left - right
+    if other in SUMMED and left == UNLIMITED:
+        return UNLIMITED
+    raise no_value("-", left, right)
+
+
+def multiply(left: Number, right: Number) -> Number:
+    """The exact product of two numbers, in the bounds of what is stored."""
+    if type(left) is int and type(right) is int:
+        product = left * right
+        return product if -_BOUND < product < _BOUND else check_number(product)
+    if left == UNLIMITED or right == UNLIMITED:
+        _finite("*", left, right)
+    return check_number(left * right)
+
+
+_PRODUCTS = frozenset(
+    pair
+    for one in ("money", "duration", "percent")
+    for pair in ((one, "number"), ("number", one), (one, "percent"), ("percent", one))
+)
+_QUOTIENTS = frozenset(
+    pair for one in ("money", "percent", "duration") for pair in ((one, one), (one, "number"))
+) | {("money", "percent")}
+
+
+def multiply_any(left: Any, right: Any) -> Any:
+    """`left * right` of any types."""
+    pair = kind(left), kind(right)
+    if pair == ("number", "number"):
+        return multiply(left, right)
+    if pair in _PRODUCTS:
+        return left * right
+    raise no_value("*", left, right)
+
+
+def divide_any(left: Any, right: Any) -> Any:
+    """`left / right` of any types."""
+    pair = kind(left), kind(right)
+    if pair == ("number", "number"):
+        return divide_numbers(left, right)
+    if pair == ("number", "percent"):
+        return divide_numbers(left, right.rate)
+    if pair in _QUOTIENTS:
+        return left / right
+    raise no_value("/", left, right)
+
+
+def divide_numbers(left: Number, right: Number) -> Number:
+    """The quotient of two numbers, to 34 digits."""
+    if left == UNLIMITED and right == UNLIMITED:
+        _finite("/", left, right)
+    return divide(left, right)
+
+
+def share_of(share: Any, value: Any) -> Any:
+    """`80% of x`; a share of unlimited is unlimited."""
+    if isinstance(value, Decimal) and value == UNLIMITED and kind(share) in ("percent", "number"):
+        return value
+    if value is None or share is None:
+        raise no_value("of", share, value)
+    return multiply_any(share, value)
+
+
+def negate(value: Any) -> Any:
+    """`-value`."""
+    if kind(value) not in SUMMED:
+        raise EvalError(f"{quoted(value)} has no negative")
+    return -value
+
+
+# --- truth and comparison --------------------------------------------------------------------
+
+
+def truth(value: Any) -> bool:
+    """A condition's value; anything but true and false is refused."""
+    if value is True or value is False:
+        return bool(value)
+    raise EvalError(f"a condition is {quoted(value)}, neither true nor false")
+
+
+def equal(left: Any, right: Any) -> bool:
+    """`left == right` with exact types: true is not 1, nor is 1 in a list."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(v, right[k]) for k, v in left.items())
+    return bool(left == right)
+
+
+def compare(op: str, left: Any, right: Any, ctx: Context | None) -> bool:
+    """`<`, `<=`, `>`, `>=` of any types that have an order; a date is its local midnight."""
+    one, other = kind(left), kind(right)
+    if one != other:
+        left, right = _alike(op, left, right, ctx)
+    elif one not in ORDERED:
+        raise no_value(op, left, right)
+    match op:
+        case "<":
+            return bool(left < right)
+        case "<=":
+            return bool(left <= right)
+        case ">":
+            return bool(left > right)
+    return bool(left >= right)
+
+
+def _alike(op: str, left: Any, right: Any, ctx: Context | None) -> tuple[Any, Any]:
+    """Two values of different types as what can be compared: unlimited is more than any amount."""
+    one, other = kind(left), kind(right)
+    if (one, other) == ("time", "date"):
+        return left, times.midnight(right, _zone(ctx))
+    if (one, other) == ("date", "time"):
+        return times.midnight(left, _zone(ctx)), right
+    if one in SUMMED and other in SUMMED:
+        if left == UNLIMITED:
+            return 1, 0
+        if right == UNLIMITED:
+            return 0, 1
+    raise no_value(op, left, right)
+
+
+def compare_rows(op: str, left: Any, right: Any, ctx: Context | None) -> bool:
+    """A comparison in the condition of a query: what has no value never matches."""
+    return left is not None and right is not None and compare(op, left, right, ctx)
+
+
+def holds(value: Any) -> bool:
+    """A condition of a query: none does not match."""
+    return value is not None and truth(value)
+
+
+def within(value: Any, low: Any, high: Any, ctx: Context | None) -> bool:
+    """`value in low..high`; none is in no range."""
+    return value is not None and compare("<=", low, value, ctx) and compare("<=", value, high, ctx)
+
+
+def span(low: Any, high: Any, ctx: Context | None) -> Range:
+    """`low..high`."""
+    if kind(low) != kind(high):
+        low, high = _ends(low, high, ctx)
+    if kind(low) not in ORDERED:
+        raise EvalError(f"`{show(low)}..{show(high)}` is no range")
+    return Range(low, high)
+
+
+def _ends(low: Any, high: Any, ctx: Context | None) -> tuple[Any, Any]:
+    if {kind(low), kind(high)} == {"time", "date"}:
+        return _alike("<=", low, high, ctx)
+    raise EvalError(f"`{show(low)}..{show(high)}` is no range")
+
+
+def member(value: Any, container: Any) -> bool:
+    """`value in container`: a list, a map's keys, a range, a text."""
+    match container:
+        case list() | tuple():
+            return any(equal(value, item) for item in container)
+        case Range() | dict():
+            return value in container
+        case str() if isinstance(value, str):
+            return value in container
+        case Mapping():
+            return value in container
+    raise EvalError(f"{quoted(value)} can't be in {quoted(container)}")
+
+
+def binary(op: str, left: Any, right: Any, ctx: Context | None) -> Any:
+    """An operator by its sign, types found out now; not those that look at one side first."""
+    try:
+        return _binary(op, left, right, ctx)
+    except (ArithmeticError, ValueError):
+        raise EvalError(f"{quoted(left)} {op} {quoted(right)} has no value") from None
+
+
+def _binary(op: str, left: Any, right: Any, ctx: Context | None) -> Any:
+    match op:
+        case "+":
+            return add(left, right, ctx)
+        case "-":
+            return subtract(left, right, ctx)
+        case "*":
+            return multiply_any(left, right)
+        case "/":
+            return divide_any(left, right)
+        case "of":
+            return share_of(left, right)
+        case "..":
+            return span(left, right, ctx)
+        case "==":
+            return equal(left, right)
+        case "!=":
+            return not equal(left, right)
+        case "in":
+            return member(left, right)
+        case "not in":
+            return not member(left, right)
+    return compare(op, left, right, ctx)
+
+
+# --- maps, lists, texts ----------------------------------------------------------------------
+
+
+def field(base: Any, name: str) -> Any:
+    """A field of untyped data: none where it is not there."""
+    if isinstance(base, Mapping):
+        return base.get(name)
+    raise EvalError(f"`.{name}` is read of {quoted(base)}")
+
+
+def item(base: Any, index: Any) -> Any:
+    """`base[index]`: the item of a list by its place from 0, or of a map by its name."""
+    if isinstance(base, list | tuple) and kind(index) == "number":
+        if index != int(index) or not 0 <= index < len(base):
+            raise EvalError(f"[{show(index)}] is outside a list of {len(base)}")
+        return base[int(index)]
+    if isinstance(base, Mapping) and isinstance(index, str):
+        return base.get(index)
+    raise EvalError(f"[{show(index)}] is read of {quoted(base)}")
+
+
+def spread(value: Any, names: tuple[str, ...] | None) -> Mapping[str, Any]:
+    """What `...value` adds to a map: the named fields that it has, or all."""
+    if not isinstance(value, Mapping):
+        raise EvalError(f"{quoted(value)} has no fields to spread")
+    if names is None:
+        return value
+    return {name: value[name] for name in names if name in value}
+
+
+def as_map(value: Any) -> dict[str, Any]:
+    """A map of its own to hand over."""
+    if not isinstance(value, Mapping):
+        raise EvalError(f"{quoted(value)} is no map")
+    return dict(value)
+
+
+def items(ctx: Context, value: Any) -> list[Any]:
+    """The items of a list or range, paid for."""
+    if isinstance(value, list):
+        found = value
+    elif isinstance(value, Range | tuple):
+        found = list(value)
+    elif isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+        found = list(islice(value, MAX_ITEMS + 1))
+    else:
+        raise EvalError(f"{quoted(value)} is no list")
+    ctx.spend(check_items(len(found)))
+    return found
+
+
+def unmatched(value: Any) -> Any:
+    """Refuses a value that no arm of a `match` names."""
+    raise EvalError(f"no arm of `match` fits {quoted(value)}; add `else`")
+
+
+def today(ctx: Context) -> date:
+    """The local date of now."""
+    return times.local_date(ctx.now, ctx.tz)
+
+
+def edge(ctx: Context, edge_: str, unit: str) -> datetime:
+    """`start of month`, `end of month`: the instant at which a unit begins or is over."""
+    day = times.start_of(unit, today(ctx)) if edge_ == "start" else times.end_of(unit, today(ctx))
+    return times.midnight(day, ctx.tz)
+
+
+def refusal(message: Any) -> Refusal:
+    """What `reject` raises."""
+    return Refusal(show(message))
+
+
+def text(*parts: str) -> str:
+    """A text of parts, bounded."""
+    return check_text("".join(parts))
+
+
+def formatted(value: Any, format_: str, type_: str | None) -> str:
+    """A value by its format."""
+    try:
+        return show_as(value, format_, type_)
+    except (ValueError, ArithmeticError):
+        raise EvalError(f"{quoted(value)} can't be printed as `{format_}`") from None

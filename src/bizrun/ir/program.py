@@ -1,0 +1,268 @@
+"""A whole spec as the engine runs it: entities, events, handlers, billing, all resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..lang.types import EntityType, ListOf, Record, Type, known
+from . import nodes as ir
+
+if TYPE_CHECKING:
+    from ..billing import catalog
+
+
+@dataclass(frozen=True, slots=True)
+class EntityField:
+    """A field of an entity: its type, default and whether it is unique."""
+
+    name: str
+    type: Type
+    default: ir.Expr | None
+    unique: bool
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be none."""
+        return type(self.type).__name__ in ("Maybe", "AnyType")
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A table of the author's."""
+
+    name: str
+    key: str
+    fields: Mapping[str, EntityField]
+    indexes: tuple[tuple[str, ...], ...]
+    generated_key: bool
+    builtin: bool
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The fields that refer to another entity, with its name."""
+        return {
+            f.name: t.name
+            for f in self.fields.values()
+            if isinstance(t := known(f.type), EntityType)
+        }
+
+    @property
+    def uniques(self) -> tuple[str, ...]:
+        """Unique fields beside the key."""
+        return tuple(f.name for f in self.fields.values() if f.unique and f.name != self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """An event's payload as it is checked on arrival."""
+
+    name: str
+    payload: Record
+    key: str | None
+    defaults: Mapping[str, ir.Expr]
+    declared: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A condition over `self`; what it reads tells when to look again.
+
+    `due` are instants (of `self`) at which time alone may turn it; `daily` where that can't be
+    said and local midnights are tried.
+    """
+
+    event: str
+    entity: str
+    condition: ir.Expr
+    once_per_period: bool
+    fields: frozenset[str]
+    entities: frozenset[str]
+    meters: frozenset[str]
+    billing: bool
+    due: tuple[ir.Expr, ...]
+    daily: bool
+    place: ir.Place
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """A change that a lifecycle allows: on events, or after a time in its source."""
+
+    source: str | None
+    target: str
+    pattern: ir.Pattern | None
+    after: ir.Expr | None
+    place: ir.Place
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """The states of a field and the arrows between them."""
+
+    entity: str
+    field: str
+    start: str | None
+    arrows: tuple[Arrow, ...]
+
+    def allows(self, source: str | None, target: str) -> bool:
+        """Whether an arrow leads there."""
+        return any(a.target == target and a.source in (None, source) for a in self.arrows)
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What is counted: `value` and `where` read the payload as `_event`."""
+
+    name: str
+    aggregate: str
+    field: str | None
+    events: tuple[str, ...]
+    per: str | None
+    by: tuple[str, ...]
+    where: ir.Expr | None
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a handler without an event runs; `spec` is how it is written."""
+
+    handler: ir.Handler
+    kind: str
+    unit: str | None
+    interval: Any
+    cron: str | None
+    on: str | None
+    at: Any
+    zone: str | None
+    catch_up: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure over the state; recorded by its schedule or by `record`."""
+
+    name: str
+    type: Type
+    value: ir.Expr | None
+    every: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of an api."""
+
+    name: str
+    type: Type
+    default: ir.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A route."""
+
+    method: str
+    path: str
+    params: tuple[Param, ...]
+    caller: str | None
+    roles: tuple[str, ...]
+    handler: ir.Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Jinja2 source by part: subject, body and others."""
+
+    name: str
+    parts: Mapping[str, str]
+    file: str | None
+
+
+@dataclass(slots=True)
+class Program:
+    """Everything the engine needs to know of a spec."""
+
+    name: str
+    path: str
+    title: str
+    currency: str
+    timezone: str
+    bills: str | None
+    tenant: str | None
+    entities: dict[str, Entity] = field(default_factory=dict)
+    events: dict[str, EventType] = field(default_factory=dict)
+    handlers: list[ir.Handler] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
+    triggers: list[Trigger] = field(default_factory=list)
+    lifecycles: list[Lifecycle] = field(default_factory=list)
+    functions: dict[str, ir.Function] = field(default_factory=dict)
+    constants: dict[str, ir.Expr] = field(default_factory=dict)
+    meters: dict[str, Meter] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    apis: list[Api] = field(default_factory=list)
+    templates: dict[str, Template] = field(default_factory=dict)
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    experiments: dict[str, tuple[tuple[str, ir.Expr], ...]] = field(default_factory=dict)
+    plans: dict[str, catalog.Plan] = field(default_factory=dict)
+    addons: dict[str, catalog.Plan] = field(default_factory=dict)
+    coupons: dict[str, catalog.Coupon] = field(default_factory=dict)
+    taxes: dict[str, catalog.Tax] = field(default_factory=dict)
+    tax_conditions: dict[str, ir.Expr] = field(default_factory=dict)
+    dunning: catalog.Dunning | None = None
+    billing: catalog.BillingSettings | None = None
+    connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def unit(self, handler: ir.Handler) -> ir.Unit:
+        """A handler with the functions and constants that it reaches."""
+        names, constants = reached(handler, self.functions, self.constants)
+        return ir.Unit(
+            handler,
+            tuple(self.functions[name] for name in sorted(names)),
+            tuple((name, self.constants[name]) for name in sorted(constants)),
+        )
+
+    @property
+    def reference_lists(self) -> dict[str, dict[str, str]]:
+        """The list fields of references, by entity."""
+        return {
+            name: {
+                f.name: t.item.name
+                for f in entity.fields.values()
+                if isinstance(t := known(f.type), ListOf) and isinstance(t.item, EntityType)
+            }
+            for name, entity in self.entities.items()
+        }
+
+
+def reached(
+    node: Any, functions: Mapping[str, ir.Function], constants: Mapping[str, ir.Expr]
+) -> tuple[set[str], set[str]]:
+    """The functions and constants that a node calls and reads, and those that they do."""
+    found: tuple[set[str], set[str]] = (set(), set())
+    _reach(node, functions, constants, found)
+    return found
+
+
+def _reach(
+    node: Any,
+    functions: Mapping[str, ir.Function],
+    constants: Mapping[str, ir.Expr],
+    found: tuple[set[str], set[str]],
+) -> None:
+    match node:
+        case tuple():
+            for item in node:
+                _reach(item, functions, constants, found)
+            return
+        case ir.CallFn(name=name) if name in functions and name not in found[0]:
+            found[0].add(name)
+            _reach(functions[name], functions, constants, found)
+        case ir.Global(name=name) if name in constants and name not in found[1]:
+            found[1].add(name)
+            _reach(constants[name], functions, constants, found)
+    for name in getattr(node, "__dataclass_fields__", ()):
+        if name != "place":
+            _reach(getattr(node, name), functions, constants, found)

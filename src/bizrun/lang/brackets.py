@@ -1,0 +1,120 @@
+"""Brackets that have no partner: which one, and where its partner would have stood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..diagnostics import Diagnostic, Fix, Span
+from .mend import Complaint, Edit
+
+_CLOSER = {"(": ")", "[": "]", "{": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    place: int
+    bracket: str
+    indent: int
+
+
+def unbalanced(file: str, text: str, brackets: Sequence[int], end: int) -> list[Complaint]:
+    """The brackets of one declaration (places in the file) that lack a partner.
+
+    Lines' indentation tells which of several was forgotten.
+    """
+    if _balanced(text, brackets):
+        return []
+    return _Pairing(file, text, end).run(brackets)
+
+
+def _balanced(text: str, brackets: Sequence[int]) -> bool:
+    stack: list[str] = []
+    for place in brackets:
+        bracket = text[place]
+        if bracket in _CLOSER:
+            stack.append(_CLOSER[bracket])
+        elif not stack or stack.pop() != bracket:
+            return False
+    return not stack
+
+
+class _Pairing:
+    def __init__(self, file: str, text: str, end: int) -> None:
+        self.file = file
+        self.text = text
+        self.end = end
+        self.stack: list[_Open] = []
+        self.found: list[Complaint] = []
+
+    def run(self, brackets: Sequence[int]) -> list[Complaint]:
+        for place in brackets:
+            if self.text[place] in _CLOSER:
+                self.stack.append(_Open(place, self.text[place], self.indent(place)[0]))
+            else:
+                self.close(place)
+        while self.stack:
+            self.unclosed(self.stack.pop(), self.end)
+        return self.found
+
+    def close(self, place: int) -> None:
+        bracket = self.text[place]
+        while self.stack and _CLOSER[self.stack[-1].bracket] != bracket:
+            # `{ (  }`: the inner one was forgotten; but `( } )` has a `}` too many.
+            if not any(_CLOSER[opened.bracket] == bracket for opened in self.stack):
+                break
+            self.unclosed(self.stack.pop(), place)
+        indent, first = self.indent(place)
+        if not self.stack or _CLOSER[self.stack[-1].bracket] != bracket:
+            self.stray(place)
+            return
+        if first and bracket == "}":
+            if indent > self.stack[-1].indent and not self.on_line(self.stack[-1].place, place):
+                self.stray(place)
+                return
+            while indent < self.stack[-1].indent and len(self.stack) > 1:
+                self.unclosed(self.stack.pop(), place)
+        self.stack.pop()
+
+    def unclosed(self, opened: _Open, before: int) -> None:
+        """Reports a bracket whose partner would have to stand before a place."""
+        closer = _CLOSER[opened.bracket]
+        if opened.bracket != "{":
+            before = self.line_end(opened.place, before)
+        span = Span(self.file, opened.place, opened.place + 1)
+        text = closer if opened.bracket != "{" else f"\n{closer}\n"
+        diagnostic = Diagnostic(
+            "E0105",
+            span,
+            f"This `{opened.bracket}` is not closed.",
+            f"a `{closer}` is missing",
+            Fix(Span(self.file, before, before), closer, certain=False),
+        )
+        self.found.append(Complaint(diagnostic, (Edit(before, before, text),)))
+
+    def stray(self, place: int) -> None:
+        span = Span(self.file, place, place + 1)
+        message = f"This `{self.text[place]}` closes nothing."
+        fix = Fix(span, "", certain=False)
+        diagnostic = Diagnostic("E0106", span, message, "take it away, or open one before", fix)
+        self.found.append(Complaint(diagnostic, (Edit(place, place + 1, " "),)))
+
+    def line_end(self, place: int, limit: int) -> int:
+        """Where a bracket in a line would be closed: before a comment or the `{` of a block."""
+        end = self.text.find("\n", place, limit)
+        end = limit if end < 0 else end
+        line = self.text[place:end]
+        comment = line.find(" #")
+        line = (line[:comment] if comment > 0 else line).rstrip().removesuffix("{").rstrip()
+        return place + max(len(line), 1)
+
+    def indent(self, place: int) -> tuple[int, bool]:
+        """How far the line of a place is indented, and whether nothing stands before it there."""
+        line = self.text.rfind("\n", max(0, place - 1000), place) + 1
+        line = max(line, place - 1000, 0)
+        before = self.text[line:place]
+        blank = len(before) - len(before.lstrip())
+        return blank, blank == len(before)
+
+    def on_line(self, first: int, second: int) -> bool:
+        return "\n" not in self.text[first : min(second, first + 1000)]

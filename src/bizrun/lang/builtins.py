@@ -1,0 +1,155 @@
+"""The functions that every spec has: what they take, what they give, and what they are for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .types import (
+    ANY,
+    BOOL,
+    DATE,
+    DURATION,
+    INTEGER,
+    LIMIT,
+    METER,
+    MONEY,
+    NUMBER,
+    PERCENT,
+    SIZE,
+    TEXT,
+    TIME,
+    EntityType,
+    ListOf,
+    Record,
+    Type,
+)
+
+# A customer, subscription or any other entity, or its key.
+ENTITY = EntityType("")
+LIST = ListOf(ANY)
+TIMES = Record("range of time", (("start", TIME), ("end", TIME)))
+AMOUNTS = (NUMBER, MONEY, PERCENT, DURATION, SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument: it must fit one of `types`; `rest` takes any number of further ones."""
+
+    name: str
+    types: tuple[Type, ...]
+    optional: bool = False
+    rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function; `result` is a type, or a word for a rule of `check.calls`:
+
+    "first" the type of the first argument, "item" that of the elements of a list or of all
+    arguments, "meter" and "limit" what that measures, "variant" the values of an experiment.
+    """
+
+    name: str
+    params: tuple[Parameter, ...]
+    result: Type | str
+    doc: str
+
+    @property
+    def least(self) -> int:
+        """How many arguments must be given."""
+        return sum(1 for p in self.params if not p.optional and not p.rest)
+
+    @property
+    def most(self) -> int | None:
+        """How many may be given; None where there is no bound."""
+        return None if any(p.rest for p in self.params) else len(self.params)
+
+    @property
+    def usage(self) -> str:
+        """How a call is written: `round(x, step?)`."""
+        names = (f"{p.name}{'?' if p.optional else '…' if p.rest else ''}" for p in self.params)
+        return f"{self.name}({', '.join(names)})"
+
+
+def _p(name: str, *types: Type, optional: bool = False, rest: bool = False) -> Parameter:
+    return Parameter(name, types or (ANY,), optional, rest)
+
+
+def _fn(name: str, doc: str, result: Type | str, *params: Parameter) -> Builtin:
+    return Builtin(name, params, result, doc)
+
+
+_CUSTOMER = _p("customer", ENTITY)
+_METER = _p("meter", METER)
+_LIMIT = _p("name", LIMIT)
+
+_LISTS = (
+    _fn("count", "How many rows or elements there are.", NUMBER, _p("rows", LIST)),
+    _fn("sum", "All values together; 0 where there are none.", "item", _p("values", LIST)),
+    _fn("avg", "The mean of the values.", "item", _p("values", LIST)),
+    _fn("min", "The smallest value.", "item", _p("values"), _p("others", rest=True)),
+    _fn("max", "The largest value.", "item", _p("values"), _p("others", rest=True)),
+    _fn("len", "How long a text or list is.", NUMBER, _p("x", TEXT, LIST)),
+)
+
+_NUMBERS = (
+    _fn("floor", "The whole part below.", "first", _p("x", *AMOUNTS), _p("step", optional=True)),
+    _fn("ceil", "The whole part above.", "first", _p("x", *AMOUNTS), _p("step", optional=True)),
+    _fn("round", "To the nearest step, 1 where none is given.", "first",
+        _p("x", *AMOUNTS), _p("step", optional=True)),
+    _fn("abs", "Without its sign.", "first", _p("x", *AMOUNTS)),
+    _fn("mod", "What is left after division.", NUMBER, _p("a", NUMBER), _p("b", NUMBER)),
+    _fn("hash", "A steady whole number for a value.", NUMBER, _p("x")),
+)  # fmt: skip
+
+_TEXTS = (
+    _fn("lower", "In small letters.", TEXT, _p("text", TEXT)),
+    _fn("upper", "In capital letters.", TEXT, _p("text", TEXT)),
+    _fn("trim", "Without blanks at its ends.", TEXT, _p("text", TEXT)),
+    _fn("contains", "Whether a text or list has a part.", BOOL, _p("x", TEXT, LIST), _p("part")),
+    _fn("starts_with", "Whether a text begins so.", BOOL, _p("text", TEXT), _p("start", TEXT)),
+)
+
+_TIMES = (
+    _fn("age", "The time since then, or since a row was created.", DURATION,
+        _p("x", TIME, DATE, ENTITY)),
+    _fn("days", "Whole days from one to the other.", NUMBER,
+        _p("from", TIME, DATE), _p("to", TIME, DATE)),
+    _fn("months", "Whole months from one to the other.", NUMBER,
+        _p("from", TIME, DATE), _p("to", TIME, DATE)),
+    _fn("date", "The local date of an instant.", DATE, _p("time", TIME)),
+)  # fmt: skip
+
+_BILLING = (
+    _fn("usage", "What a customer has used in the running period, or in a range of time.", "meter",
+        _CUSTOMER, _METER, _p("range", TIMES, optional=True)),
+    _fn("limit", "What a customer's plan allows.", "limit", _CUSTOMER, _LIMIT),
+    _fn("remaining", "What is left of a limit.", "limit", _CUSTOMER, _LIMIT),
+    _fn("credit_balance", "The account credit that a customer has.", MONEY, _CUSTOMER),
+    _fn("preview", "The invoice that a customer would get then.", ANY,
+        _CUSTOMER, _p("at", TIME, optional=True)),
+    _fn("has_feature", "Whether a customer's plan has a feature.", BOOL,
+        _CUSTOMER, _p("feature", TEXT)),
+    _fn("prorate", "The part of an amount that falls on a stretch of a period.", MONEY,
+        _p("amount", MONEY), _p("from", TIME), _p("to", TIME), _p("period", optional=True)),
+    _fn("tiered", "The price of a quantity by tiers.", MONEY, _p("quantity", NUMBER),
+        _p("tiers", LIST)),
+    _fn("variant", "The value of the variant that is assigned.", "variant",
+        _p("experiment"), _p("x")),
+    _fn("variant_name", "The name of the variant that is assigned.", TEXT,
+        _p("experiment"), _p("x")),
+    _fn("split", "Parts of an amount by shares; they add up.", ListOf(MONEY),
+        _p("amount", MONEY), _p("shares", LIST)),
+    _fn("allocate", "Equal parts of an amount; they add up.", ListOf(MONEY),
+        _p("amount", MONEY), _p("parts", INTEGER)),
+)  # fmt: skip
+
+_OUTSIDE = (
+    _fn("env", "A secret from the environment, read when it is sent.", TEXT, _p("name", TEXT)),
+    _fn("bearer", "A token as a header carries it.", ANY, _p("token", TEXT)),
+    _fn("pdf", "An invoice as a file to attach.", ANY, _p("invoice", EntityType("Invoice"))),
+)  # fmt: skip
+
+BUILTINS: dict[str, Builtin] = {
+    fn.name: fn for fn in _LISTS + _NUMBERS + _TEXTS + _TIMES + _BILLING + _OUTSIDE
+}

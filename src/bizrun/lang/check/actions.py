@@ -1,0 +1,208 @@
+"""Actions: their names, their fields, and what they give."""
+
+from __future__ import annotations
+
+from ...diagnostics import Span
+from .. import ast
+from ..symbols import ActionField, ActionSignature
+from ..types import ANY, TEXT, Record, Type, maybe
+from .context import Checker, listed, nearest, resolved
+from .expressions import infer
+from .names import schema_type
+from .scope import Scope
+from .values import expect, fit_value, repeated, spread_fields
+
+
+def check_action(c: Checker, node: ast.Action, scope: Scope) -> Type:
+    """Checks an action; the type of its result."""
+    signature = find_action(c, node.name)
+    if signature is None:
+        unknown_action(c, node.name, node.name_span)
+        if node.target is not None:
+            infer(c, node.target, scope)
+        infer(c, node.data, scope)
+        return ANY
+    c.checked.actions[node] = signature
+    _target(c, node, signature, scope)
+    given, open_, schema = _fields(c, node, signature, scope)
+    if not open_:
+        _lacking(c, node, signature, given)
+    result = signature.result
+    if schema is not None:
+        result = schema if "fallback" in given else maybe(schema)
+    c.checked.types[node] = result
+    return result
+
+
+def find_action(c: Checker, name: str) -> ActionSignature | None:
+    """The signature of an action, with the spec's own customer entity in it."""
+    found = c.signatures.get(name) or c.open_action(name, c.symbols)
+    if found is None:
+        return None
+    if name not in c.actions:
+        fields = tuple(
+            ActionField(f.name, resolved(f.type, c.symbols), f.required, f.doc)
+            for f in found.fields
+        )
+        result = resolved(found.result, c.symbols)
+        c.actions[name] = ActionSignature(
+            found.name, fields, result, found.doc, found.open, found.target, found.waits,
+            found.one_of,
+        )  # fmt: skip
+    return c.actions[name]
+
+
+def unknown_action(c: Checker, name: str, span: Span) -> None:
+    """Reports an action, or the connection that it would go by."""
+    root, dot, _ = name.partition(".")
+    if dot and root not in {known.partition(".")[0] for known in c.signatures}:
+        code, what, names = "E0228", f"connection `{root}`", list(c.symbols.connections)
+        if root in c.symbols.connections:
+            methods = ", ".join(f"`{root}.{m}`" for m in ("get", "post", "put", "patch", "delete"))
+            c.report.add("E0213", span, f"There is no action `{name}`", f"there are {methods}")
+            return
+        if root in c.lost:
+            return
+        meant, _certain = nearest(root, [*names, "stripe", "paypal"])
+        help_ = f"did you mean `{meant}`?" if meant else None
+        help_ = help_ or f'declare it: `connect {root} {{ url: "https://…" }}`'
+        c.report.add(code, span, f"There is no {what}", help_)
+        return
+    if name in c.symbols.fns:
+        c.report.add(
+            "E0213",
+            span,
+            f"`{name}` is a function, not an action",
+            f"its value needs a place: `let x = {name}(…)`",
+        )
+        return
+    c.unknown("E0213", span, f"There is no action `{name}`", name, c.signatures)
+
+
+def _target(c: Checker, node: ast.Action, signature: ActionSignature, scope: Scope) -> None:
+    if node.target is None:
+        return
+    expect(c, node.target, scope, TEXT, f"`{node.name}`")
+    if not signature.target:
+        c.report.add(
+            "E0422",
+            node.target.span,
+            f"`{node.name}` takes its values between braces",
+            f"write `{node.name} {{ name: value }}`",
+        )
+
+
+def _fields(
+    c: Checker, node: ast.Action, signature: ActionSignature, scope: Scope
+) -> tuple[dict[str, Type], bool, Type | None]:
+    """What the fields are given, whether there may be more, and the type of a `schema`."""
+    given: dict[str, Type] = {}
+    open_, schema = False, None
+    names = {f.name: f for f in signature.fields}
+    for entry in node.data.entries:
+        if isinstance(entry, ast.Spread):
+            spread, more = spread_fields(c, entry, scope)
+            open_ = open_ or more
+            given |= {k: t for k, t in spread.items() if k in names or signature.open}
+            continue
+        repeated(c, entry, given, node.data)
+        if entry.name == "schema" and "schema" in names:
+            schema = _schema(c, entry.value, scope)
+            given["schema"] = ANY
+            continue
+        field = names.get(entry.name)
+        if field is None:
+            given[entry.name] = infer(c, entry.value, scope)
+            if not signature.open:
+                c.unknown(
+                    "E0215",
+                    entry.name_span,
+                    f"`{node.name}` has no field `{entry.name}`",
+                    entry.name,
+                    names,
+                    otherwise=f"its fields are {listed(names)}",
+                )
+            continue
+        given[entry.name] = _value(c, node, entry, field, scope)
+    c.checked.types[node.data] = ANY
+    return given, open_, schema
+
+
+def _value(
+    c: Checker, node: ast.Action, entry: ast.Entry, field: ActionField, scope: Scope
+) -> Type:
+    what = f"`{field.name}` of `{node.name}`"
+    type_ = infer(c, entry.value, scope, field.type)
+    fit_value(
+        c,
+        entry.value,
+        type_,
+        field.type if field.required else maybe(field.type),
+        what,
+        scope,
+        may_be_none=True,
+    )
+    if field.name == "template" and isinstance(entry.value, ast.Text):
+        check_template(c, entry.value)
+    return type_
+
+
+def check_template(c: Checker, node: ast.Text) -> None:
+    """A template that is named must be there."""
+    name = node.plain
+    known_names = {*c.symbols.templates, *c.templates}
+    if name is None or name in known_names:
+        return
+    c.unknown(
+        "E0211",
+        node.span,
+        f"There is no template `{name}`",
+        name,
+        known_names,
+        quoted=True,
+        otherwise=f"write templates/{name}.md beside the spec, or `template {name} {{ … }}`",
+    )
+
+
+def _schema(c: Checker, node: ast.Expr, scope: Scope) -> Type | None:
+    """The type that an answer has by its schema: names of types stand for themselves in it."""
+    if isinstance(node, ast.MapLiteral):
+        fields: list[tuple[str, Type]] = []
+        for entry in node.entries:
+            if isinstance(entry, ast.Spread):
+                infer(c, entry.value, scope)
+                continue
+            fields.append((entry.name, _schema(c, entry.value, scope) or ANY))
+        c.checked.types[node] = ANY
+        return Record("answer", tuple(fields))
+    type_ = schema_type(c, node)
+    if type_ is None:
+        infer(c, node, scope)
+        return None
+    c.checked.types[node] = ANY
+    return type_
+
+
+def _lacking(
+    c: Checker, node: ast.Action, signature: ActionSignature, given: dict[str, Type]
+) -> None:
+    lacking = [f.name for f in signature.fields if f.required and f.name not in given]
+    if lacking:
+        many = "s" if len(lacking) > 1 else ""
+        c.report.add(
+            "E0406",
+            node.name_span,
+            f"`{node.name}` needs the field{many} {listed(lacking)}",
+        )
+        return
+    for group in signature.one_of:
+        chosen = [name for name in group if name in given]
+        if len(chosen) == 1:
+            continue
+        which = " or ".join(f"`{name}`" for name in group)
+        c.report.add(
+            "E0407",
+            node.name_span,
+            f"`{node.name}` takes {which}" + (", not both" if chosen else ""),
+            "remove one" if chosen else "give one of them",
+        )

@@ -1,0 +1,222 @@
+"""The business block and the entities' keys and indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...currencies import EXPONENTS
+from ...diagnostics import Fix, Label, did_you_mean
+from ...errors import EvalError
+from ...times import zone
+from .. import ast
+from ..types import ListOf, MapOf, Maybe, type_text
+from .facts import Facts, listed, positive
+
+LANGUAGE = 1
+
+
+def check_business(facts: Facts) -> None:
+    """Each setting is known, stands once, and has a value that it can have."""
+    for business in facts.all(ast.Business):
+        _check_settings(business, facts)
+    for entity in facts.all(ast.Entity):
+        _check_entity(entity, facts)
+
+
+def _check_settings(business: ast.Business, facts: Facts) -> None:
+    seen: dict[str, ast.Setting] = {}
+    for setting in business.settings:
+        check = SETTINGS.get(setting.key)
+        if check is None:
+            _report_unknown(setting, facts)
+            continue
+        if setting.key in seen:
+            labels = (Label(seen[setting.key].span, "first here"),)
+            text = f"`{setting.key}` is set twice"
+            facts.report.add("E0513", setting.span, text, labels=labels)
+            continue
+        seen[setting.key] = setting
+        problem = check(setting, facts)
+        if problem:
+            facts.report.add("E0512", setting.span, f"`{setting.key}` {problem}")
+
+
+def _report_unknown(setting: ast.Setting, facts: Facts) -> None:
+    near = did_you_mean(setting.key, SETTINGS)
+    fix = None
+    if near:
+        start = setting.span.start
+        span = type(setting.span)(setting.span.file, start, start + len(setting.key))
+        fix = Fix(span, near)
+    facts.report.add(
+        "E0511",
+        setting.span,
+        f"A business has no setting `{setting.key}`",
+        help=f"did you mean `{near}`?" if near else f"settings: {listed(SETTINGS)}",
+        fix=fix,
+    )
+
+
+# --- settings: each says what is wrong, or nothing ---------------------------------------------
+
+
+def _words(*choices: str) -> Callable[[ast.Setting, Facts], str | None]:
+    def check(setting: ast.Setting, facts: Facts) -> str | None:
+        given = " ".join(word.strip(",") for word in setting.words)
+        if given in choices:
+            return None
+        near = did_you_mean(given, choices)
+        meant = f" (did you mean `{near}`?)" if near else ""
+        return f"is one of {listed(choices)}, not `{given}`{meant}"
+
+    return check
+
+
+def _language(setting: ast.Setting, facts: Facts) -> str | None:
+    value = facts.fold(setting.value)
+    if value is None or value.type != "number" or not isinstance(value.value, int):
+        return "is a whole number, the edition that the file was written for"
+    if value.value > LANGUAGE:
+        text = f"This file needs language {value.value}; this bizrun reads language {LANGUAGE}"
+        help_ = f"update bizrun, or write `language {LANGUAGE}`"
+        facts.report.add("E0516", setting.span, text, help=help_)
+        return None
+    return None if value.value == LANGUAGE else f"is {LANGUAGE}"
+
+
+def _currency(setting: ast.Setting, facts: Facts) -> str | None:
+    code = setting.words[0] if len(setting.words) == 1 else ""
+    plain = code.strip('"')
+    if plain in EXPONENTS and plain == code:
+        return None
+    near = plain.upper() if plain.upper() in EXPONENTS else did_you_mean(plain, EXPONENTS)
+    facts.report.add(
+        "E0514",
+        setting.span,
+        f"`{' '.join(setting.words)}` is no currency",
+        help=f"did you mean `{near}`?" if near else "write a code of ISO 4217, like USD",
+        fix=Fix(setting.span, f"currency {near}", plain.upper() == near) if near else None,
+    )
+    return None
+
+
+def _timezone(setting: ast.Setting, facts: Facts) -> str | None:
+    name = setting.value.plain if isinstance(setting.value, ast.Text) else None
+    if name is None:
+        return 'is a text like `"Europe/Berlin"`'
+    problem = unknown_zone(name)
+    if problem:
+        facts.report.add("E0515", setting.span, f"`{name}` is no time zone", help=problem)
+    return None
+
+
+def unknown_zone(name: str) -> str | None:
+    """The help where a name is no IANA time zone, None where it is one."""
+    try:
+        zone(name)
+    except EvalError:
+        from zoneinfo import available_timezones
+
+        near = did_you_mean(name, available_timezones())
+        return f"did you mean `{near}`?" if near else 'write a name like "Europe/Berlin"'
+    return None
+
+
+def _any(setting: ast.Setting, facts: Facts) -> str | None:
+    return None  # `bills` and `tenant` are names: the other half of the checker knows them
+
+
+def _duration(setting: ast.Setting, facts: Facts) -> str | None:
+    value = facts.fold(setting.value)
+    if value and value.type == "duration" and (positive(value) or not value.value):
+        return None
+    if value and value.type == "number" and value.value == 0:
+        return None
+    return "is a duration like `3 days`"
+
+
+def _text(setting: ast.Setting, facts: Facts) -> str | None:
+    return None if isinstance(setting.value, ast.Text) else "is a text"
+
+
+def _number(setting: ast.Setting, facts: Facts) -> str | None:
+    if not isinstance(setting.value, ast.Text):
+        return 'is a text like `"ACME-{year}-{seq:05}"`'
+    names = [
+        part.value.name
+        for part in setting.value.parts
+        if isinstance(part, ast.Interpolation) and isinstance(part.value, ast.Name)
+    ]
+    return None if "seq" in names else "has to hold `{seq}`, else two invoices get one number"
+
+
+def _due(setting: ast.Setting, facts: Facts) -> str | None:
+    words = [word.strip(",") for word in setting.words]
+    return None if words[:1] == ["after"] and len(words) == 3 else "is `due after 30 days`"
+
+
+def _collect(setting: ast.Setting, facts: Facts) -> str | None:
+    words = [word.strip(",") for word in setting.words]
+    if words == ["automatic"] or words[:1] == ["by_invoice"]:
+        return None
+    return f"is `automatic` or `by_invoice`, not `{' '.join(words)}`"
+
+
+def _named(kind: str) -> Callable[[ast.Setting, Facts], str | None]:
+    def check(setting: ast.Setting, facts: Facts) -> str | None:
+        known = facts.symbols.dunnings if kind == "dunning" else facts.symbols.taxes
+        name = " ".join(setting.words)
+        if name in known:
+            return None
+        near = did_you_mean(name, known)
+        meant = f" (did you mean `{near}`?)" if near else ""
+        return f"names a {kind}, and there is none called `{name}`{meant}"
+
+    return check
+
+
+SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
+    "language": _language,
+    "currency": _currency,
+    "timezone": _timezone,
+    "bills": _any,
+    "tenant": _any,
+    "rounding": _words("half_up", "half_even"),
+    "proration": _words("by day", "by second", "none"),
+    "billing": _words("anniversary", "calendar"),
+    "credit": _words("after_tax", "before_tax"),
+    "collect": _collect,
+    "due": _due,
+    "trial_notice": _duration,
+    "grace": _duration,
+    "invoice_number": _number,
+    "credit_note_number": _number,
+    "dunning": _named("dunning"),
+    "tax": _named("tax"),
+    "email": _text,
+    "address": _text,
+    "website": _text,
+    "tax_id": _text,
+}
+
+
+# --- entities --------------------------------------------------------------------------------
+
+
+def _check_entity(entity: ast.Entity, facts: Facts) -> None:
+    if entity.name not in facts.symbols.entities:
+        return
+    for key in entity.fields:
+        if key.key:
+            _check_key(entity, key, facts)
+    for index in entity.indexes:
+        names = [name for name, _ in index.fields]
+        if len(set(names)) < len(names):
+            facts.report.add("E0520", index.span, "A field stands twice in this index")
+
+
+def _check_key(entity: ast.Entity, key: ast.FieldDecl, facts: Facts) -> None:
+    info = facts.symbols.entities[entity.name].fields.get(key.name)
+    if info is not None and isinstance(info.type, Maybe | ListOf | MapOf):
+        text = f"A key can't be {type_text(info.type)}: each row needs one plain value"
+        facts.report.add("E0521", key.type.span, text)

@@ -1,0 +1,335 @@
+"""Calls: the spec's own functions, the built-in ones, and `Entity(key)`."""
+
+from __future__ import annotations
+
+from ...diagnostics import Span
+from .. import ast
+from ..builtins import BUILTINS, ENTITY, LIST, Builtin, Parameter
+from ..symbols import Ref
+from ..types import (
+    ANY,
+    MONEY,
+    NONE,
+    NUMBER,
+    SIZE,
+    TEXT,
+    EntityType,
+    ListOf,
+    Maybe,
+    Prim,
+    Record,
+    Type,
+    known,
+    type_text,
+)
+from . import expressions, values
+from .comparisons import ORDERED
+from .context import Checker, nearest
+from .fit import fits, join, untyped
+from .operands import carry_both, plain
+from .scope import Local, Scope
+
+SIZE_UNITS = ("KB", "MB", "GB", "TB", "PB")
+SUMMED = ("number", "money", "duration", "size", "percent")
+
+
+def refers(c: Checker, name: str, span: Span) -> None:
+    """Remembers that the function or constant being typed uses another."""
+    if c.typing:
+        c.calls.setdefault(c.typing[-1], {}).setdefault(name, span)
+
+
+def infer_call(c: Checker, node: ast.Call, scope: Scope) -> Type:
+    """The type that a call gives."""
+    if not isinstance(node.callee, ast.Name):
+        return _dotted(c, node, scope)
+    name = node.callee.name
+    if name in c.symbols.entities:
+        return _entity(c, node, name, scope)
+    if name in c.symbols.fns:
+        return _fn(c, node, c.symbols.fns[name], scope)
+    if name in BUILTINS:
+        c.checked.names[node.callee] = Ref("builtin", name)
+        return _builtin(c, node, BUILTINS[name], scope)
+    for arg in node.args:
+        expressions.infer(c, arg, scope)
+    _unknown(c, node.callee, name)
+    return ANY
+
+
+def _unknown(c: Checker, callee: ast.Name, name: str) -> None:
+    if name in c.signatures:
+        c.report.add(
+            "E0213",
+            callee.span,
+            f"`{name}` is an action and gives no value inside an expression",
+            f"write it as a statement: `{name} {{ … }}` or `let x = {name} {{ … }}`",
+        )
+        return
+    known_names = [*c.symbols.fns, *BUILTINS, *c.symbols.entities]
+    c.unknown("E0202", callee.span, f"There is no function `{name}`", name, known_names)
+
+
+def _dotted(c: Checker, node: ast.Call, scope: Scope) -> Type:
+    for arg in node.args:
+        expressions.infer(c, arg, scope)
+    if isinstance(node.callee, ast.Field):
+        name = node.callee.name
+        help_ = None
+        if name in BUILTINS or name in c.symbols.fns:
+            help_ = f"write `{name}(x)`: a function stands before what it takes"
+        elif nearest(name, BUILTINS)[0] is not None:
+            help_ = f"did you mean the function `{nearest(name, BUILTINS)[0]}(x)`?"
+        c.report.add("E0202", node.callee.name_span, f"There is no function `.{name}`", help_)
+    elif not isinstance(node.callee, ast.Bad):
+        c.report.add("E0202", node.callee.span, "Only functions can be called")
+    return ANY
+
+
+def _entity(c: Checker, node: ast.Call, name: str, scope: Scope) -> Type:
+    c.checked.names[node.callee] = Ref("entity", name)
+    row = Maybe(EntityType(name))
+    if _count(c, node, name, 1, 1, f"{name}(key)"):
+        info = c.symbols.entities[name]
+        key = info.fields[info.key].type if info.key in info.fields else TEXT
+        arg = node.args[0]
+        type_ = expressions.infer(c, arg, scope, key)
+        if not (fits(known(type_), row.inner) or fits(known(type_), key)):
+            values.fit_value(c, arg, type_, key, f"The key of {name}", scope)
+    return row
+
+
+def _count(c: Checker, node: ast.Call, name: str, least: int, most: int | None, usage: str) -> bool:
+    given = len(node.args)
+    if least <= given and (most is None or given <= most):
+        return True
+    takes = str(least) if least == most else f"{least} to {most}" if most else f"at least {least}"
+    many = "" if takes == "1" else "s"
+    c.report.add(
+        "E0314",
+        node.span,
+        f"`{name}` takes {takes} value{many}, not {given}",
+        f"write `{usage}`",
+    )
+    return False
+
+
+# --- the spec's own functions -------------------------------------------------------------------
+
+
+def _fn(c: Checker, node: ast.Call, fn: ast.Fn, scope: Scope) -> Type:
+    c.checked.names[node.callee] = Ref("fn", fn.name)
+    refers(c, f"fn {fn.name}", node.callee.span)
+    params, result = fn_type(c, fn)
+    least = sum(1 for p in fn.params if p.default is None)
+    usage = f"{fn.name}({', '.join(p.name for p in fn.params)})"
+    right = _count(c, node, fn.name, least, len(params), usage)
+    for i, arg in enumerate(node.args):
+        if right:
+            what = f"`{fn.params[i].name}` of `{fn.name}`"
+            values.expect(c, arg, scope, params[i], what, may_be_none=True)
+        else:
+            expressions.infer(c, arg, scope)
+    return result
+
+
+def fn_type(c: Checker, fn: ast.Fn) -> tuple[tuple[Type, ...], Type]:
+    """A function's types; one that doesn't say what it gives is typed when first called."""
+    found = c.symbols.fn_types.get(fn.name)
+    if found is not None:
+        return found
+    from .statements import check_fn
+
+    return check_fn(c, fn)
+
+
+# --- built-in functions --------------------------------------------------------------------------
+
+
+def _builtin(c: Checker, node: ast.Call, builtin: Builtin, scope: Scope) -> Type:
+    right = _count(c, node, builtin.name, builtin.least, builtin.most, builtin.usage)
+    types: list[Type] = []
+    for i, arg in enumerate(node.args):
+        param = builtin.params[min(i, len(builtin.params) - 1)]
+        want = param.types[0] if len(param.types) == 1 else ANY
+        type_ = expressions.infer(c, arg, scope, ANY if want == ENTITY else want)
+        types.append(type_)
+        if right and not _argument(c, arg, type_, param, builtin, scope):
+            right = False
+    if not right or not types:
+        return builtin.result if isinstance(builtin.result, Prim | ListOf) else ANY
+    return _result(c, node, builtin, types)
+
+
+def _argument(
+    c: Checker, arg: ast.Expr, type_: Type, param: Parameter, builtin: Builtin, scope: Scope
+) -> bool:
+    """Whether an argument fits one of the types that its parameter takes."""
+    what = f"`{param.name}` of `{builtin.name}`"
+    if len(param.types) == 1 and param.types[0] not in (ENTITY, LIST, ANY):
+        return values.fit_value(c, arg, type_, param.types[0], what, scope, may_be_none=True)
+    value = known(type_)
+    if type_ == NONE and param.types != (ANY,):
+        c.report.add("E0404", arg.span, f"{what} can't be none")
+        return False
+    if not any(_fits(value, wanted) for wanted in param.types):
+        takes = " or ".join(_wanted_text(t) for t in param.types)
+        c.report.add(
+            "E0315",
+            arg.span,
+            f"{what} takes {takes}, not {type_text(type_)}",
+            f"write `{builtin.usage}`",
+        )
+        return False
+    if isinstance(type_, Maybe) and param.types != (ANY,) and not scope.lenient:
+        c.report.add(
+            "W0402",
+            arg.span,
+            f"This may be none, and {what} needs a value: the event would be refused",
+            "check first, or give a value for none with `??`",
+        )
+    return True
+
+
+def _fits(value: Type, wanted: Type) -> bool:
+    if wanted == ENTITY:
+        return untyped(value) or isinstance(value, EntityType) or fits(value, TEXT)
+    if wanted == LIST:
+        ranged = isinstance(value, Record) and value.name.startswith("range of")
+        return untyped(value) or isinstance(value, ListOf) or ranged
+    return fits(value, wanted)
+
+
+def _wanted_text(type_: Type) -> str:
+    if type_ == ENTITY:
+        return "an entity"
+    return "a list or query" if type_ == LIST else type_text(type_)
+
+
+def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:
+    match builtin.result:
+        case "first":
+            carry_both(c, node, node.args[0])
+            return _step(c, node, builtin, types)
+        case "item":
+            return _item(c, node, builtin, types)
+        case "meter":
+            return _meter_type(c, node.args[1])
+        case "limit":
+            arg = node.args[1]
+            name = arg.name if isinstance(arg, ast.Name) else getattr(arg, "plain", None)
+            return c.symbols.limits.get(name or "", NUMBER)
+        case "variant":
+            return _variant(c, node.args[0])
+        case str():
+            return ANY
+    if builtin.name == "age":
+        c.lengths[node] = "exact"
+    if builtin.name == "variant_name":
+        _variant(c, node.args[0])
+    return builtin.result
+
+
+def _step(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:
+    """`round(price, 0.05 USD)`: the step is of the value's type, or a plain number of places."""
+    value = plain(known(types[0]))
+    if len(types) > 1:
+        step = plain(known(types[1]))
+        if not untyped(step) and not untyped(value) and step not in (value, NUMBER):
+            c.report.add(
+                "E0315",
+                node.args[1].span,
+                f"The step of `{builtin.name}` is {type_text(value)}, not {type_text(types[1])}",
+            )
+    return value
+
+
+def _item(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:
+    """The type of the elements of one list, or of all arguments together."""
+    item: Type = ANY
+    if len(types) == 1:
+        match known(types[0]):
+            case ListOf(inner):
+                item = plain(known(inner))
+            case Record(name, fields) if name.startswith("range of"):
+                item = fields[0][1]
+            case other if not untyped(other):
+                c.report.add(
+                    "E0317",
+                    node.args[0].span,
+                    f"`{builtin.name}` takes a list or query, not {type_text(types[0])}",
+                    f"write `{builtin.name}(Invoice.total where …)`",
+                )
+    else:
+        item = _together(c, node, builtin, types)
+    _measured(c, node, builtin, item)
+    return item
+
+
+def _together(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:
+    result: Type = plain(known(types[0]))
+    for arg, type_ in zip(node.args[1:], types[1:], strict=True):
+        joined = join(result, plain(known(type_)))
+        if joined is None or isinstance(joined, ListOf):
+            c.report.add(
+                "E0315",
+                arg.span,
+                f"`{builtin.name}` compares values of one type: {type_text(result)} and "
+                f"{type_text(type_)} are not",
+            )
+            return ANY
+        result = joined
+    carry_both(c, node, *node.args)
+    return result
+
+
+def _measured(c: Checker, node: ast.Call, builtin: Builtin, item: Type) -> None:
+    """Only what has a measure can be summed, only what has an order compared."""
+    if untyped(item):
+        return
+    if builtin.name in ("sum", "avg"):
+        right = isinstance(item, Prim) and item.name in SUMMED
+    else:
+        right = item in ORDERED
+    if right:
+        return
+    help_ = None
+    if isinstance(item, EntityType):
+        help_ = f"name the field: `{builtin.name}({item.name}.field where …)`"
+    c.report.add("E0320", node.span, f"`{builtin.name}` can't be taken of {type_text(item)}", help_)
+
+
+def _meter_type(c: Checker, arg: ast.Expr) -> Type:
+    """What a meter counts: bytes, money, or plain numbers."""
+    name = arg.name if isinstance(arg, ast.Name) else getattr(arg, "plain", None)
+    meter = c.symbols.meters.get(name or "")
+    if meter is None:
+        return NUMBER
+    if meter.unit in SIZE_UNITS:
+        return SIZE
+    if meter.aggregate in ("count", "unique") or meter.field is None:
+        return NUMBER
+    events = [c.symbols.events.get(event) for event, _ in meter.events]
+    type_ = events[0].payload.field(meter.field) if events and events[0] else None
+    return type_ if type_ in (MONEY, SIZE) and type_ is not None else NUMBER
+
+
+def _variant(c: Checker, arg: ast.Expr) -> Type:
+    name = arg.name if isinstance(arg, ast.Name) else getattr(arg, "plain", None)
+    experiment = c.symbols.experiments.get(name or "")
+    if experiment is None:
+        if name and not (isinstance(arg, ast.Name) and arg not in c.checked.names):
+            c.unknown(
+                "E0227", arg.span, f"There is no experiment `{name}`", name, c.symbols.experiments
+            )
+        return ANY
+    result: Type | None = None
+    for variant in experiment.variants:
+        type_ = expressions.infer(c, variant.value, Scope("value"))
+        result = type_ if result is None else join(result, type_) or ANY
+    return result or ANY
+
+
+def local_of_param(type_: Type, span: Span | None = None) -> Local:
+    """A parameter as a local name."""
+    return Local(type_, "param", span)

@@ -1,0 +1,358 @@
+"""What the codes E05 to E06 and W06 mean, and all of declarations: files, plans, meters."""
+
+from __future__ import annotations
+
+from ...codes import Code
+from .codes_events import CODES as EVENTS
+
+FILES = {
+    "E0501": Code(
+        "a used file isn't there",
+        "`use` names a file relative to the file that it stands in. Nothing that the missing file "
+        "declares is visible.",
+        'use "./plns.biz"        # there is ./plans.biz',
+    ),
+    "E0502": Code(
+        "files use each other in a circle",
+        "A file is read after all that it uses; in a circle there is no such order. Move what both "
+        "need to a third file.",
+        '# a.biz: use "./b.biz"\n# b.biz: use "./a.biz"',
+    ),
+    "E0503": Code(
+        "no such module of the standard library",
+        "`use std.name` reads a module that comes with bizrun.",
+        "use std.duning          # there is std.dunning",
+    ),
+    "E0504": Code(
+        "a template file can't be read",
+        "Templates beside the spec are UTF-8 text of at most 2 MB.",
+        "templates/welcome.md saved as UTF-16",
+    ),
+}
+
+BUSINESS = {
+    "E0511": Code(
+        "unknown setting",
+        "A business block has a fixed list of settings; one that is not on it would be without "
+        "effect, so it is most likely mistyped.",
+        'business "Acme" {\n  curency USD              # E0511: did you mean `currency`?\n}',
+    ),
+    "E0512": Code(
+        "a setting has a value that it can't have",
+        "Settings choose between the rules that BILLING names, or take a value of one kind.",
+        'business "Acme" {\n  rounding down            # E0512: half_up or half_even\n}',
+    ),
+    "E0513": Code(
+        "a setting stands twice",
+        "Only one of the two could hold; bizrun does not guess which.",
+        'business "Acme" {\n  currency USD\n  currency EUR             # E0513\n}',
+    ),
+    "E0514": Code(
+        "unknown currency",
+        "Currencies are the codes of ISO 4217, in capitals; the code decides how many digits an "
+        "amount is rounded to.",
+        'business "Acme" {\n  currency US              # E0514: USD\n}',
+    ),
+    "E0515": Code(
+        "unknown time zone",
+        "Days, months and schedules follow the business time zone, named as in the IANA database.",
+        'business "Acme" {\n  timezone "Berlin"        # E0515: "Europe/Berlin"\n}',
+    ),
+    "E0516": Code(
+        "the file is written for a later language",
+        "`language` names the edition that a file needs. A bizrun that does not know it would "
+        "misread the file.",
+        'business "Acme" {\n  language 9               # E0516\n}',
+    ),
+    "E0520": Code(
+        "a field stands twice in an index",
+        "The second one adds nothing.",
+        "entity Account {\n  status text\n  index status, status     # E0520\n}",
+    ),
+    "E0521": Code(
+        "a key that can't be one",
+        "Each row is found by its key, so it always has one plain value: no list, no map, no `?`.",
+        "entity Account {\n  id text? key             # E0521: text key\n}",
+    ),
+}
+
+PLANS = {
+    "E0601": Code(
+        "tiers that don't rise",
+        "Tiers are read from below; one whose bound is not above the one before it would hold "
+        "nothing.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 9 USD per month\n  usage calls graduated {\n    up to 100: free\n"
+        "    up to 50: 1 USD        # E0601\n    above: 2 USD\n  }\n}",
+    ),
+    "E0602": Code(
+        "tiers that end",
+        "Units above the last bound would have no price. `above` says what they cost.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 9 USD per month\n"
+        "  usage calls graduated {\n    up to 100: 1 USD       # E0602: add `above: …`\n  }\n}",
+    ),
+    "E0603": Code(
+        "a tier's bound is no number of units",
+        "`up to N` includes the Nth unit, so N is a number or size above 0.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 9 USD per month\n"
+        "  usage calls volume {\n    up to 0: 1 USD         # E0603\n    above: 2 USD\n  }\n}",
+    ),
+    "E0604": Code(
+        "`above` before another tier",
+        "`above` holds everything above the tiers before it; nothing is left for a later one.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 9 USD per month\n"
+        "  usage calls volume {\n    above: 2 USD           # E0604\n    up to 9: 1 USD\n  }\n}",
+    ),
+    "E0605": Code(
+        "two prices for one thing",
+        "A plan may have a price for each currency and interval, and one for each kind of unit; "
+        "with two for the same, no one knows which holds.",
+        "plan pro {\n  price 99 USD per month\n  price 89 USD per month   # E0605\n}",
+    ),
+    "E0607": Code(
+        "a line of a plan stands twice",
+        "Only one of the two could hold.",
+        "plan pro {\n  price 99 USD per month\n  trial 7 days\n"
+        "  trial 14 days            # E0607\n}",
+    ),
+    "E0608": Code(
+        "a minimum above the maximum",
+        "No amount is both.",
+        "plan pro {\n  price 9 USD per month\n  minimum 90 USD           # E0608\n"
+        "  maximum 50 USD\n}",
+    ),
+    "E0609": Code(
+        "usage in another currency than the plan",
+        "An invoice has one currency. Usage priced in a currency that the plan has no price in "
+        "could stand on no invoice of it.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 99 USD per month\n  usage calls: 0.01 EUR    # E0609\n}",
+    ),
+    "E0611": Code(
+        "a price without an amount or an interval",
+        "A plan is paid period by period. A price that is paid once belongs to an add-on, or to "
+        "`invoice { lines: … }`.",
+        "plan pro {\n  price 99 USD             # E0611: per month\n}",
+    ),
+    "E0612": Code(
+        "a line of a plan has a value that it can't have",
+        "Minimum, maximum and thresholds are amounts above 0; allowances numbers or sizes; seats a "
+        "range.",
+        "plan pro {\n  price 99 USD per month\n  seats 9..3               # E0612\n}",
+    ),
+    "E0613": Code(
+        "a trial of no length",
+        "A trial lasts for a time after the subscription begins.",
+        "plan pro {\n  price 99 USD per month\n  trial 0 days             # E0613\n}",
+    ),
+    "E0614": Code(
+        "a mistyped line of a plan",
+        "A plan may have fields of the author's own, but this one is almost a word that billing "
+        "knows.",
+        "plan pro {\n  price 99 USD per month\n  trail 14 days            # E0614: trial\n}",
+    ),
+    "E0615": Code(
+        "a limit that is none",
+        "A limit is a number, a size or `unlimited`, and of the same kind in every plan, so that "
+        "`limit(account, name)` has one type.",
+        "plan pro {\n  price 99 USD per month\n  limits { storage: 14 days }   # E0615\n}",
+    ),
+    "E0616": Code(
+        "a phase of no length",
+        "Phases follow each other; each lasts for a time.",
+        "plan pro {\n  price 99 USD per month\n"
+        '  phase "launch" for 0 months { price 49 USD per month }   # E0616\n}',
+    ),
+    "E0617": Code(
+        "dated versions out of order",
+        "Each version holds from its date to the next one's, so dates rise.",
+        "plan pro {\n  price 99 USD per month\n"
+        "  from 2027-01-01 { price 109 USD per month }\n"
+        "  from 2026-01-01 { price 119 USD per month }   # E0617\n}",
+    ),
+    "E0618": Code(
+        "`only` names no plan",
+        "A coupon that holds for some plans names them.",
+        "plan pro { price 99 USD per month }\ncoupon TEAM { 20% off, only [por] }   # E0618: pro",
+    ),
+    "E0619": Code(
+        "a usage period that does not fit",
+        "Usage may be rated more often than the plan is paid, so often that both end together: "
+        "monthly under a yearly price.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 99 USD per month\n  usage calls per year: 0.01 USD   # E0619\n}",
+    ),
+    "E0620": Code(
+        "an amount without a currency",
+        "Prices are money, or percentages of a metered amount.",
+        "plan pro {\n  price 99 per month       # E0620: 99 USD\n}",
+    ),
+    "E0621": Code(
+        "an amount below 0",
+        "A price is never negative; a coupon or a credit takes something off.",
+        "const rebate = -5 USD\nplan pro {\n  price rebate per month   # E0621\n}",
+    ),
+    "E0622": Code(
+        "a dimension that the meter does not count by",
+        "A price for each value of a dimension needs a meter that keeps those values apart.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event API.called { c C, endpoint text }\n"
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 99 USD per month\n"
+        '  usage calls per endpoint { "chat": 0.02 USD, else: 0.01 USD }   # E0622\n}',
+    ),
+    "E0623": Code(
+        "a value with two prices",
+        "Each value of a dimension has one.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event API.called { c C, endpoint text }\n"
+        "meter calls { count API.called per c by endpoint }\n"
+        "plan pro {\n  price 99 USD per month\n  usage calls per endpoint {\n"
+        '    "chat": 0.02 USD\n    "chat": 0.03 USD       # E0623\n    else: 0.01 USD\n  }\n}',
+    ),
+    "E0624": Code(
+        "a value that the dimension never has",
+        "The event declares which values the field may have.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        'event API.called { c C, endpoint "chat" | "embed" }\n'
+        "meter calls { count API.called per c by endpoint }\n"
+        "plan pro {\n  price 99 USD per month\n  usage calls per endpoint {\n"
+        '    "chta": 0.02 USD       # E0624\n    else: 0.01 USD\n  }\n}',
+    ),
+    "E0625": Code(
+        "an empty package",
+        "A package holds a number of units above 0.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 99 USD per month\n  usage calls package of 0: 5 USD   # E0625\n}",
+    ),
+    "E0626": Code(
+        "two currencies in one price",
+        "A price is in one currency; each currency has a line of its own.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 99 USD per month\n"
+        "  usage calls: 0.01 USD + 1 EUR flat   # E0626\n}",
+    ),
+    "W0601": Code(
+        "a plan without a price",
+        "Nothing will ever be invoiced for it. Where that is meant, a price of 0 says so.",
+        "plan free {                # W0601: price 0 USD per month\n  limits { users: 1 }\n}",
+    ),
+    "W0602": Code(
+        "a feature listed twice",
+        "The second one adds nothing.",
+        'plan pro {\n  price 9 USD per month\n  features ["api", "api"]   # W0602\n}',
+    ),
+    "W0603": Code(
+        "values of a dimension without a price",
+        "Usage with a value that no case names is not priced. `else` gives the rest a price.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event API.called { c C, endpoint text }\n"
+        "meter calls { count API.called per c by endpoint }\n"
+        "plan pro {\n  price 99 USD per month\n"
+        '  usage calls per endpoint { "chat": 0.02 USD }   # W0603\n}',
+    ),
+}
+
+METERS = {
+    "E0640": Code(
+        "a meter of an unknown event",
+        "This event is not declared, and its name is almost one that is: the meter would count "
+        "nothing.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.caled per c }   # E0640",
+    ),
+    "E0641": Code(
+        "a meter of an unknown field",
+        "What a meter sums is a field of its event.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event API.called { c C, units number }\n"
+        "meter calls { sum unit of API.called per c }   # E0641: units",
+    ),
+    "E0642": Code(
+        "a meter that computes with a text",
+        "Sums, maxima and averages need numbers, amounts, sizes or durations.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event API.called { c C, endpoint text }\n"
+        "meter calls { sum endpoint of API.called per c }   # E0642",
+    ),
+    "E0643": Code(
+        "a meter that does not find its customer",
+        "`per` names the field of the event that holds who is billed.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event API.called { c C, endpoint text }\n"
+        "meter calls { count API.called per endpoint }   # E0643: per c",
+    ),
+    "E0644": Code(
+        "a dimension that the event does not have",
+        "`by` names fields of the event.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c by endpoint }   # E0644",
+    ),
+    "E0646": Code(
+        "a meter without customers",
+        "Usage is kept by customer. The business block says which entity that is.",
+        'business "A" { currency USD }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }   # E0646: bills C",
+    ),
+    "W0640": Code(
+        "a meter of an undeclared event",
+        "Its payload is not known, so nothing tells whether it has the fields that are counted.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "meter logins { count Member.login per c }   # W0640",
+    ),
+    "E0651": Code(
+        "a coupon over everything, or over nothing",
+        "A discount is more than 0 and at most 100%.",
+        "coupon WELCOME { 250% off }   # E0651",
+    ),
+    "E0652": Code(
+        "a coupon's terms don't fit",
+        "`for` takes months, `at most … times` a whole number, `until` a date.",
+        "coupon WELCOME { 25% off for 10 days }   # E0652: for 3 months",
+    ),
+    "E0653": Code(
+        "a tax out of bounds",
+        "A tax is a share of each line, from 0% to 100%.",
+        "tax vat { 120% exclusive }   # E0653",
+    ),
+    "E0654": Code(
+        "an unknown tax provider",
+        "Taxes are computed by a rate of your own, or by `provider stripe`.",
+        "tax vat { provider stirpe }   # E0654: stripe",
+    ),
+    "E0655": Code(
+        "dunning without a retry",
+        "Dunning tries a failed payment again before it ends a subscription.",
+        "dunning standard {         # E0655\n  then suspend\n}",
+    ),
+    "E0656": Code(
+        "a dunning step that is never reached",
+        "After the end nothing follows, and there is one line of retries.",
+        "dunning standard {\n  retry after 3 days\n  then cancel\n"
+        "  cancel after 7 days more   # E0656\n}",
+    ),
+    "E0657": Code(
+        "dunning delays that don't rise",
+        "`retry after` counts each delay from the first failure, so each is longer than the one "
+        "before it.",
+        "dunning standard {\n  retry after 7 days, 3 days   # E0657\n  then suspend\n}",
+    ),
+    "E0658": Code(
+        "an unknown end of dunning",
+        "Dunning ends with `suspend`, `cancel` or `mark_uncollectible`.",
+        "dunning standard {\n  retry after 3 days\n  then suspnd              # E0658\n}",
+    ),
+}
+
+CODES: dict[str, Code] = FILES | BUSINESS | PLANS | METERS | EVENTS

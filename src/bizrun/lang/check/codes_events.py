@@ -1,0 +1,260 @@
+"""What the codes E07 to E08 and W07 to W08 mean: lifecycles, triggers, events, services."""
+
+from __future__ import annotations
+
+from ...codes import Code
+
+_ORDER = 'entity Order {\n  id text key\n  status "new" | "paid" | "sent" = "new"\n}\n'
+
+EVENTS = {
+    "E0701": Code(
+        "a lifecycle of nothing",
+        "A lifecycle belongs to a field of an entity.",
+        _ORDER + "lifecycle Order.state {     # E0701: Order.status\n"
+        '  start "new"\n  "new" -> "paid" after 1 day\n}',
+    ),
+    "E0703": Code(
+        "a lifecycle of a field without states",
+        "States are texts: a union of them, or `text`.",
+        "entity Order {\n  id text key\n  total money\n}\n"
+        'lifecycle Order.total {     # E0703\n  start "new"\n}',
+    ),
+    "E0704": Code(
+        "an unknown state",
+        "The field's union lists the states that there are.",
+        _ORDER + 'lifecycle Order.status {\n  start "new"\n'
+        '  "new" -> "payed" after 1 day   # E0704: "paid"\n  "paid" -> "sent" after 1 day\n}',
+    ),
+    "E0705": Code(
+        "a lifecycle without a start",
+        "A new row has to be in some state.",
+        _ORDER + 'lifecycle Order.status {    # E0705\n  "new" -> "paid" after 1 day\n'
+        '  "paid" -> "sent" after 1 day\n}',
+    ),
+    "E0706": Code(
+        "an arrow after no time",
+        "`after` counts from the moment at which the state was entered.",
+        _ORDER + 'lifecycle Order.status {\n  start "new"\n'
+        '  "new" -> "paid" after 0 days   # E0706\n  "paid" -> "sent" after 1 day\n}',
+    ),
+    "E0707": Code(
+        "two arrows for one event",
+        "In one state one event leads to one state, unless a `where` tells the arrows apart.",
+        _ORDER + 'lifecycle Order.status {\n  start "new"\n'
+        '  "new" -> "paid" on Payment.succeeded\n'
+        '  "new" -> "sent" on Payment.succeeded   # E0707\n}',
+    ),
+    "E0708": Code(
+        "an arrow from a state that is never reached",
+        "No chain of arrows leads from the start to this state.",
+        _ORDER + 'lifecycle Order.status {\n  start "new"\n  "new" -> "sent" after 1 day\n'
+        '  "paid" -> "sent" after 1 day   # E0708\n}',
+    ),
+    "E0709": Code(
+        "an update to a state that no arrow leads to",
+        "A change that is no arrow of the lifecycle is refused when it happens; this one always "
+        "would be.",
+        _ORDER + 'lifecycle Order.status {\n  start "new"\n  "new" -> "paid" after 1 day\n}\n'
+        "on Order.created as e {\n"
+        '  update e.order { status: "sent" }   # E0709\n}',
+    ),
+    "W0701": Code(
+        "a state without a way out",
+        "A state that nothing leaves is final. This one starts the lifecycle, or its name says "
+        "that it waits for something.",
+        'entity Order {\n  id text key\n  status "new" | "pending" = "new"\n}\n'
+        'lifecycle Order.status {\n  start "new"\n  "new" -> "pending" after 1 day   # W0701\n}',
+    ),
+    "W0702": Code(
+        "a state that the lifecycle leaves out",
+        "The union lists a state that no arrow leads to.",
+        _ORDER + 'lifecycle Order.status {    # W0702: "sent"\n  start "new"\n'
+        '  "new" -> "paid" after 1 day\n}',
+    ),
+    "W0710": Code(
+        "an event that nothing listens to",
+        "It is declared, and no handler, meter, lifecycle or wait is about it; nor does the spec "
+        "send it for others.",
+        "event Order.lost { id text }   # W0710",
+    ),
+    "W0711": Code(
+        "a trigger that nothing listens to",
+        "The condition is watched, and what it emits is not handled.",
+        "entity Account { id text key, score number }\n"
+        "trigger Account.star for Account when .score reaches 10   # W0711",
+    ),
+    "E0720": Code(
+        "a condition that never changes",
+        "A trigger fires when its condition turns true. One without a field or function has the "
+        "same value for ever.",
+        "entity Account { id text key, score number }\n"
+        "trigger Account.star for Account when 10 > 5   # E0720\n"
+        'on Account.star as e { log "star" }',
+    ),
+    "E0721": Code(
+        "`once per period` without a period",
+        "The billing period is that of a customer: the trigger's entity is the one that `bills` "
+        "names, or has a field of it.",
+        'business "A" { bills Account }\nentity Account { id text key }\n'
+        "entity Part { id text key, stock number }\n"
+        "trigger Part.low for Part when .stock drops below 5 once per period   # E0721\n"
+        'on Part.low as e { log "low" }',
+    ),
+    "E0722": Code(
+        "a text can't reach anything",
+        "`reaches` and `drops below` compare amounts that grow and shrink.",
+        "entity Account { id text key, grade text }\n"
+        'trigger Account.star for Account when .grade reaches "A"   # E0722\n'
+        'on Account.star as e { log "star" }',
+    ),
+    "E0723": Code(
+        "a bound that is never crossed",
+        "Sizes, counts, ages and usage are never below 0.",
+        "entity Account { id text key, used size }\n"
+        "trigger Account.empty for Account when .used drops below 0 GB   # E0723\n"
+        'on Account.empty as e { log "empty" }',
+    ),
+    "E0724": Code(
+        "a condition that contradicts itself",
+        "Its parts can't be true together, so the trigger never fires.",
+        "entity Account { id text key, score number }\n"
+        "trigger Account.odd for Account when .score > 10 and .score < 5   # E0724\n"
+        'on Account.odd as e { log "odd" }',
+    ),
+    "E0730": Code(
+        "events that cause each other without an end",
+        "Each handler on this circle emits the next event in every run, so the first event would "
+        "never be done. A condition, a wait or a delay on the way can end it.",
+        "event A.one { id text }\nevent B.two { id text }\n"
+        "on A.one as a { emit B.two { id: a.id } }   # E0730\n"
+        "on B.two as b { emit A.one { id: b.id } }",
+    ),
+}
+
+SERVICES = {
+    "E0801": Code(
+        "a cron line that is none",
+        "Minute, hour, day of the month, month, day of the week; each in its bounds, and together "
+        "a day that there is.",
+        'every "0 0 31 2 *" { log "never" }   # E0801',
+    ),
+    "E0802": Code(
+        "a day that there isn't",
+        "A month has the days 1 to 31, a year days like `03-31`.",
+        'every month on 32 { log "never" }   # E0802',
+    ),
+    "E0803": Code(
+        "an interval that does not say when",
+        "Minutes, hours and days repeat evenly. Months don't: say on which day.",
+        'every 3 months { log "quarter" }   # E0803: every "0 0 1 */3 *"',
+    ),
+    "E0804": Code(
+        "a schedule in an unknown time zone",
+        "Zones are named as in the IANA database.",
+        'every day at 09:00 in "Berlin" { log "tick" }   # E0804: "Europe/Berlin"',
+    ),
+    "E0805": Code(
+        "an unknown way to catch up",
+        "After a pause a schedule ticks for `all` due times, or for the `last` one.",
+        'every day at 09:00 catch up lost { log "tick" }   # E0805: last',
+    ),
+    "W0801": Code(
+        "a day that some months don't have",
+        "In a shorter month the schedule runs on the last day.",
+        'every month on 31 { log "tick" }   # W0801: on last day',
+    ),
+    "E0810": Code(
+        "a route that stands twice",
+        "A method and a path lead to one api.",
+        'api GET "/usage" () { return 1 }\napi GET "/usage" () { return 2 }   # E0810',
+    ),
+    "E0811": Code(
+        "a path's place without a name of its own",
+        "What stands in braces in a path is a parameter of the api, declared behind the path or a "
+        "text.",
+        'api GET "/from/{id}/to/{id}" () { return id }   # E0811',
+    ),
+    "E0812": Code(
+        "a path that does not begin with /",
+        "Paths are given from the root of the server.",
+        'api GET "usage" () { return 1 }   # E0812: "/usage"',
+    ),
+    "E0813": Code(
+        "an unknown method",
+        "An api answers GET, POST, PUT, PATCH or DELETE.",
+        'api GTE "/usage" () { return 1 }   # E0813: GET',
+    ),
+    "E0814": Code(
+        "an unknown role",
+        "An api may ask for a role, or for what some role can.",
+        'business "A" { bills C }\nentity C { id text key }\nrole admin { can usage.read }\n'
+        'api GET "/usage" () for customer can usage.raed { return 1 }   # E0814',
+    ),
+    "W0810": Code(
+        "a connection does not read this",
+        "The built-in services read a fixed list of keys.",
+        'connect stripe { kee: env("STRIPE_API_KEY") }   # W0810: key',
+    ),
+    "E0820": Code(
+        "a secret in the spec",
+        "A spec is read by many and kept for ever. Secrets come from the environment when they "
+        "are needed.",
+        'connect stripe { key: "sk_live_123" }   # E0820: env("STRIPE_API_KEY")',
+    ),
+    "W0820": Code(
+        "a metric without values",
+        "A metric has a value that is computed, or points that `record` adds.",
+        "metric nps: number         # W0820",
+    ),
+    "E0831": Code(
+        "two variants of one name",
+        "Results are told apart by it.",
+        "experiment price_test by customer {\n  variant low 0.9\n"
+        "  variant low 1.1          # E0831\n}",
+    ),
+    "E0832": Code(
+        "variants of different types",
+        "`variant(experiment, x)` has one type, whichever variant x is assigned.",
+        "experiment price_test by customer {\n  variant low 0.9\n"
+        "  variant high 1 USD       # E0832\n}",
+    ),
+    "W0830": Code(
+        "two tests of one title",
+        "A failure would not tell which of them it was.",
+        'test "a" { expect 1 == 1 }\ntest "a" { expect 2 == 2 }   # W0830',
+    ),
+    "W0831": Code(
+        "a test without an expectation",
+        "It only fails where something breaks.",
+        'test "nothing" { advance 1 day }   # W0831',
+    ),
+    "E0841": Code(
+        "a template that can't be read",
+        "Templates are Jinja2.",
+        'template welcome { subject "Hi", body "Hello {% if %}" }   # E0841\n'
+        "event User.joined { email text }\non User.joined as u {\n"
+        '  email { to: u.email, template: "welcome" }\n}',
+    ),
+    "E0842": Code(
+        "a template uses a name that it isn't given",
+        "A template sees what the email's `data` gives it, and `business`, `now` and `today`.",
+        'template welcome { subject "Hi", body "Hello {{ name }}" }\n'
+        "event User.joined { email text }\non User.joined as u {\n"
+        '  email { to: u.email, template: "welcome" }   # E0842: data: { name: … }\n}',
+    ),
+    "E0843": Code(
+        "a template uses a field that there isn't",
+        "What `data` gives has this type, which has no such field.",
+        'template welcome { subject "Hi", body "Hello {{ user.nam }}" }   # E0843\n'
+        "entity User { id text key, name text, email text }\n"
+        "event User.joined { user User }\non User.joined as u {\n"
+        '  email { to: u.user.email, template: "welcome", data: { user: u.user } }\n}',
+    ),
+    "W0840": Code(
+        "a template that no email uses",
+        "No `email` action of the spec names it.",
+        'template welcome { subject "Hi", body "Hello" }   # W0840',
+    ),
+}
+
+CODES: dict[str, Code] = EVENTS | SERVICES

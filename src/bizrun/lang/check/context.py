@@ -1,0 +1,117 @@
+"""What the parts of the checker share: the tables that they fill and how they name a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ...diagnostics import Fix, Span, distance
+from .. import ast
+from ..symbols import ActionSignature, Checked, EntityInfo, Symbols
+from ..types import ANY, EntityType, ListOf, MapOf, Maybe, Record, Type
+from .report import Report
+from .scope import Flow
+
+OpenAction = Callable[[str, Symbols], ActionSignature | None]
+
+
+@dataclass(slots=True)
+class Checker:
+    """One check: its tables, its report, and what is known about expressions besides their type.
+
+    `currencies` has the currency of money that is known when the spec is checked, `lengths`
+    whether a duration counts in "months", "days" or is "exact". `lost` are names that a
+    declaration which can't be read may have declared; `damaged` are names of declarations that
+    the parser could read in part only: nothing is said about what they may lack.
+    """
+
+    checked: Checked
+    report: Report
+    signatures: Mapping[str, ActionSignature]
+    open_action: OpenAction
+    flow: Flow
+    templates: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
+    damaged: frozenset[str] = frozenset()
+    currencies: dict[ast.Node, str] = field(default_factory=dict)
+    lengths: dict[ast.Node, str] = field(default_factory=dict)
+    calls: dict[str, dict[str, Span]] = field(default_factory=dict)
+    typing: list[str] = field(default_factory=list)
+    warned: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    shape_defaults: dict[str, frozenset[str]] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    actions: dict[str, ActionSignature] = field(default_factory=dict)
+    depth: int = 0
+
+    @property
+    def symbols(self) -> Symbols:
+        """What the spec declares."""
+        return self.checked.symbols
+
+    def entity(self, name: str) -> EntityInfo | None:
+        """The entity of that name."""
+        return self.symbols.entities.get(name)
+
+    def unknown(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        name: str,
+        known: Iterable[str],
+        *,
+        quoted: bool = False,
+        otherwise: str | None = None,
+    ) -> None:
+        """Reports a name that stands for nothing, with the known name that may be meant.
+
+        `quoted` where the span holds a text, so that the fix has to keep its quotes.
+        """
+        if name in self.lost:
+            return
+        meant, certain = nearest(name, known)
+        if meant is None:
+            self.report.add(code, span, message, otherwise)
+            return
+        text = f'"{meant}"' if quoted else meant
+        self.report.add(code, span, message, f"did you mean `{meant}`?", Fix(span, text, certain))
+
+
+def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
+    """The known name that a mistyped one is nearest to, and whether no other is as near."""
+    limit = max(1, len(name) // 3)
+    found = sorted(
+        (steps, candidate)
+        for candidate in set(known)
+        if (steps := distance(name.lower(), candidate.lower(), limit)) <= limit
+        # A single letter is near to every other one.
+        and steps < max(len(name), len(candidate))
+    )
+    if not found:
+        return None, False
+    return found[0][1], len(found) == 1 or found[1][0] > found[0][0]
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Names as a help line lists them: `a`, `b`, `c`."""
+    every = list(names)
+    text = ", ".join(f"`{name}`" for name in every[:most])
+    return f"{text} …" if len(every) > most else text
+
+
+def resolved(type_: Type, symbols: Symbols) -> Type:
+    """A type of the prelude or of an action, with the entity of `bills` for `Bills`."""
+    match type_:
+        case EntityType(name="Bills"):
+            return symbols.customer_type()
+        case ListOf(item):
+            return ListOf(resolved(item, symbols))
+        case MapOf(value):
+            return MapOf(resolved(value, symbols))
+        case Maybe(inner):
+            known = resolved(inner, symbols)
+            return known if known == ANY else Maybe(known)
+        case Record(name, fields, open_):
+            return Record(name, tuple((k, resolved(t, symbols)) for k, t in fields), open_)
+    return type_

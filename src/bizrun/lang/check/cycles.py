@@ -1,0 +1,110 @@
+"""Handlers that emit in a circle with nothing on it that could ever end it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...diagnostics import Label
+from .. import ast
+from ..walk import walk
+from .events import matches
+from .facts import Facts
+
+
+def check_cycles(facts: Facts) -> None:
+    """Reports each circle of unconditional emits once, at its first handler.
+
+    What stands under a condition, in a loop, or behind a wait may end the circle or give it
+    time; only what every run of the handler sends at once is counted.
+    """
+    handlers = [h for h in facts.all(ast.On) if h.pattern.where is None]
+    sends = {handler: list(_sent(handler.body, facts)) for handler in handlers}
+    after: dict[ast.On, list[tuple[ast.On, ast.Node, str]]] = {
+        handler: [
+            (other, node, event)
+            for event, node in sends[handler]
+            for other in handlers
+            if any(matches(pattern, event) for pattern, _ in other.pattern.types)
+        ]
+        for handler in handlers
+    }
+    reported: set[ast.On] = set()
+    for handler in handlers:
+        circle = _circle(handler, after)
+        if circle and not reported & {step[0] for step in circle}:
+            reported |= {step[0] for step in circle} | {handler}
+            _report(handler, circle, facts)
+
+
+def _sent(body: tuple[ast.Stmt, ...], facts: Facts) -> Iterator[tuple[str, ast.Node]]:
+    """The events that a body emits in every run, before anything that waits or may end it."""
+    for statement in body:
+        match statement:
+            case ast.Emit(event=event):
+                yield event, statement
+            case ast.Create(entity=entity) | ast.Let(value=ast.Create(entity=entity)):
+                yield f"{entity}.created", statement
+            case ast.AcrossTenants(body=inner):
+                yield from _sent(inner, facts)
+            case ast.Let(value=ast.Action() as action) if _waits(action, facts):
+                return
+            case ast.WaitFor() | ast.Return() | ast.Reject():
+                return
+            case ast.If() | ast.Match() | ast.ForEach() if _may_end(statement):
+                return
+            case _:
+                pass
+
+
+def _waits(action: ast.Action, facts: Facts) -> bool:
+    signature = facts.checked.actions.get(action)
+    return signature is None or signature.waits
+
+
+def _may_end(statement: ast.Stmt) -> bool:
+    ends = ast.Return | ast.Reject | ast.WaitFor
+    return any(isinstance(node, ends) for node in walk(statement))
+
+
+def _circle(
+    start: ast.On, after: dict[ast.On, list[tuple[ast.On, ast.Node, str]]]
+) -> list[tuple[ast.On, ast.Node, str]]:
+    """The steps (handler, the emit that leads there, event) of a way back to a handler."""
+    came: dict[ast.On, tuple[ast.On, ast.Node, str]] = {}
+    waiting = [start]
+    while waiting:
+        current = waiting.pop(0)
+        for other, node, event in after[current]:
+            if other in came:
+                continue
+            came[other] = (current, node, event)
+            if other is start:
+                return _back(start, came)
+            waiting.append(other)
+    return []
+
+
+def _back(
+    start: ast.On, came: dict[ast.On, tuple[ast.On, ast.Node, str]]
+) -> list[tuple[ast.On, ast.Node, str]]:
+    steps: list[tuple[ast.On, ast.Node, str]] = []
+    current = start
+    while not steps or current is not start:
+        before, node, event = came[current]
+        steps.append((current, node, event))
+        current = before
+    return steps[::-1]
+
+
+def _report(handler: ast.On, circle: list[tuple[ast.On, ast.Node, str]], facts: Facts) -> None:
+    events = [event for _, _, event in circle]
+    text = f"These events cause each other without an end: {' → '.join([events[-1], *events])}"
+    _, first, _ = circle[0]
+    labels = tuple(Label(node.span, f"and this {event}") for _, node, event in circle[1:])
+    facts.report.add(
+        "E0730",
+        first.span,
+        text,
+        help="put one of them under a condition, or after a time",
+        labels=labels,
+    )

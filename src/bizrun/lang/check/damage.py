@@ -1,0 +1,60 @@
+"""What a mistake of syntax hides: names whose lines are lost, about which nothing is said."""
+
+from __future__ import annotations
+
+import re
+
+from .. import ast
+from ..symbols import Loaded
+
+_DECLARED = re.compile(
+    r"^\s*(?:extend\s+)?(?:entity|type|event|plan|addon|meter|coupon|tax|dunning|trigger|fn|const"
+    r"|template|metric|role|experiment|connect)\s+([\w.]+)",
+    re.MULTILINE,
+)
+_ENTRY = re.compile(r"\b(\w+)\s*:")
+_NAMED = re.compile(r"\b(?:let|as|for each|for)\s+(\w+)")
+
+
+def lost(loaded: Loaded) -> frozenset[str]:
+    """Names that declarations and lines which can't be read may have given."""
+    names: set[str] = set()
+    for file, spans in _errors(loaded).items():
+        source = loaded.sources.get(file)
+        parsed = next((f for f in loaded.files if f.span.file == file), None)
+        if source is None or parsed is None:
+            continue
+        for declaration in parsed.declarations:
+            text = source.text[declaration.span.start : declaration.span.end]
+            if isinstance(declaration, ast.BadDeclaration):
+                names.update(_DECLARED.findall(text), _ENTRY.findall(text))
+            elif _hurt(declaration, spans):
+                names.update(_NAMED.findall(text))
+                if isinstance(declaration, ast.Plan | ast.Addon):
+                    names.update(_ENTRY.findall(text))
+    return frozenset(names)
+
+
+def damaged(loaded: Loaded) -> frozenset[str]:
+    """Names of the entities, events, shapes and functions that were read in part only."""
+    names: set[str] = set()
+    errors = _errors(loaded)
+    for file in loaded.files:
+        spans = errors.get(file.span.file, [])
+        for declaration in file.declarations if spans else ():
+            name = getattr(declaration, "name", None)
+            if name is not None and _hurt(declaration, spans):
+                names.add(name)
+    return frozenset(names)
+
+
+def _errors(loaded: Loaded) -> dict[str, list[int]]:
+    spans: dict[str, list[int]] = {}
+    for diagnostic in loaded.diagnostics:
+        if diagnostic.severity == "error":
+            spans.setdefault(diagnostic.span.file, []).append(diagnostic.span.start)
+    return spans
+
+
+def _hurt(declaration: ast.Declaration, starts: list[int]) -> bool:
+    return any(declaration.span.start <= start <= declaration.span.end for start in starts)

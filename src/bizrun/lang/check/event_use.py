@@ -1,0 +1,36 @@
+"""Events that are declared, made by a trigger or sent, and that nothing listens to."""
+
+from __future__ import annotations
+
+from ...diagnostics import Span
+from .. import ast
+from .events import matches
+from .facts import Facts
+
+
+def check_event_use(facts: Facts) -> None:
+    """Warns of declared events that nothing handles, meters, waits for or sends on."""
+    listened = _listened(facts)
+    sent = {emit.event for emit, in_test in facts.emits if not in_test}
+    for event in facts.all(ast.EventDecl):
+        if event.name not in sent:
+            _check_heard(event.name, event.name_span, "W0710", listened, facts)
+    for trigger in facts.all(ast.Trigger):
+        _check_heard(trigger.event, trigger.name_span, "W0711", listened, facts)
+
+
+def _listened(facts: Facts) -> set[str]:
+    patterns = {name for pattern in facts.patterns for name, _ in pattern.types}
+    for meter in facts.all(ast.Meter):
+        patterns |= {name for name, _ in meter.events}
+    return patterns
+
+
+def _check_heard(name: str, span: Span, code: str, listened: set[str], facts: Facts) -> None:
+    if any(matches(pattern, name) for pattern in listened) or facts.lost(name):
+        return
+    what = "Nothing handles, meters or waits for the event"
+    hint = f"add `on {name} as e {{ … }}`"
+    if code == "W0711":
+        what = "Nothing handles what this trigger emits:"
+    facts.warn(code, span, f"{what} `{name}`", help=hint)

@@ -1,0 +1,240 @@
+"""Fields and elements: of rows, payloads, plans, maps and lists."""
+
+from __future__ import annotations
+
+from ...diagnostics import Span
+from .. import ast
+from ..symbols import Ref
+from ..types import (
+    ANY,
+    DURATION,
+    MONEY,
+    NONE,
+    NUMBER,
+    TEXT,
+    AnyType,
+    EntityType,
+    ListOf,
+    MapOf,
+    Maybe,
+    Prim,
+    Record,
+    Type,
+    known,
+    maybe,
+    type_text,
+)
+from . import expressions
+from .context import Checker, listed
+from .events import ENVELOPE
+from .fit import fits, untyped
+from .operands import report_none
+from .scope import Scope
+
+# What a plan knows of itself, besides the lines that its author adds.
+PLAN_FIELDS: dict[str, Type] = {
+    "name": TEXT,
+    "title": TEXT,
+    "price": MONEY,
+    "interval": TEXT,
+    "features": ListOf(TEXT),
+    "trial": Maybe(DURATION),
+    "limits": MapOf(NUMBER),
+}
+
+
+def row_field(c: Checker, node: ast.RowField, scope: Scope) -> Type:
+    """The type of `.field`."""
+    row = scope.row_type()
+    if row is None:
+        c.report.add(
+            "E0225",
+            node.span,
+            f"`.{node.name}` is a field of a row, and there is no row here",
+            "a leading dot stands in `where`, `order by`, triggers, meters and `update`",
+        )
+        return ANY
+    c.checked.types[node] = type_ = field_type(c, row, node.name, node, node.span)
+    if isinstance(type_, Maybe) and scope.holds(f".{node.name}"):
+        return type_.inner
+    return type_
+
+
+def field(c: Checker, node: ast.Field, scope: Scope) -> Type:
+    """The type of `base.name`."""
+    column = column_type(c, node, scope)
+    if column is not None:
+        return column
+    base = expressions.infer(c, node.base, scope)
+    inner = known(base)
+    if base == NONE and not scope.lenient:
+        c.report.add("E0401", node.base.span, f"none has no field `{node.name}`")
+        return ANY
+    if isinstance(base, Maybe) and not node.optional and not scope.lenient:
+        _field_of_none(c, node, base)
+        return ANY
+    type_ = field_type(c, inner, node.name, node, node.name_span)
+    if isinstance(base, Maybe) and node.optional:
+        type_ = maybe(type_)
+    if isinstance(type_, Maybe):
+        path = c.flow.path(node)
+        if path is not None and scope.holds(path[0]):
+            return type_.inner
+    return type_
+
+
+def _field_of_none(c: Checker, node: ast.Field, base: Maybe) -> None:
+    source = c.checked.loaded.sources.get(node.span.file)
+    name = source.text[node.base.span.start : node.base.span.end] if source else "it"
+    if len(name) > 40 or "\n" in name:
+        name = "it"
+    c.report.add(
+        "E0401",
+        node.span,
+        f"`{name}` may be none, and none has no field `{node.name}`",
+        f"read `{name}?.{node.name}`, or check first: `if {name} != none {{ … }}`",
+    )
+
+
+def column_type(c: Checker, node: ast.Field, scope: Scope) -> Type | None:
+    """The type of `Entity.field`, the values of all rows; None where the base is no entity."""
+    if not isinstance(node.base, ast.Name) or scope.find(node.base.name) is not None:
+        return None
+    name = node.base.name
+    if name not in c.symbols.entities or name in c.symbols.consts:
+        return None
+    c.checked.names[node.base] = Ref("entity", name)
+    c.checked.types[node.base] = ListOf(EntityType(name))
+    return ListOf(known(field_type(c, EntityType(name), node.name, node, node.name_span)))
+
+
+def field_type(c: Checker, base: Type, name: str, node: ast.Node, span: Span) -> Type:
+    """The type of a field of a value that is there; reports a field that it doesn't have."""
+    match base:
+        case EntityType(entity):
+            return _entity_field(c, entity, name, span)
+        case Record():
+            return record_field(c, base, name, span)
+        case MapOf(value):
+            return maybe(value)
+        case Prim("plan"):
+            return _plan_field(c, name, span)
+        case AnyType() | Prim("json"):
+            return ANY
+    c.report.add(
+        "E0323",
+        span,
+        f"{described(base)} has no field `{name}`",
+        _field_help(base, name),
+    )
+    return ANY
+
+
+def _field_help(base: Type, name: str) -> str | None:
+    if isinstance(base, ListOf):
+        return f"read it of each: `[for x in list: x.{name}]`"
+    if name in ("length", "size", "count"):
+        return "`len(x)` tells how long a text or list is"
+    return None
+
+
+def described(type_: Type) -> str:
+    """A type as the beginning of a sentence."""
+    match type_:
+        case ListOf(EntityType(name)):
+            return f"A list of {name}"
+        case ListOf():
+            return "A list"
+    text_ = type_text(type_)
+    return text_[:1].upper() + text_[1:]
+
+
+def _entity_field(c: Checker, entity: str, name: str, span: Span) -> Type:
+    info = c.entity(entity)
+    if info is None:
+        return ANY
+    found = info.fields.get(name)
+    if found is not None:
+        return found.type
+    if entity not in c.damaged:
+        c.unknown(
+            "E0203",
+            span,
+            f"{entity} has no field `{name}`",
+            name,
+            info.fields,
+            otherwise=f"its fields are {listed(info.fields)}",
+        )
+    return ANY
+
+
+def record_field(c: Checker, base: Record, name: str, span: Span) -> Type:
+    """The type of a field of a payload, shape or row; reports one that isn't there."""
+    found = base.field(name)
+    if found is not None:
+        return found
+    if base.open:
+        return ANY
+    fields = [key for key, _ in base.fields]
+    payload = base.field("event") == ENVELOPE
+    if payload:
+        fields.remove("event")
+    what = f"Event `{base.name}`" if payload else described(base)
+    if payload and " or " in base.name:
+        what = f"Not every one of {base.name}"
+        message = f"{what} has a field `{name}`"
+    else:
+        message = f"{what} has no field `{name}`"
+    c.unknown(
+        "E0216" if payload else "E0217",
+        span,
+        message,
+        name,
+        fields,
+        otherwise=f"its fields are {listed(fields)}" if fields else None,
+    )
+    return ANY
+
+
+def _plan_field(c: Checker, name: str, span: Span) -> Type:
+    if name in PLAN_FIELDS:
+        return PLAN_FIELDS[name]
+    for plan in c.symbols.plans.values():
+        if any(isinstance(item, ast.PlanClause) and item.key == name for item in plan.items):
+            return ANY
+    c.unknown(
+        "E0217",
+        span,
+        f"A plan has no field `{name}`",
+        name,
+        PLAN_FIELDS,
+        otherwise=f"its fields are {listed(PLAN_FIELDS)}",
+    )
+    return ANY
+
+
+def element(c: Checker, node: ast.Index, scope: Scope) -> Type:
+    """The type of `list[i]` or `map["key"]`."""
+    base = expressions.infer(c, node.base, scope)
+    index = expressions.infer(c, node.index, scope)
+    if isinstance(base, Maybe) and not scope.lenient:
+        report_none(c, "E0401", node.base, base, "none has no elements")
+        return ANY
+    match known(base):
+        case ListOf(item):
+            _index_fits(c, node.index, index, NUMBER, "a list is asked by a number, from 0")
+            return item
+        case MapOf(value):
+            _index_fits(c, node.index, index, TEXT, "a map is asked by a text")
+            return maybe(value)
+        case Record() as record:
+            name = node.index.plain if isinstance(node.index, ast.Text) else None
+            return record_field(c, record, name, node.index.span) if name is not None else ANY
+        case other if not untyped(other):
+            c.report.add("E0318", node.span, f"{described(other)} has no elements to ask for")
+    return ANY
+
+
+def _index_fits(c: Checker, node: ast.Expr, type_: Type, wanted: Type, help_: str) -> None:
+    if not fits(type_, wanted):
+        c.report.add("E0318", node.span, f"{described(type_)} is no index here", help_)

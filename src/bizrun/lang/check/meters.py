@@ -1,0 +1,90 @@
+"""Meters: the events that they count, the field, the customer and the dimensions."""
+
+from __future__ import annotations
+
+from ...diagnostics import Label, Span, did_you_mean
+from .. import ast
+from ..symbols import EventInfo
+from ..types import DURATION, INTEGER, MONEY, NUMBER, SIZE, AnyType, EntityType, known, type_text
+from .facts import Facts, is_declared
+
+NUMERIC = (NUMBER, INTEGER, MONEY, SIZE, DURATION)
+
+
+def check_meters(facts: Facts) -> None:
+    """Checks each meter against the payload of each of its events."""
+    for meter in facts.all(ast.Meter):
+        if meter.aggregate != "count" and meter.field is None:
+            text = f"`{meter.aggregate}` needs a field: `{meter.aggregate} units of E`"
+            facts.report.add("E0645", meter.name_span, text)
+        for name, span in meter.events:
+            info = facts.symbols.events.get(name)
+            if info is None or not is_declared(name, facts.symbols):
+                _report_event(name, span, facts)
+            else:
+                _check_event(meter, info, facts)
+
+
+def _report_event(name: str, span: Span, facts: Facts) -> None:
+    declared = [event for event in facts.symbols.events if is_declared(event, facts.symbols)]
+    near = did_you_mean(name, declared)
+    if near:
+        text = f"There is no event `{name}`"
+        facts.report.add("E0640", span, text, help=f"did you mean `{near}`?")
+    else:
+        text = f"The event `{name}` is not declared, so nothing says that it has these fields"
+        facts.warn("W0640", span, text, help=f"declare `event {name} {{ … }}`")
+
+
+def _check_event(meter: ast.Meter, info: EventInfo, facts: Facts) -> None:
+    if meter.field is not None:
+        _check_field(meter, info, facts)
+    for name, span in meter.by:
+        if info.payload.field(name) is None and not info.payload.open:
+            _report_missing("E0644", name, span, info, facts)
+    bills = facts.symbols.bills
+    if bills is None:
+        text = "A meter counts by customer, and the business does not say who that is"
+        hint = "add `bills Account` to the business block, with your entity"
+        facts.report.add("E0646", meter.name_span, text, help=hint)
+        return
+    if meter.per is None:
+        fields = [name for name, type_ in info.payload.fields if known(type_) == EntityType(bills)]
+        if len(fields) != 1 and not info.payload.open:
+            text = f"Nothing says which {bills} an event `{info.name}` counts for"
+            facts.report.add("E0643", meter.name_span, text, help="add `per` and a field")
+        return
+    type_ = info.payload.field(meter.per)
+    span = meter.per_span or meter.name_span
+    if type_ is None:
+        if not info.payload.open:
+            _report_missing("E0643", meter.per, span, info, facts)
+    elif known(type_) != EntityType(bills) and not isinstance(known(type_), AnyType):
+        text = f"`per` names the field with the {bills}; `{meter.per}` is {type_text(type_)}"
+        facts.report.add("E0643", span, text, labels=_declared(info, meter.per))
+
+
+def _check_field(meter: ast.Meter, info: EventInfo, facts: Facts) -> None:
+    assert meter.field is not None
+    span = meter.field_span or meter.name_span
+    type_ = info.payload.field(meter.field)
+    if type_ is None:
+        if not info.payload.open:
+            _report_missing("E0641", meter.field, span, info, facts)
+        return
+    numeric = known(type_) in NUMERIC or isinstance(known(type_), AnyType)
+    if meter.aggregate != "unique" and not numeric:
+        text = f"`{meter.aggregate}` needs a number; `{meter.field}` is {type_text(type_)}"
+        hint = f"`unique {meter.field}` counts how many different ones there are"
+        facts.report.add("E0642", span, text, help=hint, labels=_declared(info, meter.field))
+
+
+def _declared(info: EventInfo, name: str) -> tuple[Label, ...]:
+    fields = info.decl.fields if info.decl else ()
+    return tuple(Label(field.span, "declared here") for field in fields if field.name == name)
+
+
+def _report_missing(code: str, name: str, span: Span, info: EventInfo, facts: Facts) -> None:
+    fields = [field for field, _ in info.payload.fields]
+    text = f"The event `{info.name}` has no field `{name}`"
+    facts.report.add(code, span, text, help=facts.near(name, fields, "fields"))

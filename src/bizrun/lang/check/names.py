@@ -1,0 +1,235 @@
+"""What a bare name or a text stands for: a local value, or what the spec declares."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
+
+from ...diagnostics import Fix
+from .. import ast
+from ..symbols import Ref
+from ..types import (
+    ANY,
+    BOOL,
+    COUPON,
+    LIMIT,
+    METER,
+    PLAN,
+    PRIMITIVES,
+    TEXT,
+    Choice,
+    EntityType,
+    ListOf,
+    Maybe,
+    Prim,
+    Type,
+    known,
+)
+from .context import Checker, listed, nearest
+from .fit import fits
+from .scope import Scope
+
+# The kinds that a type asks for by name, with the code of an unknown one.
+_KINDS: dict[Prim, tuple[str, str]] = {
+    PLAN: ("plan", "E0207"),
+    COUPON: ("coupon", "E0208"),
+    METER: ("meter", "E0209"),
+    LIMIT: ("limit", "E0210"),
+}
+
+
+def declared_names(c: Checker, wanted: Prim) -> ChainMap[str, object]:
+    """What may be named where a plan (or add-on), coupon, meter or limit is wanted."""
+    symbols = c.symbols
+    tables: dict[str, tuple[Mapping[str, object], ...]] = {
+        "plan": (symbols.plans, symbols.addons),
+        "coupon": (symbols.coupons,),
+        "meter": (symbols.meters,),
+        "limit": (symbols.limits,),
+    }
+    return ChainMap(*(cast("dict[str, object]", table) for table in tables[wanted.name]))
+
+
+def infer_name(
+    c: Checker, node: ast.Name, scope: Scope, want: Type, const: Callable[[str], Type]
+) -> Type:
+    """The type of a bare name; `const` types a constant when it is first asked for."""
+    name, wanted = node.name, known(want)
+    local = scope.find(name)
+    named = isinstance(wanted, Prim) and wanted in _KINDS and name in declared_names(c, wanted)
+    if local is not None and not (named and not fits(known(local.type), wanted)):
+        local.used = True
+        c.checked.names[node] = Ref(local.kind, name)
+        if local.currency:
+            c.currencies[node] = local.currency
+        if local.length:
+            c.lengths[node] = local.length
+        narrowed = isinstance(local.type, Maybe) and scope.holds(name)
+        return known(local.type) if narrowed else local.type
+    if named:
+        assert isinstance(wanted, Prim)
+        kind = _KINDS[wanted][0]
+        if kind == "plan" and name not in c.symbols.plans:
+            kind = "addon"
+        c.checked.names[node] = Ref(kind, name)
+        return wanted
+    found = _declared(c, name, const)
+    if found is None:
+        _unknown(c, node, scope, wanted)
+        return ANY
+    kind, type_ = found
+    if isinstance(wanted, Prim) and wanted in _KINDS and type_ in _KINDS:
+        # It names something of another kind: `limit(customer, api_calls)` with a meter.
+        _unknown(c, node, scope, wanted)
+        return ANY
+    c.checked.names[node] = Ref(kind, name)
+    if kind == "const":
+        value = c.symbols.consts[name].value
+        for table in (c.currencies, c.lengths):
+            if value in table:
+                table[node] = table[value]
+    return type_
+
+
+def _declared(c: Checker, name: str, const: Callable[[str], Type]) -> tuple[str, Type] | None:
+    """What the spec declares under a name, where nothing else is wanted of it."""
+    symbols = c.symbols
+    if name in symbols.consts:
+        return "const", const(name)
+    if name in symbols.entities:
+        return "entity", ListOf(EntityType(name))
+    tables: tuple[tuple[str, Iterable[str], Type], ...] = (
+        ("plan", symbols.plans, PLAN),
+        ("addon", symbols.addons, PLAN),
+        ("coupon", symbols.coupons, COUPON),
+        ("meter", symbols.meters, METER),
+        ("limit", symbols.limits, LIMIT),
+        ("experiment", symbols.experiments, ANY),
+        ("role", symbols.roles, TEXT),
+        ("template", symbols.templates, TEXT),
+        ("template", c.templates, TEXT),
+        ("connection", symbols.connections, ANY),
+        ("shape", symbols.shapes, ANY),
+    )
+    return next(((kind, type_) for kind, table, type_ in tables if name in table), None)
+
+
+def _unknown(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> None:
+    name = node.name
+    if name in c.lost:
+        return
+    if isinstance(wanted, Prim) and wanted in _KINDS:
+        kind, code = _KINDS[wanted]
+        known_names = declared_names(c, wanted)
+        c.unknown(
+            code,
+            node.span,
+            f"There is no {kind} `{name}`",
+            name,
+            [*known_names, *scope.names()],
+            otherwise=f"known are {listed(known_names)}" if known_names else None,
+        )
+        return
+    if isinstance(wanted, Choice) and name in wanted.values:
+        c.report.add(
+            "E0311",
+            node.span,
+            f"`{name}` is a text here and needs quotes",
+            f'write `"{name}"`',
+            Fix(node.span, f'"{name}"'),
+        )
+        return
+    if name in c.symbols.fns:
+        c.checked.names[node] = Ref("fn", name)
+        c.report.add(
+            "E0226",
+            node.span,
+            f"`{name}` is a function and has to be called",
+            f"write `{name}(…)`",
+        )
+        return
+    _unknown_name(c, node, scope)
+
+
+def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
+    name = node.name
+    if name[:1].isupper() and name[1:2].islower():
+        code, kind = "E0204", "entity"
+        candidates = [*c.symbols.entities, *c.symbols.shapes, *scope.names()]
+    else:
+        symbols = c.symbols
+        code, kind = "E0201", "name"
+        candidates = [*scope.names(), *symbols.consts, *symbols.plans, *symbols.coupons]
+        candidates += [*symbols.meters, *symbols.entities]
+    row = scope.row_type()
+    help_ = None
+    entity = c.entity(row.name) if isinstance(row, EntityType) else None
+    if entity and name in entity.fields and nearest(name, candidates)[0] is None:
+        help_ = f"the row's own field is `.{name}`"
+    message = f"There is no {kind} `{name}`" if kind == "entity" else f"Unknown name `{name}`"
+    c.unknown(code, node.span, message, name, candidates, otherwise=help_)
+
+
+def fits_literal(c: Checker, node: ast.Expr, text: str, wanted: Type) -> bool:
+    """Whether a text written in the spec may name what is wanted; reports where it can't."""
+    if isinstance(wanted, Choice):
+        if text in wanted.values:
+            return True
+        c.unknown(
+            "E0311",
+            node.span,
+            f'"{text}" is none of the values here',
+            text,
+            wanted.values,
+            quoted=True,
+            otherwise="the values are " + listed(f'"{value}"' for value in wanted.values),
+        )
+        return False
+    if not (isinstance(wanted, Prim) and wanted in _KINDS):
+        return True
+    kind, code = _KINDS[wanted]
+    names = declared_names(c, wanted)
+    if text in names or text in c.lost:
+        return True
+    c.unknown(
+        code,
+        node.span,
+        f"There is no {kind} `{text}`",
+        text,
+        names,
+        quoted=True,
+        otherwise=f"known are {listed(names)}" if names else f"declare it: `{kind} {text} {{ … }}`",
+    )
+    return False
+
+
+def text_fits(c: Checker, node: ast.Expr, wanted: Type) -> bool:
+    """Whether an expression is no plain text, or one that may name what is wanted."""
+    text = node.plain if isinstance(node, ast.Text) else None
+    return text is None or fits_literal(c, node, text, wanted)
+
+
+def schema_type(c: Checker, node: ast.Expr) -> Type | None:
+    """The type that a `schema:` describes: a shape's name, types by name in maps and lists."""
+    match node:
+        case ast.Name(name=name):
+            if name in c.symbols.shapes:
+                c.checked.names[node] = Ref("shape", name)
+                return c.symbols.shapes[name]
+            if name in PRIMITIVES:
+                c.checked.names[node] = Ref("word", name)
+                return PRIMITIVES[name]
+            if name in c.symbols.entities:
+                c.checked.names[node] = Ref("entity", name)
+                return EntityType(name)
+        case ast.ListLiteral(items=items) if items and all(
+            isinstance(item, ast.Text) and item.plain is not None for item in items
+        ):
+            return Choice(tuple(i.plain for i in items if isinstance(i, ast.Text) and i.plain))
+        case ast.ListLiteral(items=(item,)):
+            inner = schema_type(c, item)
+            return ListOf(inner) if inner is not None else None
+        case ast.Literal(type="bool"):
+            return BOOL
+    return None

@@ -1,0 +1,312 @@
+"""Plans and add-ons: prices, tiers, usage, allowances, limits, phases and dated versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ...diagnostics import Label, Span, did_you_mean
+from ...values import Money
+from .. import ast
+from .facts import Facts, entries, positive
+from .pricing import check_pricing, currencies
+
+CLAUSES = [
+    "price",
+    "usage",
+    "includes",
+    "trial",
+    "features",
+    "limits",
+    "minimum",
+    "maximum",
+    "only",
+    "seats",
+    "phase",
+    "from",
+    "bill",
+]
+
+
+def check_plans(facts: Facts) -> None:
+    """Checks every line of every plan and add-on, and the limits across all of them."""
+    limits: dict[str, tuple[str, Span]] = {}
+    for node in facts.declarations:
+        if not isinstance(node, ast.Plan | ast.Addon):
+            continue
+        plan = _Plan(node, facts)
+        _check_items(node.items, plan)
+        _check_usage_intervals(plan)
+        _check_usage_currencies(plan)
+        if not plan.prices and not plan.usages and isinstance(node, ast.Plan):
+            text = f"Plan `{node.name}` has no price"
+            hint = "write `price 0 USD per month` where it is free"
+            facts.warn("W0601", node.name_span, text, help=hint)
+        for clause in plan.limits:
+            _check_limits(clause, limits, facts)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """A plan or add-on with what its lines turned out to hold, phases and versions included."""
+
+    node: ast.Plan | ast.Addon
+    facts: Facts
+    prices: list[ast.Price] = field(default_factory=list)
+    usages: list[ast.UsagePrice] = field(default_factory=list)
+    limits: list[ast.PlanClause] = field(default_factory=list)
+
+    def add(self, code: str, span: Span, message: str, first: Span | None = None) -> None:
+        """Reports a mistake; `first` is the earlier line that it clashes with."""
+        labels = (Label(first, "first here"),) if first else ()
+        self.facts.report.add(code, span, message, labels=labels)
+
+
+def _check_items(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
+    seen: dict[tuple[object, ...], Span] = {}
+    versions: list[tuple[ast.PriceVersion, object]] = []
+    for item in items:
+        match item:
+            case ast.Price():
+                _check_price(item, seen, plan)
+            case ast.UsagePrice():
+                _check_usage(item, seen, plan)
+            case ast.Includes():
+                _check_includes(item, seen, plan)
+            case ast.PlanClause():
+                _check_clause(item, seen, plan)
+            case ast.Phase():
+                _check_phase(item, plan)
+            case ast.PriceVersion():
+                _check_version(item, versions, plan)
+            case _:
+                pass
+    _check_bounds(items, plan)
+
+
+def _once(
+    key: tuple[object, ...], item: ast.Node, seen: dict[tuple[object, ...], Span]
+) -> Span | None:
+    """The span of an earlier line with the same key; None, and remembered, where it is new."""
+    if key in seen:
+        return seen[key]
+    seen[key] = item.span
+    return None
+
+
+def interval(count: int, unit: str | None) -> tuple[str, int] | None:
+    """An interval as days or months, so that `per 12 months` equals `per year`."""
+    match unit:
+        case "day":
+            return ("days", count)
+        case "week":
+            return ("days", 7 * count)
+        case "month":
+            return ("months", count)
+        case "year":
+            return ("months", 12 * count)
+    return None
+
+
+def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
+    plan.prices.append(item)
+    check_pricing(item.pricing, plan.facts, meter=None)
+    if not (item.pricing.rate or item.pricing.tiers or item.pricing.cases):
+        plan.add("E0611", item.span, "This price has no amount")
+    elif item.unit is None and isinstance(plan.node, ast.Plan):
+        plan.add("E0611", item.span, "A plan's price needs an interval, like `per month`")
+    for currency in currencies(item.pricing, plan.facts):
+        key = ("price", currency, interval(item.count, item.unit), item.per_unit)
+        first = _once(key, item, seen)
+        if first:
+            every = f" per {item.count if item.count > 1 else ''} {item.unit}".replace("  ", " ")
+            unit = f" per {item.per_unit}" if item.per_unit else ""
+            text = f"There are two prices in {currency}{unit}{every if item.unit else ''}"
+            plan.add("E0605", item.span, text, first)
+
+
+def _check_usage(item: ast.UsagePrice, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
+    plan.usages.append(item)
+    check_pricing(item.pricing, plan.facts, plan.facts.symbols.meters.get(item.meter))
+    for currency in sorted(currencies(item.pricing, plan.facts)) or [""]:
+        first = _once(("usage", item.meter, currency), item, seen)
+        if first:
+            text = f"The usage of `{item.meter}` has two prices{f' in {currency}' * bool(currency)}"
+            plan.add("E0607", item.span, text, first)
+
+
+def _check_includes(item: ast.Includes, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
+    first = _once(("includes", item.meter), item, seen)
+    if first:
+        plan.add("E0607", item.span, f"`{item.meter}` is included twice", first)
+    value = plan.facts.fold(item.quantity)
+    if value is None:
+        return
+    if value.type not in ("number", "size", "unlimited") or not (
+        positive(value) or not value.value
+    ):
+        plan.add("E0612", item.quantity.span, "An allowance is a number or a size, not below 0")
+
+
+# --- other clauses -----------------------------------------------------------------------------
+
+
+def _check_clause(item: ast.PlanClause, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
+    value = plan.facts.fold(item.value)
+    unit = value.value.currency if value and isinstance(value.value, Money) else None
+    first = _once((item.key, item.name, unit), item, seen)
+    if first:
+        plan.add("E0607", item.span, f"`{item.name or item.key}` is set twice", first)
+    match item.key:
+        case "trial":
+            if value and value.type == "duration" and not positive(value):
+                plan.add("E0613", item.span, "A trial lasts for some time, like `14 days`")
+        case "features":
+            _check_features(item, plan)
+        case "limits":
+            plan.limits.append(item)
+        case "minimum" | "maximum" | "bill_usage":
+            if value and value.type == "money" and _below(value):
+                plan.add("E0612", item.span, f"`{item.key}` is an amount above 0")
+        case "seats":
+            _check_seats(item, plan)
+        case "only" | "provider":
+            pass
+        case _:
+            near = did_you_mean(item.key, CLAUSES)
+            if near:
+                text = f"A plan has no `{item.key}`"
+                hint = f"did you mean `{near}`?"
+                plan.facts.report.add("E0614", item.span, text, help=hint)
+
+
+def _below(value: ast.Literal) -> bool:
+    return bool(value.value) and not positive(value)
+
+
+def _check_features(item: ast.PlanClause, plan: _Plan) -> None:
+    seen: dict[str, Span] = {}
+    for feature in item.value.items if isinstance(item.value, ast.ListLiteral) else ():
+        name = feature.plain if isinstance(feature, ast.Text) else None
+        if name is None:
+            continue
+        if name in seen:
+            labels = (Label(seen[name], "first here"),)
+            text = f'The feature "{name}" is listed twice'
+            plan.facts.warn("W0602", feature.span, text, labels=labels)
+        seen.setdefault(name, feature.span)
+
+
+def _check_seats(item: ast.PlanClause, plan: _Plan) -> None:
+    bounds = [item.value]
+    if isinstance(item.value, ast.Binary) and item.value.op == "..":
+        bounds = [item.value.left, item.value.right]
+    values = [plan.facts.fold(bound) for bound in bounds]
+    numbers = [v.value for v in values if v and v.type in ("number", "unlimited")]
+    known = [value for value in values if value]
+    if len(numbers) < len(known) or any(_below(value) for value in known):
+        plan.add("E0612", item.span, "`seats` is a number or a range like `1..500`")
+    elif len(numbers) == 2 and numbers[0] > numbers[1]:
+        plan.add("E0612", item.span, "The range of `seats` ends before it begins")
+
+
+def check_plan_name(name: str, span: Span, facts: Facts) -> None:
+    """Reports a name behind `only` that is no plan."""
+    plans = facts.symbols.plans
+    if name not in plans:
+        hint = facts.near(name, plans, "plans")
+        facts.report.add("E0618", span, f"There is no plan `{name}`", help=hint)
+
+
+def _check_bounds(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
+    """A minimum above the maximum of the same currency."""
+    found: dict[tuple[str, str], tuple[Money, ast.PlanClause]] = {}
+    for item in items:
+        if isinstance(item, ast.PlanClause) and item.key in ("minimum", "maximum"):
+            value = plan.facts.fold(item.value)
+            if value and isinstance(value.value, Money):
+                found[item.key, value.value.currency] = (value.value, item)
+    for (key, currency), (amount, item) in found.items():
+        most = found.get(("maximum", currency))
+        if key == "minimum" and most and amount.amount > most[0].amount:
+            text = f"The minimum {amount} is above the maximum {most[0]}"
+            plan.add("E0608", item.span, text)
+
+
+def _check_limits(clause: ast.PlanClause, known: dict[str, tuple[str, Span]], facts: Facts) -> None:
+    if not isinstance(clause.value, ast.MapLiteral):
+        text = "`limits` is a map like `{ users: 10 }`"
+        facts.report.add("E0612", clause.span, text)
+        return
+    for name, entry in entries(clause.value).items():
+        value = facts.fold(entry.value)
+        if value is None:
+            continue
+        if value.type not in ("number", "size", "money", "unlimited") or _below(value):
+            text = f"The limit `{name}` is a number, a size or `unlimited`"
+            facts.report.add("E0615", entry.value.span, text)
+            continue
+        kind = value.type
+        if kind == "unlimited":
+            continue
+        first = known.setdefault(name, (kind, entry.span))
+        if first[0] != kind:
+            text = f"The limit `{name}` is a {kind} here and a {first[0]} in another plan"
+            labels = (Label(first[1], f"a {first[0]} here"),)
+            facts.report.add("E0615", entry.value.span, text, labels=labels)
+
+
+# --- phases, versions, and what has to fit together ------------------------------------------
+
+
+def _check_phase(item: ast.Phase, plan: _Plan) -> None:
+    value = plan.facts.fold(item.duration)
+    if value and value.type == "duration" and not positive(value):
+        text = "A phase lasts for some time, like `3 months`"
+        plan.add("E0616", item.duration.span, text)
+    _check_items(item.items, plan)
+
+
+def _check_version(
+    item: ast.PriceVersion, before: list[tuple[ast.PriceVersion, object]], plan: _Plan
+) -> None:
+    value = plan.facts.fold(item.start)
+    if value and value.type == "date":
+        if before and value.value <= before[-1][1]:
+            text = "Versions stand in the order of their dates, each on another day"
+            plan.add("E0617", item.start.span, text, before[-1][0].start.span)
+        before.append((item, value.value))
+    _check_items(item.items, plan)
+
+
+def _check_usage_intervals(plan: _Plan) -> None:
+    """A usage period has to fit a whole number of times into the plan's."""
+    for usage in plan.usages:
+        if usage.interval is None:
+            continue
+        inner = interval(*usage.interval)
+        for price in plan.prices:
+            outer = interval(price.count, price.unit)
+            if not inner or not outer or inner[1] < 1:
+                continue
+            if inner[0] != outer[0] or outer[1] % inner[1]:
+                count, unit = usage.interval
+                text = (
+                    f"Usage per {f'{count} {unit}s' if count > 1 else unit} does not fit a whole "
+                    "number of times into the period of this price"
+                )
+                plan.add("E0619", usage.span, text, price.span)
+                break
+
+
+def _check_usage_currencies(plan: _Plan) -> None:
+    """Usage in a currency that the plan has no price in can never stand on its invoice."""
+    own = {c for price in plan.prices for c in currencies(price.pricing, plan.facts)}
+    for usage in plan.usages:
+        used = currencies(usage.pricing, plan.facts)
+        if own and used and not own & used:
+            text = (
+                f"This usage is priced in {' and '.join(sorted(used))}, "
+                f"the plan in {' and '.join(sorted(own))}"
+            )
+            plan.add("E0609", usage.span, text)

@@ -1,0 +1,184 @@
+"""Rates, tiers, packages and prices by dimension: what turns a quantity into money."""
+
+from __future__ import annotations
+
+from ...diagnostics import Label
+from ...values import UNLIMITED, Money
+from .. import ast
+from ..types import Choice, known
+from ..walk import walk
+from .facts import Facts, negative, positive
+
+RATES = ("money", "percent")
+
+
+def currencies(pricing: ast.Pricing, facts: Facts) -> set[str]:
+    """The currencies that a price has amounts in."""
+    found = set()
+    for node in walk(pricing):
+        if isinstance(node, ast.RatePart):
+            value = facts.fold(node.amount)
+            if value and isinstance(value.value, Money):
+                found.add(value.value.currency)
+    return found
+
+
+def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
+    """Checks one price; `meter` is what it rates, None for a fixed price."""
+    if pricing.rate:
+        _check_rate(pricing.rate, facts)
+    if pricing.tiers:
+        _check_tiers(pricing.tiers, facts)
+    if pricing.package is not None:
+        value = facts.fold(pricing.package)
+        if value and (value.type not in ("number", "size") or not positive(value)):
+            text = "A package holds a number of units above 0"
+            facts.report.add("E0625", pricing.package.span, text)
+    if pricing.model == "dimension":
+        _check_dimensions(pricing, facts, meter)
+    found = currencies(pricing, facts)
+    if len(found) > 1:
+        text = f"One price mixes {' and '.join(sorted(found))}"
+        hint = "write a line for each currency"
+        facts.report.add("E0626", pricing.span, text, help=hint)
+
+
+def _check_rate(rate: ast.Rate, facts: Facts) -> None:
+    for part in rate.parts:
+        _check_amount(part.amount, facts)
+        count = (part.per or "").replace("_", "")
+        if count.isdigit() and int(count) == 0:
+            facts.report.add("E0625", part.span, "A package holds a number of units above 0")
+    most, least = facts.fold(rate.at_most), facts.fold(rate.at_least)
+    for bound in (rate.at_most, rate.at_least):
+        _check_amount(bound, facts)
+    if not (most and least and most.type == least.type == "money"):
+        return
+    if least.value.currency == most.value.currency and least.value > most.value:
+        text = f"At least {least.value} is more than at most {most.value}"
+        facts.report.add("E0608", rate.span, text)
+
+
+def _check_amount(amount: ast.Expr | None, facts: Facts) -> None:
+    if amount is None:
+        return
+    value = facts.fold(amount)
+    if value is None:
+        return
+    if value.type not in RATES:
+        currency = facts.symbols.currency
+        hint = f"write `{value.value} {currency}`" if value.type == "number" else None
+        text = f"An amount is money or a percentage, not a {value.type}"
+        facts.report.add("E0620", amount.span, text, help=hint)
+    elif negative(value):
+        facts.report.add("E0621", amount.span, f"The amount {value.value} is below 0")
+
+
+# --- tiers -----------------------------------------------------------------------------------
+
+
+def _check_tiers(tiers: tuple[ast.Tier, ...], facts: Facts) -> None:
+    before: ast.Literal | None = None
+    for tier in tiers:
+        _check_rate(tier.rate, facts)
+        if tier.bound is None:
+            continue
+        value = facts.fold(tier.bound)
+        if value is None:
+            continue
+        if value.type not in ("number", "size", "unlimited") or not positive(value):
+            text = "A tier goes up to a number of units above 0"
+            facts.report.add("E0603", tier.bound.span, text)
+            continue
+        if before is not None and value.value <= before.value:
+            _report_falling(before, value, facts)
+        before = value
+    last = _last_bound(tiers, facts)
+    if last is not None and all(tier.bound is not None for tier in tiers):
+        facts.report.add(
+            "E0602",
+            tiers[-1].span,
+            f"Nothing says what a unit above {last} costs",
+            help="add `above: …` as the last tier",
+        )
+    for tier in tiers[:-1]:
+        if tier.bound is None:
+            facts.report.add("E0604", tier.span, "`above` has to be the last tier, and there once")
+
+
+def _report_falling(before: ast.Literal, value: ast.Literal, facts: Facts) -> None:
+    equal = value.value == before.value
+    how = "is the same as" if equal else "is below"
+    facts.report.add(
+        "E0601",
+        value.span,
+        f"The tier up to {value.value} {how} the one before it, up to {before.value}",
+        help="tiers rise, each bound above the one before",
+        labels=(Label(before.span, "the tier before"),),
+    )
+
+
+def _last_bound(tiers: tuple[ast.Tier, ...], facts: Facts) -> object:
+    """The last tier's bound where units may lie above it."""
+    value = facts.fold(tiers[-1].bound)
+    return None if value is None or value.value == UNLIMITED else value.value
+
+
+# --- dimensions --------------------------------------------------------------------------------
+
+
+def _check_dimensions(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
+    if meter is not None:
+        known_names = [name for name, _ in meter.by]
+        for name in pricing.dimensions:
+            if name not in known_names:
+                facts.report.add(
+                    "E0622",
+                    pricing.span,
+                    f"Meter `{meter.name}` does not count by `{name}`",
+                    help=facts.near(name, known_names) or f"add `by {name}` to the meter",
+                    labels=(Label(meter.name_span, "the meter"),),
+                )
+    seen: dict[tuple[str | None, ...], ast.DimensionRate] = {}
+    for case in pricing.cases:
+        check_pricing(case.price, facts, None)
+        first = seen.setdefault(_case_key(case, pricing), case)
+        if first is not case:
+            labels = (Label(first.span, "first here"),)
+            facts.report.add("E0623", case.span, "This value has two prices", labels=labels)
+    _check_coverage(pricing, facts, meter)
+
+
+def _case_key(case: ast.DimensionRate, pricing: ast.Pricing) -> tuple[str | None, ...]:
+    return case.values or (None,) * len(pricing.dimensions)
+
+
+def _check_coverage(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
+    """Values outside a dimension's union, and values that no case gives a price."""
+    choices = [_choices(name, facts, meter) for name in pricing.dimensions]
+    for case in pricing.cases:
+        for value, allowed in zip(case.values, choices, strict=False):
+            if value is not None and allowed is not None and value not in allowed:
+                hint = facts.near(value, allowed, "values")
+                text = f'"{value}" is none of the values that this dimension has'
+                facts.report.add("E0624", case.span, text, help=hint)
+    keys = {_case_key(case, pricing) for case in pricing.cases}
+    covered = (None,) * len(pricing.dimensions) in keys
+    if len(choices) == 1 and choices[0] is not None:
+        covered = covered or all((value,) in keys for value in choices[0])
+    if not covered and pricing.cases:
+        text = "A value that is not listed here has no price"
+        facts.warn("W0603", pricing.span, text, help="add `else: …`")
+
+
+def _choices(name: str, facts: Facts, meter: ast.Meter | None) -> tuple[str, ...] | None:
+    if meter is None:
+        return None
+    for event, _ in meter.events:
+        info = facts.symbols.events.get(event)
+        type_ = info.payload.field(name) if info else None
+        if type_ is None or not isinstance(known(type_), Choice):
+            return None
+        inner = known(type_)
+        return inner.values if isinstance(inner, Choice) else None
+    return None

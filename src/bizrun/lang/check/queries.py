@@ -1,0 +1,165 @@
+"""Queries, groups, `first` and comprehensions: what their rows are, and what reads them."""
+
+from __future__ import annotations
+
+from .. import ast
+from ..types import (
+    ANY,
+    NUMBER,
+    EntityType,
+    ListOf,
+    MapOf,
+    Maybe,
+    Record,
+    Type,
+    known,
+    maybe,
+    type_text,
+)
+from . import expressions, fields, values
+from .calls import SUMMED
+from .comparisons import ORDERED
+from .context import Checker, listed
+from .fit import untyped
+from .operands import plain, report_none
+from .scope import Local, Scope
+
+AGGREGATES = ("count", "sum", "avg", "min", "max")
+
+
+def infer_query(c: Checker, node: ast.Expr, scope: Scope) -> Type:
+    """The type of a query of any form."""
+    match node:
+        case ast.Query():
+            return _query(c, node, scope)
+        case ast.First(query=query):
+            return _first(c, query, scope)
+        case ast.Group():
+            return _group(c, node, scope)
+        case ast.Comprehension():
+            return _comprehension(c, node, scope)
+    return ANY
+
+
+def elements(c: Checker, node: ast.Expr, scope: Scope, use: str) -> Type:
+    """The type of what a list, query or range gives one by one; reports what is none of them."""
+    type_ = expressions.infer(c, node, scope)
+    if isinstance(type_, Maybe) and not scope.lenient:
+        report_none(c, "E0402", node, type_, f"{use} needs a list")
+        return ANY
+    match known(type_):
+        case ListOf(item):
+            return item
+        case Record(name, fields) if name.startswith("range of"):
+            return fields[0][1]
+        case MapOf():
+            return ANY
+        case other if not untyped(other):
+            c.report.add(
+                "E0317", node.span, f"{use} needs a list or a query, not {type_text(type_)}"
+            )
+    return ANY
+
+
+def _query(c: Checker, node: ast.Query, scope: Scope) -> Type:
+    row = _row(c, node.source, scope)
+    item = row
+    source = c.checked.types.get(node.source)
+    if isinstance(source, ListOf):
+        item = source.item
+    c.checked.row_types[node] = row
+    inner = scope.child(row=row)
+    if node.where is not None:
+        expressions.check_condition(c, node.where, inner, "`where` takes")
+        # What the condition says of a row holds where it is ordered.
+        inner.learn(c.flow.facts(node.where, True))
+    _order(c, node.order, inner)
+    _limit(c, node.limit, scope)
+    return ListOf(item)
+
+
+def _row(c: Checker, source: ast.Expr, scope: Scope) -> Type:
+    """The row that `.field` reads: of `Invoice.total` it is the invoice."""
+    if isinstance(source, ast.Field):
+        column = fields.column_type(c, source, scope)
+        if column is not None:
+            c.checked.types[source] = column
+            assert isinstance(source.base, ast.Name)
+            return EntityType(source.base.name)
+    return elements(c, source, scope, "`where`, `order by` or `limit`")
+
+
+def _order(c: Checker, keys: tuple[ast.Order, ...], scope: Scope) -> None:
+    for key in keys:
+        type_ = expressions.infer(c, key.value, scope)
+        value = plain(known(type_))
+        if not untyped(value) and value not in ORDERED and not isinstance(value, EntityType):
+            c.report.add("E0312", key.value.span, f"{type_text(type_)} has no order")
+
+
+def _limit(c: Checker, limit: ast.Expr | None, scope: Scope) -> None:
+    if limit is not None:
+        values.expect(c, limit, scope, NUMBER, "`limit`")
+
+
+def _first(c: Checker, query: ast.Expr, scope: Scope) -> Type:
+    type_ = expressions.infer(c, query, scope)
+    match known(type_):
+        case ListOf(item):
+            return maybe(item)
+        case Record(name, fields) if name.startswith("range of"):
+            return maybe(fields[0][1])
+        case other if not untyped(other):
+            c.report.add(
+                "E0317", query.span, f"`first` needs a list or a query, not {type_text(type_)}"
+            )
+    return ANY
+
+
+def _group(c: Checker, node: ast.Group, scope: Scope) -> Type:
+    row = elements(c, node.source, scope, "`group`")
+    c.checked.row_types[node] = row
+    inner = scope.child(row=row)
+    if node.where is not None:
+        expressions.check_condition(c, node.where, inner, "`where` takes")
+    columns: dict[str, Type] = {}
+    for key in node.by:
+        columns[key.name] = expressions.infer(c, key, inner)
+    if node.aggregate not in AGGREGATES:
+        c.unknown(
+            "E0202",
+            node.span,
+            f"`group` can't take `{node.aggregate}`",
+            node.aggregate,
+            (),
+            otherwise=f"it takes {listed(AGGREGATES)}",
+        )
+        return ANY
+    if node.field is not None:
+        columns[node.field.name] = _aggregated(c, node.aggregate, node.field, inner)
+    else:
+        columns["count"] = NUMBER
+    rows = Record("group", tuple(columns.items()), open=untyped(row))
+    _order(c, node.order, scope.child(row=rows))
+    _limit(c, node.limit, scope)
+    return ListOf(rows)
+
+
+def _aggregated(c: Checker, aggregate: str, field: ast.RowField, scope: Scope) -> Type:
+    type_ = expressions.infer(c, field, scope)
+    if aggregate == "count":
+        return NUMBER
+    value = plain(known(type_))
+    summed = aggregate in ("sum", "avg")
+    right = getattr(value, "name", "") in SUMMED if summed else value in ORDERED
+    if not untyped(value) and not right:
+        c.report.add("E0320", field.span, f"`{aggregate}` can't be taken of {type_text(type_)}")
+        return ANY
+    return value
+
+
+def _comprehension(c: Checker, node: ast.Comprehension, scope: Scope) -> Type:
+    item = elements(c, node.source, scope, "`for`")
+    inner = scope.child()
+    inner.locals[node.variable] = Local(item, span=node.span)
+    return ListOf(expressions.infer(c, node.value, inner))

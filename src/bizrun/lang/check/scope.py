@@ -1,0 +1,189 @@
+"""The names that a place in a spec can see, and what is known there about none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ...diagnostics import Span
+from .. import ast
+from ..types import EntityType, Type
+
+# What a scope knows about a path such as `account.plan`: nothing; that it is not none; or that it
+# is not none for as long as nobody waits, since an entity's fields are read when a line runs.
+GONE, FIRM, UNTIL_WAIT = 0, 1, 2
+
+# No condition that a person writes tells more; a generated one must not cost its square.
+MOST_FACTS = 100
+
+Path = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Local:
+    """A name of a handler, function or test; `kind` as in `Ref`."""
+
+    type: Type
+    kind: str = "local"
+    span: Span | None = None
+    used: bool = True
+    currency: str | None = None
+    length: str | None = None
+
+
+@dataclass(slots=True)
+class Scope:
+    """A block's names and facts.
+
+    `place`: handler, schedule, api, fn, test, trigger, meter, tax, value (a declaration's
+    expression) or query. `row` is what `.field` reads, None for that of the block around it.
+    `waits` where time passes before the block runs. `returns` collects what a function gives.
+    """
+
+    place: str
+    parent: Scope | None = None
+    row: Type | None = None
+    waits: bool = False
+    wanted: Type | None = None
+    returns: list[Type] | None = None
+    locals: dict[str, Local] = field(default_factory=dict)
+    facts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether none needs no handling: a test or query that meets one says so itself."""
+        return self.place in ("test", "query")
+
+    def child(self, row: Type | None = None, waits: bool = False) -> Scope:
+        """A block inside this one."""
+        return Scope(self.place, self, row, waits, self.wanted, self.returns)
+
+    def chain(self) -> Iterator[Scope]:
+        """This block and those around it, inner first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def find(self, name: str) -> Local | None:
+        """The local of that name."""
+        for scope in self.chain():
+            found = scope.locals.get(name)
+            if found is not None:
+                return found
+        return None
+
+    def row_type(self) -> Type | None:
+        """What `.field` reads here; None outside of queries and their like."""
+        return next((scope.row for scope in self.chain() if scope.row is not None), None)
+
+    def names(self) -> list[str]:
+        """Every local name that can be seen."""
+        return [name for scope in self.chain() for name in scope.locals]
+
+    def holds(self, path: str) -> bool:
+        """Whether a path is known not to be none."""
+        waited = False
+        root = path.partition(".")[0].partition("(")[0]
+        for scope in self.chain():
+            fact = scope.facts.get(path)
+            if fact is not None:
+                return fact == FIRM or (fact == UNTIL_WAIT and not waited)
+            if root in scope.locals or (not root and scope.row is not None):
+                return False
+            waited = waited or scope.waits
+        return False
+
+    def learn(self, facts: list[Path]) -> None:
+        """From here on these paths are not none."""
+        for path, how in facts:
+            self.facts[path] = how
+
+    def forget(self, ending: str | None = None) -> None:
+        """Drops what an update of a field (`.plan`) or a wait (None) makes uncertain."""
+        for scope in self.chain():
+            for path, how in scope.facts.items():
+                if path.endswith(ending) if ending else how == UNTIL_WAIT:
+                    scope.facts[path] = GONE
+
+
+@dataclass(slots=True)
+class Flow:
+    """What conditions tell about none: paths and facts of the expressions of one check."""
+
+    types: dict[ast.Node, Type]
+    memory: dict[tuple[ast.Node, bool], list[Path]] = field(default_factory=dict)
+
+    def path(self, node: ast.Node) -> Path | None:
+        """The path of an expression that gives the same value whenever it is read, if it does."""
+        match node:
+            case ast.Name(name=name):
+                return name, FIRM
+            case ast.RowField(name=name):
+                return f".{name}", UNTIL_WAIT
+            case ast.Field(base=base, name=name):
+                inner = self.path(base)
+                if inner is None:
+                    return None
+                entity = isinstance(self.types.get(base), EntityType)
+                return f"{inner[0]}.{name}", UNTIL_WAIT if entity else inner[1]
+            case ast.Call(callee=ast.Name(name=name), args=(argument,)):
+                inner = self.path(argument)
+                text = argument.plain if isinstance(argument, ast.Text) else None
+                key = repr(text) if text is not None else inner and inner[0]
+                return (f"{name}({key})", UNTIL_WAIT) if key else None
+        return None
+
+    def facts(self, node: ast.Node, truth: bool) -> list[Path]:
+        """The paths that are not none where the condition is (or is not) true."""
+        if (node, truth) in self.memory:
+            return self.memory[node, truth]
+        # From the innermost left side outwards: a long chain of `and` is no deep nesting.
+        spine = [node]
+        while isinstance(inner := spine[-1], ast.Binary) and inner.op in ("and", "or"):
+            if (inner.left, truth) in self.memory:
+                break
+            spine.append(inner.left)
+        for step in reversed(spine):
+            self.memory[step, truth] = self._facts(step, truth)[-MOST_FACTS:]
+        return self.memory[node, truth]
+
+    def _facts(self, node: ast.Node, truth: bool) -> list[Path]:
+        match node:
+            case ast.Unary(op="not", operand=operand):
+                return self.facts(operand, not truth)
+            case ast.Binary(op="and" | "or" as op, left=left, right=right):
+                both = [*self.facts(left, truth), *self.facts(right, truth)]
+                if truth == (op == "and"):
+                    return list(dict.fromkeys(both))
+                shared = {path for path, _ in self.facts(right, truth)}
+                return [fact for fact in self.facts(left, truth) if fact[0] in shared]
+            case ast.Binary(op="==" | "!=" as op, left=left, right=right):
+                return self._compared(left, right, truth == (op == "=="))
+            case ast.Binary(op="in", left=left) if truth:
+                return self.there(left)
+        return []
+
+    def _compared(self, left: ast.Node, right: ast.Node, equal: bool) -> list[Path]:
+        if _is_none(right) or _is_none(left):
+            return [] if equal else self.there(left if _is_none(right) else right)
+        if not equal:
+            return []
+        # What equals a value that is never none is not none itself.
+        facts = self.there(left) if self._never_none(right) else []
+        return facts + (self.there(right) if self._never_none(left) else [])
+
+    def _never_none(self, node: ast.Node) -> bool:
+        return isinstance(node, ast.Text) or (isinstance(node, ast.Literal) and not _is_none(node))
+
+    def there(self, node: ast.Node) -> list[Path]:
+        """What follows from an expression's being not none: `a?.b` needs `a` too."""
+        path = self.path(node)
+        if path is None:
+            return []
+        below = self.there(node.base) if isinstance(node, ast.Field) and node.optional else []
+        return [path, *below]
+
+
+def _is_none(node: ast.Node) -> bool:
+    return isinstance(node, ast.Literal) and node.type == "none"

@@ -1,0 +1,174 @@
+"""What connects a spec with the outside: api, roles, connections, experiments, metrics, tests."""
+
+from __future__ import annotations
+
+import re
+
+from ...diagnostics import Label, did_you_mean
+from .. import ast
+from ..types import AnyType, Type, known, type_text
+from ..walk import walk
+from .facts import Facts, entries, listed
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_PLACE = re.compile(r"\{([^}]*)\}|/:(\w+)")
+
+COMMON = ("url", "auth", "headers", "timeout", "key", "secret", "webhook_secret", "retries")
+KEYS: dict[str, tuple[str, ...]] = {
+    "stripe": ("key", "webhook_secret", "base", "version", "account", "timeout"),
+    "paypal": ("client_id", "client_secret", "base", "webhook_id", "timeout"),
+    "smtp": ("url", "host", "port", "user", "password", "from", "tls", "timeout"),
+    "openai": ("key", "base", "model", "timeout", "budget"),
+    "anthropic": ("key", "base", "model", "timeout", "budget"),
+    "slack": ("webhook", "url", "token", "channel", "timeout"),
+}
+SECRETS = re.compile(r"(^|_)(key|secret|token|password|auth|webhook)($|_)")
+_SECRET_WORDS = ("bearer", "basic")
+_LOGIN = re.compile(r"^[a-z+]+://[^/@:\s]+:[^/@\s]+@")
+
+
+def check_services(facts: Facts) -> None:
+    """Checks each declaration that the outside, or a person running tests, will meet."""
+    _check_routes(facts)
+    for connect in facts.all(ast.Connect):
+        _check_connect(connect, facts)
+    for experiment in facts.all(ast.Experiment):
+        _check_experiment(experiment, facts)
+    recorded = {record.metric for record in facts.records}
+    for metric in facts.all(ast.Metric):
+        if metric.value is None and metric.name not in recorded and not facts.lost(metric.name):
+            text = f"Metric `{metric.name}` has no value and nothing records it"
+            hint = f"write `= …` behind it, or `record {metric.name} …` in a handler"
+            facts.warn("W0820", metric.name_span, text, help=hint)
+    _check_tests(facts)
+
+
+# --- api and roles -----------------------------------------------------------------------------
+
+
+def _check_routes(facts: Facts) -> None:
+    seen: dict[tuple[str, str], ast.Api] = {}
+    for api in facts.all(ast.Api):
+        if api.method not in METHODS:
+            near = did_you_mean(api.method.upper(), METHODS)
+            hint = f"did you mean `{near}`?" if near else f"methods: {listed(METHODS)}"
+            text = f"`{api.method}` is no method of HTTP that an api can have"
+            facts.report.add("E0813", api.span, text, help=hint)
+        if not api.path.startswith("/"):
+            hint = f'write `"/{api.path}"`'
+            facts.report.add("E0812", api.span, "A path begins with `/`", help=hint)
+        key = (api.method, _PLACE.sub("{}", api.path.rstrip("/")))
+        first = seen.setdefault(key, api)
+        if first is not api:
+            text = f"`{api.method} {api.path}` stands twice"
+            labels = (Label(first.span, "the first one"),)
+            facts.report.add("E0810", api.span, text, labels=labels)
+        _check_places(api, facts)
+        for role in api.roles:
+            _check_role(role, api, facts)
+
+
+def _check_places(api: ast.Api, facts: Facts) -> None:
+    """Each place of a path is a parameter, declared or a text: it needs a name of its own."""
+    seen: set[str] = set()
+    for braced, colon in _PLACE.findall(api.path):
+        name = braced or colon
+        if not name.isidentifier():
+            text = f"`{{{braced}}}` in a path needs a name, like `{{id}}`"
+            facts.report.add("E0811", api.span, text)
+        elif name in seen:
+            text = f"The path has two places called `{name}`"
+            facts.report.add("E0811", api.span, text)
+        seen.add(name)
+
+
+def _check_role(role: str, api: ast.Api, facts: Facts) -> None:
+    roles = facts.symbols.roles
+    if "." in role:
+        granted = [right for other in roles.values() for right in other.can]
+        if any(right in (role, "*") or _covers(right, role) for right in granted):
+            return
+        text = f"No role can `{role}`"
+        facts.report.add("E0814", api.span, text, help=facts.near(role, granted))
+    elif role not in roles and not facts.lost(role):
+        text = f"There is no role `{role}`"
+        facts.report.add("E0814", api.span, text, help=facts.near(role, roles, "roles"))
+
+
+def _covers(right: str, asked: str) -> bool:
+    return right.endswith(".*") and asked.startswith(right[:-1])
+
+
+# --- connections -------------------------------------------------------------------------------
+
+
+def _check_connect(connect: ast.Connect, facts: Facts) -> None:
+    known_keys = KEYS.get(connect.name, COMMON)
+    for name, entry in entries(connect.data).items():
+        if connect.name in KEYS and name not in known_keys:
+            near = did_you_mean(name, known_keys)
+            hint = f"did you mean `{near}`?" if near else f"it reads {listed(known_keys)}"
+            text = f"The connection `{connect.name}` does not read `{name}`"
+            facts.warn("W0810", entry.name_span, text, help=hint)
+        if SECRETS.search(name):
+            _check_secret(name, entry.value, facts)
+        elif isinstance(entry.value, ast.Text) and _LOGIN.match(entry.value.plain or ""):
+            _report_secret(name, entry.value, facts)
+
+
+def _check_secret(name: str, value: ast.Expr, facts: Facts) -> None:
+    match value:
+        case ast.Text() if value.plain:
+            _report_secret(name, value, facts)
+        case ast.Call(callee=ast.Name(name=word), args=args) if word in _SECRET_WORDS:
+            for arg in args[-1:]:
+                _check_secret(name, arg, facts)
+        case _:
+            pass
+
+
+def _report_secret(name: str, value: ast.Expr, facts: Facts) -> None:
+    text = f"`{name}` is a secret, and the spec is no place for one"
+    hint = 'write `env("…")` and set the variable where it runs'
+    facts.report.add("E0820", value.span, text, help=hint)
+
+
+# --- experiments and tests ----------------------------------------------------------------------
+
+
+def _check_experiment(experiment: ast.Experiment, facts: Facts) -> None:
+    seen: dict[str, ast.Variant] = {}
+    first: tuple[ast.Variant, Type] | None = None
+    for variant in experiment.variants:
+        before = seen.setdefault(variant.name, variant)
+        if before is not variant:
+            text = f"There are two variants `{variant.name}`"
+            labels = (Label(before.span, "the first one"),)
+            facts.report.add("E0831", variant.span, text, labels=labels)
+        type_ = known(facts.checked.type_of(variant.value))
+        if isinstance(type_, AnyType):
+            continue
+        first = first or (variant, type_)
+        if _family(type_) != _family(first[1]):
+            text = f"This variant is {type_text(type_)}, others are {type_text(first[1])}"
+            labels = (Label(first[0].span, type_text(first[1])),)
+            facts.report.add("E0832", variant.value.span, text, labels=labels)
+
+
+def _family(type_: Type) -> str:
+    text = type_text(type_)
+    return "number" if text == "integer" else ("text" if text.startswith('"') else text)
+
+
+def _check_tests(facts: Facts) -> None:
+    expects = (ast.ExpectEffect, ast.ExpectTrue, ast.ExpectRejected)
+    titles: dict[tuple[str, str], ast.Test] = {}
+    for test in facts.all(ast.Test):
+        first = titles.setdefault((test.span.file, test.title), test)
+        if first is not test:
+            labels = (Label(first.span, "the first one"),)
+            text = f'There are two tests "{test.title}"'
+            facts.warn("W0830", test.span, text, labels=labels)
+        if not facts.damaged(test) and not any(isinstance(n, expects) for n in walk(test)):
+            text = f'The test "{test.title}" expects nothing, so it can\'t fail'
+            facts.warn("W0831", test.span, text, help="add `expect …`")

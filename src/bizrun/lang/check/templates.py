@@ -1,0 +1,256 @@
+"""Email templates: there, well-formed, and given every name that they use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...diagnostics import Label, Source, Span, did_you_mean
+from .. import ast
+from ..types import EntityType, Record, Type, known, type_text
+from .facts import Facts, entries
+
+# What the renderer gives to every template, besides `data`.
+GIVEN = ("business", "now", "today")
+# Fields that a row has in a template and nowhere else.
+LISTS = {("Invoice", "lines")}
+
+_SIMPLE = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)\s*-?\}\}")
+_WORDS = {"true", "false", "none", "True", "False", "None", "not", "self", "loop", "range"}
+
+
+@dataclass(slots=True)
+class _Uses:
+    """The names and `name.field`s that a text reads, with the line in it; or its mistake."""
+
+    names: dict[str, int] = field(default_factory=dict)
+    fields: dict[tuple[str, str], int] = field(default_factory=dict)
+    error: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A text of a template: where it stands, whole, and what it reads."""
+
+    span: Span
+    source: Source
+    uses: _Uses
+
+
+def check_templates(facts: Facts) -> None:
+    """Checks each email's template, then warns of inline templates that no email uses."""
+    read: dict[str, tuple[_Part, ...]] = {}
+    for action in facts.actions:
+        data = entries(action.data)
+        if "template" in data and action.name == "email":
+            _check_email(action, data["template"].value, facts, read)
+    for template in facts.all(ast.Template):
+        if template.name not in read:
+            read[template.name] = _parts(template.name, facts)
+    for parts in read.values():
+        for part in parts:
+            if part.uses.error:
+                line, message = part.uses.error
+                text = f"This template can't be read: {message}"
+                facts.report.add("E0841", _line_span(part, line), text)
+    _check_unused(facts)
+
+
+def _check_email(
+    action: ast.Action, template: ast.Expr, facts: Facts, read: dict[str, tuple[_Part, ...]]
+) -> None:
+    name = _named(template)
+    if name is None:
+        return
+    files = facts.checked.loaded.template_files
+    if name not in files and name not in facts.symbols.templates:
+        return  # reported with the names
+    if name not in read:
+        read[name] = _parts(name, facts)
+    given = _given(entries(action.data).get("data"), facts)
+    if given is not None:
+        _check_names(name, template, read[name], given, facts)
+
+
+def _named(template: ast.Expr) -> str | None:
+    """The template's name where it is written out: `"welcome"`, or bare `welcome`."""
+    match template:
+        case ast.Text():
+            return template.plain
+        case ast.Name(name=name):
+            return name
+    return None
+
+
+def _given(data: ast.Entry | None, facts: Facts) -> dict[str, Type] | None:
+    """The names that an email gives its template; None where that can't be known here."""
+    if data is None:
+        return {}
+    if not isinstance(data.value, ast.MapLiteral):
+        return _fields(facts.checked.type_of(data.value), facts)
+    given: dict[str, Type] = {}
+    for entry in data.value.entries:
+        if isinstance(entry, ast.Entry):
+            given[entry.name] = facts.checked.type_of(entry.value)
+            continue
+        spread = _fields(facts.checked.type_of(entry.value), facts)
+        if spread is None:
+            return None
+        given |= spread
+    return given
+
+
+def _fields(type_: Type, facts: Facts) -> dict[str, Type] | None:
+    """The fields of a row or closed map by name, None of anything else."""
+    match known(type_):
+        case Record(fields=fields, open=False):
+            return dict(fields)
+        case EntityType(name=name) if name in facts.symbols.entities:
+            info = facts.symbols.entities[name]
+            if info.decl and facts.damaged(info.decl):
+                return None
+            return {key: value.type for key, value in info.fields.items()}
+    return None
+
+
+def _check_names(
+    name: str, at: ast.Expr, parts: tuple[_Part, ...], given: Mapping[str, Type], facts: Facts
+) -> None:
+    for part in parts:
+        for used, line in part.uses.names.items():
+            if used in given or used in GIVEN:
+                continue
+            near = did_you_mean(used, given)
+            hint = f"did you mean `{near}`?" if near else f"add `{used}` to the email's `data`"
+            text = f'The template "{name}" uses `{used}`, which this email does not give'
+            labels = (Label(_word_span(part, used, line), "used here"),)
+            facts.report.add("E0842", at.span, text, help=hint, labels=labels)
+            return
+        for (used, wanted), line in part.uses.fields.items():
+            if used not in given:
+                continue
+            fields = _fields(given[used], facts)
+            if fields is None or wanted in fields:
+                continue
+            owner = type_text(known(given[used]))
+            if (owner, wanted) in LISTS:
+                continue
+            span = _word_span(part, f"{used}.{wanted}", line)
+            text = f"`{used}` is {owner}, which has no field `{wanted}`"
+            labels = (Label(at.span, "given by this email"),)
+            facts.report.add("E0843", span, text, help=facts.near(wanted, fields), labels=labels)
+
+
+def _check_unused(facts: Facts) -> None:
+    named = set()
+    for action in facts.actions:
+        entry = entries(action.data).get("template")
+        if entry is None:
+            continue
+        for text in _texts(entry.value):
+            if text is None:
+                return
+            named.add(text)
+    for template in facts.all(ast.Template):
+        if template.name not in named and not facts.lost(template.name):
+            text = f"No email uses the template `{template.name}`"
+            facts.warn("W0840", template.name_span, text)
+
+
+def _texts(expr: ast.Expr) -> list[str | None]:
+    """The templates that an expression may name; None stands for any."""
+    match expr:
+        case ast.Text():
+            return [expr.plain]
+        case ast.Name(name=name):
+            return [name]
+        case ast.IfExpr(then=then, otherwise=otherwise):
+            return [*_texts(then), *_texts(otherwise)]
+    return [None]
+
+
+# --- reading a template --------------------------------------------------------------------------
+
+
+def _parts(name: str, facts: Facts) -> tuple[_Part, ...]:
+    """The texts of a template: those of its declaration, else its file."""
+    inline = facts.symbols.templates.get(name)
+    if inline is not None:
+        source = facts.checked.loaded.sources[inline.span.file]
+        return tuple(_Part(span, source, _uses(text)) for _, text, span in inline.parts)
+    source = facts.checked.loaded.template_files[name]
+    return (_Part(Span(source.name, 0, len(source.text)), source, _uses(source.text)),)
+
+
+def _uses(text: str) -> _Uses:
+    """What a Jinja2 text reads; plain `{{ a.b }}` alone costs no import of Jinja2."""
+    uses = _Uses()
+    rest = _SIMPLE.sub("", text)
+    if not any(mark in rest for mark in ("{{", "{%", "{#")):
+        found = list(_SIMPLE.finditer(text))
+        if not any(match[1] in _WORDS for match in found):
+            for match in found:
+                line = text.count("\n", 0, match.start()) + 1
+                uses.names.setdefault(match[1], line)
+                if match[2]:
+                    uses.fields.setdefault((match[1], match[2].split(".")[1]), line)
+            return uses
+    return _parsed(text)
+
+
+def _parsed(text: str) -> _Uses:
+    from jinja2 import Environment, TemplateSyntaxError, meta, nodes
+
+    uses = _Uses()
+    environment = Environment()
+    try:
+        tree = environment.parse(text)
+        free = meta.find_undeclared_variables(tree)
+    except TemplateSyntaxError as problem:
+        uses.error = (problem.lineno, (problem.message or "it is no Jinja2").rstrip("."))
+        return uses
+    except RecursionError:
+        uses.error = (1, "it is nested too deep")
+        return uses
+    optional = _optional(tree)
+    for node in tree.find_all(nodes.Name):
+        if node.ctx == "load" and node.name in free - optional - set(environment.globals):
+            uses.names.setdefault(node.name, node.lineno)
+    for read in tree.find_all(nodes.Getattr):
+        base = read.node
+        if isinstance(base, nodes.Name) and base.name in uses.names:
+            uses.fields.setdefault((base.name, read.attr), read.lineno)
+    return uses
+
+
+def _optional(tree: object) -> set[str]:
+    """Names that a template itself asks for: `x is defined`, `x | default(…)`."""
+    from jinja2 import nodes
+
+    assert isinstance(tree, nodes.Template)
+    asked = [*tree.find_all(nodes.Test), *tree.find_all(nodes.Filter)]
+    found = set()
+    for node in asked:
+        if node.name in ("defined", "undefined", "default", "d"):
+            found |= {name.name for name in node.find_all(nodes.Name)}
+    return found
+
+
+def _line_span(part: _Part, line: int) -> Span:
+    """A line of a part in its file: exact in a file, by counting in a text of three quotes."""
+    text = part.source.text[part.span.start : part.span.end]
+    raw = text.split("\n")
+    skip = 1 if text.startswith('"""') and not raw[0].strip('"').strip() else 0
+    index = min(line - 1 + skip, len(raw) - 1)
+    start = part.span.start + sum(len(before) + 1 for before in raw[:index])
+    indent = len(raw[index]) - len(raw[index].lstrip())
+    return Span(part.span.file, start + indent, start + max(len(raw[index].rstrip()), indent + 1))
+
+
+def _word_span(part: _Part, word: str, line: int) -> Span:
+    """Where a word stands in a part, at or after a line; that line where it is not found."""
+    near = _line_span(part, line)
+    pattern = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
+    found = pattern.search(part.source.text, near.start, part.span.end)
+    return Span(part.span.file, found.start(), found.end()) if found else near

@@ -1,0 +1,253 @@
+"""Statements of test blocks, and which statements stand where."""
+
+from __future__ import annotations
+
+from ...diagnostics import Fix, Span
+from .. import ast
+from ..types import ANY, DURATION, TEXT, TIME, EntityType, Record, Type, known, type_text
+from .actions import check_template, find_action, unknown_action
+from .context import Checker, nearest
+from .data import check_emit, check_fields
+from .events import find_event
+from .expressions import check_condition, infer
+from .fit import untyped
+from .scope import Scope
+from .values import expect
+
+TEST_ONLY = (
+    ast.SetClock,
+    ast.Advance,
+    ast.ExpectEffect,
+    ast.ExpectTrue,
+    ast.ExpectRejected,
+    ast.Payments,
+    ast.Answer,
+    ast.CallApi,
+)
+# A test stands outside: what a handler does, an event sets off.
+NEVER_IN_TESTS = (
+    ast.After,
+    ast.At,
+    ast.WaitFor,
+    ast.Return,
+    ast.Reject,
+    ast.Do,
+    ast.AcrossTenants,
+    ast.Record,
+)
+# What an effect is called, and the entity whose fields it has.
+EFFECTS: dict[str, str | None] = {
+    "charge": "Payment",
+    "refund": "Refund",
+    "invoice": "Invoice",
+    "email": None,
+    "transfer": None,
+    "reply": None,
+    "event": None,
+}
+# What every effect has besides its action's fields.
+OUTCOME: dict[str, Type] = {"status": TEXT, "error": ANY, "reference": ANY, "at": TIME}
+
+
+def misplaced(c: Checker, node: ast.Stmt, scope: Scope) -> bool:
+    """Reports a statement of tests outside of them, and one of handlers inside."""
+    if scope.place != "test":
+        if not isinstance(node, TEST_ONLY):
+            return False
+        c.report.add(
+            "E0410",
+            node.span,
+            "This statement stands in tests only",
+            'write it in a block `test "…" { … }`',
+        )
+        return True
+    action = isinstance(node, ast.Let) and isinstance(node.value, ast.Action)
+    if not isinstance(node, NEVER_IN_TESTS) and not action:
+        return False
+    c.report.add(
+        "E0411",
+        node.span,
+        "A test can't do what a handler does",
+        "`emit` the event that a handler does this on, or `create` the rows that it needs",
+    )
+    return True
+
+
+def check_test(c: Checker, test: ast.Test, scope: Scope) -> None:
+    """Checks a test's statements; an event that must be rejected may be as wrong as it likes."""
+    from .statements import check_statement, unused
+
+    for i, node in enumerate(test.body):
+        after = test.body[i + 1] if i + 1 < len(test.body) else None
+        if isinstance(node, ast.Emit) and isinstance(after, ast.ExpectRejected):
+            check_emit(c, node, scope, refused=True)
+        else:
+            check_statement(c, node, scope)
+    unused(c, scope)
+
+
+def check_test_statement(c: Checker, node: ast.Stmt, scope: Scope) -> None:
+    """Checks a statement that only tests have."""
+    match node:
+        case ast.SetClock(time=time):
+            expect(c, time, scope, TIME, "`at`")
+        case ast.Advance(value=value, to=to):
+            expect(c, value, scope, TIME if to else DURATION, "`advance to`" if to else "`advance`")
+        case ast.ExpectTrue(value=value):
+            check_condition(c, value, scope, "`expect` takes")
+        case ast.ExpectRejected(message=message):
+            if message is not None:
+                expect(c, message, scope, TEXT, "`expect rejected`")
+        case ast.ExpectEffect():
+            _effect(c, node, scope)
+        case ast.Payments(error=error):
+            if error is not None:
+                expect(c, error, scope, TEXT, "`payments fail with`")
+        case ast.Answer():
+            _answer(c, node, scope)
+        case ast.CallApi():
+            _call(c, node, scope)
+
+
+def _effect(c: Checker, node: ast.ExpectEffect, scope: Scope) -> None:
+    if node.target is not None:
+        expect(c, node.target, scope, TEXT, f"`{node.kind}`")
+    fields = _effect_fields(c, node)
+    if node.data is None:
+        return
+    if fields is None:
+        infer(c, node.data, scope)
+        return
+    owner = node.event or node.kind
+    code = "E0216" if node.event else "E0215"
+    check_fields(c, node.data, scope, fields, f"{owner}", code, written=True)
+    for entry in node.data.entries:
+        template = isinstance(entry, ast.Entry) and entry.name == "template"
+        if template and isinstance(entry.value, ast.Text):
+            check_template(c, entry.value)
+
+
+def _effect_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None:
+    """The fields that an expected effect may name; None where it may name any."""
+    if node.kind == "event":
+        return _event_fields(c, node)
+    if node.kind == "reply":
+        return None
+    signature = find_action(c, node.kind)
+    if signature is None:
+        if node.kind not in EFFECTS:
+            _unknown_effect(c, node)
+        return None
+    if signature.open:
+        return None
+    fields = {f.name: f.type for f in signature.fields} | OUTCOME
+    entity = EFFECTS.get(node.kind)
+    result = known(signature.result)
+    if entity is None and isinstance(result, EntityType):
+        entity = result.name
+    info = c.entity(entity) if entity else None
+    if info is not None:
+        fields |= {f.name: f.type for f in info.fields.values()}
+    elif isinstance(result, Record):
+        fields |= dict(result.fields)
+    return fields
+
+
+def _unknown_effect(c: Checker, node: ast.ExpectEffect) -> None:
+    names = [*EFFECTS, *c.signatures]
+    if "." in node.kind and nearest(node.kind, names)[0] is None:
+        unknown_action(c, node.kind, node.kind_span)
+        return
+    c.unknown(
+        "E0213",
+        node.kind_span,
+        f"There is no effect `{node.kind}`",
+        node.kind,
+        names,
+        otherwise="a value is compared: `expect x == true`",
+    )
+
+
+def _event_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None:
+    name = node.event or ""
+    info = find_event(c.symbols, name)
+    if info is None or (not info.declared and name not in c.sent):
+        c.unknown(
+            "E0206",
+            node.kind_span,
+            f"No event `{name}` is declared or emitted",
+            name,
+            [n for n, other in c.symbols.events.items() if other.declared or n in c.sent],
+        )
+        return None
+    return None if info.payload.open else dict(info.payload.fields)
+
+
+def _answer(c: Checker, node: ast.Answer, scope: Scope) -> None:
+    if find_action(c, node.name) is None:
+        unknown_action(c, node.name, node.name_span)
+    if node.target is not None:
+        expect(c, node.target, scope, TEXT, f"`{node.name}`")
+    infer(c, node.value, scope)
+
+
+def _call(c: Checker, node: ast.CallApi, scope: Scope) -> None:
+    expect(c, node.path, scope, TEXT, "`call`")
+    api = _route(c, node)
+    if node.caller is not None:
+        type_ = infer(c, node.caller, scope)
+        if not untyped(known(type_)) and not isinstance(known(type_), EntityType):
+            c.report.add(
+                "E0301",
+                node.caller.span,
+                f"The caller is a row of an entity, not {type_text(type_)}",
+                'write `as Account("a1")`',
+            )
+    if node.data is None:
+        return
+    infer(c, node.data, scope)
+    for entry in node.data.entries if api is not None else ():
+        names = [p.name for p in api.params] if api else []
+        if isinstance(entry, ast.Entry) and entry.name not in names and node.method == "GET":
+            c.unknown(
+                "E0217",
+                entry.name_span,
+                f"{node.method} {api.path if api else ''} has no parameter `{entry.name}`",
+                entry.name,
+                names,
+            )
+
+
+def _route(c: Checker, node: ast.CallApi) -> ast.Api | None:
+    """The api that a call reaches; reports where there is none."""
+    path = node.path.plain if isinstance(node.path, ast.Text) else None
+    if path is None:
+        return None
+    path = path.partition("?")[0]
+    same = [api for api in c.symbols.apis if api.method == node.method]
+    found = next((api for api in same if route_matches(api.path, path)), None)
+    if found is None and not any("api" in name for name in c.lost):
+        _unknown_route(c, node, path)
+    return found
+
+
+def _unknown_route(c: Checker, node: ast.CallApi, path: str) -> None:
+    meant, certain = nearest(path, [a.path for a in c.symbols.apis if a.method == node.method])
+    other = next((a for a in c.symbols.apis if route_matches(a.path, path)), None)
+    help_, fix = None, None
+    if other is not None:
+        help_ = f"there is {other.method} {other.path}"
+    elif meant is not None:
+        help_ = f'did you mean "{meant}"?'
+        fix = Fix(node.path.span, f'"{meant}"', certain)
+    span: Span = node.path.span
+    c.report.add("E0230", span, f"There is no api {node.method} {path}", help_, fix)
+
+
+def route_matches(pattern: str, path: str) -> bool:
+    """Whether a path reaches an api: `{id}` and `:id` take any part."""
+    theirs, ours = pattern.strip("/").split("/"), path.strip("/").split("/")
+    return len(theirs) == len(ours) and all(
+        a == b or (a.startswith("{") and a.endswith("}")) or a.startswith(":")
+        for a, b in zip(theirs, ours, strict=True)
+    )

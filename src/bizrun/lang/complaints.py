@@ -1,0 +1,523 @@
+"""What to tell an author where the parser stopped: what it was reading, and what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..currencies import EXPONENTS
+from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
+from .mend import BAD, Complaint, Edit
+from .scan import KEYWORDS, Chunk
+from .shape import Part
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|\d[\w.]*|[^\W\d]\w*|[=<>!&|+*/-]+|[^\s]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where the parser stopped: the part of the text around it and what it would have taken.
+
+    `head` is the part's text up to its next block, `at` the place in it; `token` what stands
+    there, empty at the end of a line; `expected` has words as they are and kinds as a person says
+    them; `works` tells whether edits let the part be read. All places are those of the text.
+    """
+
+    text: str
+    keyword: str
+    part: Part
+    place: int
+    token: str
+    expected: frozenset[str]
+    works: Callable[[tuple[Edit, ...]], bool]
+
+    @property
+    def head(self) -> str:
+        """The text of the part around the place, up to its next block."""
+        return self.text[self.part.head[0] : self.part.head[1]]
+
+    @property
+    def at(self) -> int:
+        """The place, counted from the beginning of the head."""
+        return self.place - self.part.head[0]
+
+    def match(self, pattern: str) -> re.Match[str] | None:
+        """The first match in the head that touches the place."""
+        for found in re.finditer(pattern, self.head):
+            if found.start() <= self.at <= found.end():
+                return found
+        return None
+
+    def complain(
+        self,
+        code: str,
+        message: str,
+        help: str | None = None,
+        *,
+        span: tuple[int, int] | None = None,
+        fix: tuple[int, int, str] | None = None,
+        certain: bool = True,
+        mend: bool = True,
+    ) -> Complaint:
+        """A complaint about the token or a span of the head (places counted in the head)."""
+        low = self.part.head[0]
+        start, end = span if span else (self.at, self.at + max(len(self.token), 1))
+        where = Span("", low + start, max(low + end, low + start))
+        repair: Fix | None = None
+        edits: tuple[Edit, ...] = ()
+        if fix is not None:
+            a, b, text = low + fix[0], low + fix[1], fix[2]
+            repair = Fix(Span("", a, b), text, certain)
+            edits = (Edit(a, b, text),) if mend else ()
+        return Complaint(Diagnostic(code, where, message, help, repair), edits)
+
+
+def token_at(text: str, place: int) -> str:
+    """The word, number, text or sign at a place; empty at the end of a line."""
+    found = _TOKEN.match(text, place)
+    return found[0].split("\n")[0] if found else ""
+
+
+def complain(stop: Stop) -> Complaint:
+    """What is wrong at a place where the parser stopped."""
+    for rule in _RULES:
+        complaint = rule(stop)
+        if complaint:
+            return complaint
+    return _unexpected(stop)
+
+
+# --- mistakes with a message of their own ----------------------------------------------------
+
+
+def _money(stop: Stop) -> Complaint | None:
+    found = stop.match(r"(?<![\w.])([0-9][0-9_.]*)(?:[ \t]+([A-Za-z]{3})|([A-Za-z]{3}))(?!\w)")
+    if found:
+        code = (found[2] or found[3]).upper()
+        small = found[2] != code
+        if small and code in EXPONENTS:
+            fix = f"{found[1]} {code}"
+            message = f"Money is written with a currency code in capitals: `{fix}`."
+            return stop.complain("E0117", message, span=found.span(), fix=(*found.span(), fix))
+    found = stop.match(r"\b([A-Z]{3})[ \t]*([0-9][0-9_.]*)(?![\w.])")
+    if found and found[1] in EXPONENTS:
+        fix = f"{found[2]} {found[1]}"
+        message = f"The currency stands behind the amount: `{fix}`."
+        return stop.complain("E0117", message, span=found.span(), fix=(*found.span(), fix))
+    return None
+
+
+_UNITS = ["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+_OTHER_UNITS = {
+    "sec": "second", "secs": "second", "s": "second", "min": "minute", "mins": "minute",
+    "hr": "hour", "hrs": "hour", "h": "hour", "d": "day", "w": "week", "wk": "week",
+    "wks": "week", "mo": "month", "mos": "month", "yr": "year", "yrs": "year", "y": "year",
+}  # fmt: skip
+_TAKES_TIME = r"(?:trial|after|for|within|every|advance|retry|[-+,]|reaches|below|by|=)\s+"
+
+
+def _unit(stop: Stop) -> Complaint | None:
+    found = stop.match(rf"({_TAKES_TIME})?(?<![\w.])([0-9][0-9_.]*)[ \t]*([a-z]+)(?!\w)")
+    if not found or found[3] in stop.expected or re.match(r"\s*:", stop.head[found.end() :]):
+        return None
+    span = (found.start(2), found.end())
+    units = [*_UNITS, *(f"{unit}s" for unit in _UNITS)]
+    near = did_you_mean(found[3], units) if len(found[3]) > 3 else None
+    meant = _OTHER_UNITS.get(found[3], "")
+    if meant and found[2] != "1":
+        meant += "s"
+    if found[3] in units and found[0].endswith(found[2] + found[3]):
+        meant = found[3]
+    if found[3] in units and not meant:
+        return None
+    if meant or near:
+        fix = f"{found[2]} {meant or near}"
+        message = f"`{found[3]}` is no unit of time."
+        if found[3] in units:
+            message = f"A blank stands between a number and its unit: `{fix}`."
+        return stop.complain(
+            "E0113", message, f"did you mean `{fix}`?", span=span, fix=(*span, fix)
+        )
+    if found[1] or found[3] in ("fortnight", "fortnights", "decade", "decades"):
+        message = f"`{found[3]}` is no unit of time."
+        help = "units: seconds, minutes, hours, days, weeks, months, quarters, years"
+        days = (*span, f"{found[2]} days")
+        complaint = stop.complain("E0113", message, help, span=span, fix=days)
+        bare = Diagnostic("E0113", complaint.diagnostic.span, message, help)
+        return Complaint(bare, complaint.edits)
+    return None
+
+
+_CONDITION = re.compile(r"\s*(?:if|else\s+if|expect|match)\b|.*\b(?:where|when|and|or|not)\b", re.S)
+
+
+def _assignment(stop: Stop) -> Complaint | None:
+    if not stop.token.startswith("=") or stop.token not in ("=", "=>"):
+        return None
+    head, at = stop.head, stop.at
+    if _CONDITION.match(head[:at]) and stop.token == "=":
+        message = "`=` gives a value to a name; two values are compared with `==`."
+        return stop.complain("E0119", message, fix=(at, at + 1, "=="))
+    if ":" in stop.expected and stop.token == "=":
+        message = "A value stands behind its name and a colon: `name: value`."
+        start = len(head[:at].rstrip())
+        return stop.complain("E0130", message, fix=(start, at + 1, ":"))
+    name = re.fullmatch(r"\s*([^\W\d]\w*)\s*", head[:at])
+    if name and stop.token == "=":
+        message = f"A name is given with `let {name[1]} = …`."
+        help = "names never change; state does: `update x { field: value }`"
+        return stop.complain("E0134", message, help, fix=(name.start(1), name.start(1), "let "))
+    return None
+
+
+def _changes(stop: Stop) -> Complaint | None:
+    found = re.match(r"\s*[^\W\d][\w.]*\s*(\+\+|--|[-+*/]=)", stop.head)
+    if not found or stop.at > found.end() + 1:
+        return None
+    message = f"There is no `{found[1]}`."
+    help = "names never change; state does: `update x { count: .count + 1 }`"
+    return stop.complain("E0134", message, help, span=found.span(1))
+
+
+_COMPARISON = r"(?:[<>]=?|[!=]=)"
+
+
+def _compared(stop: Stop) -> Complaint | None:
+    if stop.token == "<>":
+        message = "There is no `<>`; write `!=`."
+        return stop.complain("E0125", message, fix=(stop.at, stop.at + 2, "!="))
+    if stop.token in ("=<", "=>") and re.search(r"\b(?:if|where|when)\b", stop.head[: stop.at]):
+        word = stop.token[::-1]
+        message = f"There is no `{stop.token}` to compare with; write `{word}`."
+        return stop.complain("E0125", message, fix=(stop.at, stop.at + 2, word))
+    if not re.fullmatch(_COMPARISON, stop.token):
+        return None
+    found = re.search(rf"{_COMPARISON}\s*([\w.]+(?:\s+[A-Z]{{3}})?)\s*\Z", stop.head[: stop.at])
+    if not found:
+        return None
+    message = f"Comparisons don't chain; write `… and {found[1]} {stop.token} …`."
+    return stop.complain("E0120", message, fix=(stop.at, stop.at, f"and {found[1]} "))
+
+
+def _let(stop: Stop) -> Complaint | None:
+    found = re.match(r"\s*let\s+([^\W\d]\w*)\s*=(?=[ \t]*(?:#[^\n]*)?\r?\n)", stop.head)
+    if found and "\n" in stop.head[found.end() : stop.at + 1]:
+        # The next line was read as the value.
+        complaint = stop.complain(
+            "E0126", f"`let {found[1]}` has no value.", f"write `let {found[1]} = …`",
+            span=found.span(1), fix=(found.end(), found.end(), f" {BAD}"),
+        )  # fmt: skip
+        return Complaint(replace(complaint.diagnostic, fix=None), complaint.edits)
+    found = re.match(r"\s*let\s+([^\W\d]\w*)\s*(=?)\s*\Z", stop.head[: stop.at])
+    if found and (not stop.token or stop.token in "}," or "\n" in stop.text[stop.place - 1]):
+        message = f"`let {found[1]}` has no value."
+        start = found.start(1)
+        return stop.complain(
+            "E0126", message, f"write `let {found[1]} = …`", span=(start, start + len(found[1]))
+        )
+    found = re.match(r"\s*let\s+\Z", stop.head[: stop.at])
+    if found and stop.token in _RESERVED:
+        message = f"`{stop.token}` is a word of the language and can't name a value."
+        return stop.complain("E0133", message, f"call it `{stop.token}_`, or better")
+    return None
+
+
+_RESERVED = {"if", "not", "match", "for", "create", "true", "false", "none", "unlimited"}
+
+
+def _branch(stop: Stop) -> Complaint | None:
+    head = stop.head
+    other = re.match(r"\s*(?:\}\s*)?(elif|elsif|elseif|elsf)\b", head)
+    if other:
+        a, b = other.span(1)
+        message = f"`{other[1]}` is written `else if`."
+        return stop.complain("E0135", message, span=(a, b), fix=(a, b, "else if"))
+    first = re.match(r"\s*else\b", head)
+    if first and stop.at <= first.end() and "else" not in stop.expected:
+        message = "This `else` has no `if` before it."
+        help = "`else` follows the `}` of its `if`, or a line break"
+        return stop.complain("E0127", message, help)
+    found = re.match(r"\s*(?:else\s+)?if\b", head)
+    block = stop.part.head[1] < stop.part.end and stop.text[stop.part.head[1]] == "{"
+    if found and stop.at >= found.end() and not block and _in_code(stop):
+        message = "The statements of an `if` stand in braces."
+        return stop.complain("E0128", message, "write `if … { … }`", span=found.span())
+    return None
+
+
+def _in_code(stop: Stop) -> bool:
+    return stop.keyword in ("on", "every", "fn", "api", "test") and stop.part.opener is not None
+
+
+def _loop(stop: Stop) -> Complaint | None:
+    found = re.match(r"\s*(for|foreach|for\s+all)\s+(?!each\b)([^\W\d]\w*)\s+in\b", stop.head)
+    if not found:
+        return None
+    a, b = found.span(1)
+    message = f"A loop is written `for each {found[2]} in …`."
+    return stop.complain("E0129", message, span=(a, b), fix=(a, b, "for each"))
+
+
+def _entry(stop: Stop) -> Complaint | None:
+    head, at = stop.head, stop.at
+    if ":" in stop.expected:
+        found = re.search(r'([^\W\d]\w*|"[^"]*")\s*\Z', head[:at])
+        if found and stop.token and stop.token not in "},":
+            message = f"A `:` is missing behind `{found[1]}`."
+            place = found.end(1)
+            return stop.complain(
+                "E0130", message, span=(found.start(1), place), fix=(place, place, ":")
+            )
+    if "," in stop.expected and re.match(r'(?:[^\W\d]\w*|"[^"\n]*")\s*:', head[at:]):
+        place = len(head[:at].rstrip())
+        message = f"A comma is missing before `{stop.token}`."
+        return stop.complain("E0130", message, fix=(place, place, ","))
+    return None
+
+
+def _colon(stop: Stop) -> Complaint | None:
+    found = re.match(r"\s*([^\W\d]\w*)\s*\Z", stop.head[: stop.at])
+    if stop.token == ":" and found:
+        message = f"No `:` stands behind `{found[1]}` here."
+        return stop.complain("E0137", message, fix=(stop.at, stop.at + 1, ""))
+    return None
+
+
+def _arrow(stop: Stop) -> Complaint | None:
+    start, written = stop.at, stop.token
+    if written == ">" and stop.head[:start].endswith("-"):
+        start, written = start - 1, "->"
+    meant = {"=>": "->", "->": "=>", ":": "=>"}.get(written)
+    if meant is None or (meant not in stop.expected and start == stop.at):
+        return None
+    span = (start, start + len(written))
+    fix = (*span, meant)
+    message = f"`{written}` can't stand here {_context(stop)}; write `{meant}`."
+    return stop.complain("E0101", message, span=span, fix=fix)
+
+
+def _quoted_name(stop: Stop) -> Complaint | None:
+    before = stop.head[: stop.at].strip()
+    name = re.fullmatch(r'"([^\W\d]\w*)"', stop.token)
+    if stop.part.depth == 0 and before in (*KEYWORDS, "extend entity") and name:
+        message = f"What a file declares is named bare: `{before} {name[1]}`."
+        fix = (stop.at, stop.at + len(stop.token), name[1])
+        return stop.complain("E0139", message, fix=fix)
+    return None
+
+
+_FOREIGN_WORDS = {
+    "function": "fn", "func": "fn", "def": "fn", "fun": "fn", "var": "let", "val": "let",
+    "print": "log", "console": "log", "echo": "log", "puts": "log", "raise": "reject",
+    "throw": "reject", "elif": "else if", "switch": "match", "while": "for each",
+}  # fmt: skip
+
+
+def _foreign_word(stop: Stop) -> Complaint | None:
+    found = re.match(r"\s*([^\W\d]\w*)", stop.head)
+    if not found or found[1] not in _FOREIGN_WORDS or found[1] in stop.expected:
+        return None
+    word = _FOREIGN_WORDS[found[1]]
+    if word == "fn":
+        message = f"There is no `{found[1]}`; a function is declared with `fn`, outside of others."
+        return stop.complain("E0124", message, span=found.span(1))
+    message = f"There is no `{found[1]}`; write `{word}`."
+    fix = (*found.span(1), word) if word in ("let", "log", "reject") else None
+    return stop.complain("E0108", message, span=found.span(1), fix=fix, certain=False)
+
+
+# --- words that are nearly right -------------------------------------------------------------
+
+_STATEMENTS = (
+    "let create upsert update delete add remove emit after at wait for if else match return "
+    "reject record log across"
+)
+_TEST_STATEMENTS = "advance expect payments answer call succeed fail rejected"
+_IN_QUERIES = "where order limit first group each in as unless within then from to by"
+_PRICING = "per month year graduated volume stairstep up above flat package arrears free"
+_WORDS = {
+    "business": "language currency timezone bills tenant rounding proration invoice_number",
+    "entity": "entity index key unique text number integer bool money percent time date",
+    "event": "event key",
+    "plan": f"price trial features limits includes usage minimum maximum bill phase {_PRICING}",
+    "addon": f"price only includes usage {_PRICING}",
+    "meter": "count sum max min last average unique of per by where unit",
+    "coupon": "off once for until at most times only forever per customer months",
+    "tax": "exclusive inclusive when provider",
+    "dunning": "retry after every backoff doubling times then suspend cancel more days",
+    "lifecycle": "start any on after",
+    "trigger": "for when reaches drops below once per period",
+    "every": "on at in catch up last day week month year minutes hours days",
+    "metric": "every day hour week month",
+    "api": "for can role",
+    "role": "can",
+    "experiment": "by variant",
+}
+_IN_BLOCKS = {"on", "every", "fn", "api", "test"}
+
+
+def _known_words(stop: Stop) -> list[str]:
+    words = _WORDS.get(stop.keyword.split(" ")[0], "").split()
+    if stop.keyword in _IN_BLOCKS and (stop.part.depth or stop.keyword == "on"):
+        words += _STATEMENTS.split()
+        words += _TEST_STATEMENTS.split() if stop.keyword == "test" else []
+    return [*words, *_IN_QUERIES.split(), "and", "or", "not", "across", "tenants"]
+
+
+def _misspelt(stop: Stop) -> Complaint | None:
+    """A word near the place that is nearly a keyword, if that keyword lets the part be read."""
+    known = _known_words(stop)
+    words = list(_WORD.finditer(stop.head))
+    near = [word for word in words if word.start() <= stop.at][-3:]
+    tried = 0
+    for word in dict.fromkeys([*reversed(near), *words[:1]]):
+        if word[0] in known or len(word[0]) < 2 or tried > 3:
+            continue
+        extra = [name for name in stop.expected if _WORD.fullmatch(name)]
+        meant = did_you_mean(word[0], [*known, *extra])
+        if not meant:
+            continue
+        tried += 1
+        message = f"`{word[0]}` can't stand here. Did you mean `{meant}`?"
+        complaint = stop.complain("E0108", message, span=word.span(), fix=(*word.span(), meant))
+        if stop.works(complaint.edits):
+            return complaint
+    return None
+
+
+# --- everything else -------------------------------------------------------------------------
+
+_SIGNS = "+ - * / .. ?? . ?. ( [ in not can and or of reaches drops below ] ) ? |"
+_OPERATORS = frozenset([*_SIGNS.split(), "a comparison"])
+_IN_WORDS = {"on": "handler", "every": "schedule", "fn": "function", "extend": "entity"}
+
+
+def _expectations(expected: frozenset[str]) -> str:
+    """`a name or `{``; empty where so much could stand there that a list helps nobody."""
+    words = expected - _OPERATORS
+    shown = sorted(
+        (f"`{word}`" if " " not in word and not word.startswith("`") else word for word in words),
+        key=lambda word: (word in ("a new line", "the end"), not word.startswith("`"), word),
+    )
+    if "a new line" in shown and "the end" in shown:
+        shown.remove("the end")
+    if "a new line" in shown and len(shown) > 1 and "`,`" in shown:
+        shown.remove("a new line")
+    if not 0 < len(shown) <= 8:
+        return ""
+    return " or ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def _context(stop: Stop) -> str:
+    """What was being read: `in this `let``, `in this plan`."""
+    first = _WORD.match(stop.head.lstrip())
+    kind = _IN_WORDS.get(stop.keyword, stop.keyword)
+    if first and stop.part.depth and first[0] in _known_words(stop):
+        return f"in this `{first[0]}`"
+    return f"in this {kind}" if kind else "in this expression"
+
+
+def _unexpected(stop: Stop) -> Complaint:
+    expected = _expectations(stop.expected)
+    help = f"expected {expected}" if expected else None
+    if stop.token:
+        shown = stop.token if len(stop.token) <= 40 else stop.token[:37] + "…"
+        message = f"`{shown}` can't stand here {_context(stop)}."
+    else:
+        message = f"Something is missing at the end of the line {_context(stop)}."
+    if stop.token in _RESERVED and "a name" in stop.expected:
+        message = f"`{stop.token}` is a word of the language and can't be a name here."
+        return stop.complain("E0133", message, help)
+    return stop.complain("E0101", message, help)
+
+
+def _no_block(stop: Stop) -> Complaint | None:
+    if "{" not in stop.expected or "a name" in stop.expected or stop.token:
+        return None
+    if stop.part.head[1] < stop.part.end:
+        return None
+    place = len(stop.head[: stop.at].rstrip())
+    message = f"A `{{` is missing at the end of this line {_context(stop)}."
+    return stop.complain("E0132", message, fix=(place, place, " {"), certain=False, mend=False)
+
+
+def _dotless_event(stop: Stop) -> Complaint | None:
+    found = re.match(r"\s*(?:on|emit|wait\s+for)\s+([^\W\d]\w*)\s*\Z", stop.head[: stop.at])
+    if found and "." in stop.expected and stop.token != ".":
+        message = f"An event is named `Noun.verb`; `{found[1]}` has no point."
+        return stop.complain("E0140", message, span=found.span(1))
+    return None
+
+
+_RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
+    _foreign_word,
+    _quoted_name,
+    _branch,
+    _loop,
+    _let,
+    _money,
+    _unit,
+    _changes,
+    _compared,
+    _assignment,
+    _misspelt,
+    _dotless_event,
+    _arrow,
+    _colon,
+    _entry,
+    _no_block,
+)
+
+
+# --- what is no declaration at all -----------------------------------------------------------
+
+_OTHER_KEYWORDS = {
+    "class": "entity", "struct": "type", "table": "entity", "model": "entity", "import": "use",
+    "include": "use", "require": "use", "when": "on", "cron": "every", "schedule": "every",
+    "let": "const", "var": "const", "enum": "type", "function": "fn", "func": "fn", "def": "fn",
+    "discount": "coupon", "handler": "on", "subscription": "plan", "endpoint": "api",
+}  # fmt: skip
+
+
+def foreign(file: str, text: str, chunk: Chunk) -> Complaint:
+    """What is wrong with a chunk that no declaration begins; places are the file's."""
+    found = _WORD.match(text, chunk.start)
+    line_end = text.find("\n", chunk.start, chunk.end)
+    line = Span(file, chunk.start, line_end if line_end >= 0 else chunk.end)
+    known = ", ".join(f"`{keyword}`" for keyword in KEYWORDS)
+    if not found:
+        message = "No declaration begins here."
+        return Complaint(Diagnostic("E0107", line, message, f"a file consists of {known}"), ())
+    word, span = found[0], Span(file, *found.span())
+    if word in ("function", "func", "def"):
+        fix = Fix(span, "fn")
+        message = f"There is no `{word}`; a function is declared with `fn`."
+        edit = Edit(*found.span(), "fn")
+        return Complaint(Diagnostic("E0124", span, message, None, fix), (edit,))
+    if word in _STATEMENTS.split() and word not in _OTHER_KEYWORDS:
+        message = f"`{word}` is a statement and stands in a handler: `on …`, `every …`."
+        return Complaint(Diagnostic("E0107", span, message), ())
+    near = did_you_mean(word, KEYWORDS) or _OTHER_KEYWORDS.get(word)
+    if near:
+        message = f"`{word}` begins no declaration. Did you mean `{near}`?"
+        certain = word not in _OTHER_KEYWORDS
+        fix = Fix(span, near, certain)
+        edit = Edit(*found.span(), near)
+        return Complaint(Diagnostic("E0107", span, message, None, fix), (edit,))
+    message = f"`{word}` begins no declaration."
+    return Complaint(Diagnostic("E0107", line, message, f"a file consists of {known}"), ())
+
+
+NULLS = {
+    "null": "none", "nil": "none", "undefined": "none", "None": "none", "NULL": "none",
+    "True": "true", "False": "false", "TRUE": "true", "FALSE": "false",
+}  # fmt: skip
+
+
+def null_name(name: str, span: Span) -> Diagnostic:
+    """What to say of a name by which other languages call `none`, `true` or `false`."""
+    word = NULLS[name]
+    message = f"There is no `{name}`; write `{word}`."
+    return Diagnostic("E0122", span, message, None, Fix(span, word))

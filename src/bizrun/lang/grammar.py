@@ -1,0 +1,260 @@
+"""The grammar at work: text of a declaration in, lark's tree with positions out."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lark import Lark, Token, Tree
+
+STARTS = (
+    "declaration",
+    "statements",
+    "expr",
+    "price",
+    "rate",
+    "event",
+    "type",
+    "field",
+    "pricing",
+    "schedule",
+    "items",
+)
+
+
+def parse_tree(text: str, start: str = "declaration") -> Tree[Token]:
+    """Parses text from one of STARTS; raises lark's UnexpectedInput where it does not fit.
+
+    Positions count characters from the beginning of the text. The tree is at most a few levels
+    deeper than the text's own nesting.
+    """
+    return parser().parse(text, start=start)
+
+
+@cache
+def parser() -> Lark:
+    """The parser, from the tables of an earlier run where there are any."""
+    grammar = grammar_text()
+    place = _cache_file(grammar)
+    found = _load(place) if place else None
+    if found is not None:
+        return found
+    built = _analyse(grammar)
+    if place:
+        _save(built, place)
+    return built
+
+
+def grammar_text() -> str:
+    """The grammar as it is written: beside this module in a wheel, else in the repository."""
+    here = Path(__file__).with_name("biz.lark")
+    if not here.exists():
+        here = Path(__file__).parents[3] / "grammar" / "biz.lark"
+    return here.read_text(encoding="utf-8")
+
+
+def _analyse(grammar: str) -> Lark:
+    from lark import Lark
+
+    return Lark(
+        grammar,
+        parser="lalr",
+        lexer="contextual",
+        start=list(STARTS),
+        propagate_positions=True,
+        maybe_placeholders=False,
+        postlex=Newlines(),
+    )
+
+
+# --- Newlines ----------------------------------------------------------------------------------
+
+# After one of these a line goes on.
+_OPENING = frozenset(("LPAR", "LSQB", "LBRACE"))
+_OPEN_ENDED = frozenset(
+    (
+        *_OPENING,
+        "_NL",
+        "COMMA",
+        "COLON",
+        "EQUAL",
+        "VBAR",
+        "PLUS",
+        "MINUS",
+        "MUL",
+        "COMPARE",
+        "COMMA_ROW",
+        "ARROW",
+        "FAT_ARROW",
+        "RANGE",
+        "COALESCE",
+        "SPREAD",
+        "NOT",
+    )
+)
+# These are operators behind an operand, and names elsewhere: `in⏎` in a map is a name.
+_WORDS = frozenset(("IN", "CAN", "AND", "OR", "OF", "REACHES", "BELOW"))
+_OPERANDS = frozenset(
+    (
+        *("NAME", "RPAR", "RSQB", "RBRACE", "TEXT", "LONG_TEXT", "NUMBER", "MONEY", "PERCENT"),
+        *("DURATION", "SIZE", "INSTANT", "DATE", "TIME", "TRUE", "FALSE", "NONE", "UNLIMITED"),
+        *("NOT", "DROPS"),
+    )
+)
+
+
+class Newlines:
+    """Passes on the newlines that end something, judged by what came before alone.
+
+    A look at the next token would make the contextual lexer read it in a stale state.
+    """
+
+    always_accept = ("_NL",)
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """The tokens without the newlines inside `( )` and `[ ]` and after what is open."""
+        nesting: list[str] = []
+        before, last = "", "LBRACE"
+        for token in stream:
+            kind = token.type
+            if kind == "_NL":
+                if last in _OPEN_ENDED or (nesting and nesting[-1] != "LBRACE"):
+                    continue
+                if last in _WORDS and before in _OPERANDS:
+                    continue
+            elif kind in _OPENING:
+                nesting.append(kind)
+            elif nesting and kind in ("RPAR", "RSQB", "RBRACE"):
+                nesting.pop()
+            before, last = last, kind
+            yield token
+
+
+# --- What is expected --------------------------------------------------------------------------
+
+_HUMAN = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "MONEY": "an amount like `29 USD`",
+    "PERCENT": "a percentage",
+    "DURATION": "a duration like `14 days`",
+    "SIZE": "a size like `10 GB`",
+    "INSTANT": "an instant like `2026-01-31T09:00:00Z`",
+    "DATE": "a date like `2026-01-31`",
+    "TIME": "a time of day like `09:00`",
+    "MONTH_DAY": "a day like `03-31`",
+    "TEXT": "a text",
+    "LONG_TEXT": "a text",
+    "COMPARE": "a comparison",
+    "MUL": "`*`",
+    "COMMA_ROW": "`,`",
+    "_NL": "a new line",
+    "$END": "the end",
+}
+
+
+def accepts_hint(error: Any) -> set[str]:
+    """What could stand where an UnexpectedInput was raised, in an author's words.
+
+    Keywords come in backquotes; soft ones that would only be another name are left out.
+    """
+    accepts = getattr(error, "accepts", None) or getattr(error, "allowed", None) or set()
+    if not accepts or isinstance(accepts, str):
+        accepts = getattr(error, "expected", None) or set()
+    names = {str(name) for name in accepts}
+    if "NAME" in names:
+        names -= _soft()
+    return {_human(name) for name in names}
+
+
+@cache
+def _soft() -> frozenset[str]:
+    return frozenset(("FIRST", "GROUP", "START", "END", "UPSERT", "NO", "EVENT"))
+
+
+def _human(name: str) -> str:
+    if name in _HUMAN:
+        return _HUMAN[name]
+    for terminal in parser().terminals:
+        if terminal.name == name:
+            return f"`{terminal.pattern.value}`"
+    return name
+
+
+# --- The tables, kept ----------------------------------------------------------------------------
+
+
+def _cache_file(grammar: str) -> Path | None:
+    """Where the tables of this very grammar, lark and python belong; None without a home."""
+    import lark
+
+    folder = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        base = Path(folder) if folder else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    about = f"{grammar}\0{lark.__version__}\0{sys.version}\0{STARTS}"
+    return base / "bizrun" / f"biz-{hashlib.sha256(about.encode()).hexdigest()[:24]}.tables"
+
+
+def _load(place: Path) -> Lark | None:
+    """The parser from its file; None where it is missing, damaged or somebody else's."""
+    try:
+        with place.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+                return None
+            content = file.read()
+        if hashlib.sha256(content[32:]).digest() != content[:32]:
+            return None
+        # Marshal, not pickle: the tables are plain data, and plain data runs no code.
+        tables = marshal.loads(content[32:])
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    from lark import Lark
+
+    return Lark._load_from_dict(**tables, postlex=Newlines())
+
+
+def _save(built: Lark, place: Path) -> None:
+    """Writes the tables where possible: whole or not at all."""
+    from lark.grammar import Rule
+    from lark.lexer import TerminalDef
+
+    data, memo = built.memo_serialize([TerminalDef, Rule])
+    data["options"] = {
+        name: value for name, value in data["options"].items() if name not in ("postlex",)
+    }
+    content = marshal.dumps(_plain({"data": data, "memo": memo}))
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=place.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(content).digest() + content)
+        Path(temporary).replace(place)
+    except OSError:
+        return
+
+
+def _plain(value: Any) -> Any:
+    """A copy without lark's own kinds of text and of number."""
+    match value:
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return type(value)(_plain(item) for item in value)
+        case str():
+            return str.__str__(value)
+        case bool() | None:
+            return value
+        case int():
+            return int(value)
+    return value

@@ -1,0 +1,128 @@
+"""Which statement, line or entry a place belongs to, by brackets and lines alone."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from .scan import scan
+
+_CONTINUES = re.compile(r"[ \t]*(?:\.\w|(?:and|or|where|order[ \t]+by|else)\b)")
+_ENDS_OPEN = re.compile(r"(?:[-+*/=<>,|?:.]|\b(?:and|or|not|where|then|else|in|of))[ \t\r]*\Z")
+_TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A statement, line of fields or entry; `opener` is the bracket it stands in, None at the top.
+
+    `head` is the stretch of it around the place, between the blocks that it has.
+    """
+
+    start: int
+    end: int
+    head: tuple[int, int]
+    opener: int | None
+    depth: int
+
+
+class Shape:
+    """The brackets and comments of a text that is being read."""
+
+    def __init__(self, text: str) -> None:
+        scanned = scan(text)
+        self.text = text
+        self.partner: dict[int, int] = {}
+        self.comments = [(c.start, c.end) for c in scanned.comments]
+        self.long = [span for chunk in scanned.chunks for span in chunk.long]
+        stack: list[int] = []
+        for chunk in scanned.chunks:
+            for place in chunk.brackets:
+                if text[place] in "([{":
+                    stack.append(place)
+                elif stack:
+                    self.partner[stack.pop()] = place
+        for place in stack:
+            self.partner[place] = len(text)
+
+    def before(self, place: int) -> int:
+        """The place behind the newest character before a place that is no blank and no comment."""
+        while True:
+            end = len(self.text[max(0, place - 2000) : place].rstrip()) + max(0, place - 2000)
+            index = bisect_left(self.comments, (end, end)) - 1
+            if index >= 0 and self.comments[index][0] < end <= self.comments[index][1]:
+                end = self.comments[index][0]
+            if end in (place, 0):
+                return end
+            place = end
+
+    def goes_on(self, end: int) -> bool:
+        """Whether what ends at a place is not complete without what follows."""
+        return bool(_ENDS_OPEN.search(self.text[max(0, end - 10) : end]))
+
+    def part(self, place: int) -> Part:
+        """The smallest part around a place that can be left out by itself."""
+        text = self.text
+        around = sorted(o for o, c in self.partner.items() if o < place <= c and place < c + 1)
+        around = [o for o in around if self.partner[o] > place or place == len(self.text)]
+        while around and not self._separates(around[-1], place):
+            place = around.pop()
+        opener = around[-1] if around else None
+        low, high = (0, len(text)) if opener is None else (opener + 1, self.partner[opener])
+        inner = self._children(low, high)
+        lines = "\n" in self.text[low:high]
+        start, end = self._bounds(place, low, high, inner, lines)
+        start += len(self.text[start:end]) - len(self.text[start:end].lstrip())
+        start = min(start, place)
+        first = max([start, *(c + 1 for _, c in inner if c < place and c >= start)])
+        last = min([end, *(o for o, _ in inner if o >= place and o < end)])
+        return Part(start, max(end, start), (first, max(last, first)), opener, len(around))
+
+    def _separates(self, opener: int, place: int) -> bool:
+        """Whether lines or commas end something between these brackets."""
+        return self.text[opener] == "{"
+
+    def _children(self, low: int, high: int) -> list[tuple[int, int]]:
+        found = list(self.long)
+        found += self.partner.items()
+        found = sorted((o, c) for o, c in found if low <= o and c <= high)
+        outer: list[tuple[int, int]] = []
+        for o, c in found:
+            if not outer or o > outer[-1][1]:
+                outer.append((o, c))
+        return outer
+
+    def _bounds(
+        self, place: int, low: int, high: int, inner: list[tuple[int, int]], lines: bool
+    ) -> tuple[int, int]:
+        masked = self._masked(low, high, inner)
+        separators = "\n" if lines else ","
+        at = min(place - low, len(masked))
+        start = masked.rfind(separators, 0, at) + 1
+        end = masked.find(separators, at)
+        end = len(masked) if end < 0 else end
+        while lines and start > 0 and self._joined(masked, start - 1):
+            start = masked.rfind("\n", 0, start - 1) + 1
+        while lines and end < len(masked) and self._joined(masked, end):
+            following = masked.find("\n", end + 1)
+            end = len(masked) if following < 0 else following
+        if not lines and end < len(masked):
+            end += 1
+        return low + start, low + end
+
+    def _joined(self, masked: str, line_feed: int) -> bool:
+        """Whether a line feed ends nothing, since the next line goes on or this one has to."""
+        before = masked[max(0, line_feed - 10) : line_feed]
+        return bool(_CONTINUES.match(masked, line_feed + 1) or _ENDS_OPEN.search(before))
+
+    def _masked(self, low: int, high: int, inner: list[tuple[int, int]]) -> str:
+        """A stretch in which what brackets, texts and comments hold shows no separators."""
+        pieces: list[str] = []
+        done = low
+        for o, c in inner:
+            pieces += [self.text[done:o], "_" * (min(c + 1, high) - o)]
+            done = min(c + 1, high)
+        pieces.append(self.text[done:high])
+        masked = "".join(pieces)
+        return _TEXT.sub(lambda found: "_" * len(found[0]), masked)

@@ -1,0 +1,89 @@
+"""What crosses the borders between engine, store and providers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+EventStatus = Literal["handled", "unmatched", "duplicate", "rejected", "failed"]
+
+
+@dataclass(slots=True)
+class Event:
+    """Something that happened: from outside, or emitted by what handled another one.
+
+    `data` has the payload with exact values; `depth` counts how many events lead to it, `cause`
+    is the log's number of the one before it.
+    """
+
+    id: str
+    type: str
+    time: datetime
+    data: dict[str, Any]
+    source: str = ""
+    subject: Any = None
+    seq: int = 0
+    cause: int | None = None
+    depth: int = 0
+
+    def envelope(self) -> dict[str, Any]:
+        """What a handler reads as `event`."""
+        return {"id": self.id, "type": self.type, "time": self.time, "subject": self.subject}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an event: for the sender, and for `expect reply` and `expect rejected`."""
+
+    id: str
+    status: EventStatus
+    reason: str | None = None
+    reply: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an effect went: one vocabulary for every provider.
+
+    status: succeeded, failed (with `error`, a code such as card_declined), or unknown. `data` is
+    what the provider answered, `reference` its own id.
+    """
+
+    status: Literal["succeeded", "failed", "unknown"]
+    error: str | None = None
+    data: Any = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A request to the outside world, frozen with its key before anything is sent.
+
+    `id` is the idempotency key; `kind` the action (charge, email, shippo.post …); `data` its
+    fields; `place` the spec's line; `event` the id of the event that caused it.
+    """
+
+    id: str
+    kind: str
+    data: dict[str, Any]
+    created: datetime
+    event: str
+    place: str
+    customer: str | None = None
+    order: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run did, for its summary."""
+
+    read: int = 0
+    handled: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    unmatched: int = 0
+    malformed: int = 0
+    conflicts: int = 0
+    failed: int = 0
+    refusals: list[dict[str, Any]] = field(default_factory=list)

@@ -1,0 +1,73 @@
+"""From a file to a business that runs: each stage is a line, and this is the map of the code."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .actions import open_action
+from .actions.signatures import SIGNATURES
+from .lang.check import check
+from .lang.modules import load
+from .lang.symbols import Checked, Loaded
+
+# Only checking has to start fast: what runs a spec is imported by those who run one.
+if TYPE_CHECKING:
+    from .ir.program import Program
+    from .providers.sandbox import Sandbox
+    from .runtime.engine import Engine
+    from .store.base import Store
+
+MAX_FILE_BYTES = 16_000_000
+
+
+def load_and_check(path: str) -> Checked:
+    """A spec with everything that is wrong in it; a UsageError where the file isn't there."""
+    return check_loaded(load_files(path))
+
+
+def check_loaded(loaded: Loaded) -> Checked:
+    """Checks what has been read, against all actions there are."""
+    return check(loaded, SIGNATURES, open_action)
+
+
+def load_files(path: str, edited: Mapping[str, bytes] | None = None) -> Loaded:
+    """A spec and the files that it uses, from disk; `edited` stands for files not yet written."""
+
+    def read(name: str) -> bytes:
+        return edited[name] if edited and name in edited else read_file(name)
+
+    return load(path, read, _list)
+
+
+def read_file(name: str) -> bytes:
+    """The bytes of a file; an OSError also where it is larger than any spec."""
+    with Path(name).open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE_BYTES // 1_000_000} MB", name)
+    return data
+
+
+def _list(folder: str) -> list[str]:
+    return [entry.name for entry in Path(folder or ".").iterdir()]
+
+
+def compile_spec(path: str) -> tuple[Checked, Program | None]:
+    """A checked spec and, where it has no error, its program."""
+    from .ir.lower_program import lower
+
+    checked = load_and_check(path)
+    return checked, lower(checked) if checked.ok else None
+
+
+def open_engine(
+    program: Program, store: Store, sandbox: Sandbox | None, record_all: bool = False
+) -> Engine:
+    """An engine over a store; effects go to the sandbox, or wait in the outbox without one."""
+    from .actions.toolbox import Toolbox
+    from .runtime.engine import Engine
+
+    return Engine(program, store, Toolbox(), sandbox.deliver if sandbox else None, record_all)

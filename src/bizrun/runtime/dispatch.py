@@ -1,0 +1,164 @@
+"""Which handlers, lifecycles and meters look at an event type: worked out once for each type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..ir.compile import Code, compile_matches
+from ..model import Event
+from ..store.base import Row
+from .waits import fits
+from .work import Work
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+@dataclass(slots=True)
+class Route:
+    """What happens with one event type. `known` where anything at all looks at it."""
+
+    handlers: list[Code]
+    places: list[str]
+    match: Callable[[Event], tuple[list[int], list[tuple[Code, Exception]]]]
+    lifecycles: bool
+    metered: bool
+    known: bool
+
+
+class Dispatch:
+    """Routes of one engine, by event type."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._routes: dict[str, Route] = {}
+        self._codes: dict[str, Code] = {}
+        self._listened: dict[str, bool] = {}
+        self._wait_types = _wait_types(engine)
+        self._change_fields: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def route(self, type_: str) -> Route:
+        """The route of a type."""
+        found = self._routes.get(type_)
+        if found is None:
+            found = self._routes[type_] = self._build(type_)
+        return found
+
+    def code(self, handler: Any) -> Code:
+        """The compiled code of one of the program's handlers."""
+        found = self._codes.get(handler.id)
+        if found is None:
+            found = self._codes[handler.id] = self.engine.code_of(handler)
+        return found
+
+    def _build(self, type_: str) -> Route:
+        engine = self.engine
+        codes = [
+            self.code(handler)
+            for handler in engine.program.handlers
+            if handler.pattern and any(fits(pattern, type_) for pattern in handler.pattern.types)
+        ]
+        lifecycles = bool(engine.lifecycles.on(type_))
+        metered = engine.metering.on(type_)
+        places = [str(code.unit.handler.place.line) for code in codes]
+        match = self._matcher(codes)
+        return Route(codes, places, match, lifecycles, metered, bool(codes) or lifecycles or metered)
+
+    def _matcher(
+        self, codes: list[Code]
+    ) -> Callable[[Event], tuple[list[int], list[tuple[Code, Exception]]]]:
+        engine = self.engine
+        everything = list(range(len(codes)))
+        if all(code.match is None for code in codes):
+            return lambda event: (everything, [])
+        matches = compile_matches([code.unit for code in codes])
+
+        def match(event: Event) -> tuple[list[int], list[tuple[Code, Exception]]]:
+            work = Work(engine, event.time, f"{event.id}/match", event.envelope(), event)
+            indexes, errors = matches(work, event.data)
+            return indexes, [(codes[index], error) for index, error in errors]
+
+        return match
+
+    # --- change events -------------------------------------------------------------------------
+
+    def listens(self, type_: str) -> bool:
+        """Whether anybody can notice an event of a type that the engine itself makes."""
+        found = self._listened.get(type_)
+        if found is None:
+            program = self.engine.program
+            patterns = [t for h in program.handlers if h.pattern for t in h.pattern.types]
+            patterns += [
+                t for life in program.lifecycles for a in life.arrows if a.pattern
+                for t in a.pattern.types
+            ]  # fmt: skip
+            patterns += self._wait_types
+            found = self.engine.record_all or any(fits(p, type_) for p in patterns)
+            found = found or type_ in self.engine.metering._by_type
+            found = self._listened[type_] = found or self.engine.waits.any_on(type_)
+        return found
+
+    def changes(
+        self, entity: str, key: str, old: Row | None, row: Row | None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The events that tell of a changed row, as far as anybody listens."""
+        name = snake(entity)
+        if old is None:
+            if self.listens(f"{entity}.created"):
+                yield f"{entity}.created", {name: key, "subject": key}
+            return
+        if row is None:
+            if self.listens(f"{entity}.deleted"):
+                yield f"{entity}.deleted", {name: key, "subject": key}
+            return
+        for field, type_ in self._fields(entity):
+            if old[field] != row[field]:
+                data = {name: key, "from": old[field], "to": row[field], "subject": key}
+                yield type_, data
+
+    def _fields(self, entity: str) -> tuple[tuple[str, str], ...]:
+        found = self._change_fields.get(entity)
+        if found is None:
+            fields = self.engine.program.entities[entity].fields
+            found = tuple(
+                (field, f"{entity}.{field}_changed")
+                for field in fields
+                if field != "updated_at" and self.listens(f"{entity}.{field}_changed")
+            )
+            self._change_fields[entity] = found
+        return found
+
+
+def _wait_types(engine: Engine) -> list[str]:
+    """The event types on which some handler of the program may wait."""
+    from ..ir import nodes as ir
+
+    found: list[str] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, tuple):
+            for item in node:
+                visit(item)
+        elif isinstance(node, ir.TimerStep) and node.unless is not None:
+            found.extend(node.unless.types)
+        elif isinstance(node, ir.AwaitEvent):
+            found.extend(node.pattern.types)
+        elif isinstance(node, ir.IfStep):
+            visit((node.then, node.otherwise))
+        elif isinstance(node, ir.MatchStep):
+            visit((tuple(steps for _, steps in node.cases), node.otherwise))
+
+    handlers = [*engine.program.handlers, *(s.handler for s in engine.program.schedules)]
+    handlers += [api.handler for api in engine.program.apis]
+    for handler in handlers:
+        for segment in handler.segments:
+            visit(segment.steps)
+    return found
+
+
+def snake(name: str) -> str:
+    """An entity's name as payloads carry it: `UsageRecord` is `usage_record`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,0 +1,594 @@
+"""The engine: an event in, its changes, effects and further events out, all or nothing.
+
+It touches no clock, disk or network: time is the event's, the store commits what it hands over,
+and a provider is a function that it was given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from ..errors import BizError, EvalError, Refusal
+from ..ir import nodes as ir
+from ..ir.compile import Code, compile_expression, compile_unit, explain_error
+from ..ir.program import EventType, Program
+from ..lang.types import Type
+from ..model import Counts, Event, Outcome, Receipt
+from ..store.base import Row, Store
+from ..times import zone
+from ..values import instant_text
+from .dispatch import Dispatch, snake
+from .fit import fit
+from .intake import Intake, loose
+from .lifecycles import Lifecycles
+from .metering import Metering
+from .outbox import Deliver, Outbox
+from .recording import Recording
+from .schedules import Schedules
+from .state import State
+from .tables import tables_of
+from .timers import Timers
+from .triggers import Triggers
+from .waits import Waits
+from .work import Work
+
+MAX_DEPTH = 32
+
+
+class Actions(Protocol):
+    """What the engine needs of the actions: handed over, since they stand beside it."""
+
+    def perform(
+        self,
+        work: Work,
+        name: str,
+        target: Any,
+        data: dict[str, Any],
+        site: object,
+        place: Any,
+        resume: dict[str, Any] | None,
+    ) -> tuple[Any, bool]:
+        """Does an action; its result, and whether `resume` waits with an effect for another."""
+
+    def outcome(self, work: Work, effect: Row, outcome: Outcome) -> Any:
+        """What the outcome of an effect changes; the result that a handler waited for."""
+
+    def due(self, work: Work, task: dict[str, Any]) -> None:
+        """A timer of billing."""
+
+    def questions(self) -> Mapping[str, Callable[..., Any]]:
+        """Built-in functions that read state, by name; each takes the work first."""
+
+    def usage_start(self, work: Work, customer: str, at: datetime) -> datetime:
+        """Where the usage period of a customer begins that an instant is in."""
+
+    def period_start(self, work: Work, customer: str, at: datetime) -> datetime:
+        """Where the billing period of a customer begins."""
+
+    def plan_fields(self, program: Program, name: str) -> Mapping[str, Any] | None:
+        """What an author reads of a plan."""
+
+
+class Engine:
+    """Runs one program over one store. Single-threaded: one writer a state."""
+
+    def __init__(
+        self,
+        program: Program,
+        store: Store,
+        actions: Actions,
+        deliver: Deliver | None,
+        record_all: bool = False,
+    ) -> None:
+        self.program = program
+        self.actions = actions
+        self.tz: ZoneInfo = zone(program.timezone)
+        self.record_all = record_all
+        self.migrated = store.prepare(tables_of(program))
+        self.state = State(store)
+        self.counts = Counts()
+        self._clock_row = self.state.get("_clock", "clock")
+        self.clock: datetime | None = self._clock_row["at"] if self._clock_row else None
+        self._order: int = self._clock_row["order"] if self._clock_row else 0
+        self._seq = store.last_seq()
+        self._queue: deque[tuple[Any, ...]] = deque()
+        self._pending: list[tuple[Any, ...]] = []
+        self._defaults: dict[tuple[str, str], Any] = {}
+        self._hashes: dict[int, str] = {}
+        self.questions = actions.questions()
+        self.recording = Recording(self)
+        self.intake = Intake(program.currency, self._exists, program.plans)
+        self.dispatch = Dispatch(self)
+        self.waits = Waits(self)
+        self.timers = Timers(self)
+        self.lifecycles = Lifecycles(self)
+        self.triggers = Triggers(self)
+        self.metering = Metering(self)
+        self.outbox = Outbox(self, deliver)
+        self.schedules = Schedules(self)
+
+    # --- events from outside -------------------------------------------------------------------
+
+    def submit(self, event: Event, raw: str) -> Receipt:
+        """Handles an event and all that follows from it at its instant.
+
+        `event.data` is JSON as it came; `raw` its text for the log.
+        """
+        self.advance(event.time)
+        self._pending = []
+        declared = self.program.events.get(event.type)
+        try:
+            if declared is not None and declared.declared:
+                event.data = self.intake.payload(
+                    declared, event.data, lambda name: self._event_default(declared, name, event)
+                )
+            else:
+                event.data = loose(event.data)
+            self._key_subject(event, declared)
+        except BizError as error:
+            return self._refuse(event, raw, str(error))
+        receipt = self._step(event, raw)
+        self.drain()
+        return receipt
+
+    def _key_subject(self, event: Event, declared: EventType | None) -> None:
+        """The subject of an event that has none: what its key field says."""
+        if event.subject is None and declared is not None and declared.key:
+            event.subject = event.data.get(declared.key)
+
+    def _event_default(self, declared: EventType, name: str, event: Event) -> Any:
+        work = Work(self, event.time, event.id, event.envelope(), event)
+        return self.compiled(declared.defaults[name], ())(work)
+
+    def _exists(self, entity: str, key: str) -> bool:
+        return self.state.get(entity, key) is not None
+
+    def _refuse(self, event: Event, raw: str, reason: str) -> Receipt:
+        self.log(event, raw, "rejected", reason, None)
+        self.recording.dead(event, "rejected", reason, None, "", None)
+        self.state.settle()
+        return Receipt(event.id, "rejected", reason)
+
+    def advance(self, until: datetime) -> None:
+        """Moves the clock on and fires what is due on the way; never back."""
+        if self.clock is None:
+            self.clock = until
+            self.schedules.begin(until)
+            self.state.settle()
+        elif until > self.clock:
+            self.schedules.horizon = until
+            self.timers.fire(until)
+            self.clock = max(self.clock, until)
+
+    def drain(self) -> None:
+        """Handles what was emitted, and delivers what the sandbox answers, until all is quiet."""
+        while self._queue:
+            item = self._queue.popleft()
+            match item[0]:
+                case "event":
+                    self._step(item[1], item[2])
+                case "deliver":
+                    self._pending = []
+                    self.outbox.send(item[1])
+                    self._end_step()
+                case "resume":
+                    self._pending = []
+                    self.waits.go_on(*item[1:])
+                    self._after_work(item[3], item[4])
+                    self._end_step()
+        self.state.settle()
+
+    # --- one step ------------------------------------------------------------------------------
+
+    def _step(self, event: Event, raw: str) -> Receipt:
+        """Lifecycles, handlers, waits, meters, triggers of one event: all or nothing of it."""
+        state = self.state
+        mark, order = state.mark(), self._order
+        self._pending = []
+        self.triggers.pending.clear()
+        before = len(state.entries)
+        self._seq += 1
+        event.seq = self._seq
+        state.entries.append(())
+        try:
+            fired, reply, failures = self._handle(event)
+        except Refusal as error:
+            state.undo(mark)
+            self._order = order
+            self._pending = []
+            self.triggers.pending.clear()
+            state.entries[before] = self._entry(event, raw, "rejected", str(error), None)
+            self.recording.dead(event, "rejected", str(error), None, "", None)
+            return Receipt(event.id, "rejected", str(error))
+        reason = "; ".join(failures) or None
+        status = "failed" if failures else "handled" if fired is not None else "unmatched"
+        state.entries[before] = self._entry(event, raw, status, reason, fired)
+        self._end_step()
+        return Receipt(event.id, status, reason, reply)  # type: ignore[arg-type]
+
+    def _handle(self, event: Event) -> tuple[str | None, Any, list[str]]:
+        """The places that fired (None: nothing looks at the event), the reply, the failures."""
+        route = self.dispatch.route(event.type)
+        fired: list[str] = []
+        failures: list[str] = []
+        reply: Any = None
+        touched = route.known
+        if route.lifecycles:
+            failure = self._guard_lifecycles(event)
+            if failure:
+                failures.append(failure)
+        if route.handlers:
+            indexes, errors = route.match(event)
+            for code, error in errors:
+                failures.append(self._failed(event, code, error, None))
+            for index in indexes:
+                code = route.handlers[index]
+                work = Work(
+                    self, event.time, f"{event.id}/{code.unit.handler.id}", event.envelope(),
+                    event, code,
+                )  # fmt: skip
+                failure = self._run_handler(work, event, code)
+                fired.append(route.places[index])
+                if failure:
+                    failures.append(failure)
+                elif work.replied is not None:
+                    reply = work.replied
+        if self.waits.any_on(event.type):
+            self.waits.wake(event)
+            touched = True
+        if route.metered:
+            self.metering.count(event)
+        if self.triggers.pending:
+            self.triggers.look(event.time, event.id, event)
+        return (",".join(fired) if touched else None), reply, failures
+
+    def _guard_lifecycles(self, event: Event) -> str | None:
+        mark = self.state.mark()
+        try:
+            self.lifecycles.move(event)
+        except EvalError as error:
+            self.state.undo(mark)
+            self.recording.dead(event, "failed", str(error), None, "lifecycle", None)
+            return str(error)
+        return None
+
+    def _run_handler(self, work: Work, event: Event, code: Code) -> str | None:
+        """Runs a handler from its beginning; the reason where it failed and left nothing."""
+        mark, pending, order = self.state.mark(), len(self._pending), self._order
+        try:
+            if code.live[0]:
+                code.segments[0](work, {**event.data, "event": work.event})
+            else:
+                code.segments[0](work)
+        except Exception as error:
+            if isinstance(error, Refusal) and not isinstance(error, EvalError):
+                raise
+            self.state.undo(mark)
+            del self._pending[pending:]
+            self._order = order
+            return self._failed(event, code, error, None)
+        self._rounds(work)
+        return None
+
+    def _failed(
+        self, event: Event, code: Code, error: Exception, retry: dict[str, Any] | None
+    ) -> str:
+        reason, place = explain_error(error, code)
+        self.recording.dead(
+            event, "failed", reason, str(place or code.unit.handler.place),
+            code.unit.handler.id, retry,
+        )  # fmt: skip
+        return reason
+
+    def _end_step(self) -> None:
+        self._queue.extend(self._pending)
+        self._pending = []
+
+    # --- running segments ----------------------------------------------------------------------
+
+    def run_isolated(self, work: Work, segment: int, live: Mapping[str, Any]) -> bool:
+        """Runs a segment by itself: where it fails, it leaves nothing but the reason."""
+        assert work.code is not None
+        mark, pending, order = self.state.mark(), len(self._pending), self._order
+        code = work.code
+        try:
+            code.segments[segment](work, *(live.get(name) for name in code.live[segment]))
+        except Exception as error:
+            self.state.undo(mark)
+            del self._pending[pending:]
+            self._order = order
+            reason, place = explain_error(error, code)
+            status = "failed" if isinstance(error, EvalError) else "rejected"
+            retry = {
+                "unit": self.waits.keep(code), "segment": segment, "name": None,
+                "live": dict(live), "event": dict(work.event), "base": work.base,
+            }  # fmt: skip
+            event = work.source or Event(work.base, "", work.now, {})
+            if not isinstance(error, Refusal):
+                status = "failed"
+            self.recording.dead(
+                event, status, reason, str(place or code.unit.handler.place),
+                code.unit.handler.id, retry,
+            )  # fmt: skip
+            return False
+        self._rounds(work)
+        return True
+
+    def _rounds(self, work: Work) -> None:
+        """Runs the loop that a segment ended with: each round by itself, then what follows."""
+        while work.loops:
+            items, variable, body, after, live, site = work.loops.pop(0)
+            for number, item in enumerate(items):
+                round_ = Work(
+                    self, work.now, f"{work.base}/{site}.{number}", work.event, work.source,
+                    work.code, work.caller,
+                )  # fmt: skip
+                self.run_isolated(round_, body, {**live, variable: item})
+            if after is not None:
+                rest = Work(
+                    self, work.now, f"{work.base}/{site}", work.event, work.source, work.code,
+                    work.caller,
+                )  # fmt: skip
+                if self.run_isolated(rest, after, live) and rest.replied is not None:
+                    work.replied = rest.replied
+
+    def call(self, work: Work, live: Mapping[str, Any]) -> Receipt:
+        """Runs a route of the spec: all of it, or a refusal with its reason."""
+        assert work.code is not None
+        code, mark, order = work.code, self.state.mark(), self._order
+        self._pending = []
+        self._seq += 1
+        if work.source is not None:
+            work.source.seq = self._seq
+            entry = self._entry(work.source, "{}", "handled", None, str(code.unit.handler.place.line))
+            self.state.entries.append(entry)
+        try:
+            code.segments[0](work, *(live.get(name) for name in code.live[0]))
+        except Exception as error:
+            self.state.undo(mark)
+            self._pending, self._order = [], order
+            reason, _ = explain_error(error, code)
+            return Receipt(work.base, "rejected", reason)
+        self._rounds(work)
+        self.settle_work(work)
+        return Receipt(work.base, "handled", None, work.replied)
+
+    def settle_work(self, work: Work) -> None:
+        """Handles what follows from work that no event began."""
+        self._after_work(work.now, work.base)
+        self._end_step()
+        self.drain()
+
+    @property
+    def last_order(self) -> int:
+        """The number that was registered last."""
+        return self._order
+
+    def guarded(self, work: Work, compute: Callable[[], Any], quiet: bool = False) -> Any:
+        """A condition's value; one that fails is none, and its reason is kept."""
+        mark = self.state.mark()
+        try:
+            return compute()
+        except BizError as error:
+            self.state.undo(mark)
+            if not quiet:
+                event = work.source or Event(work.base, "", work.now, {})
+                self.recording.dead(event, "failed", str(error), None, work.handler, None)
+        return None
+
+    # --- what work asks for ----------------------------------------------------------------------
+
+    def emit(
+        self, work: Work, type_: str, data: dict[str, Any], site: object, subject: Any = None
+    ) -> None:
+        """Queues an event caused by this work."""
+        source = work.source
+        depth = (source.depth if source else 0) + 1
+        if depth > MAX_DEPTH:
+            raise EvalError(f"a chain of more than {MAX_DEPTH} events: do handlers emit in a circle?")
+        data = self._typed(type_, data, work)
+        declared = self.program.events.get(type_)
+        if subject is None and declared is not None:
+            subject = data.get(declared.key or "subject")
+        event = Event(
+            f"{work.base}/{site}", type_, work.now, data, "bizrun", subject, 0,
+            source.seq if source else None, depth,
+        )  # fmt: skip
+        self._pending.append(("event", event, None))
+
+    def _typed(self, type_: str, data: dict[str, Any], work: Work) -> dict[str, Any]:
+        declared = self.program.events.get(type_)
+        if declared is None or not declared.declared:
+            return data
+        for name, field in declared.payload.fields:
+            if data.get(name) is None:
+                if name in declared.defaults:
+                    data[name] = self.compiled(declared.defaults[name], ())(work)
+                else:
+                    data.setdefault(name, None)
+            else:
+                data[name] = fit(self, data[name], field, f"{type_}.{name}")
+        return data
+
+    def later(self, item: tuple[Any, ...]) -> None:
+        """Queues what comes after the changes of this step."""
+        self._pending.append(item)
+
+    def perform(
+        self,
+        work: Work,
+        action: str,
+        target: Any,
+        data: dict[str, Any],
+        site: object,
+        place: Any,
+        resume: dict[str, Any] | None,
+    ) -> Any:
+        """Does an action; a handler that waits for its result goes on at once where it is there."""
+        result, waiting = self.actions.perform(work, action, target, data, site, place, resume)
+        if resume is not None and not waiting:
+            base = f"{work.base}/{site}/resumed"
+            self._pending.append(("resume", resume, result, work.now, base, work.source))
+        return result
+
+    def changed(self, work: Work, entity: str, key: str, old: Row | None, row: Row | None) -> None:
+        """Tells who looks at rows that one has changed."""
+        if self.program.lifecycles:
+            self.lifecycles.entered(work, entity, key, old, row)
+        if self.program.triggers:
+            self.triggers.changed(entity, key, old, row)
+        for type_, data in self.dispatch.changes(entity, key, old, row):
+            event = Event(
+                f"{work.base}/{type_}/{key}", type_, work.now, data, "bizrun", key, 0,
+                work.source.seq if work.source else None,
+                (work.source.depth if work.source else 0) + 1,
+            )  # fmt: skip
+            if event.depth > MAX_DEPTH:
+                raise EvalError(f"a chain of more than {MAX_DEPTH} events of changes")
+            self._pending.append(("event", event, None))
+
+    def fire_trigger(self, work: Work, trigger: Any, key: str) -> None:
+        """Emits the event of a trigger."""
+        data = {"subject": key, snake(trigger.entity): key}
+        self.emit(work, trigger.event, data, "fired", key)
+
+    def outcome(self, effect: Row, outcome: Outcome, resume: dict[str, Any] | None) -> None:
+        """What follows from the outcome of an effect."""
+        base = f"{effect['id']}/outcome"
+        now = max(self.clock or effect["created"], effect["created"])
+        envelope = {"id": effect["event"], "type": effect["kind"], "time": now, "subject": None}
+        work = Work(self, now, base, envelope, None)
+        result = self.guarded(work, lambda: self.actions.outcome(work, effect, outcome))
+        if resume is not None:
+            self.waits.go_on(resume, result, now, f"{base}/resumed", None)
+        self._after_work(now, base)
+
+    def _after_work(self, now: datetime, base: str) -> None:
+        if self.triggers.pending:
+            self.triggers.look(now, base, None)
+
+    # --- timers --------------------------------------------------------------------------------
+
+    def due(self, kind: str, key: str, task: dict[str, Any], now: datetime) -> None:
+        """A timer has come due."""
+        self._pending = []
+        match kind:
+            case "segment":
+                if task.get("wait"):
+                    self.waits.forget(task["wait"])
+                self.waits.go_on(task, None, now, key, None)
+            case "timeout":
+                self.waits.timeout(task["wait"], now)
+            case "tick":
+                self.schedules.tick(key, task, now)
+            case "trigger" if task["trigger"] in self.triggers.triggers:
+                trigger = self.triggers.triggers[task["trigger"]]
+                self.triggers.evaluate(trigger, task["key"], now, f"{key}@{instant_text(now)}", None)
+            case "arrow":
+                self.lifecycles.due(task, now, f"{key}@{instant_text(now)}")
+            case "billing":
+                base = f"{key}@{instant_text(now)}"
+                envelope = {"id": base, "type": "billing", "time": now, "subject": None}
+                work = Work(self, now, base, envelope, None)
+                self.guarded(work, lambda: self.actions.due(work, task))
+        self._after_work(now, f"{key}@{instant_text(now)}")
+        self._end_step()
+
+    # --- small services ------------------------------------------------------------------------
+
+    def next_order(self) -> int:
+        """A number that grows with everything that is registered."""
+        self._order += 1
+        return self._order
+
+    def compiled(self, expr: ir.Expr, params: tuple[str, ...]) -> Callable[..., Any]:
+        """An expression of the program as a function of a work and these names."""
+        return compile_expression(expr, params, self.program.functions, self.program.constants)
+
+    def constant_of(self, expr: ir.Expr) -> Any:
+        """The value of an expression that reads no state."""
+        return self.compiled(expr, ())(None)
+
+    def default(self, entity: str, name: str, work: Work) -> Any:
+        """The default of a field."""
+        compute = self._defaults.get((entity, name))
+        if compute is None:
+            expr = self.program.entities[entity].fields[name].default
+            assert expr is not None
+            compute = self._defaults[entity, name] = self.compiled(expr, ())
+        return compute(work)
+
+    def code_of(self, handler: ir.Handler) -> Code:
+        """The compiled code of a handler."""
+        return compile_unit(self.program.unit(handler))
+
+    def hash_of(self, code: Code) -> str:
+        """The hash of a handler with all that it reaches."""
+        found = self._hashes.get(id(code))
+        if found is None:
+            found = self._hashes[id(code)] = ir.digest(code.unit)
+        return found
+
+    def fit(self, value: Any, type_: Type, what: str) -> Any:
+        """A value as a type stores it; refused where it doesn't fit."""
+        return fit(self, value, type_, what)
+
+    def plan_fields(self, name: Any) -> Mapping[str, Any] | None:
+        """What an author reads of a plan."""
+        return self.actions.plan_fields(self.program, name)
+
+    def usage_start(self, customer: str, at: datetime) -> datetime:
+        """Where the usage period of a customer begins."""
+        return self.actions.usage_start(self._asker(at), customer, at)
+
+    def period_start(self, customer: str, at: datetime) -> datetime:
+        """Where the billing period of a customer begins."""
+        return self.actions.period_start(self._asker(at), customer, at)
+
+    def _asker(self, at: datetime) -> Work:
+        return Work(self, at, "", {}, None)
+
+    def point(self, metric: str, at: datetime, value: Any, base: str) -> None:
+        """A point of a metric."""
+        self.recording.point(metric, at, value, base)
+
+    def note(self, work: Work, message: str) -> None:
+        """A line of the run's log."""
+        self.recording.note(work, message)
+
+    # --- the log -------------------------------------------------------------------------------
+
+    def log(
+        self, event: Event, raw: str, status: str, reason: str | None, fired: str | None
+    ) -> None:
+        """Adds an event to the log."""
+        self._seq += 1
+        event.seq = self._seq
+        self.state.entries.append(self._entry(event, raw, status, reason, fired))
+
+    def _entry(
+        self, event: Event, raw: str | None, status: str, reason: str | None, fired: str | None
+    ) -> tuple[Any, ...]:
+        if raw is None:
+            raw = self.recording.raw(event)
+        return (
+            event.seq, event.source, event.id, event.type, instant_text(event.time), raw, status,
+            reason, event.cause, fired,
+        )  # fmt: skip
+
+    def commit(self) -> None:
+        """Makes all that was handled durable, with the clock."""
+        if self.clock is not None:
+            row = {
+                "id": "clock", "at": self.clock, "order": self._order,
+                "spec": self.program.name, "format": 1,
+            }  # fmt: skip
+            if row != self._clock_row:
+                self.state.replace("_clock", "clock", self._clock_row, row)
+                self._clock_row = row
+                self.state.settle()
+        self.state.commit()

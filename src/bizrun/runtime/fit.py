@@ -1,0 +1,64 @@
+"""Values on their way into a field or payload: what the checker could not see is checked here."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Refusal
+from ..lang.types import Choice, EntityType, ListOf, Maybe, Prim, Type, type_text
+from ..times import local_date
+from ..values import Duration, Money, Percent, check_number, show
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "text": (str,), "plan": (str,), "coupon": (str,), "money": (Money,), "percent": (Percent,),
+    "duration": (Duration,), "bool": (bool,),
+}  # fmt: skip
+_NUMBERS = ("number", "integer", "size")
+
+
+def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
+    """The value as that type holds it: numbers bounded, times to dates; refused if it is another."""
+    if value is None:
+        if isinstance(type_, Maybe) or not isinstance(type_, Prim | Choice | EntityType | ListOf):
+            return None
+        raise Refusal(f"{what} can't be none")
+    if isinstance(type_, Maybe):
+        type_ = type_.inner
+    match type_:
+        case Prim(name) if name in _NUMBERS:
+            if isinstance(value, bool) or not isinstance(value, int | Decimal):
+                raise _misfit(value, type_, what)
+            value = check_number(value)
+            if name == "integer" and not isinstance(value, int):
+                raise _misfit(value, type_, what)
+        case Prim(name) if name in _CLASSES:
+            if not isinstance(value, _CLASSES[name]):
+                raise _misfit(value, type_, what)
+        case Prim("time"):
+            if not isinstance(value, datetime):
+                raise _misfit(value, type_, what)
+        case Prim("date"):
+            if isinstance(value, datetime):
+                return local_date(value, engine.tz)
+            if not isinstance(value, date):
+                raise _misfit(value, type_, what)
+        case Choice(values):
+            if value not in values:
+                raise _misfit(value, type_, what)
+        case EntityType():
+            if not isinstance(value, str):
+                raise _misfit(value, type_, what)
+        case ListOf(item):
+            if not isinstance(value, list | tuple):
+                raise _misfit(value, type_, what)
+            return [fit(engine, each, item, what) for each in value]
+    return value
+
+
+def _misfit(value: Any, type_: Type, what: str) -> Refusal:
+    return Refusal(f"{what} is {type_text(type_)}, and `{show(value)[:60]}` is none")

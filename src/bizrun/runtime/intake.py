@@ -1,0 +1,266 @@
+"""Payloads on arrival: each field by its declared type, or a sentence that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from ..diagnostics import did_you_mean
+from ..errors import EvalError, Refusal
+from ..ir.program import EventType
+from ..lang.types import (
+    AnyType,
+    Choice,
+    EntityType,
+    ListOf,
+    MapOf,
+    Maybe,
+    Prim,
+    Record,
+    Type,
+    type_text,
+)
+from ..values import (
+    EXPONENTS,
+    SIZE_UNITS,
+    UNLIMITED,
+    Duration,
+    Money,
+    Percent,
+    check_number,
+    instant,
+    money,
+    number,
+    show,
+)
+
+Exists = Callable[[str, str], bool]
+
+
+class Intake:
+    """Reads payloads for one program; `exists(entity, key)` answers for references."""
+
+    def __init__(self, currency: str, exists: Exists, plans: Mapping[str, Any]) -> None:
+        self.currency = currency
+        self.exists = exists
+        self.plans = plans
+
+    def payload(
+        self, type_: EventType, data: Any, defaults: Callable[[str], Any]
+    ) -> dict[str, Any]:
+        """The payload with exact values; `defaults(field)` where one is left out."""
+        if not isinstance(data, dict):
+            raise Refusal("`data` must be an object")
+        record = type_.payload
+        read: dict[str, Any] = {}
+        for name, field in record.fields:
+            value = data.get(name)
+            if value is None:
+                if name in type_.defaults:
+                    read[name] = defaults(name)
+                elif isinstance(field, Maybe | AnyType):
+                    read[name] = None
+                else:
+                    self._missing(name, field, data, record)
+            else:
+                read[name] = self.read(value, field, f"`{name}`")
+        for name, value in data.items():
+            if name not in read:
+                read[name] = loose(value)
+        return read
+
+    def _missing(self, name: str, field: Type, data: dict[str, Any], record: Record) -> None:
+        known = {key for key, _ in record.fields}
+        strangers = [key for key in data if key not in known]
+        meant = did_you_mean(name, strangers)
+        hint = f"; `{meant}` was given, which it doesn't have" if meant else ""
+        raise Refusal(f"`{name}` ({type_text(field)}) is missing{hint}")
+
+    def read(self, value: Any, type_: Type, what: str) -> Any:
+        """A value of a declared type out of JSON; Refusal names the field and what was there."""
+        try:
+            return self._read(value, type_, what)
+        except EvalError as error:
+            raise Refusal(f"{what}: {error}") from None
+        except (ValueError, OverflowError):
+            raise self._misfit(value, type_, what) from None
+
+    def _misfit(self, value: Any, type_: Type, what: str) -> Refusal:
+        shown = repr(value) if isinstance(value, str) else show(plain_text(value))
+        return Refusal(f"{what} must be {_article(type_)}, not {shown[:80]}")
+
+    def _read(self, value: Any, type_: Type, what: str) -> Any:
+        match type_:
+            case Maybe(inner):
+                return None if value is None else self._read(value, inner, what)
+            case Prim(name):
+                return self._prim(value, name, type_, what)
+            case Choice(values):
+                if value in values:
+                    return value
+                meant = did_you_mean(str(value), values)
+                hint = f" (did you mean {meant!r}?)" if meant else ""
+                raise Refusal(f"{what} must be one of {_list(values)}, not {value!r}{hint}")
+            case EntityType(entity):
+                return self._entity(value, entity, what)
+            case ListOf(item) if isinstance(value, list):
+                return [self._read(v, item, f"{what}[{i}]") for i, v in enumerate(value)]
+            case MapOf(inner) if isinstance(value, dict):
+                return {k: self._read(v, inner, f"{what}.{k}") for k, v in value.items()}
+            case Record(fields=fields) if isinstance(value, dict):
+                return self._record(value, fields, what)
+            case AnyType():
+                return loose(value)
+        raise self._misfit(value, type_, what)
+
+    def _record(
+        self, value: dict[str, Any], fields: tuple[tuple[str, Type], ...], what: str
+    ) -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for name, type_ in fields:
+            if value.get(name) is None and not isinstance(type_, Maybe | AnyType):
+                raise Refusal(f"{what}: `{name}` ({type_text(type_)}) is missing")
+            read[name] = self._read(value.get(name), type_, f"{what}.{name}")
+        return read
+
+    def _entity(self, value: Any, entity: str, what: str) -> str:
+        if isinstance(value, dict) and isinstance(value.get("id"), str):
+            value = value["id"]
+        if not isinstance(value, str):
+            raise Refusal(f"{what} must be the key of {_an(entity)}, not {show(value)[:80]}")
+        if not self.exists(entity, value):
+            raise Refusal(f"{what}: there is no {entity} `{value[:80]}`")
+        return value
+
+    def _prim(self, value: Any, name: str, type_: Type, what: str) -> Any:
+        reader = _READERS.get(name)
+        if name == "money":
+            return self._money(value, type_, what)
+        if name == "plan" and isinstance(value, str) and value not in self.plans:
+            meant = did_you_mean(value, self.plans)
+            hint = f" Did you mean `{meant}`?" if meant else ""
+            raise Refusal(f"{what}: unknown plan `{value[:60]}`.{hint}")
+        if reader is None:
+            return loose(value)
+        found = reader(value)
+        if found is None:
+            raise self._misfit(value, type_, what)
+        return found
+
+    def _money(self, value: Any, type_: Type, what: str) -> Money:
+        match value:
+            case {"amount": amount, "currency": str(code)} if code in EXPONENTS:
+                text = amount if isinstance(amount, str) else show(amount)
+                return Money(number(text), code)
+            case str():
+                return money(value)
+            case int() | Decimal() if not isinstance(value, bool):
+                return Money(check_number(value), self.currency)
+        raise self._misfit(value, type_, what)
+
+
+def loose(value: Any) -> Any:
+    """Untyped JSON with bounded numbers."""
+    if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
+        return check_number(value)
+    if isinstance(value, list):
+        return [loose(item) for item in value]
+    if isinstance(value, dict):
+        return {key: loose(item) for key, item in value.items()}
+    return value
+
+
+def plain_text(value: Any) -> Any:
+    """A value for a message."""
+    return {k: "…" for k in value} if isinstance(value, dict) else value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | Decimal):
+        return check_number(value)
+    return number(value) if isinstance(value, str) else None
+
+
+def _integer(value: Any) -> Any:
+    found = _number(value)
+    return found if isinstance(found, int) else None
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, str) else None
+
+
+def _percent(value: Any) -> Any:
+    if isinstance(value, str) and value.endswith("%"):
+        return Percent.of(Decimal(number(value[:-1])))
+    return None
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return None
+    if value.startswith("P"):
+        return Duration.from_iso(value)
+    count, _, unit = value.partition(" ")
+    try:
+        return Duration.of(number(count), unit)
+    except KeyError:
+        return None
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return check_number(value)
+    if isinstance(value, str):
+        if value == "unlimited":
+            return UNLIMITED
+        count, _, unit = value.partition(" ")
+        factor = SIZE_UNITS.get(unit)
+        found = number(count) * factor if factor else None
+        return check_number(found) if found is not None else None
+    return None
+
+
+def _time(value: Any) -> Any:
+    return instant(value) if isinstance(value, str) else None
+
+
+def _date(value: Any) -> Any:
+    return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+
+
+def _bool(value: Any) -> Any:
+    return value if isinstance(value, bool) else None
+
+
+def _list(values: tuple[str, ...]) -> str:
+    return ", ".join(f'"{value}"' for value in values)
+
+
+def _an(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOUaeio" else f"a {name}"
+
+
+def _article(type_: Type) -> str:
+    text = type_text(type_)
+    names = {"text": "text", "money": "money like \"29.00 USD\"", "json": "JSON"}
+    return names.get(text) or (text if text[0] in '["{' else _an(text))
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "text": _text,
+    "coupon": _text,
+    "plan": _text,
+    "number": _number,
+    "integer": _integer,
+    "bool": _bool,
+    "percent": _percent,
+    "duration": _duration,
+    "size": _size,
+    "time": _time,
+    "date": _date,
+}

@@ -1,0 +1,90 @@
+"""When an `every` is due next: on the local calendar, by cron, or at even intervals."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from ..ir.program import Schedule
+from ..times import DAYS, add, add_months, from_local, to_local
+from ..values import Duration
+
+MAX_CRON_STEPS = 100_000
+
+
+def next_due(schedule: Schedule, after: datetime, tz: ZoneInfo) -> datetime:
+    """The first instant later than `after` at which a schedule ticks.
+
+    In a daylight-saving gap that is the first valid moment; in the repeated hour the first one.
+    """
+    match schedule.kind:
+        case "interval":
+            return _interval(schedule.interval, after, tz)
+        case "cron":
+            assert schedule.cron is not None
+            return _cron(schedule.cron, after, tz)
+    for day in _days(schedule, to_local(after, tz).date() - timedelta(days=1)):
+        due = from_local(datetime.combine(day, schedule.at or time()), tz)
+        if due > after:
+            return due
+    raise AssertionError(schedule)
+
+
+def _interval(interval: Duration, after: datetime, tz: ZoneInfo) -> datetime:
+    """Even steps: exact ones counted from the epoch, calendar ones from local midnight."""
+    if interval.months or interval.days:
+        local = to_local(after, tz)
+        start = from_local(datetime.combine(local.date(), time()), tz)
+        return add(start, interval, tz)
+    epoch = datetime(1970, 1, 1, tzinfo=after.tzinfo)
+    step = timedelta(microseconds=interval.micros)
+    return epoch + ((after - epoch) // step + 1) * step
+
+
+def _days(schedule: Schedule, start: date) -> Iterator[date]:
+    """The local days on which a calendar schedule ticks, from a day on."""
+    unit, on = schedule.unit, schedule.on
+    if unit == "day":
+        for offset in range(4000):
+            yield start + timedelta(days=offset)
+    elif unit == "week" or unit in DAYS:
+        weekday = DAYS.index(unit) if unit in DAYS else DAYS.index(on or "monday")
+        first = start + timedelta(days=(weekday - start.weekday()) % 7)
+        for week in range(600):
+            yield first + timedelta(days=7 * week)
+    elif unit in ("month", "quarter"):
+        step = 1 if unit == "month" else 3
+        first = start.replace(day=1)
+        if unit == "quarter":
+            first = date(start.year, (start.month - 1) // 3 * 3 + 1, 1)
+        for count in range(200):
+            yield _day_of(add_months(first, step * count), on)
+    else:
+        yield from _yearly(start.year, on)
+
+
+def _day_of(first: date, on: str | None) -> date:
+    last = monthrange(first.year, first.month)[1]
+    return first.replace(day=last if on == "last" else min(int(on or 1), last))
+
+
+def _yearly(year: int, on: str | None) -> Iterator[date]:
+    month, _, day = (on or "1-1").rpartition("-")
+    for offset in range(100):
+        first = date(year + offset, int(month or 1), 1)
+        yield _day_of(first, day)
+
+
+def _cron(expression: str, after: datetime, tz: ZoneInfo) -> datetime:
+    """By croniter on naive local times: by itself it would fire twice when clocks go back."""
+    from croniter import croniter
+
+    local = to_local(after, tz)
+    steps = croniter(expression, local - timedelta(hours=3))
+    for _ in range(MAX_CRON_STEPS):
+        due = from_local(steps.get_next(datetime), tz)
+        if due > after:
+            return due
+    raise AssertionError(expression)

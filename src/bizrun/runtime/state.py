@@ -1,0 +1,92 @@
+"""The state as a batch of events sees it: what the store has, and what has changed since.
+
+Changes go into a journal first, so that a handler that fails leaves nothing behind. They reach
+the store's open transaction when a query needs them there, and the disk with `commit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..store.base import Range, Row, Store
+
+FLUSH_AT = 4_000
+
+
+class State:
+    """Rows by table and key over a store. Rows are never changed in place."""
+
+    __slots__ = ("_dirty_rows", "dirty", "entries", "journal", "store")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.dirty: dict[str, dict[str, Row | None]] = {}
+        self.journal: list[tuple[str, str, Row | None]] = []
+        self.entries: list[tuple[Any, ...]] = []
+        self._dirty_rows = 0
+
+    def get(self, table: str, key: str) -> Row | None:
+        """The row with that key."""
+        rows = self.dirty.get(table)
+        if rows is not None and key in rows:
+            return rows[key]
+        return self.store.get(table, key)
+
+    def put(self, table: str, key: str, row: Row | None) -> None:
+        """Replaces a row, or removes it."""
+        self.replace(table, key, self.get(table, key), row)
+
+    def replace(self, table: str, key: str, old: Row | None, row: Row | None) -> None:
+        """The same where the old row is at hand."""
+        self.journal.append((table, key, old))
+        rows = self.dirty.get(table)
+        if rows is None:
+            rows = self.dirty[table] = {}
+        rows[key] = row
+
+    def mark(self) -> int:
+        """Where the journal stands: what comes behind it can be undone."""
+        return len(self.journal)
+
+    def undo(self, mark: int) -> None:
+        """Takes back every change since a mark."""
+        journal = self.journal
+        while len(journal) > mark:
+            table, key, old = journal.pop()
+            self.dirty.setdefault(table, {})[key] = old
+
+    def settle(self) -> None:
+        """Ends a step: its changes can't be undone any more."""
+        self._dirty_rows += len(self.journal)
+        self.journal.clear()
+        if self._dirty_rows > FLUSH_AT:
+            self.flush()
+
+    def select(
+        self,
+        table: str,
+        equals: Mapping[str, Any],
+        ranges: Sequence[Range] = (),
+        order: Sequence[tuple[str, bool]] = (),
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """Rows that match, changes of this batch included."""
+        if self.dirty.get(table):
+            self.store.write({table: self.dirty.pop(table)})
+        return self.store.select(table, equals, ranges, order, limit)
+
+    def flush(self) -> None:
+        """Hands all changes to the store's open transaction."""
+        if self.dirty:
+            self.store.write(self.dirty)
+            self.dirty = {}
+        self._dirty_rows = 0
+
+    def commit(self) -> None:
+        """Makes all changes and log entries durable."""
+        self.flush()
+        if self.entries:
+            self.store.append(self.entries)
+            self.entries = []
+        self.store.commit()

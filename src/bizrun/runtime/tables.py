@@ -1,0 +1,89 @@
+"""The tables of a state: one for each entity, and the engine's own."""
+
+from __future__ import annotations
+
+from ..ir.program import Entity, Program
+from ..lang.types import Prim, Type, known
+from ..store.base import Column, ColumnType, Table
+
+_DIRECT: dict[str, ColumnType] = {
+    "text": "text", "number": "number", "integer": "integer", "bool": "bool", "money": "money",
+    "percent": "percent", "duration": "duration", "size": "size", "time": "time", "date": "date",
+    "plan": "text", "coupon": "text", "json": "json",
+}  # fmt: skip
+
+
+def column_type(type_: Type) -> ColumnType:
+    """How a type of the language is stored; references by their key."""
+    match known(type_):
+        case Prim(name):
+            return _DIRECT.get(name, "json")
+        case other:
+            return "text" if type(other).__name__ in ("Choice", "EntityType") else "json"
+
+
+def entity_table(entity: Entity) -> Table:
+    """The table of an entity: indexed where it is unique, refers to another, or the author says."""
+    columns = tuple(
+        Column(f.name, column_type(f.type), f.unique and f.name != entity.key)
+        for f in entity.fields.values()
+    )
+    indexes = dict.fromkeys(entity.indexes)
+    indexes |= dict.fromkeys((name,) for name in entity.references)
+    return Table(entity.name, columns, entity.key, tuple(indexes))
+
+
+def _table(name: str, columns: str, *indexes: tuple[str, ...]) -> Table:
+    parsed = tuple(
+        Column(column, type_)  # type: ignore[arg-type]
+        for column, _, type_ in (word.partition(":") for word in columns.split())
+    )
+    return Table(name, parsed, "id", indexes)
+
+
+SYSTEM = (
+    _table("_clock", "id:text at:time order:integer spec:text format:integer"),
+    _table("_timer", "id:text due:time order:integer kind:text task:json", ("due",)),
+    _table(
+        "_wait",
+        "id:text order:integer unit:text pattern:integer segment:integer name:text live:json "
+        "event:json timer:text cancels:text types:json",
+    ),
+    _table("_wait_on", "id:text wait:text type:text match:text order:integer", ("type", "match")),
+    _table("_wait_count", "id:text count:integer"),
+    _table("_unit", "id:text code:json"),
+    _table(
+        "_effect",
+        "id:text order:integer kind:text status:text data:json created:time event:text place:text "
+        "customer:text resume:json error:text answer:json reference:text attempts:integer",
+        ("status",),
+    ),
+    _table("_trigger", "id:text on:bool period:time"),
+    _table("_number", "id:text last:integer"),
+    _table(
+        "_meter",
+        "id:text meter:text customer:text by:json start:time total:number count:integer "
+        "low:number high:number last:number last_at:time last_event:text area:number",
+        ("customer", "meter", "start"),
+    ),
+    _table("_meter_value", "id:text"),
+    _table("_point", "id:text metric:text at:time value:json", ("metric", "at")),
+    _table("_note", "id:text order:integer event:text place:text text:text"),
+    _table(
+        "_dead",
+        "id:text order:integer event:text type:text at:time handler:text place:text "
+        "status:text reason:text retry:json",
+        ("status",),
+    ),
+    _table(
+        "_posting",
+        "id:text order:integer at:time entry:text account:text customer:text amount:money "
+        "event:text",
+        ("account",),
+    ),
+)
+
+
+def tables_of(program: Program) -> tuple[Table, ...]:
+    """All tables of a program's state."""
+    return (*(entity_table(entity) for entity in program.entities.values()), *SYSTEM)

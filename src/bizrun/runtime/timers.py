@@ -1,0 +1,79 @@
+"""What becomes due: one queue of rows for waits, schedules, triggers and billing.
+
+Only the earliest instant is kept in memory, so a million pending timers cost nothing until then.
+"""
+
+from __future__ import annotations
+
+import heapq
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..store.base import Range, Row
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+CHUNK = 500
+
+
+class Timers:
+    """The timers of one engine. Fired in order of instant, then of registration."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.next_due: datetime | None = None
+        self._heap: list[tuple[datetime, int, str]] = []
+        self._horizon: datetime | None = None
+        self.look()
+
+    def look(self) -> None:
+        """Reads the earliest instant from the store."""
+        first = self.engine.state.select("_timer", {}, (), (("due", False),), 1)
+        self.next_due = next((row["due"] for row in first), None)
+
+    def add(self, key: str, due: datetime, kind: str, task: dict[str, Any]) -> None:
+        """Registers or replaces a timer; one in the past fires at once, at the present."""
+        state = self.engine.state
+        order = self.engine.next_order()
+        row: Row = {"id": key, "due": due, "order": order, "kind": kind, "task": task}
+        state.put("_timer", key, row)
+        if self.next_due is None or due < self.next_due:
+            self.next_due = due
+        if self._horizon is not None and due <= self._horizon:
+            heapq.heappush(self._heap, (due, order, key))
+
+    def cancel(self, key: str) -> None:
+        """Drops a timer, if it still is."""
+        old = self.engine.state.get("_timer", key)
+        if old is not None:
+            self.engine.state.replace("_timer", key, old, None)
+
+    def fire(self, until: datetime) -> None:
+        """Fires all that is due at or before an instant, and what that makes due."""
+        while self.next_due is not None and self.next_due <= until:
+            self._fetch(until)
+            while self._heap:
+                due, order, key = heapq.heappop(self._heap)
+                row = self.engine.state.get("_timer", key)
+                if row is not None and row["order"] == order:
+                    self._fire_one(row, due)
+            self._horizon = None
+            self.look()
+
+    def _fetch(self, until: datetime) -> None:
+        rows = list(
+            self.engine.state.select(
+                "_timer", {}, [Range("due", "<=", until)], (("due", False), ("order", False)), CHUNK
+            )
+        )
+        self._heap = [(row["due"], row["order"], row["id"]) for row in rows]
+        self._horizon = until if len(rows) < CHUNK else rows[-1]["due"]
+
+    def _fire_one(self, row: Row, due: datetime) -> None:
+        engine = self.engine
+        now = max(due, engine.clock)
+        engine.clock = now
+        engine.state.replace("_timer", row["id"], row, None)
+        engine.due(row["kind"], row["id"], row["task"], now)
+        engine.drain()

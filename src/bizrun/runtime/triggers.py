@@ -1,0 +1,162 @@
+"""Triggers: a condition that becomes true for a subject, looked at only when it may have.
+
+A trigger fires once when it turns true and again only after it was false, or, `once per period`,
+in the subject's next billing period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..ir.program import Trigger
+from ..store.base import Row
+from ..times import local_date, midnight
+from .work import Work
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Triggers:
+    """The triggers of one program."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        program = engine.program
+        self.triggers = {trigger.event: trigger for trigger in program.triggers}
+        self._own: dict[str, list[Trigger]] = {}
+        self._others: dict[str, list[Trigger]] = {}
+        self._metered: dict[str, list[Trigger]] = {}
+        for trigger in program.triggers:
+            self._own.setdefault(trigger.entity, []).append(trigger)
+            for entity in trigger.entities:
+                self._others.setdefault(entity, []).append(trigger)
+            for meter in trigger.meters:
+                self._metered.setdefault(meter, []).append(trigger)
+        self._billing = [t for t in program.triggers if t.billing]
+        self._conditions: dict[str, Callable[..., Any]] = {}
+        self._due: dict[str, list[Callable[..., Any]]] = {}
+        self.pending: dict[tuple[str, str], None] = {}
+
+    # --- what to look at -----------------------------------------------------------------------
+
+    def changed(self, entity: str, key: str, old: Row | None, row: Row | None) -> None:
+        """Notes which conditions a changed row may have turned."""
+        for trigger in self._own.get(entity, ()):
+            if row is None:
+                self._forget(trigger, key)
+            elif old is None or self._reads(trigger, old, row):
+                self.pending[(trigger.event, key)] = None
+        for trigger in self._others.get(entity, ()):
+            for subject in self._subjects(trigger, entity, key, old, row):
+                self.pending[(trigger.event, subject)] = None
+        if entity == "Subscription" and self._billing:
+            customers = {r["customer"] for r in (old, row) if r}
+            for trigger in self._billing:
+                if trigger.entity == self.engine.program.bills:
+                    for customer in sorted(customers):
+                        self.pending[(trigger.event, customer)] = None
+
+    def metered(self, meter: str, customer: str) -> None:
+        """Notes that a meter of a customer has moved."""
+        for trigger in self._metered.get(meter, ()):
+            if trigger.entity == self.engine.program.bills:
+                self.pending[(trigger.event, customer)] = None
+
+    @staticmethod
+    def _reads(trigger: Trigger, old: Row, row: Row) -> bool:
+        return any(old.get(name) != row.get(name) for name in trigger.fields)
+
+    def _subjects(
+        self, trigger: Trigger, entity: str, key: str, old: Row | None, row: Row | None
+    ) -> Iterable[str]:
+        """The subjects whose condition may read a row of another entity."""
+        program = self.engine.program
+        changed = program.entities[entity].references
+        fields = [name for name, target in changed.items() if target == trigger.entity]
+        if fields:
+            return sorted({r[n] for r in (old, row) if r for n in fields if r[n] is not None})
+        own = program.entities[trigger.entity]
+        back = [name for name, target in own.references.items() if target == entity]
+        state = self.engine.state
+        equals: list[dict[str, Any]] = [{name: key} for name in back] or [{}]
+        return [r[own.key] for each in equals for r in list(state.select(own.name, each))]
+
+    def _forget(self, trigger: Trigger, key: str) -> None:
+        id_ = f"{trigger.event}|{key}"
+        self.engine.state.put("_trigger", id_, None)
+        self.engine.timers.cancel(f"trigger|{id_}")
+
+    # --- looking -------------------------------------------------------------------------------
+
+    def look(self, now: datetime, base: str, cause: Any) -> None:
+        """Evaluates what is noted; conditions that turned true emit their events."""
+        while self.pending:
+            (event, key), _ = self.pending.popitem() if len(self.pending) == 1 else self._first()
+            self.evaluate(self.triggers[event], key, now, base, cause)
+
+    def _first(self) -> tuple[tuple[str, str], None]:
+        first = next(iter(self.pending))
+        return first, self.pending.pop(first)
+
+    def evaluate(
+        self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any
+    ) -> None:
+        """Looks at one subject now."""
+        state = self.engine.state
+        if state.get(trigger.entity, key) is None:
+            return
+        id_ = f"{trigger.event}|{key}"
+        envelope = {"id": base, "type": trigger.event, "time": now, "subject": key}
+        work = Work(self.engine, now, f"{base}/trigger/{id_}", envelope, cause)
+        holds = bool(self.engine.guarded(work, lambda: self._condition(trigger)(work, key)))
+        old = state.get("_trigger", id_)
+        period = self.engine.period_start(key, now) if trigger.once_per_period else None
+        was = old is not None and old["on"]
+        fires = holds and not was
+        if trigger.once_per_period:
+            fired = old is not None and old["period"] == period
+            fires = holds and not fired
+            row = {"id": id_, "on": holds, "period": period if holds else (old or {}).get("period")}
+        else:
+            row = {"id": id_, "on": holds, "period": None}
+        if row != old:
+            state.replace("_trigger", id_, old, row)
+        if fires:
+            self.engine.fire_trigger(work, trigger, key)
+        self._schedule(trigger, key, work, now)
+
+    def _condition(self, trigger: Trigger) -> Callable[..., Any]:
+        found = self._conditions.get(trigger.event)
+        if found is None:
+            found = self.engine.compiled(trigger.condition, ("self",))
+            self._conditions[trigger.event] = found
+        return found
+
+    def _schedule(self, trigger: Trigger, key: str, work: Work, now: datetime) -> None:
+        """Sets the timer for the next instant at which time alone may turn a condition."""
+        if not trigger.due and not trigger.daily:
+            return
+        moments: list[datetime] = []
+        for compute in self._instants(trigger):
+            due = self.engine.guarded(work, lambda compute=compute: compute(work, key), quiet=True)
+            if isinstance(due, datetime) and due > now:
+                moments.append(due)
+        if trigger.daily:
+            tomorrow = local_date(now, self.engine.tz) + timedelta(days=1)
+            moments.append(midnight(tomorrow, self.engine.tz))
+        id_ = f"trigger|{trigger.event}|{key}"
+        if moments:
+            task = {"trigger": trigger.event, "key": key}
+            self.engine.timers.add(id_, min(moments), "trigger", task)
+        else:
+            self.engine.timers.cancel(id_)
+
+    def _instants(self, trigger: Trigger) -> list[Callable[..., Any]]:
+        found = self._due.get(trigger.event)
+        if found is None:
+            found = [self.engine.compiled(expr, ("self",)) for expr in trigger.due]
+            self._due[trigger.event] = found
+        return found

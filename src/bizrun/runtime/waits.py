@@ -1,0 +1,250 @@
+"""What goes on later: timers, waits for events and for results. Rows, found by index.
+
+A row holds the hash of the handler's code, the segment and the live values: an edited spec leaves
+it alone, since the store keeps the code of every hash that pending work refers to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..ir import nodes as ir
+from ..model import Event
+from ..store.base import Row
+from ..values import show
+from .work import Work
+
+if TYPE_CHECKING:
+    from ..ir.compile import Code
+    from .engine import Engine
+
+
+class Waits:
+    """Registers and wakes continuations of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._codes: dict[str, Code] = {}
+        self._stored: set[str] = set()
+        # Where to look: event types and fields on which something waits, or did in this run.
+        self._hints: set[str] = {row["id"] for row in engine.state.select("_wait_count", {})}
+
+    # --- code by hash --------------------------------------------------------------------------
+
+    def code(self, hash_: str) -> Code:
+        """The code of a hash: of this spec, or of the version that the work began with."""
+        found = self._codes.get(hash_)
+        if found is None:
+            from ..ir.compile import compile_unit
+
+            row = self.engine.state.get("_unit", hash_)
+            assert row is not None, f"the store lost unit {hash_}"
+            found = self._codes[hash_] = compile_unit(ir.decode(row["code"]))
+        return found
+
+    def keep(self, code: Code) -> str:
+        """The hash of a handler's code, which the store then has."""
+        hash_ = self.engine.hash_of(code)
+        if hash_ not in self._stored:
+            self._codes[hash_] = code
+            state = self.engine.state
+            if state.get("_unit", hash_) is None:
+                state.replace("_unit", hash_, None, {"id": hash_, "code": ir.encode(code.unit)})
+            else:
+                self._stored.add(hash_)
+        return hash_
+
+    def resume(
+        self, work: Work, segment: int, live: Mapping[str, Any], name: str | None
+    ) -> dict[str, Any]:
+        """How a handler goes on: everything that it knows."""
+        assert work.code is not None
+        return {
+            "unit": self.keep(work.code),
+            "segment": segment,
+            "name": name,
+            "live": dict(live),
+            "event": dict(work.event),
+            "caller": work.caller,
+        }
+
+    # --- registering ---------------------------------------------------------------------------
+
+    def timer(
+        self,
+        work: Work,
+        due: datetime,
+        segment: int,
+        live: Mapping[str, Any],
+        unless: int | None,
+        site: object,
+    ) -> None:
+        """A segment that runs at an instant, unless a pattern matches before."""
+        key = work.new_id("tmr", site)
+        task = self.resume(work, segment, live, None)
+        if unless is not None:
+            task["wait"] = self._register(work, unless, live, None, segment, None, key, site)
+        self.engine.timers.add(key, due, "segment", task)
+
+    def event(
+        self,
+        work: Work,
+        pattern: int,
+        due: datetime | None,
+        name: str | None,
+        segment: int,
+        live: Mapping[str, Any],
+        site: object,
+    ) -> None:
+        """A segment that runs with the first event that matches, or with none when time is up."""
+        timer = work.new_id("tmr", site) if due is not None else None
+        wait = self._register(work, pattern, live, name, segment, timer, None, site)
+        if due is not None and timer is not None:
+            self.engine.timers.add(timer, due, "timeout", {"wait": wait})
+
+    def _register(
+        self,
+        work: Work,
+        pattern: int,
+        live: Mapping[str, Any],
+        name: str | None,
+        segment: int,
+        timer: str | None,
+        cancels: str | None,
+        site: object,
+    ) -> str:
+        assert work.code is not None
+        code = work.code.patterns[pattern]
+        key = work.new_id("wait", site)
+        order = self.engine.next_order()
+        match = self._match_text(code, work, live)
+        types = code.pattern.types
+        state = self.engine.state
+        row: Row = {
+            "id": key, "order": order, "unit": self.keep(work.code), "pattern": pattern,
+            "segment": segment, "name": name, "live": dict(live), "event": dict(work.event),
+            "timer": timer, "cancels": cancels, "types": list(types),
+        }  # fmt: skip
+        state.replace("_wait", key, None, row)
+        for type_ in types:
+            self._index(type_, key, match, order)
+        return key
+
+    def _match_text(self, code: Any, work: Work, live: Mapping[str, Any]) -> str:
+        if code.match_value is None or code.pattern.match_field is None:
+            return ""
+        value = code.match_value(work, *(live[name] for name in code.live))
+        return f"{code.pattern.match_field}={show(value)}"
+
+    def _index(self, type_: str, key: str, match: str, order: int) -> None:
+        id_ = f"{key}|{type_}"
+        row: Row = {"id": id_, "wait": key, "type": type_, "match": match, "order": order}
+        self.engine.state.replace("_wait_on", id_, None, row)
+        self._count(f"{type_}|{match.partition('=')[0]}", 1)
+
+    def _count(self, key: str, by: int) -> None:
+        state = self.engine.state
+        old = state.get("_wait_count", key)
+        count = (old["count"] if old else 0) + by
+        state.replace("_wait_count", key, old, {"id": key, "count": count} if count else None)
+        self._hints.add(key)
+
+    # --- waking --------------------------------------------------------------------------------
+
+    def any_on(self, type_: str) -> bool:
+        """Whether something may wait for events of a type."""
+        if not self._hints:
+            return False
+        fitting = forms(type_)
+        return any(key.rpartition("|")[0] in fitting for key in self._hints)
+
+    def matching(self, event: Event) -> list[Row]:
+        """The waits whose type and key fit an event, in the order in which they began."""
+        found: dict[str, Row] = {}
+        state = self.engine.state
+        fitting = forms(event.type)
+        for key in sorted(self._hints):
+            type_, _, field = key.rpartition("|")
+            if type_ not in fitting:
+                continue
+            match = f"{field}={show(event.data.get(field))}" if field else ""
+            for on in list(state.select("_wait_on", {"type": type_, "match": match})):
+                row = state.get("_wait", on["wait"])
+                if row is not None:
+                    found[row["id"]] = row
+        return sorted(found.values(), key=lambda row: row["order"])
+
+    def wake(self, event: Event) -> None:
+        """Lets everything go on that waited for an event, and cancels what it forestalls."""
+        for row in self.matching(event):
+            if self._holds(row, event):
+                self._forget(row)
+                if row["cancels"] is not None:
+                    self.engine.timers.cancel(row["cancels"])
+                    continue
+                if row["timer"] is not None:
+                    self.engine.timers.cancel(row["timer"])
+                payload = {**event.data, "event": event.envelope()}
+                self.go_on(row, payload, event.time, f"{row['id']}", event)
+
+    def _holds(self, row: Row, event: Event) -> bool:
+        code = self.code(row["unit"])
+        pattern = code.patterns[row["pattern"]]
+        if pattern.where is None:
+            return True
+        work = Work(self.engine, event.time, row["id"], row["event"], event, code)
+        payload = {**event.data, "event": event.envelope()}
+        live = [row["live"].get(name) for name in pattern.live]
+        return bool(self.engine.guarded(work, lambda: pattern.where(work, payload, *live)))
+
+    def timeout(self, wait: str, now: datetime) -> None:
+        """Goes on with none: the time of a wait is up."""
+        row = self.engine.state.get("_wait", wait)
+        if row is not None:
+            self._forget(row)
+            self.go_on(row, None, now, row["id"], None)
+
+    def forget(self, wait: str) -> None:
+        """Drops a wait whose timer has run."""
+        row = self.engine.state.get("_wait", wait)
+        if row is not None:
+            self._forget(row)
+
+    def _forget(self, row: Row) -> None:
+        state = self.engine.state
+        state.replace("_wait", row["id"], row, None)
+        for type_ in row["types"]:
+            on = state.get("_wait_on", f"{row['id']}|{type_}")
+            if on is not None:
+                state.replace("_wait_on", on["id"], on, None)
+                self._count(f"{type_}|{on['match'].partition('=')[0]}", -1)
+
+    def go_on(
+        self,
+        task: Mapping[str, Any],
+        result: Any,
+        now: datetime,
+        base: str,
+        source: Event | None,
+    ) -> None:
+        """Runs the segment of a stored continuation."""
+        code = self.code(task["unit"])
+        live = dict(task["live"])
+        if task["name"]:
+            live[task["name"]] = result
+        work = Work(self.engine, now, base, task["event"], source, code, task.get("caller"))
+        self.engine.run_isolated(work, task["segment"], live)
+
+
+def forms(type_: str) -> tuple[str, ...]:
+    """The patterns of types that an event type fits: itself, `A.*`, `*.b` and `*`."""
+    head, _, _ = type_.partition(".")
+    tail = type_.rpartition(".")[2]
+    return (type_, f"{head}.*", f"*.{tail}", "*")
+
+
+def fits(pattern: str, type_: str) -> bool:
+    """Whether an event type fits a pattern: `Stripe.*` also fits `Stripe.invoice.paid`."""
+    return pattern in forms(type_)

@@ -1,0 +1,414 @@
+"""A unit of work: what one segment of a handler sees, changes and asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from ..errors import EvalError, Refusal
+from ..ir.nodes import Place
+from ..ir.program import Program
+from ..lang.types import ListOf, known
+from ..model import Effect, Event
+from ..store.base import Range, Row
+from ..times import add
+from ..values import UNLIMITED, Duration, check_number, show
+
+if TYPE_CHECKING:
+    from ..ir.compile import Code
+    from .engine import Engine
+
+FUEL = 20_000_000
+MAX_EFFECTS = 100
+MAX_ROW_TEXT = 1_000_000
+
+
+class Work:
+    """See `ir.context.Context`. `base` is the id of this piece of work; what it makes is named
+    after it, so that the same events always make the same ids."""
+
+    __slots__ = (
+        "base", "caller", "code", "currency", "effects", "engine", "event", "fuel", "handler",
+        "loops", "made", "now", "replied", "source", "tz",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        engine: Engine,
+        now: datetime,
+        base: str,
+        event: Mapping[str, Any],
+        source: Event | None,
+        code: Code | None = None,
+        caller: str | None = None,
+    ) -> None:
+        self.engine = engine
+        self.now = now
+        self.base = base
+        self.event = event
+        self.source = source
+        self.code = code
+        self.caller = caller
+        self.tz: ZoneInfo = engine.tz
+        self.currency = engine.program.currency
+        self.handler = code.unit.handler.id if code else ""
+        self.fuel = FUEL
+        self.effects = 0
+        self.replied: Any = None
+        self.made: Any = None
+        self.loops: list[tuple[Any, ...]] = []
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def row(self, entity: str, key: Any) -> Row:
+        """The row of a reference."""
+        if key is None:
+            raise Refusal(f"a {entity} is needed here, and there is none")
+        row = self.engine.state.get(entity, key)
+        if row is None:
+            raise Refusal(f"there is no {entity} `{show(key)[:80]}`")
+        return row
+
+    def find(self, entity: str, key: Any) -> str | None:
+        """The key of the row with that key or unique value."""
+        if key is None:
+            return None
+        if not isinstance(key, str):
+            key = show(key)
+        if self.engine.state.get(entity, key) is not None:
+            return key
+        declared = self.engine.program.entities[entity]
+        for name in declared.uniques:
+            for row in self.engine.state.select(entity, {name: key}, limit=1):
+                return str(row[declared.key])
+        return None
+
+    def rows(
+        self,
+        entity: str,
+        equals: Mapping[str, Any],
+        ranges: Sequence[tuple[str, str, Any]],
+        order: Sequence[tuple[str, bool]],
+        limit: int | None,
+    ) -> Sequence[Row]:
+        """Rows that match, as they were created where no order is asked for."""
+        found = list(
+            self.engine.state.select(
+                entity,
+                equals,
+                [Range(*bound) for bound in ranges],
+                order or (("created_at", False),),
+                limit,
+            )
+        )
+        self.spend(len(found) + 1)
+        return found
+
+    def key(self, entity: str, row: Mapping[str, Any]) -> str:
+        """The key of a row."""
+        return str(row[self.engine.program.entities[entity].key])
+
+    def plan(self, name: Any) -> Mapping[str, Any]:
+        """The fields of a plan."""
+        found = self.engine.plan_fields(name)
+        if found is None:
+            raise Refusal(f"unknown plan `{show(name)[:60]}`")
+        return found
+
+    def call(self, name: str, args: Sequence[Any]) -> Any:
+        """A built-in function that reads state."""
+        return self.engine.questions[name](self, *args)
+
+    def spend(self, steps: int) -> None:
+        """Uses up fuel."""
+        self.fuel -= steps
+        if self.fuel < 0:
+            raise EvalError(f"the handler took more than {FUEL:,} steps")
+
+    # --- changing ------------------------------------------------------------------------------
+
+    def new_id(self, prefix: str, site: object) -> str:
+        """An id that sorts by time and is the same whenever this work is done again."""
+        millis = int(self.now.timestamp() * 1000)
+        digest = sha256(f"{self.base}\0{site}".encode()).hexdigest()
+        return f"{prefix}_{millis:011x}{digest[:10]}"
+
+    def create(self, entity: str, data: dict[str, Any], site: object, upsert: bool = False) -> str:
+        """A new row, or with `upsert` a changed one where the key or a unique field is known."""
+        declared = self.engine.program.entities[entity]
+        if upsert and (key := self._same(entity, data)) is not None:
+            changes = {k: v for k, v in data.items() if k != declared.key}
+            self.update(entity, key, changes)
+            return key
+        if declared.generated_key or (declared.builtin and declared.key not in data):
+            data.setdefault(declared.key, self.new_id(_prefix(entity), site))
+        row: Row = {}
+        for name, field in declared.fields.items():
+            if name in data:
+                row[name] = self.fitting(entity, name, data[name])
+            elif name in ("created_at", "updated_at"):
+                row[name] = self.now
+            elif field.default is not None:
+                row[name] = self.engine.default(entity, name, self)
+            elif field.optional:
+                row[name] = None
+            elif isinstance(known(field.type), ListOf):
+                row[name] = []
+            else:
+                raise Refusal(f"{entity}.{name} is needed and was not given")
+        key = row[declared.key]
+        if key is None:
+            raise Refusal(f"{entity}.{declared.key} is its key and can't be none")
+        if self.engine.state.get(entity, key) is not None:
+            raise Refusal(f"there is already a {entity} `{key}`")
+        self._check_unique(entity, row, key)
+        self.engine.state.replace(entity, key, None, row)
+        self.engine.changed(self, entity, key, None, row)
+        self.made = key
+        return str(key)
+
+    def _same(self, entity: str, data: Mapping[str, Any]) -> str | None:
+        declared = self.engine.program.entities[entity]
+        key = data.get(declared.key)
+        if key is not None:
+            return key if self.engine.state.get(entity, key) is not None else None
+        for name in declared.uniques:
+            if data.get(name) is not None:
+                for row in self.engine.state.select(entity, {name: data[name]}, limit=1):
+                    return str(row[declared.key])
+        return None
+
+    def _check_unique(self, entity: str, row: Row, key: str) -> None:
+        declared = self.engine.program.entities[entity]
+        for name in declared.uniques:
+            value = row[name]
+            if value is None:
+                continue
+            for other in self.engine.state.select(entity, {name: value}, limit=1):
+                if other[declared.key] != key:
+                    raise Refusal(
+                        f"there is already a {entity} with {name} `{show(value)}`"
+                    )
+
+    def fitting(self, entity: str, name: str, value: Any) -> Any:
+        """A value as it is stored in a field; refused where it doesn't fit."""
+        field = self.engine.program.entities[entity].fields[name]
+        if value is None:
+            if not field.optional:
+                raise Refusal(f"{entity}.{name} can't be none")
+            return None
+        if isinstance(value, int) or hasattr(value, "as_tuple"):
+            value = check_number(value) if not isinstance(value, bool) else value
+        return self.engine.fit(value, field.type, f"{entity}.{name}")
+
+    def update(self, entity: str, key: Any, changes: dict[str, Any]) -> None:
+        """Changes fields of a row."""
+        old = self.row(entity, key)
+        declared = self.engine.program.entities[entity]
+        row = dict(old)
+        for name, value in changes.items():
+            if name == declared.key and value != old[name]:
+                raise Refusal(f"{entity}.{name} is its key and can't change")
+            row[name] = self.fitting(entity, name, value)
+        self.store_row(entity, str(key), old, row)
+
+    def store_row(self, entity: str, key: str, old: Row, row: Row, free: bool = False) -> None:
+        """Replaces a row by a changed one; `free` lifts the lifecycle, for its own arrows."""
+        if row == old:
+            return
+        for name in self.engine.program.entities[entity].uniques:
+            if row[name] != old[name]:
+                self._check_unique(entity, row, key)
+                break
+        if not free:
+            self.engine.lifecycles.check(entity, old, row)
+        row["updated_at"] = self.now
+        self.engine.state.replace(entity, key, old, row)
+        self.engine.changed(self, entity, key, old, row)
+
+    def delete(self, entity: str, key: Any) -> None:
+        """Removes a row."""
+        old = self.row(entity, key)
+        self.engine.state.replace(entity, str(key), old, None)
+        self.engine.changed(self, entity, str(key), old, None)
+
+    def member(self, entity: str, key: Any, field: str, item: Any, remove: bool) -> None:
+        """Adds an item to a list field, or removes it."""
+        held = list(self.row(entity, key)[field] or ())
+        if remove:
+            held = [other for other in held if other != item]
+        elif item not in held:
+            held.append(item)
+        self.update(entity, key, {field: held})
+
+    # --- what actions use ------------------------------------------------------------------------
+
+    @property
+    def program(self) -> Program:
+        """The program that runs."""
+        return self.engine.program
+
+    def peek(self, table: str, key: str) -> Row | None:
+        """A row of any table, or none."""
+        return self.engine.state.get(table, key)
+
+    def select(self, table: str, **equals: Any) -> list[Row]:
+        """Rows that match, as they were created."""
+        order = (("created_at", False),) if table in self.program.entities else ()
+        return list(self.engine.state.select(table, equals, (), order))
+
+    def change(self, entity: str, key: str, **changes: Any) -> Row:
+        """Changes fields of a row of billing, whatever its lifecycle."""
+        old = self.row(entity, key)
+        row = {**old, **changes}
+        self.store_row(entity, key, old, row, free=True)  # type: ignore[arg-type]
+        return row
+
+    def put(self, table: str, key: str, row: Row | None) -> None:
+        """Replaces a row of a system table."""
+        self.engine.state.put(table, key, row)
+
+    def announce(self, event: str, subject: str, **data: Any) -> None:
+        """An event of billing, handled after this commits."""
+        self.engine.emit(self, event, data, f"{event}/{subject}", subject)
+
+    def set_timer(self, key: str, due: datetime, **task: Any) -> None:
+        """Has `billing.due` called at an instant."""
+        self.engine.timers.add(key, due, "billing", task)
+
+    def drop_timer(self, key: str) -> None:
+        """Takes a timer back."""
+        self.engine.timers.cancel(key)
+
+    def measured(self, meter: str, customer: str, start: datetime) -> list[Row]:
+        """What a meter counted in the usage period that begins at an instant."""
+        return self.engine.metering.buckets(meter, customer, start)
+
+    def count(self, meter: str, customer: str, quantity: Any, at: datetime) -> None:
+        """Counts on a meter without an event."""
+        declared = self.program.meters[meter]
+        self.engine.metering.add(declared, customer, quantity, at, self.base)
+
+    def holds(self, condition: Any, **names: Any) -> bool:
+        """Whether a condition of the spec holds for these values."""
+        compute = self.engine.compiled(condition, tuple(names))
+        return bool(compute(self, *names.values()))
+
+    def evaluate(self, expression: Any) -> Any:
+        """The value of an expression of the spec that reads no names."""
+        return self.engine.compiled(expression, ())(self)
+
+    # --- asking --------------------------------------------------------------------------------
+
+    def emit(
+        self, event: str, data: dict[str, Any], site: object, place: Place | None = None
+    ) -> None:
+        """A new event, handled after this commits."""
+        self.engine.emit(self, event, data, site)
+
+    def act(
+        self, action: str, target: Any, data: dict[str, Any], site: object, place: Place
+    ) -> Any:
+        """An action that is not waited for."""
+        result = self.engine.perform(self, action, target, data, site, place, None)
+        self.made = result
+        return result
+
+    def effect(
+        self,
+        kind: str,
+        data: dict[str, Any],
+        site: object,
+        place: Place | str,
+        customer: str | None = None,
+        resume: dict[str, Any] | None = None,
+    ) -> Effect:
+        """A request to the outside world, through the outbox."""
+        self.effects += 1
+        if self.effects > MAX_EFFECTS:
+            raise EvalError(f"more than {MAX_EFFECTS} effects of one event; see RELIABILITY")
+        return self.engine.outbox.add(self, kind, data, site, str(place), customer, resume)
+
+    def timer(
+        self,
+        when: Any,
+        segment: int,
+        live: dict[str, Any],
+        unless: int | None,
+        site: object,
+        place: Place,
+    ) -> None:
+        """Runs a segment later, unless an event comes before."""
+        self.engine.waits.timer(self, self.moment(when), segment, live, unless, site)
+
+    def moment(self, when: Any) -> datetime:
+        """An instant, or the one that is a duration from now."""
+        if isinstance(when, Duration):
+            return add(self.now, when, self.tz)
+        if isinstance(when, datetime):
+            return when
+        raise EvalError(f"`{show(when)}` is no time to wait for")
+
+    def await_action(
+        self,
+        action: str,
+        target: Any,
+        data: dict[str, Any],
+        name: str,
+        segment: int,
+        live: dict[str, Any],
+        site: object,
+        place: Place,
+    ) -> None:
+        """Performs an action and goes on with its result."""
+        resume = self.engine.waits.resume(self, segment, live, name)
+        self.engine.perform(self, action, target, data, site, place, resume)
+
+    def await_event(
+        self,
+        pattern: int,
+        within: Any,
+        name: str | None,
+        segment: int,
+        live: dict[str, Any],
+        site: object,
+        place: Place,
+    ) -> None:
+        """Goes on with the first event that matches."""
+        due = self.moment(within) if within is not None and within != UNLIMITED else None
+        self.engine.waits.event(self, pattern, due, name, segment, live, site)
+
+    def loop(
+        self,
+        items: Sequence[Any],
+        variable: str,
+        body: int,
+        after: int | None,
+        live: dict[str, Any],
+        site: object,
+        place: Place,
+    ) -> None:
+        """Runs a segment for each item, after this one's work is kept."""
+        self.loops.append((items, variable, body, after, live, site))
+
+    def record(self, metric: str, value: Any) -> None:
+        """A point of a metric."""
+        self.engine.point(metric, self.now, value, f"{self.base}")
+
+    def log(self, message: str) -> None:
+        """A line in the run's log."""
+        self.engine.note(self, message)
+
+    def reply(self, value: Any) -> None:
+        """The reply to the sender."""
+        self.replied = value
+
+
+def _prefix(entity: str) -> str:
+    """A short word for ids of an entity: `inv`, `sub`, `pay`, else its name in small letters."""
+    short = {"Subscription": "sub", "Invoice": "inv", "InvoiceLine": "line", "Payment": "pay"}
+    short |= {"Refund": "ref", "CreditNote": "cn", "Wallet": "wal"}
+    return short.get(entity, entity.lower())

@@ -1,0 +1,196 @@
+"""The event log in SQLite: entries, known ids, and a hash chain with a link for each commit."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
+from typing import Any
+
+from msgspec.msgpack import Encoder
+
+from .base import INTERNAL, Known, LogEntry
+
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS _log (
+      seq INTEGER PRIMARY KEY, source TEXT, id TEXT, type TEXT, time TEXT, raw TEXT, status TEXT,
+      reason TEXT, cause INTEGER, fired TEXT) STRICT""",
+    """CREATE TABLE IF NOT EXISTS _log_id (
+      source TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, status TEXT NOT NULL,
+      PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS _chain (last_seq INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT",
+)
+
+_COLUMNS = ", ".join(LogEntry._fields)
+_INSERT = f"INSERT INTO _log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CLAIM = """INSERT INTO _log_id (source, id, seq, status) VALUES (?, ?, ?, ?)
+  ON CONFLICT (source, id) DO UPDATE SET seq = excluded.seq, status = excluded.status
+  WHERE status = 'rejected'"""
+_KNOWN = "SELECT id, seq, status FROM _log_id WHERE source = ? AND id IN"
+_PAGE = 1000
+_MOST_SOURCES = 10_000
+_SIZES = (1, 8, 64, 512)
+
+_claim = itemgetter(1, 2, 0, 6)
+_encode = Encoder().encode
+
+
+class EventLog:
+    """Appends to the log within the caller's transaction, and reads it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._running: Any = None
+        # The largest known id by source: a larger one can't be known. Empty: nothing is.
+        self._tops: dict[str, str] = {}
+        self.seq = self.committed_seq = 0
+        self.digest = ""
+        self.load()
+
+    def load(self) -> None:
+        """Goes back to what is stored, after opening and after a rollback."""
+        db = self._db
+        self.seq = db.execute("SELECT max(seq) FROM _log").fetchone()[0] or 0
+        self.committed_seq = self.seq
+        last = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").fetchone()
+        self.digest = last[0] if last else ""
+        self._running = None
+        self._tops.clear()
+
+    def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        """Which of these have been appended before; one statement for each source."""
+        tops = self._tops
+        asked: dict[str, dict[str, str]] = {}
+        for source, id in ids:
+            top = tops.get(source)
+            if top is None:
+                top = self._top(source)
+            stored = id if id.isascii() else storable(id)
+            if stored <= top:
+                asked.setdefault(source, {})[stored] = id
+        found: dict[tuple[str, str], Known] = {}
+        for source, names in asked.items():
+            for stored, seq, status in select_in(self._db, _KNOWN, [storable(source)], names):
+                found[source, names[stored]] = Known(seq, status)
+        return found
+
+    def _top(self, source: str) -> str:
+        if len(self._tops) > _MOST_SOURCES:
+            self._tops.clear()
+        row = self._db.execute(
+            "SELECT max(id) FROM _log_id WHERE source = ?", (storable(source),)
+        ).fetchone()
+        top = self._tops[source] = row[0] or ""
+        return str(top)
+
+    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool) -> None:
+        """Adds entries to the log, the chain and, with `claim`, the known ids."""
+        entries = list(entries)
+        if not entries:
+            return
+        try:
+            encoded = _canonical(entries)
+        except UnicodeEncodeError:
+            entries = [tuple(map(storable, entry)) for entry in entries]
+            encoded = _canonical(entries)
+        if self._running is None:
+            self._running = hashlib.sha256(self.digest.encode())
+        self._running.update(encoded)
+        self._db.executemany(_INSERT, entries)
+        self.seq = entries[-1][0]
+        if claim:
+            claims = sorted(_claim(entry) for entry in entries if entry[1] != INTERNAL)
+            self._db.executemany(_CLAIM, claims)
+            # Sorted, so the last one of a source is its largest.
+            for source, id in {claim[0]: claim[1] for claim in claims}.items():
+                if id > (self._tops.get(source) or self._top(source)):
+                    self._tops[source] = id
+
+    def link(self) -> bool:
+        """Adds the chain's link for this transaction; whether there was anything to link."""
+        if self._running is None:
+            return False
+        self.digest = self._running.hexdigest()
+        self._running = None
+        self._db.execute("INSERT INTO _chain VALUES (?, ?)", (self.seq, self.digest))
+        return True
+
+    def entries(self, after: int, status: str | None) -> Iterator[LogEntry]:
+        """Entries in order, read by the page, so that writes may come between."""
+        where, values = ("AND status = ?", [status]) if status is not None else ("", [])
+        sql = f"SELECT {_COLUMNS} FROM _log WHERE seq > ? {where} ORDER BY seq LIMIT {_PAGE}"
+        while rows := self._db.execute(sql, [after, *values]).fetchall():
+            yield from map(LogEntry._make, rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][0]
+
+    def entry(self, seq: int) -> LogEntry | None:
+        """One entry."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM _log WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else LogEntry._make(row)
+
+    def verify(self) -> list[str]:
+        """Where the chain breaks, or an id points to an entry that isn't there."""
+        return [*self._broken_link(), *self._lost_ids()]
+
+    def _broken_link(self) -> Iterator[str]:
+        """The first break only: after it nothing can be told."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM _log WHERE seq <= ? ORDER BY seq", (self.committed_seq,)
+        )
+        links = self._db.execute("SELECT last_seq, digest FROM _chain ORDER BY last_seq")
+        digest, before = "", 0
+        row = rows.fetchone()
+        for last_seq, linked in links:
+            running = hashlib.sha256(digest.encode())
+            while row is not None and row[0] <= last_seq:
+                running.update(_encode(row))
+                row = rows.fetchone()
+            digest = running.hexdigest()
+            if digest != linked:
+                yield (
+                    f"the event log was changed: its hash chain breaks between the events "
+                    f"{before + 1} and {last_seq}; compare them with a backup"
+                )
+                return
+            before = last_seq
+        if row is not None:
+            yield f"the event log was changed: events from {row[0]} on have no link in its chain"
+
+    def _lost_ids(self) -> Iterator[str]:
+        rows = self._db.execute(
+            "SELECT k.source, k.id, k.seq FROM _log_id AS k LEFT JOIN _log AS l ON l.seq = k.seq "
+            "WHERE l.id IS NOT k.id OR l.source IS NOT k.source"
+        )
+        for source, id, seq in islice(rows, 3):
+            yield f"the event `{id}` of {source} is known as number {seq} of the log, but not there"
+
+
+def _canonical(entries: Sequence[tuple[Any, ...]]) -> bytes:
+    """The entries' bytes one after the other: the same however they are split into batches."""
+    encoded = _encode(entries)
+    count = len(entries)
+    # The list's own head goes: it depends on the batch.
+    return encoded[1 if count < 16 else 3 if count < 65536 else 5 :]
+
+
+def storable(value: Any) -> Any:
+    """The value; halves of characters, which no database takes in a text, are spelled out."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def select_in(
+    db: sqlite3.Connection, sql: str, first: Sequence[Any], values: Iterable[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement that ends in IN, for any number of values: few different texts."""
+    left = list(values)
+    while left:
+        size = next(n for n in _SIZES if n >= min(len(left), _SIZES[-1]))
+        some, left = left[:size], left[size:]
+        marks = f" ({', '.join('?' * size)})"
+        yield from db.execute(sql + marks, [*first, *some, *some[-1:] * (size - len(some))])

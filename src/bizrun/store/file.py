@@ -1,0 +1,185 @@
+"""A state's files: who may have it, what may be deleted, and what a failure is called."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import StoreError, UsageError
+
+APPLICATION_ID = 0x62697A72  # "bizr", at byte 68 of the file
+_MAGIC = b"SQLite format 3\x00"
+_TAIL_WIDTH = 128
+
+
+class Tail(NamedTuple):
+    """Where the newest commit stands: how many there were, the log's length, its chain's digest."""
+
+    commits: int
+    seq: int
+    digest: str
+
+
+class StateFile:
+    """A state's path, held by an exclusive lock until it is closed, and its length file."""
+
+    def __init__(self, path: str, fresh: bool = False) -> None:
+        self.path = Path(os.path.realpath(path))
+        self.name = path
+        self._lock = self._length = -1
+        try:
+            # Looked at first, so that nothing is put beside a file that is not ours.
+            check_is_state(self.path, path, fresh)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path, path)
+            if fresh:
+                self.delete()
+            self._length = os.open(f"{self.path}.len", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            self.close()
+            raise StoreError(_os_sentence(path, error)) from None
+
+    def delete(self) -> None:
+        """Deletes the state, its journal and its length file; the lock stays."""
+        for suffix in ("", "-wal", "-shm", "-journal", ".len"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def read_tail(self) -> Tail | None:
+        """What the length file says; None where there is none, or it was cut in the writing."""
+        try:
+            parts = os.pread(self._length, _TAIL_WIDTH, 0).split()
+        except OSError as error:
+            raise StoreError(_os_sentence(f"{self.name}.len", error)) from None
+        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
+            return None
+        return Tail(int(parts[0]), int(parts[1]), parts[2].decode("ascii", "replace"))
+
+    def write_tail(self, tail: Tail) -> None:
+        """Writes the length file in place: one sector, so it is whole or as it was."""
+        text = f"{tail.commits} {tail.seq} {tail.digest}"
+        try:
+            os.pwrite(self._length, text.ljust(_TAIL_WIDTH - 1).encode() + b"\n", 0)
+        except OSError as error:
+            raise StoreError(_os_sentence(f"{self.name}.len", error)) from None
+
+    def close(self) -> None:
+        """Gives the state free."""
+        for descriptor in (self._length, self._lock):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._length = self._lock = -1
+
+
+def check_is_state(path: Path, name: str, fresh: bool) -> None:
+    """Refuses a file that is there but no state of bizrun; OSError where it can't be read."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(mode):
+        raise UsageError(
+            f"{name} is a folder: name a file in it, such as {name.rstrip('/')}/state.db"
+        )
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"{name} is no file on a disk: give --state another name")
+    with path.open("rb") as file:
+        head = file.read(100)
+    if not head:
+        return
+    if head[:16] != _MAGIC:
+        if fresh:
+            raise UsageError(f"{name} is no state of bizrun, so --fresh does not delete it")
+        raise StoreError(
+            f"{name} is no state of bizrun, or its beginning is damaged: give --state another "
+            "file, or put a backup in its place"
+        )
+    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+        raise UsageError(
+            f"{name} is a database of another program"
+            f"{', so --fresh does not delete it' if fresh else ': give --state another file'}"
+        )
+
+
+def _locked(path: Path, name: str) -> int:
+    """An open lock file, locked for as long as it stays open; it says whose it is."""
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        # flock, not lockf: it also keeps this very process from opening a state twice.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        raise StoreError(
+            f"another bizrun{f' (process {owner})' if owner.isdigit() else ''} has {name}: wait "
+            "until it is done, stop it, or give --state another file"
+        ) from None
+    except OSError:
+        os.close(lock)
+        raise
+    # The place is for a person; where the disk is full the lock holds without it.
+    with contextlib.suppress(OSError):
+        os.pwrite(lock, f"{os.getpid()}".ljust(19).encode() + b"\n", 0)
+    return lock
+
+
+def _os_sentence(name: str, error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return _FULL.format(name=name)
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return _READ_ONLY.format(name=name)
+        case errno.ENOTDIR | errno.EEXIST:
+            return f"{name} can't be made: a part of its path is a file, not a folder"
+    return f"{name} can't be used: {error.strerror}; give --state another file, or mend the disk"
+
+
+_FULL = (
+    "the disk is full, {name} can't grow: make room and run the same again; what was "
+    "acknowledged is kept, and nothing else"
+)
+_READ_ONLY = (
+    "{name} can't be written: its file or folder is read-only; make it writable, or move it"
+)
+_LOCKED = "{name} is held by another program, a database tool perhaps: close it and run again"
+_DAMAGED = (
+    "{name} is damaged ({detail}): keep a copy of the file, then put a backup in its place, or "
+    "start over with --fresh"
+)
+_FAILING = (
+    "{name} can't be read or written ({detail}): the disk may be failing or full; nothing since "
+    "the last acknowledged event is kept; check the disk, then run the same again"
+)
+
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_PERM: _READ_ONLY,
+    sqlite3.SQLITE_CANTOPEN: (
+        "{name} can't be opened: its folder may be read-only or gone; check it, or give --state "
+        "another file"
+    ),
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_IOERR: _FAILING,
+    sqlite3.SQLITE_NOMEM: "there is not enough memory to go on with {name}",
+    sqlite3.SQLITE_CONSTRAINT: (
+        "a row does not fit its table in {name} ({detail}): that is a mistake in bizrun, please "
+        "report it; nothing since the last acknowledged event is kept"
+    ),
+    sqlite3.SQLITE_TOOBIG: "a value is too big for {name}: a row holds at most 1 GB",
+}
+
+
+def failure(name: str, error: sqlite3.Error) -> StoreError:
+    """What a failure of SQLite is called, and what to do about it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    sentence = _SENTENCES.get(code & 0xFF, _FAILING) if code is not None else _FAILING
+    return StoreError(sentence.format(name=name, detail=error))

@@ -1,0 +1,445 @@
+"""A store in memory: for tests, previews and `--state :memory:`; nothing of it lasts."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any
+
+from ..errors import Refusal, StoreError
+from .base import INTERNAL, Column, Known, LogEntry, Range, Row, Table
+from .match import matching, ordered
+from .schema import (
+    Change,
+    check_fit,
+    check_key,
+    check_tables,
+    check_unique,
+    convert,
+    diff,
+    sentences,
+    taken,
+)
+from .sorted_index import SortedIndex
+
+_SORTABLE = frozenset({"text", "number", "integer", "size", "time", "date", "percent", "bool"})
+_seq = itemgetter(0)
+
+
+class _Index:
+    """Rows by the values of some columns: by all of them hashed, by the last one sorted.
+
+    Both halves are built when a select first needs them, and kept from then on. `missing` are
+    the keys of rows without a last value, which the sorted half leaves out.
+    """
+
+    __slots__ = ("columns", "hashed", "missing", "prefix", "sorted")
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self.columns = columns
+        self.prefix = columns[:-1]
+        self.hashed: dict[Any, dict[str, None]] | None = None
+        self.sorted: dict[Any, SortedIndex] | None = None
+        self.missing: dict[Any, set[str]] = {}
+
+    def live(self) -> bool:
+        return self.hashed is not None or self.sorted is not None
+
+    def build_hashed(self, rows: Mapping[str, Row]) -> dict[Any, dict[str, None]]:
+        if self.hashed is None:
+            self.hashed = {}
+            for key, row in rows.items():
+                self.hashed.setdefault(_values(row, self.columns), {})[key] = None
+        return self.hashed
+
+    def build_sorted(self, rows: Mapping[str, Row]) -> dict[Any, SortedIndex]:
+        if self.sorted is None:
+            groups: dict[Any, list[tuple[Any, str]]] = {}
+            last = self.columns[-1]
+            for key, row in rows.items():
+                prefix = _values(row, self.prefix)
+                if row[last] is None:
+                    self.missing.setdefault(prefix, set()).add(key)
+                else:
+                    groups.setdefault(prefix, []).append((row[last], key))
+            self.sorted = {prefix: SortedIndex(pairs) for prefix, pairs in groups.items()}
+        return self.sorted
+
+    def add(self, key: str, row: Row) -> None:
+        if self.hashed is not None:
+            self.hashed.setdefault(_values(row, self.columns), {})[key] = None
+        if self.sorted is None:
+            return
+        prefix, value = _values(row, self.prefix), row[self.columns[-1]]
+        if value is None:
+            self.missing.setdefault(prefix, set()).add(key)
+        elif prefix in self.sorted:
+            self.sorted[prefix].add((value, key))
+        else:
+            self.sorted[prefix] = SortedIndex([(value, key)])
+
+    def remove(self, key: str, row: Row) -> None:
+        if self.hashed is not None:
+            values = _values(row, self.columns)
+            bucket = self.hashed[values]
+            del bucket[key]
+            if not bucket:
+                del self.hashed[values]
+        if self.sorted is None:
+            return
+        prefix, value = _values(row, self.prefix), row[self.columns[-1]]
+        if value is None:
+            self.missing[prefix].discard(key)
+        else:
+            self.sorted[prefix].remove((value, key))
+
+
+def _values(row: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple([row[column] for column in columns])
+
+
+class _Rows:
+    """A table's rows by key, with its unique values and indexes."""
+
+    __slots__ = ("blank", "indexes", "keys", "rows", "table", "types", "unique", "width")
+
+    def __init__(self, table: Table, rows: dict[str, Row]) -> None:
+        self.table = table
+        self.rows = rows
+        self.keys: list[str] | None = None
+        self.blank: Row = {column.name: None for column in table.columns}
+        self.types = {column.name: column.type for column in table.columns}
+        self.width = len(table.columns)
+        self.unique: dict[str, dict[Any, str]] = {
+            column.name: {
+                row[column.name]: key for key, row in rows.items() if row[column.name] is not None
+            }
+            for column in table.columns
+            if column.unique and column.name != table.key
+        }
+        self.indexes = [_Index(columns) for columns in table.indexes if "json" not in [
+            self.types[column] for column in columns
+        ]]  # fmt: skip
+
+    def fit(self, row: Row) -> Row:
+        """The row with exactly the table's columns."""
+        return {column: row.get(column) for column in self.blank}
+
+    def is_simple(self) -> bool:
+        """Whether nothing but the row itself has to be kept up to date."""
+        return self.keys is None and not self.unique and not any(i.live() for i in self.indexes)
+
+    def put(self, key: str, old: Row | None, row: Row | None) -> None:
+        """Replaces one row by another and keeps whatever is looked up by."""
+        if row is None:
+            if old is None:
+                return
+            del self.rows[key]
+            self.keys = None
+        else:
+            self.rows[key] = row
+            if old is None and self.keys is not None:
+                if not self.keys or key > self.keys[-1]:
+                    self.keys.append(key)
+                else:
+                    self.keys = None
+        for column, holders in self.unique.items():
+            if old is not None and holders.get(old[column]) == key:
+                del holders[old[column]]
+            if row is not None and row[column] is not None:
+                holders[row[column]] = key
+        for index in self.indexes:
+            if index.live():
+                if old is not None:
+                    index.remove(key, old)
+                if row is not None:
+                    index.add(key, row)
+
+    def check(self, rows: Mapping[str, Row | None]) -> None:
+        """Refuses rows that would share a unique value with each other or with one that stays."""
+        for column, holders in self.unique.items():
+            fresh: set[Any] = set()
+            for key, row in rows.items():
+                value = None if row is None else row.get(column)
+                if value is None:
+                    continue
+                holder = holders.get(value)
+                if value in fresh or (holder is not None and holder != key and holder not in rows):
+                    raise Refusal(taken(self.table.name, column, value))
+                fresh.add(value)
+
+    def in_order(self) -> list[str]:
+        """All keys in order."""
+        if self.keys is None:
+            self.keys = sorted(self.rows)
+        return self.keys
+
+    def candidates(self, equals: Mapping[str, Any], ranges: Sequence[Range]) -> list[str]:
+        """Keys, in order, of a few rows among which are all that match."""
+        if self.table.key in equals:
+            key = equals[self.table.key]
+            return [key] if key in self.rows else []
+        for column, holders in self.unique.items():
+            if equals.get(column) is not None:
+                holder = holders.get(equals[column])
+                return [] if holder is None else [holder]
+        hashed = [i for i in self.indexes if all(column in equals for column in i.columns)]
+        if hashed:
+            index = max(hashed, key=lambda i: len(i.columns))
+            return sorted(index.build_hashed(self.rows).get(_values(equals, index.columns), ()))
+        for index in self._sortable(equals):
+            bounds = [bound for bound in ranges if bound.column == index.columns[-1]]
+            if bounds:
+                group = index.build_sorted(self.rows).get(_values(equals, index.prefix))
+                return [] if group is None else sorted(_between(group, bounds))
+        return self.in_order()
+
+    def sorted_candidates(
+        self, equals: Mapping[str, Any], ranges: Sequence[Range], column: str
+    ) -> Iterator[str] | None:
+        """Keys in the order of a column, lazily; None where no index has them so."""
+        for index in self._sortable(equals):
+            if index.columns[-1] == column:
+                prefix = _values(equals, index.prefix)
+                group = index.build_sorted(self.rows).get(prefix, SortedIndex())
+                bounds = [bound for bound in ranges if bound.column == column]
+                rest = () if bounds else sorted(index.missing.get(prefix, ()))
+                return chain(_between(group, bounds), rest)
+        return None
+
+    def _sortable(self, equals: Mapping[str, Any]) -> Iterator[_Index]:
+        """The indexes whose last column can be sorted, with the others' values given."""
+        for index in self.indexes:
+            if self.types[index.columns[-1]] in _SORTABLE and all(
+                column in equals for column in index.prefix
+            ):
+                yield index
+
+
+def _between(group: SortedIndex, bounds: Sequence[Range]) -> Iterator[str]:
+    low, low_in, high, high_in = None, True, None, True
+    for _, op, value in bounds:
+        if value is None:
+            return iter(())
+        if op in (">", ">="):
+            if low is None or value > low or (value == low and op == ">"):
+                low, low_in = value, op == ">="
+        elif high is None or value < high or (value == high and op == "<"):
+            high, high_in = value, op == "<="
+    return group.keys(low, low_in, high, high_in)
+
+
+class MemoryStore:
+    """Tables in dicts. Rows are kept as they are handed in: nobody may change one afterwards."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, _Rows] = {}
+        self._undo: list[tuple[_Rows, str, Row | None]] = []
+        self._log: list[tuple[Any, ...]] = []
+        self._known: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._reclaimed: list[tuple[tuple[str, str], tuple[Any, ...]]] = []
+        self._committed = 0
+        self._aside: dict[tuple[str, str], tuple[Column, dict[str, Any]]] = {}
+        self._forgotten: list[tuple[dict[str, Any], str, Any]] = []
+        self._closed = False
+
+    def prepare(self, tables: Sequence[Table]) -> list[str]:
+        """Creates and migrates tables; see `Store.prepare`."""
+        check_tables(tables)
+        self.rollback()
+        ready: list[tuple[_Rows, Change | None]] = []
+        for table in tables:
+            old = self._tables.get(table.name)
+            if old is None:
+                ready.append((_Rows(table, {}), None))
+            elif old.table != table:
+                check_key(old.table, table, len(old.rows))
+                change = diff(old.table, table)
+                ready.append((_Rows(table, _migrated(old, change)), change))
+        told: list[str] = []
+        for rows, made in ready:
+            if made is not None:
+                told += sentences(made, *self._set_aside(rows, made))
+            self._tables[rows.table.name] = rows
+        return told
+
+    def _set_aside(self, rows: _Rows, change: Change) -> tuple[dict[str, int], dict[str, int]]:
+        """Keeps what dropped columns hold and gives back what added ones once held."""
+        name = rows.table.name
+        old = self._tables[name].rows
+        aside, back = {}, {}
+        for column in change.dropped:
+            held = {k: r[column.name] for k, r in old.items() if r[column.name] is not None}
+            self._aside[name, column.name] = column, held
+            aside[column.name] = len(held)
+        for column in change.added:
+            was, held = self._aside.get((name, column.name), (column, {}))
+            fitting = {
+                key: value
+                for key, kept in held.items()
+                if key in old and (value := convert(kept, was.type, column.type)) is not None
+            }
+            if column.unique and len(set(map(repr, fitting.values()))) < len(fitting):
+                continue
+            for key, value in fitting.items():
+                rows.rows[key] = rows.rows[key] | {column.name: value}
+                del held[key]
+            back[column.name] = len(fitting)
+        if back:
+            rows.__init__(rows.table, rows.rows)  # type: ignore[misc]
+        return aside, back
+
+    def get(self, table: str, key: str) -> Row | None:
+        """The row with that key; callers must not change it."""
+        return self._tables[table].rows.get(key)
+
+    def select(
+        self,
+        table: str,
+        equals: Mapping[str, Any] = {},
+        ranges: Sequence[Range] = (),
+        order: Sequence[tuple[str, bool]] = (),
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """Rows that match; callers must not change them."""
+        held = self._tables[table]
+        if limit is not None and len(order) == 1 and not order[0][1]:
+            keys = held.sorted_candidates(equals, ranges, order[0][0])
+            if keys is not None:
+                # Read at once, but no more than asked for: a million timers cost nothing.
+                found = matching(map(held.rows.__getitem__, keys), equals, ranges)
+                return iter(list(islice(found, limit)))
+        # Rows are replaced, never changed: a list of them is a snapshot.
+        rows = list(map(held.rows.__getitem__, held.candidates(equals, ranges)))
+        return ordered(matching(rows, equals, ranges), order, limit)
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        return len(self._tables[table].rows)
+
+    def write(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
+        """Inserts, replaces and deletes rows, and keeps them as they are."""
+        for table, rows in changes.items():
+            held = self._tables[table]
+            if held.unique:
+                held.check(rows)
+        undo = self._undo
+        for table, rows in changes.items():
+            held = self._tables[table]
+            current = held.rows
+            width = held.width
+            if self._aside:
+                self._forget(table, rows)
+            simple = held.is_simple()
+            for key, row in rows.items():
+                old = current.get(key)
+                undo.append((held, key, old))
+                if row is not None and len(row) != width:
+                    row = held.fit(row)
+                if simple and row is not None:
+                    current[key] = row
+                else:
+                    held.put(key, old, row)
+
+    def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
+        """Drops what dropped columns hold of deleted rows: a later row is another one."""
+        for (name, _), (_, values) in self._aside.items():
+            if name == table:
+                for key in [key for key, row in rows.items() if row is None and key in values]:
+                    self._forgotten.append((values, key, values.pop(key)))
+
+    def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        """Which of these (source, id) have been appended before."""
+        known = self._known
+        found = [pair for pair in ids if pair in known]
+        return {pair: Known((entry := known[pair])[0], entry[6]) for pair in found}
+
+    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool = True) -> None:
+        """Adds entries to the log and, with `claim`, to what is known."""
+        if not claim:
+            self._log.extend(entries)
+            return
+        entries = list(entries)
+        self._log += entries
+        setdefault = self._known.setdefault
+        for entry in entries:
+            if entry[1] == INTERNAL:
+                continue
+            pair = (entry[1], entry[2])
+            held = setdefault(pair, entry)
+            if held is not entry and held[6] == "rejected":
+                self._reclaimed.append((pair, held))
+                self._known[pair] = entry
+
+    def log(self, after: int = 0, status: str | None = None) -> Iterator[LogEntry]:
+        """Entries with a seq above `after`, in order."""
+        at = bisect_right(self._log, after, key=_seq)
+        while at < len(self._log):
+            entry = LogEntry._make(self._log[at])
+            if status is None or entry.status == status:
+                yield entry
+            at += 1
+
+    def entry(self, seq: int) -> LogEntry | None:
+        """One entry."""
+        at = bisect_right(self._log, seq, key=_seq) - 1
+        return LogEntry._make(self._log[at]) if at >= 0 and self._log[at][0] == seq else None
+
+    def last_seq(self) -> int:
+        """The seq of the newest entry, 0 where there is none."""
+        return int(self._log[-1][0]) if self._log else 0
+
+    def commit(self) -> None:
+        """Keeps everything since the last commit, as long as the process lives."""
+        if self._closed:
+            raise StoreError("the state is closed")
+        self._undo.clear()
+        self._reclaimed.clear()
+        self._forgotten.clear()
+        self._committed = len(self._log)
+
+    def rollback(self) -> None:
+        """Drops everything since the last commit."""
+        for rows, key, old in reversed(self._undo):
+            rows.put(key, rows.rows.get(key), old)
+        self._undo.clear()
+        for values, key, value in self._forgotten:
+            values[key] = value
+        self._forgotten.clear()
+        for pair, entry in reversed(self._reclaimed):
+            self._known[pair] = entry
+        self._reclaimed.clear()
+        for entry in self._log[self._committed :]:
+            pair = (entry[1], entry[2])
+            if self._known.get(pair) is entry:
+                del self._known[pair]
+        del self._log[self._committed :]
+
+    def verify(self) -> list[str]:
+        """Nothing can be wrong with it: there is no file."""
+        return []
+
+    def close(self) -> None:
+        """Drops everything."""
+        self.__init__()  # type: ignore[misc]
+        self._closed = True
+
+
+def _migrated(old: _Rows, change: Change) -> dict[str, Row]:
+    """The rows as the new declaration has them; StoreError where they don't fit."""
+    table = change.table
+    blank: Row = {column.name: None for column in table.columns}
+    kept = [column for column in table.columns if column.name in old.blank]
+    rows = {
+        key: blank | {column.name: row[column.name] for column in kept}
+        for key, row in old.rows.items()
+    }
+    for was, now in change.changed:
+        values = ((key, row[was.name]) for key, row in old.rows.items())
+        for key, value in check_fit(table.name, was, now, values):
+            rows[key][now.name] = value
+    for column in change.uniques:
+        check_unique(table.name, column, ((key, row[column.name]) for key, row in rows.items()))
+    return rows

@@ -1,0 +1,559 @@
+"""The store in one SQLite file: durable, one writer, readable by any SQL tool."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
+
+from ..errors import Refusal, StoreError
+from .base import Known, LogEntry, Range, Row, Table
+from .event_log import TABLES as LOG_TABLES
+from .event_log import EventLog, select_in, storable
+from .file import APPLICATION_ID, StateFile, Tail, failure
+from .match import matching, ordered
+from .migrate import migrate
+from .schema import check_tables, table_from_json, taken
+from .sql import SQLITE, Shape, TableSQL, quoted, table_sql
+
+FORMAT = 1
+
+_PRAGMAS = (
+    # FULL: with NORMAL a power cut loses commits that were acknowledged.
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "trusted_schema = OFF",
+    "cache_size = -16000",
+    "journal_size_limit = 67108864",
+)
+_META = "CREATE TABLE IF NOT EXISTS _meta (name TEXT PRIMARY KEY, value TEXT) STRICT, WITHOUT ROWID"
+_DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
+  "table" TEXT, "column" TEXT, "key" TEXT, "type" TEXT, "value" ANY,
+  PRIMARY KEY ("table", "column", "key")) STRICT, WITHOUT ROWID"""
+
+_CACHE_ROWS = 10_000
+_PENDING_ROWS = 10_000
+_FIRST_ROWS = 100
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _guarded(method: Callable[P, R]) -> Callable[P, R]:
+    """Turns a failure of SQLite into a StoreError, after which the store does no more work."""
+
+    @wraps(method)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.Error as error:
+            store: Any = args[0]
+            raise store._fail(error) from None
+
+    return guarded
+
+
+class _Cursor:
+    """The rows of a select as they were when it began: what is unread is kept before a write."""
+
+    __slots__ = ("__weakref__", "_cursor", "_failure", "_kept", "table")
+
+    def __init__(self, table: str, cursor: sqlite3.Cursor) -> None:
+        self.table = table
+        self._cursor: sqlite3.Cursor | None = cursor
+        self._kept: list[Any] = []
+        self._failure: StoreError | None = None
+
+    def keep(self) -> None:
+        """Reads all the rest, since a write is about to change it."""
+        if self._cursor is not None:
+            self._kept = self._cursor.fetchall()
+            self._kept.reverse()
+            self._cursor = None
+
+    def fail(self, failure: StoreError) -> None:
+        """Lets whoever reads on know that the store is no more."""
+        if self._cursor is not None:
+            self._cursor, self._failure = None, failure
+
+    def __iter__(self) -> Iterator[Any]:
+        while self._cursor is not None:
+            row = self._cursor.fetchone()
+            if row is None:
+                self._cursor = None
+                return
+            yield row
+        while self._kept:
+            yield self._kept.pop()
+        if self._failure is not None:
+            raise self._failure
+
+
+class SqliteStore:
+    """A state in a file. Rows are shared with a cache: nobody may change one."""
+
+    def __init__(self, path: str, fresh: bool = False) -> None:
+        self._file = StateFile(path, fresh)
+        self._failed: StoreError | None = None
+        self._tables: dict[str, TableSQL] = {}
+        self._pending: dict[str, dict[str, Row | None]] = {}
+        self._pending_rows = 0
+        self._pending_unique: dict[tuple[str, str], dict[Any, str]] = {}
+        self._young: dict[tuple[str, str], Row | None] = {}
+        self._old: dict[tuple[str, str], Row | None] = {}
+        self._cursors: WeakSet[_Cursor] = WeakSet()
+        self._aside: set[str] = set()
+        self._db: sqlite3.Connection | None = None
+        try:
+            self._db = self._open()
+            self._log = EventLog(self._db)
+            self._load()
+        except sqlite3.Error as error:
+            self.close()
+            raise failure(path, error) from None
+        except StoreError:
+            self.close()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self._file.path,
+            timeout=5,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        self._db = db
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not tables:
+            # Before WAL, so that the file itself says from the start whose it is.
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(
+                f"{self._file.name} stands where SQLite can't keep its journal (mode {mode}): a "
+                "network folder perhaps; give --state a file on a local disk"
+            )
+        for pragma in _PRAGMAS:
+            db.execute(f"PRAGMA {pragma}")
+        if not tables:
+            self._create(db)
+        return db
+
+    def _create(self, db: sqlite3.Connection) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        for statement in (_META, _DROPPED, *LOG_TABLES):
+            db.execute(statement)
+        db.execute("INSERT INTO _meta VALUES ('format', ?), ('commits', '0')", (str(FORMAT),))
+        db.execute("COMMIT")
+
+    def _load(self) -> None:
+        db = self._connection()
+        meta = dict(db.execute("SELECT name, value FROM _meta"))
+        try:
+            self._load_meta(meta)
+        except (KeyError, ValueError, TypeError):
+            raise StoreError(
+                f"{self._file.name} is damaged: its table _meta is not as bizrun wrote it; put a "
+                "backup in its place, or start over with --fresh"
+            ) from None
+        self._aside = {row[0] for row in db.execute('SELECT DISTINCT "table" FROM _dropped')}
+        self._lost = self._lost_tail(self._file.read_tail())
+
+    def _load_meta(self, meta: dict[str, str]) -> None:
+        if int(meta["format"]) > FORMAT:
+            raise StoreError(
+                f"{self._file.name} was written by a newer bizrun (format {meta['format']}, this "
+                f"one reads up to {FORMAT}): update bizrun, or give --state another file"
+            )
+        self._commits = int(meta["commits"])
+        for name, value in meta.items():
+            if name.startswith("table:"):
+                table = table_from_json(value)
+                stored = self._tables.get(table.name)
+                if stored is None or stored.table != table:
+                    self._tables[table.name] = table_sql(table)
+
+    def _lost_tail(self, tail: Tail | None) -> str | None:
+        """What the length file knows of commits that the database has lost."""
+        if tail is None or tail.commits <= self._commits:
+            return None
+        events = max(0, tail.seq - self._log.seq)
+        return (
+            f"{self._file.name} has lost its newest {tail.commits - self._commits} commits with "
+            f"{events} events that had been acknowledged (its log ends at {self._log.seq}, not "
+            f"at {tail.seq}): put a backup in its place; to go on without them, delete "
+            f"{self._file.name}.len"
+        )
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise self._gone()
+        return self._db
+
+    def _gone(self) -> StoreError:
+        return self._failed or StoreError(f"{self._file.name} is closed")
+
+    def _fail(self, error: sqlite3.Error) -> StoreError:
+        """Gives up: what is not committed is dropped, and nothing is done any more."""
+        if self._failed is None:
+            self._failed = failure(self._file.name, error)
+        self.close()
+        return self._failed
+
+    # --- tables ------------------------------------------------------------------------------
+
+    @_guarded
+    def prepare(self, tables: Sequence[Table]) -> list[str]:
+        """Creates and migrates tables; see `Store.prepare`."""
+        check_tables(tables)
+        db = self._connection()
+        self._rollback()
+        changed = [t for t in tables if t.name not in self._tables or
+                   self._tables[t.name].table != t]  # fmt: skip
+        if not changed:
+            return []
+        self._begin()
+        self._keep_cursors()
+        try:
+            told: list[str] = []
+            for table in changed:
+                stored = self._tables.get(table.name)
+                told += migrate(db, None if stored is None else stored.table, table)
+            self._commit_counted()
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            self._load()
+            raise
+        self._young.clear()
+        self._old.clear()
+        self._load()
+        return told
+
+    def get(self, table: str, key: str) -> Row | None:
+        """The row with that key; callers must not change it."""
+        pending = self._pending.get(table)
+        if pending is not None and key in pending:
+            return pending[key]
+        place = (table, key)
+        young = self._young
+        if place in young:
+            return young[place]
+        return self._promote(place)
+
+    @_guarded
+    def _promote(self, place: tuple[str, str]) -> Row | None:
+        """A row from the older half of the cache, or from the file, now in the younger."""
+        if place in self._old:
+            row = self._old.pop(place)
+        else:
+            table, key = place
+            sql = self._tables[table]
+            columns = self._connection().execute(sql.get, (key,)).fetchone()
+            row = None if columns is None else sql.decode(columns)
+        self._remember(place, row)
+        return row
+
+    def _remember(self, place: tuple[str, str], row: Row | None) -> None:
+        # Two halves instead of a list in order of use: the older half is dropped whole.
+        if len(self._young) >= _CACHE_ROWS:
+            self._old, self._young = self._young, {}
+        self._young[place] = row
+
+    @_guarded
+    def select(
+        self,
+        table: str,
+        equals: Mapping[str, Any] = {},
+        ranges: Sequence[Range] = (),
+        order: Sequence[tuple[str, bool]] = (),
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """Rows that match; callers must not change them."""
+        sql = self._tables[table]
+        self._flush(table)
+        if any(bound.value is None for bound in ranges):
+            return iter(())
+        shape = Shape(
+            tuple([(column, value is None) for column, value in equals.items()]),
+            tuple([(bound.column, bound.op) for bound in ranges]),
+            tuple(order),
+            limit is not None,
+        )
+        select = sql.select(shape)
+        parameters = select.parameters(equals, ranges, limit)
+        cursor = self._connection().execute(select.sql, parameters)
+        first = cursor.fetchmany(_FIRST_ROWS)
+        rows: Iterator[Row] = map(sql.decode, first)
+        if len(first) == _FIRST_ROWS:
+            rest = _Cursor(table, cursor)
+            self._cursors.add(rest)
+            rows = self._chained(sql, first, rest)
+        if select.equals or select.ranges:
+            left = {column: equals[column] for column in select.equals}
+            rows = matching(rows, left, [ranges[place] for place in select.ranges])
+        if select.order or not select.limited:
+            return ordered(rows, order if select.order else (), limit)
+        return rows
+
+    def _chained(self, sql: TableSQL, first: list[Any], rest: _Cursor) -> Iterator[Row]:
+        yield from map(sql.decode, first)
+        try:
+            for columns in rest:
+                yield sql.decode(columns)
+        except sqlite3.Error as error:
+            raise self._fail(error) from None
+
+    @_guarded
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        self._flush(table)
+        row = self._connection().execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()
+        return int(row[0])
+
+    @_guarded
+    def write(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
+        """Inserts, replaces and deletes rows; they reach the file by the commit at the latest."""
+        if self._db is None or self._lost:
+            self._refuse_lost()
+        for table, rows in changes.items():
+            if self._tables[table].unique:
+                self._check_unique(self._tables[table], rows)
+        for table, rows in changes.items():
+            sql = self._tables[table]
+            pending = self._pending.get(table)
+            if pending is None:
+                pending = self._pending[table] = {}
+            width = len(sql.names)
+            for key, row in rows.items():
+                if row is not None and len(row) != width:
+                    row = {name: row.get(name) for name in sql.names}
+                pending[key] = row
+            self._pending_rows += len(rows)
+            if table in self._aside:
+                self._forget(table, rows)
+            for column in sql.unique:
+                self._claim_values(table, column, rows)
+        if self._pending_rows > _PENDING_ROWS:
+            self._flush_all()
+
+    def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
+        """Drops what dropped columns hold of deleted rows: a later row is another one."""
+        gone = [(table, key) for key, row in rows.items() if row is None]
+        if gone:
+            self._begin()
+            self._connection().executemany(
+                'DELETE FROM _dropped WHERE "table" = ? AND "key" = ?', gone
+            )
+
+    def _check_unique(self, sql: TableSQL, rows: Mapping[str, Row | None]) -> None:
+        """Refuses rows that would share a unique value with each other or with one that stays."""
+        table = sql.table.name
+        pending = self._pending.get(table, {})
+        for column in sql.unique:
+            values = [
+                (key, row[column])
+                for key, row in rows.items()
+                if row is not None and row.get(column) is not None
+            ]
+            if not values:
+                continue
+            holders = {
+                value: holder
+                for holder, value in self._holders(sql, column, [value for _, value in values])
+                if holder not in pending
+            }
+            waiting = self._pending_unique.get((table, column), {})
+            for _, value in values:
+                held = pending.get(waiting.get(value, ""))
+                if held is not None and held[column] == value:
+                    holders[value] = waiting[value]
+            fresh: set[Any] = set()
+            for key, value in values:
+                holder = holders.get(value, key)
+                if value in fresh or (holder != key and holder not in rows):
+                    raise Refusal(taken(table, column, value))
+                fresh.add(value)
+
+    def _holders(
+        self, sql: TableSQL, column: str, values: Sequence[Any]
+    ) -> Iterator[tuple[str, Any]]:
+        """The stored keys, with their values, of rows that have one of these values."""
+        codec = SQLITE[sql.types[column]]
+        encoded = {value if codec.encode is None else codec.encode(value): value
+                   for value in values}  # fmt: skip
+        name = quoted(column)
+        text = (
+            f"SELECT {quoted(sql.table.key)}, {name} FROM {quoted(sql.table.name)} WHERE {name} IN"
+        )
+        for key, stored in select_in(self._connection(), text, (), encoded):
+            yield key, encoded[stored]
+
+    def _claim_values(self, table: str, column: str, rows: Mapping[str, Row | None]) -> None:
+        waiting = self._pending_unique.setdefault((table, column), {})
+        for key, row in rows.items():
+            if row is not None and row.get(column) is not None:
+                waiting[row[column]] = key
+
+    def _flush_all(self) -> None:
+        for table in list(self._pending):
+            self._flush(table)
+        self._pending_rows = 0
+
+    def _flush(self, table: str) -> None:
+        """Hands a table's pending rows to SQLite, within the open transaction."""
+        pending = self._pending.get(table)
+        if not pending:
+            return
+        self._begin()
+        self._keep_cursors(table)
+        db = self._connection()
+        sql = self._tables[table]
+        gone = [(key,) for key, row in pending.items() if row is None]
+        if gone:
+            db.executemany(sql.delete, gone)
+        kept = [row for row in pending.values() if row is not None]
+        if kept:
+            _execute_many(db, sql, list(map(sql.encode, kept)))
+        for key, row in pending.items():
+            self._old.pop((table, key), None)
+            self._remember((table, key), row)
+        pending.clear()
+        for column in sql.unique:
+            self._pending_unique.pop((table, column), None)
+
+    # --- the log -----------------------------------------------------------------------------
+
+    @_guarded
+    def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        """Which of these (source, id) have been appended before."""
+        self._connection()
+        return self._log.known(ids)
+
+    @_guarded
+    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool = True) -> None:
+        """Adds entries to the log and, with `claim`, to what is known."""
+        self._begin()
+        self._log.append(entries, claim)
+
+    def log(self, after: int = 0, status: str | None = None) -> Iterator[LogEntry]:
+        """Entries with a seq above `after`, in order."""
+        self._connection()
+        try:
+            yield from self._log.entries(after, status)
+        except sqlite3.Error as error:
+            raise self._fail(error) from None
+
+    @_guarded
+    def entry(self, seq: int) -> LogEntry | None:
+        """One entry."""
+        self._connection()
+        return self._log.entry(seq)
+
+    def last_seq(self) -> int:
+        """The seq of the newest entry, 0 where there is none."""
+        self._connection()
+        return self._log.seq
+
+    # --- transactions ------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        db = self._connection()
+        if not db.in_transaction:
+            self._refuse_lost()
+            db.execute("BEGIN IMMEDIATE")
+
+    def _refuse_lost(self) -> None:
+        """Refuses to write over the traces of a loss."""
+        self._connection()
+        if self._lost:
+            raise StoreError(self._lost)
+
+    @_guarded
+    def commit(self) -> None:
+        """Makes everything since the last commit durable: on the disk when this returns."""
+        if self._pending_rows:
+            self._flush_all()
+        if self._connection().in_transaction:
+            self._commit_counted()
+
+    def _commit_counted(self) -> None:
+        db = self._connection()
+        self._log.link()
+        commits = self._commits + 1
+        db.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(commits),))
+        db.execute("COMMIT")
+        self._commits = commits
+        self._log.committed_seq = self._log.seq
+        try:
+            self._file.write_tail(Tail(commits, self._log.seq, self._log.digest or "-"))
+        except StoreError as error:
+            self._failed = error
+            self.close()
+            raise
+
+    @_guarded
+    def rollback(self) -> None:
+        """Drops everything since the last commit."""
+        self._connection()
+        self._rollback()
+
+    def _rollback(self) -> None:
+        self._pending.clear()
+        self._pending_unique.clear()
+        self._pending_rows = 0
+        db = self._connection()
+        if db.in_transaction:
+            self._keep_cursors()
+            db.execute("ROLLBACK")
+            self._young.clear()
+            self._old.clear()
+            self._log.load()
+
+    def _keep_cursors(self, table: str | None = None) -> None:
+        """Lets open selects read what a write is about to change, in one table or in all."""
+        for cursor in list(self._cursors):
+            if table is None or cursor.table == table:
+                cursor.keep()
+
+    def verify(self) -> list[str]:
+        """What is wrong with the file, its log's chain, and its end."""
+        db = self._connection()
+        found = [self._lost] if self._lost else []
+        tail = self._file.read_tail()
+        try:
+            rows = db.execute("PRAGMA integrity_check(5)").fetchall()
+            found += [f"{self._file.name} is damaged: {text}" for (text,) in rows if text != "ok"]
+            found += self._log.verify()
+        except sqlite3.Error as error:
+            found.append(str(failure(self._file.name, error)))
+        if tail and tail.commits == self._commits and tail.digest != (self._log.digest or "-"):
+            found.append(
+                f"the newest commit of {self._file.name} is not the one that was acknowledged: "
+                "compare it with a backup"
+            )
+        return found
+
+    def close(self) -> None:
+        """Releases the state; uncommitted writes are dropped."""
+        self._pending.clear()
+        self._young.clear()
+        self._old.clear()
+        for cursor in list(self._cursors):
+            cursor.fail(self._gone())
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+        self._file.close()
+
+
+def _execute_many(db: sqlite3.Connection, sql: TableSQL, rows: list[Sequence[Any]]) -> None:
+    try:
+        db.executemany(sql.upsert, rows)
+    except UnicodeEncodeError:
+        db.executemany(sql.upsert, [[storable(value) for value in row] for row in rows])

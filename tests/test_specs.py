@@ -1,0 +1,38 @@
+"""Every spec of this repository is checked and tested, by the command that authors use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+SPECS = sorted((ROOT / "specs").glob("*.biz"))
+
+
+def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(arg) for arg in args], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_check(bizrun: Path, spec: Path) -> None:
+    done = run(bizrun, "check", "--strict", spec)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_test(bizrun: Path, spec: Path) -> None:
+    done = run(bizrun, "test", spec)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_year_of_saas_is_reproduced(tmp_path: Path) -> None:
+    again = tmp_path / "saas.events.jsonl"
+    done = run(sys.executable, ROOT / "benchmarks" / "saas_events.py", again)
+    assert done.returncode == 0, done.stderr
+    assert again.read_bytes() == (ROOT / "specs" / "saas.events.jsonl").read_bytes()
