@@ -35,6 +35,7 @@ def diagnostic_text(problem: Diagnostic, sources: Mapping[str, Source], colour: 
     placed = [mark for mark in marks if mark]
     gutter = max((len(str(mark.line)) for mark in placed), default=1)
     shown: str | None = None
+    line = 0
     for mark in _by_file(placed):
         if mark.source.name != shown:
             arrow = "-->" if shown is None else ":::"
@@ -42,8 +43,12 @@ def diagnostic_text(problem: Diagnostic, sources: Mapping[str, Source], colour: 
             place = f"{printable(named.source.name)}:{named.line}:{named.column}"
             lines.append(f"{' ' * gutter}{paint(arrow, 'frame', colour)} {place}")
             lines.append(_frame("", gutter, colour))
-            shown = mark.source.name
-        lines += _excerpt(mark, gutter, problem.severity, colour)
+            shown, line = mark.source.name, 0
+        text, under = _excerpt(mark, gutter, problem.severity, colour)
+        lines += (
+            [under] if mark.line == line and len(mark.source.line(line)) <= WIDTH else [text, under]
+        )
+        line = mark.line
     if problem.help:
         lines.append(f"{paint('help', 'help', colour)}: {printable(problem.help)}")
     return "\n".join(lines)
@@ -84,7 +89,8 @@ def _frame(number: str, gutter: int, colour: bool) -> str:
     return paint(f"{number:>{gutter}} |", "frame", colour)
 
 
-def _excerpt(mark: _Mark, gutter: int, severity: str, colour: bool) -> list[str]:
+def _excerpt(mark: _Mark, gutter: int, severity: str, colour: bool) -> tuple[str, str]:
+    """The line of a mark, and the line of signs under it."""
     text = mark.source.line(mark.line)
     start, line = _window(text, mark)
     shown, before = _laid_out(line, mark.column - 1 - start)
@@ -92,10 +98,10 @@ def _excerpt(mark: _Mark, gutter: int, severity: str, colour: bool) -> list[str]
     signs = ("^" if mark.primary else "-") * max(1, min(upto, width(line)) - before)
     under = " " * before + signs + (f" {printable(mark.text)}" if mark.text else "")
     style = severity if mark.primary else "frame"
-    return [
+    return (
         f"{_frame(str(mark.line), gutter, colour)} {shown}".rstrip(),
         f"{_frame('', gutter, colour)} {paint(under, style, colour)}",
-    ]
+    )
 
 
 def _window(text: str, mark: _Mark) -> tuple[int, str]:

@@ -19,7 +19,7 @@ def build_meter(tree: Any, context: Context) -> ast.Meter:
     field: str | None = None
     field_span: Span | None = None
     if of is not None:
-        field, field_span = dotted(head), context.of(head)
+        field, field_span = dotted(head.children[0]), context.of(head)
         head = of.children[0]
     by: list[tuple[str, Span]] = []
     for part in trees(tree, "meter_by"):

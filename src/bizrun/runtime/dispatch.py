@@ -107,17 +107,23 @@ class Dispatch:
         """The events that tell of a changed row, as far as anybody listens."""
         name = snake(entity)
         if old is None:
-            if self.listens(f"{entity}.created"):
+            if self._by_change(f"{entity}.created"):
                 yield f"{entity}.created", {name: key, "subject": key}
             return
         if row is None:
-            if self.listens(f"{entity}.deleted"):
+            if self._by_change(f"{entity}.deleted"):
                 yield f"{entity}.deleted", {name: key, "subject": key}
             return
         for field, type_ in self._fields(entity):
             if old[field] != row[field]:
                 data = {name: key, "from": old[field], "to": row[field], "subject": key}
                 yield type_, data
+
+    def _by_change(self, type_: str) -> bool:
+        """Whether the change of a row is what tells; billing announces its own events itself."""
+        declared = self.engine.program.events.get(type_)
+        announced = declared is not None and declared.origin == "billing"
+        return not announced and self.listens(type_)
 
     def _fields(self, entity: str) -> tuple[tuple[str, str], ...]:
         found = self._change_fields.get(entity)
@@ -126,7 +132,7 @@ class Dispatch:
             found = tuple(
                 (field, f"{entity}.{field}_changed")
                 for field in fields
-                if field != "updated_at" and self.listens(f"{entity}.{field}_changed")
+                if field != "updated_at" and self._by_change(f"{entity}.{field}_changed")
             )
             self._change_fields[entity] = found
         return found

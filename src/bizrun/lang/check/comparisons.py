@@ -165,10 +165,8 @@ def membership(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Sco
         case ListOf(item):
             _member(c, node, left, item)
         case Record(name, fields) if name.startswith("range of"):
-            if isinstance(left, Maybe) and not scope.lenient:
-                report_none(c, "E0403", node.left, left, f"`{node.op}` needs a value")
-            else:
-                _ordered_member(c, node, left, dict(fields)["start"])
+            # None is in no range: that is an answer, and no order is asked for.
+            _ordered_member(c, node, left, dict(fields)["start"])
         case MapOf() | Record():
             _member(c, node, left, TEXT)
         case _ if not untyped(group):

@@ -80,17 +80,30 @@ class Checker:
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
     """The known name that a mistyped one is nearest to, and whether no other is as near."""
-    limit = max(1, len(name) // 3)
     found = sorted(
         (steps, candidate)
         for candidate in set(known)
-        if (steps := distance(name.lower(), candidate.lower(), limit)) <= limit
-        # A single letter is near to every other one.
-        and steps < max(len(name), len(candidate))
+        if (steps := _steps(name.lower(), candidate.lower())) is not None
     )
     if not found:
         return None, False
     return found[0][1], len(found) == 1 or found[1][0] > found[0][0]
+
+
+def _steps(name: str, candidate: str) -> int | None:
+    """How many letters lie between two names, None where too many; dotted ones part by part."""
+    parts, others = name.split("."), candidate.split(".")
+    if len(parts) != len(others):
+        parts, others = [name], [candidate]
+    total = 0
+    for part, other in zip(parts, others, strict=True):
+        limit = max(1, len(part) // 3)
+        steps = distance(part, other, limit)
+        # A single letter is near to every other one.
+        if steps > limit or (steps and steps >= max(len(part), len(other))):
+            return None
+        total += steps
+    return total
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:

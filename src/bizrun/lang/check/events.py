@@ -88,6 +88,8 @@ def _matching(symbols: Symbols, pattern: str) -> list[Record]:
         if matches(pattern, name) and info.declared
     ]
     noun, _, verb = pattern.partition(".")
+    if verb == "*" and found:
+        return found
     entities = [noun] if noun != "*" else list(symbols.entities)
     if verb in ("*", *_CHANGES):
         for entity in entities:

@@ -38,7 +38,8 @@ def check_plans(facts: Facts) -> None:
         _check_items(node.items, plan)
         _check_usage_intervals(plan)
         _check_usage_currencies(plan)
-        if not plan.prices and not plan.usages and isinstance(node, ast.Plan):
+        free = not plan.prices and not plan.usages and isinstance(node, ast.Plan)
+        if free and not facts.damaged(node):
             text = f"Plan `{node.name}` has no price"
             hint = "write `price 0 USD per month` where it is free"
             facts.warn("W0601", node.name_span, text, help=hint)
