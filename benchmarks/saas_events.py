@@ -39,6 +39,7 @@ BAD_CARDS = (
     "pm_card_chargeDeclinedProcessingError",
     "pm_card_visa_chargeDeclinedLostCard",
 )
+BAD_FROM_THE_START = 13  # of every 50 customers, whose card never works
 GOOD_CARD = "pm_card_mastercard"
 FIRST = ("ada", "alan", "barbara", "dennis", "edsger", "frances", "grace", "hedy", "jean", "ken")
 COMPANIES = ("Harbour", "Lantern", "Meadow", "Northwind", "Orchard", "Pebble", "Quarry", "Rowan")
@@ -54,6 +55,10 @@ class Event:
     data: dict[str, Any]
 
 
+# What a customer does; in the end, from when to when it makes no calls.
+Story = Generator[Event, None, tuple[datetime, datetime]]
+
+
 def customer_events(rng: Random, number: int) -> Iterator[Event]:
     """All that one customer does in the year, in no particular order."""
     account = f"c{number:03}"
@@ -61,24 +66,26 @@ def customer_events(rng: Random, number: int) -> Iterator[Event]:
     plan = rng.choice(PLANS)
     yield Event(joined, "Customer.signup", signup(rng, number, account, plan))
     story = rng.randrange(100)
-    until = YEAR_END
+    quiet = (YEAR_END, YEAR_END)  # when no calls come
     if story < 12:
-        until = yield from leaves(rng, account, joined)
+        quiet = yield from leaves(rng, account, joined)
     elif story < 22:
-        yield from leaves_and_returns(rng, account, joined, plan)
+        quiet = yield from leaves_and_returns(rng, account, joined, plan)
     elif story < 27:
         yield from changes_their_mind(rng, account, joined)
     elif story < 35:
-        until = yield from card_fails(rng, account, joined)
+        quiet = yield from card_fails(rng, account, joined)
     elif story < 55:
         at = joined + timedelta(days=rng.randrange(5, 120), seconds=rng.randrange(86_400))
         yield Event(at, "Plan.chosen", {"account": account, "plan": UPGRADES[plan]})
+    if number % 50 == BAD_FROM_THE_START:
+        quiet = (joined + timedelta(days=29), YEAR_END)
     if rng.randrange(3) == 0:
         at = joined + timedelta(hours=rng.randrange(2, 300))
         known = FEATURES if rng.randrange(10) == 0 else FEATURES[: INCLUDED[plan]]
         feature = rng.choice(known)
         yield Event(at, "Feature.requested", {"account": account, "feature": feature})
-    yield from calls(rng, account, joined, until)
+    yield from calls(rng, account, joined, quiet)
 
 
 def signup(rng: Random, number: int, account: str, plan: str) -> dict[str, Any]:
@@ -92,25 +99,26 @@ def signup(rng: Random, number: int, account: str, plan: str) -> dict[str, Any]:
     }
     if number % 4 == 3:
         del data["company"]
-    if number % 50 == 13:
+    if number % 50 == BAD_FROM_THE_START:
         data["payment_method"] = rng.choice(BAD_CARDS)
     return data
 
 
-def leaves(rng: Random, account: str, joined: datetime) -> Generator[Event, None, datetime]:
-    """Cancels for good, some of them within the trial; returns when the calls end."""
+def leaves(rng: Random, account: str, joined: datetime) -> Story:
+    """Cancels for good, some of them within the trial."""
     at = joined + timedelta(days=rng.randrange(4, 150), seconds=rng.randrange(86_400))
     reason = rng.choice(("too expensive", "missing a feature", "project over"))
     yield Event(at, "Subscription.cancel", {"account": account, "reason": reason})
-    return at
+    return at, YEAR_END
 
 
-def leaves_and_returns(rng: Random, account: str, joined: datetime, plan: str) -> Iterator[Event]:
+def leaves_and_returns(rng: Random, account: str, joined: datetime, plan: str) -> Story:
     """Cancels, and comes back a few days after the end, or months later."""
     at = joined + timedelta(days=rng.randrange(20, 90))
     yield Event(at, "Subscription.cancel", {"account": account})
     back = at + timedelta(days=rng.choice((33, 34, 80, 100)), hours=rng.randrange(24))
     yield Event(back, "Subscription.resume", {"account": account, "plan": plan})
+    return at + timedelta(days=20), back
 
 
 def changes_their_mind(rng: Random, account: str, joined: datetime) -> Iterator[Event]:
@@ -120,27 +128,33 @@ def changes_their_mind(rng: Random, account: str, joined: datetime) -> Iterator[
     yield Event(at + timedelta(days=1), "Subscription.resume", {"account": account})
 
 
-def card_fails(rng: Random, account: str, joined: datetime) -> Generator[Event, None, datetime]:
-    """The card stops working; half of them bring another one. Returns when the calls end."""
-    at = joined + timedelta(days=rng.randrange(16, 100))
+def card_fails(rng: Random, account: str, joined: datetime) -> Story:
+    """The card stops working days before a renewal; two of three bring another one in time."""
+    at = joined + timedelta(days=11 + 30 * rng.randrange(1, 5))
     bad = rng.choice(BAD_CARDS)
     yield Event(at, "Card.changed", {"account": account, "payment_method": bad})
-    if rng.randrange(2):
-        better = at + timedelta(days=rng.randrange(30, 40))
+    if rng.randrange(3):
+        # A lost card is not tried again: the subscription ends a week after the renewal.
+        days = rng.randrange(5, 10 if bad.endswith("LostCard") else 22)
+        better = at + timedelta(days=days)
         yield Event(better, "Card.changed", {"account": account, "payment_method": GOOD_CARD})
-        return YEAR_END
-    return at + timedelta(days=40)
+        return at, better
+    return at + timedelta(days=20), YEAR_END
 
 
-def calls(rng: Random, account: str, joined: datetime, until: datetime) -> Iterator[Event]:
+def calls(
+    rng: Random, account: str, joined: datetime, quiet: tuple[datetime, datetime]
+) -> Iterator[Event]:
     """The API calls of a customer, in batches whose sizes add up to about a volume a month."""
     volume = rng.choice(VOLUMES)
     gap = 30 * 86_400 // CALLS_A_MONTH
     at = joined
-    while (at := at + timedelta(seconds=rng.randrange(gap // 4, gap * 7 // 4))) < until:
+    while (at := at + timedelta(seconds=rng.randrange(gap // 4, gap * 7 // 4))) < YEAR_END:
         units = rng.randrange(1, 2 * volume // CALLS_A_MONTH)
         endpoint = rng.choice(ENDPOINTS)
-        yield Event(at, "API.called", {"account": account, "endpoint": endpoint, "units": units})
+        if not quiet[0] <= at < quiet[1]:
+            data = {"account": account, "endpoint": endpoint, "units": units}
+            yield Event(at, "API.called", data)
 
 
 def line(id: str, event: Event) -> str:

@@ -89,6 +89,22 @@ def test_no_cascades() -> None:
     assert own(text) == ["E0205"]
 
 
+def test_a_mistyped_field_is_not_missing_too() -> None:
+    text = """
+    business "B" { bills Account }
+    entity Account { id text key, email text }
+    event A.b { account Account }
+    on A.b as e {
+      create Account { id: "a1", emial: "x" }
+      email { too: "x", subject: "s", body: "b" }
+      emit Account.noted { acount: e.account }
+    }
+    event Account.noted { account Account }
+    on Account.noted as n { log n.account.email }
+    """
+    assert own(text) == ["E0203", "E0215", "E0216"]
+
+
 def test_a_fix_names_what_is_meant() -> None:
     text = "entity Account { id text key, email text }\nfn f(a: Account) -> text = a.emial\n"
     found = next(d for d in checked(text).diagnostics if d.code == "E0203")
@@ -197,10 +213,10 @@ def test_speed_on_ten_thousand_lines() -> None:
     """
     text = "entity Account { id text key, credit money }\n"
     text += "event Deal.closed { account Account, price money, units number }\n"
-    text += "".join(block.format(i=i) for i in range(1250))
+    text += "".join(dedent(block).format(i=i) for i in range(1250))
     loaded = load_text("t.biz", text)
     assert text.count("\n") > 9_900
-    start = time.perf_counter()
+    start = time.process_time()
     result = check(loaded, SIGNATURES, open_action)
-    assert time.perf_counter() - start < 2.5
+    assert time.process_time() - start < 1.5
     assert [d.code for d in result.diagnostics if d.severity == "error"] == []

@@ -72,6 +72,19 @@ def test_a_folder_and_what_its_files_use(spec: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "specs/main.biz: fine\n"
 
 
+def test_what_one_spec_of_a_folder_uses_is_used(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = spec.parent / "specs"
+    folder.mkdir()
+    (folder / "shared.biz").write_text("event A.one { id text }\nevent A.two { id text }\n")
+    (folder / "x.biz").write_text('use "./shared.biz"\non A.one as e { log "x" }\n')
+    (folder / "y.biz").write_text('use "./shared.biz"\n')
+    assert main(["check", "specs", "--format", "json"]) == 0
+    found = [(d["code"], d["file"], d["line"]) for d in json.loads(capsys.readouterr().out)]
+    assert found == [("W0710", "specs/shared.biz", 2)]
+
+
 def test_used_files_are_found_and_checked(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec.write_text('use "./b.biz"\nuse "./plnas.biz"\nuse std.nothing\n')
     (spec.parent / "b.biz").write_text('use "./a.biz"\n' + WRONG)

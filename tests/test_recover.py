@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bizrun.diagnostics import Diagnostic, Source
+from bizrun.diagnostics import Source
 from bizrun.lang import ast
 from bizrun.lang.codes_syntax import CODES
 from bizrun.lang.parse import Parsed, parse, parse_expression, read_source
@@ -157,3 +157,160 @@ def test_all_twenty_in_one_block() -> None:
     reported = sorted(line for _, line in found(text))
     assert set(planted) <= set(reported)
     assert len(reported) <= 22, reported
+
+
+def test_names_survive_what_is_wrong_with_them() -> None:
+    parsed = read(
+        "enttiy A {\n  name text text\n  size number\n}\n"
+        "on X.y as e {\n  let a = 1 +\n  let b = 2 2\n  if b ^ 1 {\n    log b\n  }\n}\n"
+        "const c = 1 1\nfn f(x: number) -> number = x x\n"
+    )
+    entity, handler, const, fn = parsed.file.declarations
+    assert isinstance(entity, ast.Entity)
+    assert [field.name for field in entity.fields] == ["name", "size"]
+    assert isinstance(entity.fields[0].type, ast.Bad)
+    assert isinstance(handler, ast.On)
+    names = [s.name for s in handler.body if isinstance(s, ast.Let)]
+    assert names[-1] == "b"
+    [branch] = [s for s in handler.body if isinstance(s, ast.If)]
+    assert isinstance(branch.condition, ast.Bad)
+    assert len(branch.then) == 1
+    assert isinstance(const, ast.Const)
+    assert (const.name, type(const.value)) == ("c", ast.Bad)
+    assert isinstance(fn, ast.Fn)
+    assert (fn.name, type(fn.value)) == ("f", ast.Bad)
+
+
+def test_places_are_the_files_own_behind_a_repair() -> None:
+    text = "# one\non A.b { let a = x && y || $29 }\nconst d = 1\n"
+    handler, const = read(text).file.declarations
+    assert isinstance(handler, ast.On)
+    [let] = handler.body
+    assert text[let.span.start : let.span.end].startswith("let a = x && y || $29")
+    assert text[const.span.start : const.span.end] == "const d = 1"
+
+
+# --- bytes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "place"),
+    [
+        (b"const a = 1", "const a = 1", None),
+        (b"\xef\xbb\xbfconst a = 1", "const a = 1", None),
+        (b"", "", None),
+        (b'const a = 1\nconst b = "\xff"', 'const a = 1\nconst b = "\ufffd"', (2, 12)),
+        (b"\xef\xbb\xbfa\xff", "a\ufffd", (1, 2)),
+        ("ä\n ö".encode("latin-1"), "\ufffd\n \ufffd", (1, 1)),
+        (b"a\nb\0c", "a\nb\ufffdc", (2, 2)),
+        (b"a\n\xed\xa0\x80", "a\n\ufffd\ufffd\ufffd", (2, 1)),
+        (b"x" * 5_000_001, "", (1, 1)),
+    ],
+)
+def test_bytes(data: bytes, text: str, place: tuple[int, int] | None) -> None:
+    source, problems = read_source("a.biz", data)
+    assert source.text == text
+    if place is None:
+        assert not problems
+    else:
+        [problem] = problems
+        assert (problem.code, source.position(problem.span.start)) == ("E0103", place)
+        parse(source)
+
+
+# --- expressions ---------------------------------------------------------------------------------
+
+
+def test_expressions() -> None:
+    node, problems = parse_expression("a + 1")
+    assert isinstance(node, ast.Binary)
+    assert not problems
+    for wrong in (
+        "",
+        "a +",
+        "a b",
+        "(",
+        "'x'",
+        "$1",
+        "a = 1",
+        "}",
+        "x" * 10 + "\n\n)",
+        "# a",
+        '"{"',
+    ):
+        node, problems = parse_expression(wrong)
+        assert node is None, wrong
+        assert problems, wrong
+
+
+# --- anything at all ----------------------------------------------------------------------
+
+LANGUAGE = "\n".join(BUSINESS.format(i) for i in range(2)) + "\n".join(
+    path.read_text("utf-8") for path in sorted(GOLDEN.glob("*.biz"))
+)
+SIGNS = ["{", "}", "(", ")", "[", "]", '"', '"""', "'", "\n", "\r", "#", "\\", "=", ".", "$", "/*"]
+SIGNS += ["<<<<<<< ", "-> ", "not ", "if ", "else ", "1.", "\0", "é", "\u2028", "&&", ";", "//"]
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> str:
+    """A piece of real text with a few random cuts, copies and insertions."""
+    start = draw(st.integers(0, len(LANGUAGE) - 400))
+    text = LANGUAGE[start : start + draw(st.integers(0, 400))]
+    for _ in range(draw(st.integers(1, 5))):
+        a = draw(st.integers(0, len(text)))
+        b = min(len(text), a + draw(st.integers(0, 20)))
+        match draw(st.integers(0, 3)):
+            case 0:
+                text = text[:a] + text[b:]
+            case 1:
+                text = text[:a] + text[a:b] + text[a:]
+            case 2:
+                text = text[:b] + draw(st.sampled_from(SIGNS)) + text[b:]
+            case _:
+                text = text[b:] + text[:b]
+    return text
+
+
+@settings(max_examples=300, deadline=3000, derandomize=True)
+@given(broken())
+def test_broken_text_is_always_read(text: str) -> None:
+    parsed = read(text)
+    assert all(0 <= d.span.start <= d.span.end <= len(text) for d in parsed.diagnostics)
+    assert all(d.code in CODES for d in parsed.diagnostics)
+    spans = [d.span for d in parsed.file.declarations]
+    assert all(0 <= s.start <= s.end <= len(text) for s in spans)
+    bad = [d for d in parsed.file.declarations if isinstance(d, ast.BadDeclaration)]
+    assert not bad or parsed.diagnostics
+
+
+@settings(max_examples=100, deadline=3000, derandomize=True)
+@given(st.text(max_size=60))
+def test_any_text_is_read(text: str) -> None:
+    read(text)
+    parse_expression(text)
+
+
+ENDLESS = [
+    "(",
+    '"',
+    "a.",
+    "a[0]",
+    "a ?? ",
+    "not ",
+    "-",
+    "if a then b else ",
+    "[a,",
+    '{"',
+    ";",
+    "'a'",
+]
+
+
+@pytest.mark.parametrize("piece", ENDLESS)
+@pytest.mark.parametrize("head", ["", "const x = "])
+def test_endless_text_ends(head: str, piece: str) -> None:
+    started = time.perf_counter()
+    parsed = read(head + piece * (100_000 // len(piece)))
+    assert parsed.diagnostics
+    assert time.perf_counter() - started < 10

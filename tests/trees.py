@@ -10,10 +10,10 @@ from bizrun.lang import ast
 
 
 def dump(value: Any, spans: bool = True) -> Any:
-    """A tree as plain JSON: `kind` first, then its fields; what is empty is left out."""
+    """A tree as plain JSON: `node` first, then its fields; what is empty is left out."""
     match value:
         case ast.Node():
-            result: dict[str, Any] = {"kind": type(value).__name__}
+            result: dict[str, Any] = {"node": type(value).__name__}
             for field in fields(value):
                 item = getattr(value, field.name)
                 if item in (None, (), False) or (isinstance(item, Span) and not spans):
@@ -52,7 +52,9 @@ def short(value: Any) -> str:
         case ast.Query():
             parts = [short(value.source)]
             parts += ["where " + short(value.where)] if value.where else []
-            parts += ["order " + ",".join(short(o.value) for o in value.order)] if value.order else []
+            parts += (
+                ["order " + ",".join(short(o.value) for o in value.order)] if value.order else []
+            )
             parts += ["limit " + short(value.limit)] if value.limit else []
             return f"[{' '.join(parts)}]"
         case ast.IfExpr():

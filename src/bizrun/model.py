@@ -14,7 +14,7 @@ class Event:
     """Something that happened: from outside, or emitted by what handled another one.
 
     `data` has the payload with exact values; `depth` counts how many events lead to it, `cause`
-    is the log's number of the one before it.
+    is the log's number of the one before it; `stamp` its time as it was written.
     """
 
     id: str
@@ -26,6 +26,7 @@ class Event:
     seq: int = 0
     cause: int | None = None
     depth: int = 0
+    stamp: str | None = None
 
     def envelope(self) -> dict[str, Any]:
         """What a handler reads as `event`."""

@@ -37,13 +37,15 @@ def zone_of(desk: Desk, customer: str) -> str:
 
 def subscriptions(desk: Desk, customer: str) -> list[Row]:
     """The customer's subscriptions that have not ended, oldest first."""
-    rows = desk.select("Subscription", customer=customer)
-    return [row for row in rows if row["status"] in LIVE]
+    return [row for row in desk.subscriptions(customer) if row["status"] in LIVE]
 
 
 def subscription_of(desk: Desk, customer: str) -> Row | None:
     """The one that decides on limits and periods: the oldest that lives."""
-    return next(iter(subscriptions(desk, customer)), None)
+    for row in desk.subscriptions(customer):
+        if row["status"] in LIVE:
+            return row
+    return None
 
 
 def plan_named(desk: Desk, name: Any) -> catalog.Plan:

@@ -37,6 +37,9 @@ class Desk(Protocol):
     def select(self, table: str, **equals: Any) -> list[Row]:
         """Rows that match, as they were created."""
 
+    def subscriptions(self, customer: str) -> list[Row]:
+        """The subscriptions of a customer, oldest first."""
+
     def create(self, entity: str, data: dict[str, Any], site: object) -> str:
         """A new row; its key."""
 

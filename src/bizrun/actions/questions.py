@@ -9,7 +9,7 @@ from typing import Any
 
 from ..billing import buckets, periods
 from ..errors import EvalError, Refusal
-from ..times import local_date, midnight, start_of
+from ..times import end_of, local_date, midnight, start_of
 from ..values import UNLIMITED, Money, Number, show
 from .customers import (
     LIVE,
@@ -35,6 +35,17 @@ def usage_start(desk: Desk, customer: str, at: datetime) -> datetime:
             start_of("month", local_date(at, desk.tz)), desk.program.timezone
         )  # fmt: skip
     return periods.period_at(cycle_of(desk, sub), at).start
+
+
+def usage_period(desk: Desk, customer: str, at: datetime) -> tuple[datetime, datetime | None]:
+    """The usage period that an instant is in; its end is none where that can't be said."""
+    start = usage_start(desk, customer, at)
+    sub = subscription_of(desk, customer)
+    if sub is None or sub["usage_start"] is None:
+        zone = desk.tz
+        return start, midnight(end_of("month", local_date(at, zone)), zone)
+    end = sub["period_end"] if start == sub["usage_start"] else None
+    return start, end
 
 
 def period_start(desk: Desk, customer: str, at: datetime) -> datetime:

@@ -105,6 +105,12 @@ class Toolbox:
         """Where the usage period of a customer begins."""
         return questions.usage_start(work, customer, at)
 
+    def usage_period(
+        self, work: Desk, customer: str, at: datetime
+    ) -> tuple[datetime, datetime | None]:
+        """The usage period of a customer that an instant is in."""
+        return questions.usage_period(work, customer, at)
+
     def period_start(self, work: Desk, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""
         return questions.period_start(work, customer, at)

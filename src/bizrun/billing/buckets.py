@@ -25,20 +25,32 @@ def empty(id_: str, meter: str, customer: str, by: str, start: datetime) -> Buck
     }  # fmt: skip
 
 
-def counted(bucket: Mapping[str, Any], value: Number, at: datetime, event: str) -> Bucket:
+def counted(
+    bucket: Mapping[str, Any], aggregate: str, value: Number, at: datetime, event: str
+) -> Bucket:
     """The bucket after one more value; ties of `last` go to the greater event id."""
     row = dict(bucket)
     row["count"] += 1
-    row["total"] = check_number(row["total"] + value)
-    low, high = row["low"], row["high"]
-    row["low"] = value if low is None or value < low else low
-    row["high"] = value if high is None or value > high else high
-    last_at = row["last_at"]
-    if last_at is None or (at, event) >= (last_at, row["last_event"]):
-        if last_at is not None:
-            row["area"] = check_number(row["area"] + row["last"] * _micros(last_at, at))
-        row.update(last=value, last_at=at, last_event=event)
+    match aggregate:
+        case "sum" | "unique":
+            row["total"] = check_number(row["total"] + value)
+        case "max" if row["high"] is None or value > row["high"]:
+            row["high"] = value
+        case "min" if row["low"] is None or value < row["low"]:
+            row["low"] = value
+        case "last" | "average":
+            _follow(row, value, at, event)
     return row
+
+
+def _follow(row: Bucket, value: Number, at: datetime, event: str) -> None:
+    """Takes a value that is newer than the last one; an older one changes nothing after it."""
+    last_at = row["last_at"]
+    if last_at is not None and (at, event) < (last_at, row["last_event"]):
+        return
+    if last_at is not None:
+        row["area"] = check_number(row["area"] + row["last"] * _micros(last_at, at))
+    row.update(last=value, last_at=at, last_event=event)
 
 
 def result(bucket: Mapping[str, Any], aggregate: str, end: datetime) -> Number:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,13 +76,21 @@ def check_files(names: list[str], edited: Mapping[str, bytes] | None = None) -> 
     used = {other for name, spec in loaded.items() for other in spec.sources if other != name}
     roots = [name for name in names if name not in used] or names
     outcome = Outcome(roots)
-    seen: dict[tuple[object, ...], Diagnostic] = {}
+    users: Counter[str] = Counter()
+    times: Counter[tuple[object, ...]] = Counter()
+    first: dict[tuple[object, ...], Diagnostic] = {}
     for name in roots:
         checked = check_loaded(loaded[name])
-        outcome.sources |= sources_of(checked)
+        sources = sources_of(checked)
+        users.update(sources.keys())
+        outcome.sources |= sources
         for problem in checked.diagnostics:
-            seen.setdefault((problem.code, problem.span, problem.message), problem)
-    outcome.problems = sorted(seen.values(), key=lambda p: (p.span.file, p.span.start, p.code))
+            key = (problem.code, problem.span, problem.message)
+            times[key] += 1
+            first.setdefault(key, problem)
+    # What one spec leaves unused of a shared file, another may use: all have to warn of it.
+    kept = [p for k, p in first.items() if p.severity == "error" or times[k] == users[p.span.file]]
+    outcome.problems = sorted(kept, key=lambda p: (p.span.file, p.span.start, p.code))
     return outcome
 
 

@@ -39,7 +39,7 @@ class Module:
     def __post_init__(self) -> None:
         self.namespace |= {helper.__name__: helper for helper in _HELPERS}
         self.namespace |= {f"b_{name}": f for name, f in functions.ALL.items()}
-        self.namespace |= {"__builtins__": {}, NODES: self.nodes}
+        self.namespace |= {"__builtins__": {}, "bool": bool, NODES: self.nodes}
 
     def fresh(self, prefix: str) -> str:
         """A name that nothing else has."""

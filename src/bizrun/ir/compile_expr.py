@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..values import UNLIMITED
 from . import functions
@@ -264,13 +264,14 @@ def endless(node: ir.BinaryExpr) -> bool:
 
 
 def _equality(node: ir.BinaryExpr, scope: Scope) -> ast.expr:
-    left, right = expression(node.left, scope), expression(node.right, scope)
-    how = _COMPARE[node.op]()
-    for side, other in ((node.left, right), (node.right, left)):
+    for side, other in ((node.left, node.right), (node.right, node.left)):
         if isinstance(side, ir.Const) and side.value is None:
-            return is_none(other) if node.op == "==" else is_some(other)
+            value = expression(other, scope)
+            return is_none(value) if node.op == "==" else is_some(value)
+    left, right = _side(node.left, scope), _side(node.right, scope)
+    plain = numbered(compared(left, _COMPARE[node.op](), right), node, scope)
     if node.mode != "any" or _is_text(node.left) or _is_text(node.right):
-        return numbered(compared(left, how, right), node, scope)
+        return plain
     same = call("equal", left, right)
     return same if node.op == "==" else ast.UnaryOp(ast.Not(), same)
 
@@ -279,12 +280,40 @@ def _is_text(node: ir.Expr) -> bool:
     return isinstance(node, ir.Const) and isinstance(node.value, str)
 
 
+def _side(node: ir.Expr, scope: Scope) -> ast.expr:
+    """A side of a comparison."""
+    if exact(node):
+        left, right = expression(node.left, scope), expression(node.right, scope)
+        return numbered(ast.BinOp(left, ast.Mult(), right), node, scope)
+    return expression(node, scope)
+
+
+def exact(node: ir.Expr) -> TypeGuard[ir.BinaryExpr]:
+    """Whether it is a product of two bounded numbers.
+
+    Compared at once it needs no bound of its own: it is exact, and nothing keeps it.
+    """
+    leaves = ir.Get | ir.Local | ir.Const | ir.EntityGet
+    return (
+        isinstance(node, ir.BinaryExpr)
+        and (node.op, node.mode) == ("*", "number")
+        and isinstance(node.left, leaves)
+        and isinstance(node.right, leaves)
+    )
+
+
 def _ordering(node: ir.BinaryExpr, scope: Scope) -> ast.expr:
-    left, right = expression(node.left, scope), expression(node.right, scope)
+    left, right = _side(node.left, scope), _side(node.right, scope)
     plain = compared(left, _COMPARE[node.op](), right)
     if node.mode == "any" or endless(node):
         name = "compare_rows" if scope.query else "compare"
-        return call(name, literal(node.op), left, right, CTX)
+        checked = call(name, literal(node.op), left, right, CTX)
+        if scope.query or not (isinstance(left, ast.Name) and _is_number(node.right)):
+            return checked
+        # Whatever is no number fails to compare with one by itself, but for true and false.
+        known = ast.Attribute(left, "__class__", LOAD)
+        is_bool = compared(known, ast.Is(), load("bool"))
+        return ast.IfExp(is_bool, checked, numbered(plain, node, scope))
     numbered(plain, node, scope)
     if not scope.query:
         return plain
@@ -294,6 +323,10 @@ def _ordering(node: ir.BinaryExpr, scope: Scope) -> ast.expr:
         checks = [is_some(expression(side, scope)) for side in sides]
         return ast.BoolOp(ast.And(), [*checks, plain]) if checks else plain
     return call("compare_rows", literal(node.op), left, right, CTX)
+
+
+def _is_number(node: ir.Expr) -> bool:
+    return isinstance(node, ir.Const) and type(node.value) is int
 
 
 def _is_row_field(node: ir.Expr) -> bool:

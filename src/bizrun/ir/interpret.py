@@ -14,7 +14,7 @@ from ..errors import EvalError
 from ..values import show
 from . import functions, operators, rows
 from . import nodes as ir
-from .compile_expr import endless, pushed
+from .compile_expr import endless, exact, pushed
 from .context import Context
 from .variables import free_names, pattern_names
 
@@ -33,6 +33,7 @@ _NATIVE: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _EQUAL = ("==", "!=")
+_COMPARISONS = ("<", "<=", ">", ">=", *_EQUAL)
 
 
 @dataclass(slots=True)
@@ -212,16 +213,28 @@ def _binary(node: ir.BinaryExpr, names: Names, run: _Run) -> Any:
             parts = (node.left, node.right.left, node.right.right)
             value, low, high = _all(parts, names, run)
             return operators.within(value, low, high, run.ctx) == (node.op == "in")
-    left = _value(node.left, names, run)
+    compares = node.op in _COMPARISONS
+    left = _side(node.left, compares, names, run)
     if node.op == "??":
         return _value(node.right, names, run) if left is None else left
-    right = _value(node.right, names, run)
+    right = _side(node.right, compares, names, run)
     match node.op:
         case "can":
             return run.ctx.call("can", [left, right])
         case "<" | "<=" | ">" | ">=" if run.query and (left is None or right is None):
             return False
     return _operate(node, left, right, run.ctx)
+
+
+def _side(node: ir.Expr, compares: bool, names: Names, run: _Run) -> Any:
+    """A side of an operator; a product that is only compared has no bound."""
+    if not (compares and exact(node)):
+        return _value(node, names, run)
+    left, right = _value(node.left, names, run), _value(node.right, names, run)
+    value = _operate(ir.BinaryExpr("*", node.left, node.right), left, right, run.ctx)
+    if run.trace is not None:
+        run.trace.append((node, value))
+    return value
 
 
 def _operate(node: ir.BinaryExpr, left: Any, right: Any, ctx: Any) -> Any:

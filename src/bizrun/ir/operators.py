@@ -5,6 +5,7 @@ Anything that has no value is an EvalError whose sentence shows the values.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -157,6 +158,9 @@ def _finite(op: str, left: Any, right: Any) -> None:
 
 def add(left: Any, right: Any, ctx: Context | None) -> Any:
     """`left + right` of any types."""
+    if type(left) is int and type(right) is int:
+        total = left + right
+        return total if -_BOUND < total < _BOUND else check_number(total)
     one, other = kind(left), kind(right)
     if other == "duration" and one == "time":
         return times.add(left, right, _zone(ctx))
@@ -180,6 +184,9 @@ def add(left: Any, right: Any, ctx: Context | None) -> Any:
 
 def subtract(left: Any, right: Any, ctx: Context | None) -> Any:
     """`left - right` of any types."""
+    if type(left) is int and type(right) is int:
+        rest = left - right
+        return rest if -_BOUND < rest < _BOUND else check_number(rest)
     one, other = kind(left), kind(right)
     if one == other == "time":
         return times.between(right, left)
@@ -221,6 +228,8 @@ _QUOTIENTS = frozenset(
 
 def multiply_any(left: Any, right: Any) -> Any:
     """`left * right` of any types."""
+    if type(left) is int and type(right) is int:
+        return multiply(left, right)
     pair = kind(left), kind(right)
     if pair == ("number", "number"):
         return multiply(left, right)
@@ -267,6 +276,10 @@ def negate(value: Any) -> Any:
 # --- truth and comparison --------------------------------------------------------------------
 
 
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_PLAIN = frozenset({int, Decimal, str, datetime})
+
+
 def truth(value: Any) -> bool:
     """A condition's value; anything but true and false is refused."""
     if value is True or value is False:
@@ -287,19 +300,13 @@ def equal(left: Any, right: Any) -> bool:
 
 def compare(op: str, left: Any, right: Any, ctx: Context | None) -> bool:
     """`<`, `<=`, `>`, `>=` of any types that have an order; a date is its local midnight."""
-    one, other = kind(left), kind(right)
-    if one != other:
-        left, right = _alike(op, left, right, ctx)
-    elif one not in ORDERED:
-        raise no_value(op, left, right)
-    match op:
-        case "<":
-            return bool(left < right)
-        case "<=":
-            return bool(left <= right)
-        case ">":
-            return bool(left > right)
-    return bool(left >= right)
+    if type(left) is not type(right) or type(left) not in _PLAIN:
+        one, other = kind(left), kind(right)
+        if one != other:
+            left, right = _alike(op, left, right, ctx)
+        elif one not in ORDERED:
+            raise no_value(op, left, right)
+    return bool(_COMPARE[op](left, right))
 
 
 def _alike(op: str, left: Any, right: Any, ctx: Context | None) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,14 +19,20 @@ class _Open:
     indent: int
 
 
-def unbalanced(file: str, text: str, brackets: Sequence[int], end: int) -> list[Complaint]:
+# These declarations have a block, the first brace of which stands in their first line.
+_WITH_BLOCK = re.compile(r"(?:on|every|test|api|entity|event|plan|meter|role|lifecycle|template)\b")
+
+
+def unbalanced(
+    file: str, text: str, brackets: Sequence[int], start: int, end: int
+) -> list[Complaint]:
     """The brackets of one declaration (places in the file) that lack a partner.
 
     Lines' indentation tells which of several was forgotten.
     """
     if _balanced(text, brackets):
         return []
-    return _Pairing(file, text, end).run(brackets)
+    return _Pairing(file, text, start, end).run(brackets)
 
 
 def _balanced(text: str, brackets: Sequence[int]) -> bool:
@@ -40,9 +47,10 @@ def _balanced(text: str, brackets: Sequence[int]) -> bool:
 
 
 class _Pairing:
-    def __init__(self, file: str, text: str, end: int) -> None:
+    def __init__(self, file: str, text: str, start: int, end: int) -> None:
         self.file = file
         self.text = text
+        self.start = start
         self.end = end
         self.stack: list[_Open] = []
         self.found: list[Complaint] = []
@@ -93,11 +101,24 @@ class _Pairing:
         self.found.append(Complaint(diagnostic, (Edit(before, before, text),)))
 
     def stray(self, place: int) -> None:
+        line = self.line_end(self.start, place)
+        head = self.text[self.start : line]
+        if not self.found and _WITH_BLOCK.match(head) and "{" not in head and line < place:
+            self.headless(line)
+            return
         span = Span(self.file, place, place + 1)
         message = f"This `{self.text[place]}` closes nothing."
         fix = Fix(span, "", certain=False)
         diagnostic = Diagnostic("E0106", span, message, "take it away, or open one before", fix)
         self.found.append(Complaint(diagnostic, (Edit(place, place + 1, " "),)))
+
+    def headless(self, place: int) -> None:
+        """Reports the missing `{` of a whole declaration, the `}` of which is there."""
+        span = Span(self.file, self.start, place)
+        fix = Fix(Span(self.file, place, place), " {", certain=False)
+        message = "A `{` is missing at the end of this line."
+        diagnostic = Diagnostic("E0132", span, message, None, fix)
+        self.found.append(Complaint(diagnostic, (Edit(place, place, " {"),)))
 
     def line_end(self, place: int, limit: int) -> int:
         """Where a bracket in a line would be closed: before a comment or the `{` of a block."""

@@ -11,7 +11,9 @@ from ..diagnostics import Diagnostic, Span
 if TYPE_CHECKING:
     from lark import Token, Tree
 
-MAX_NESTING = 200
+# Values in one another, a block counting double: 100 open brackets fit, and the recursion of this
+# package and of the stages behind it stays within python's.
+MAX_NESTING = 210
 
 
 @dataclass(slots=True)
@@ -66,9 +68,12 @@ def too_deep(context: Context, part: Any) -> NoReturn:
 
 def bounds(part: Any) -> tuple[int, int]:
     """The offsets of a token or tree in the parsed text; (0, 0) for an empty tree."""
-    meta = getattr(part, "meta", part)
-    start = getattr(meta, "start_pos", None)
-    return (start, meta.end_pos) if start is not None else (0, 0)
+    start = getattr(part, "start_pos", None)
+    if start is not None:
+        return start, part.end_pos
+    # A tree of lark's; an empty one has no place.
+    meta = part.meta
+    return (0, 0) if meta.empty else (meta.start_pos, meta.end_pos)
 
 
 def is_tree(part: Any, *names: str) -> bool:

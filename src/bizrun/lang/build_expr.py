@@ -42,6 +42,8 @@ _OF = 9
 
 def build_expr(tree: Any, context: Context) -> ast.Expr:
     """The expression of a tree of any rule that stands for one."""
+    while tree.data == "paren":
+        tree = tree.children[0]
     make = _BUILDERS[tree.data]
     if tree.data in _PLAIN:
         return make(tree, context)
@@ -126,7 +128,8 @@ def _postfix(tree: Any, context: Context) -> ast.Expr:
 def _chain(tree: Any, context: Context) -> ast.Expr:
     parts = tree.children if tree.data == "chain" else [tree]
     before = context.depth
-    context.depth += len(parts) // 2
+    # A chain is a tree as deep as it has operators, whose leftmost operand is the deepest.
+    context.depth += max(1, len(parts) // 2)
     if context.depth > MAX_NESTING:
         too_deep(context, tree)
     chain = _Chain(context)
@@ -188,7 +191,7 @@ class _Chain:
 
     def apply(self) -> None:
         op, _, start, end = self.waiting.pop()
-        right, right_start, right_end = self.values.pop()
+        right, _, right_end = self.values.pop()
         if op.startswith("prefix "):
             span = self.context.span(start, right_end)
             self.values.append((ast.Unary(span, op[7:], right), start, right_end))
@@ -205,10 +208,6 @@ class _Chain:
 
 
 # --- Brackets, conditions, queries -----------------------------------------------------------
-
-
-def _paren(tree: Any, context: Context) -> ast.Expr:
-    return build_expr(tree.children[0], context)
 
 
 def _list(tree: Any, context: Context) -> ast.Expr:
@@ -311,7 +310,7 @@ def _text(tree: Any, context: Context) -> ast.Expr:
 
 
 # These nest no deeper than what they hold.
-_PLAIN = frozenset(("name_ref", "row_field", "literal", "text", "paren", "chain", "operand"))
+_PLAIN = frozenset(("name_ref", "row_field", "literal", "chain", "operand"))
 
 _BUILDERS: dict[str, Callable[[Any, Context], ast.Expr]] = {
     "name_ref": _name,
@@ -321,7 +320,6 @@ _BUILDERS: dict[str, Callable[[Any, Context], ast.Expr]] = {
     "text": _text,
     "chain": _chain,
     "operand": _chain,
-    "paren": _paren,
     "list": _list,
     "map": build_map,
     "comprehension": _comprehension,

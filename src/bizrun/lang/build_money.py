@@ -123,7 +123,9 @@ def _step(tree: Any, context: Context) -> ast.DunningStep:
     parts = tree.children
     match tree.data:
         case "retry_after":
-            return ast.DunningStep(span, "retry_after", (build_expr(parts[0], context),), None, None)
+            return ast.DunningStep(
+                span, "retry_after", (build_expr(parts[0], context),), None, None
+            )
         case "retry_every":
             times = whole(parts[1].children[0], context) if len(parts) > 1 else None
             delay = build_expr(parts[0], context)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ast
-from .build_context import Context, bounds, dotted, first, is_tree, named, tokens, trees
+from .build_context import Context, bounds, first, is_tree, named, tokens, trees
 from .build_expr import build_expr
-from .build_statements import whole
 from .build_text import plain_text
 from .build_values import build_literal
 
@@ -220,9 +219,7 @@ def _includes(tree: Any, context: Context) -> ast.Includes:
         quantity = ast.Name(context.of(token), str(token))
     else:
         quantity = build_literal(token, context)
-    return ast.Includes(
-        context.of(tree), quantity, str(meter), context.of(meter), bool(prorated)
-    )
+    return ast.Includes(context.of(tree), quantity, str(meter), context.of(meter), bool(prorated))
 
 
 def _bill_usage(tree: Any, context: Context) -> ast.PlanClause:
@@ -280,8 +277,6 @@ def _clause(tree: Any, context: Context) -> ast.PlanClause:
 def _words(tree: Any, context: Context) -> list[str]:
     start, end = bounds(tree)
     return context.text[start:end].split()
-
-
 
 
 _ITEMS: dict[str, Callable[[Any, Context], ast.PlanItem]] = {

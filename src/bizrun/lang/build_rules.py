@@ -6,7 +6,7 @@ from typing import Any
 
 from ..diagnostics import Span
 from . import ast
-from .build_context import Context, dotted, first, is_tree, named, tokens, trees
+from .build_context import Context, bounds, dotted, first, is_tree, named, tokens, trees
 from .build_expr import build_expr, build_map
 from .build_statements import build_block, build_pattern
 from .build_text import plain_text, template_text
@@ -192,9 +192,7 @@ def build_template(tree: Any, context: Context) -> ast.Template:
         word, text = part.children
         parts.append((str(word), template_text(text), context.of(text)))
     title = plain_text(name, context) if name.type == "TEXT" else str(name)
-    return ast.Template(
-        context.of(tree), context.doc, title, context.of(name), tuple(parts)
-    )
+    return ast.Template(context.of(tree), context.doc, title, context.of(name), tuple(parts))
 
 
 # --- The outside -------------------------------------------------------------------------------
@@ -237,7 +235,7 @@ def _permissions(tree: Any, context: Context) -> tuple[str, ...]:
 def build_experiment(tree: Any, context: Context) -> ast.Experiment:
     """An experiment: what decides, and its variants."""
     name, by, *variants = tree.children
-    start, end = context.of(by).start - context.offset, context.of(by).end - context.offset
+    start, end = bounds(by)
     return ast.Experiment(
         context.of(tree),
         context.doc,
@@ -294,5 +292,5 @@ def build_business(tree: Any, context: Context) -> ast.Business:
 def _setting(tree: Any, context: Context) -> ast.Setting:
     key, *parts = tree.children
     value = build_expr(parts[0], context) if len(parts) == 1 else None
-    words = context.text[key.end_pos : tree.meta.end_pos].split()
+    words = context.text[key.end_pos : bounds(tree)[1]].split()
     return ast.Setting(context.of(tree), str(key), tuple(words), value)

@@ -14,8 +14,8 @@ from .build_context import (
     first,
     is_tree,
     named,
-    too_deep,
     tokens,
+    too_deep,
     trees,
 )
 from .build_expr import build_expr, build_map, optional_map, optional_text
@@ -32,7 +32,12 @@ def build_statement(tree: Any, context: Context) -> ast.Stmt:
 
 def build_block(tree: Any, context: Context) -> tuple[ast.Stmt, ...]:
     """The statements between braces, or of the start symbol `statements`."""
-    return tuple(build_statement(child, context) for child in tree.children if is_tree(child))
+    context.depth += 2
+    if context.depth > MAX_NESTING:
+        too_deep(context, tree)
+    body = tuple([build_statement(child, context) for child in tree.children if is_tree(child)])
+    context.depth -= 2
+    return body
 
 
 def build_pattern(tree: Any, context: Context) -> ast.EventPattern:
@@ -112,20 +117,19 @@ def _emit(tree: Any, context: Context) -> ast.Stmt:
 
 
 def _do(tree: Any, context: Context) -> ast.Stmt:
-    return ast.Do(context.of(tree), _action(tree, context))
+    action = _action(tree, context)
+    return action if isinstance(action, ast.Bad) else ast.Do(context.of(tree), action)
 
 
 def _action(tree: Any, context: Context) -> ast.Action | ast.Bad:
     head, *_, data = tree.children
     name = action_name(head)
     if name is None:
-        message = "An action has a name, as in `charge { … }` or `shippo.post \"/path\" { … }`."
+        message = 'An action has a name, as in `charge { … }` or `shippo.post "/path" { … }`.'
         context.report("E0101", context.of(head), message)
         return ast.Bad(context.of(tree))
     target = optional_text(tree, context)
-    return ast.Action(
-        context.of(tree), name, context.of(head), target, build_map(data, context)
-    )
+    return ast.Action(context.of(tree), name, context.of(head), target, build_map(data, context))
 
 
 def action_name(head: Any) -> str | None:
@@ -239,9 +243,7 @@ def _reject(tree: Any, context: Context) -> ast.Stmt:
 
 def _record(tree: Any, context: Context) -> ast.Stmt:
     metric, value = tree.children
-    return ast.Record(
-        context.of(tree), str(metric), context.of(metric), build_expr(value, context)
-    )
+    return ast.Record(context.of(tree), str(metric), context.of(metric), build_expr(value, context))
 
 
 def _log(tree: Any, context: Context) -> ast.Stmt:
@@ -265,9 +267,7 @@ def _expect_true(tree: Any, context: Context) -> ast.Stmt:
     name = action_name(value)
     # A single dotted name is an effect: a value by itself says nothing that could be false.
     if name is not None:
-        return ast.ExpectEffect(
-            context.of(tree), None, name, context.of(value), None, None, None
-        )
+        return ast.ExpectEffect(context.of(tree), None, name, context.of(value), None, None, None)
     return ast.ExpectTrue(context.of(tree), build_expr(value, context))
 
 
@@ -291,9 +291,7 @@ def _expect_event(tree: Any, context: Context) -> ast.Stmt:
     return _effect(tree, "event", span, event, context)
 
 
-def _effect(
-    tree: Any, kind: str, kind_span: Span, event: str | None, context: Context
-) -> ast.Stmt:
+def _effect(tree: Any, kind: str, kind_span: Span, event: str | None, context: Context) -> ast.Stmt:
     return ast.ExpectEffect(
         context.of(tree),
         _count(first(tree, "expect_number"), context),

@@ -65,7 +65,7 @@ def template_text(token: Any) -> str:
     raw, _, strip = _content(token)
     if strip:
         return _without_last_indent(strip(raw).removeprefix("\n"))
-    return re.sub(r'\\([\s\S])', lambda m: _ESCAPES.get(m[1], m[0]), raw)
+    return re.sub(r"\\([\s\S])", lambda m: _ESCAPES.get(m[1], m[0]), raw)
 
 
 def _content(token: Any) -> tuple[str, int, Any]:
@@ -81,7 +81,7 @@ def _content(token: Any) -> tuple[str, int, Any]:
 
 
 def _trimmed(parts: list[str | ast.Interpolation], token: Any) -> tuple[Any, ...]:
-    """The parts of a `\"\"\"` text less its first line end and what stands before its last quotes."""
+    """The parts of a `\"\"\"` text less its first line end and its last line's indent."""
     if token.type != "TEXT" and parts:
         if isinstance(parts[-1], str):
             parts[-1] = _without_last_indent(parts[-1])
@@ -99,7 +99,7 @@ def _escape(text: str, place: int, context: Context) -> str:
     char = text[1:]
     if char in _ESCAPES:
         return _ESCAPES[char]
-    help = "a text knows \\\" \\\\ \\n \\t \\{ and \\}; write `\\\\` for a backslash"
+    help = 'a text knows \\" \\\\ \\n \\t \\{ and \\}; write `\\\\` for a backslash'
     context.report("E0114", context.span(place, place + 2), f"There is no escape `{text}`.", help)
     return text
 

@@ -104,17 +104,13 @@ def build_entity(tree: Any, context: Context) -> ast.Entity:
     name, name_span = named(context, tokens(tree, "NAME")[0])
     fields, indexes = _fields(tree, context)
     extends = first(tree, "extend") is not None
-    return ast.Entity(
-        context.of(tree), context.doc, name, name_span, fields, indexes, extends
-    )
+    return ast.Entity(context.of(tree), context.doc, name, name_span, fields, indexes, extends)
 
 
 def build_type_decl(tree: Any, context: Context) -> ast.TypeDecl:
     """A shape without a table."""
     name, name_span = named(context, tree.children[0])
-    return ast.TypeDecl(
-        context.of(tree), context.doc, name, name_span, _fields(tree, context)[0]
-    )
+    return ast.TypeDecl(context.of(tree), context.doc, name, name_span, _fields(tree, context)[0])
 
 
 def build_event_decl(tree: Any, context: Context) -> ast.EventDecl:

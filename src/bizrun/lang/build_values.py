@@ -111,9 +111,9 @@ def _date(text: str) -> tuple[str, Any]:
 
 
 def _clock(text: str) -> tuple[str, Any]:
-    hour, minute, *second = (int(part) for part in text.split(":"))
+    hour, minute, second = (int(part) for part in f"{text}:0".split(":")[:3])
     try:
-        return "clock", time(hour, minute, *second)
+        return "clock", time(hour, minute, second)
     except ValueError:
         help = "a time of day is between `00:00` and `23:59`"
         raise _Wrong("E0112", f"There is no time of day {text}.", help) from None

@@ -193,8 +193,8 @@ CODES: dict[str, Code] = {
         "} elif b {                             # } else if b {",
     ),
     "E0137": Code(
-        "a colon too many",
-        "Here the value follows its name without a colon.",
+        "a colon or an equals sign too many",
+        "Here the value follows its name without a sign between.",
         "price: 29 USD per month                # price 29 USD per month",
     ),
     "E0138": Code(
@@ -206,10 +206,5 @@ CODES: dict[str, Code] = {
         "a declared name in quotes",
         "What a file declares is named bare; a second, quoted name is the one that customers see.",
         'plan "pro" { }                         # plan pro { }',
-    ),
-    "E0140": Code(
-        "an event without a point",
-        "Events are named `Noun.verb`.",
-        "on signup { }                          # on Customer.signup { }",
     ),
 }

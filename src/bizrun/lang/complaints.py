@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
@@ -82,6 +82,9 @@ def token_at(text: str, place: int) -> str:
 
 def complain(stop: Stop) -> Complaint:
     """What is wrong at a place where the parser stopped."""
+    lonely = _lonely_else(stop)
+    if lonely:
+        return lonely
     for rule in _RULES:
         complaint = rule(stop)
         if complaint:
@@ -165,7 +168,7 @@ def _assignment(stop: Stop) -> Complaint | None:
         start = len(head[:at].rstrip())
         return stop.complain("E0130", message, fix=(start, at + 1, ":"))
     name = re.fullmatch(r"\s*([^\W\d]\w*)\s*", head[:at])
-    if name and stop.token == "=":
+    if name and stop.token == "=" and _in_code(stop):
         message = f"A name is given with `let {name[1]} = …`."
         help = "names never change; state does: `update x { field: value }`"
         return stop.complain("E0134", message, help, fix=(name.start(1), name.start(1), "let "))
@@ -181,35 +184,45 @@ def _changes(stop: Stop) -> Complaint | None:
     return stop.complain("E0134", message, help, span=found.span(1))
 
 
-_COMPARISON = r"(?:[<>]=?|[!=]=)"
-
-
 def _compared(stop: Stop) -> Complaint | None:
-    if stop.token == "<>":
-        message = "There is no `<>`; write `!=`."
-        return stop.complain("E0125", message, fix=(stop.at, stop.at + 2, "!="))
+    start = stop.at - (stop.token == ">" and stop.head[: stop.at].endswith("<"))
+    if stop.head[start : start + 2] == "<>":
+        span = (start, start + 2)
+        return stop.complain("E0125", "There is no `<>`; write `!=`.", span=span, fix=(*span, "!="))
     if stop.token in ("=<", "=>") and re.search(r"\b(?:if|where|when)\b", stop.head[: stop.at]):
         word = stop.token[::-1]
         message = f"There is no `{stop.token}` to compare with; write `{word}`."
         return stop.complain("E0125", message, fix=(stop.at, stop.at + 2, word))
-    if not re.fullmatch(_COMPARISON, stop.token):
+    return None
+
+
+# A statement's first word behind a line that ends with an operator.
+_OPEN_END = re.compile(
+    r"([-+*/=<>,]|\b(?:and|or|not|in))[ \t]*(?:#[^\n]*)?\r?\n\s*"
+    r"(?:let|create|upsert|update|delete|add|remove|emit|after|wait|if|for|match|return|reject"
+    r"|record|log|expect|advance|answer|retrun)[ \t]"
+)
+
+
+def _open_end(stop: Stop) -> Complaint | None:
+    """A line without its last value: the next statement was read as that."""
+    matches = list(_OPEN_END.finditer(stop.head[: stop.at]))
+    if not matches or not _in_code(stop):
         return None
-    found = re.search(rf"{_COMPARISON}\s*([\w.]+(?:\s+[A-Z]{{3}})?)\s*\Z", stop.head[: stop.at])
-    if not found:
-        return None
-    message = f"Comparisons don't chain; write `… and {found[1]} {stop.token} …`."
-    return stop.complain("E0120", message, fix=(stop.at, stop.at, f"and {found[1]} "))
+    found = matches[-1]
+    a, b = found.span(1)
+    let = re.search(r"let\s+([^\W\d]\w*)\s*\Z", stop.head[:a])
+    if let and found[1] == "=":
+        message, help = f"`let {let[1]}` has no value.", f"write `let {let[1]} = …`"
+        complaint = stop.complain("E0126", message, help, span=let.span(1))
+    else:
+        message = f"A value is missing behind this `{found[1]}`."
+        complaint = stop.complain("E0101", message, span=(a, b))
+    place = stop.part.head[0] + b
+    return Complaint(complaint.diagnostic, (Edit(place, place, f" {BAD}"),))
 
 
 def _let(stop: Stop) -> Complaint | None:
-    found = re.match(r"\s*let\s+([^\W\d]\w*)\s*=(?=[ \t]*(?:#[^\n]*)?\r?\n)", stop.head)
-    if found and "\n" in stop.head[found.end() : stop.at + 1]:
-        # The next line was read as the value.
-        complaint = stop.complain(
-            "E0126", f"`let {found[1]}` has no value.", f"write `let {found[1]} = …`",
-            span=found.span(1), fix=(found.end(), found.end(), f" {BAD}"),
-        )  # fmt: skip
-        return Complaint(replace(complaint.diagnostic, fix=None), complaint.edits)
     found = re.match(r"\s*let\s+([^\W\d]\w*)\s*(=?)\s*\Z", stop.head[: stop.at])
     if found and (not stop.token or stop.token in "}," or "\n" in stop.text[stop.place - 1]):
         message = f"`let {found[1]}` has no value."
@@ -217,14 +230,10 @@ def _let(stop: Stop) -> Complaint | None:
         return stop.complain(
             "E0126", message, f"write `let {found[1]} = …`", span=(start, start + len(found[1]))
         )
-    found = re.match(r"\s*let\s+\Z", stop.head[: stop.at])
-    if found and stop.token in _RESERVED:
-        message = f"`{stop.token}` is a word of the language and can't name a value."
-        return stop.complain("E0133", message, f"call it `{stop.token}_`, or better")
     return None
 
 
-_RESERVED = {"if", "not", "match", "for", "create", "true", "false", "none", "unlimited"}
+RESERVED = {"if", "not", "match", "for", "create", "true", "false", "none", "unlimited"}
 
 
 def _branch(stop: Stop) -> Complaint | None:
@@ -234,17 +243,31 @@ def _branch(stop: Stop) -> Complaint | None:
         a, b = other.span(1)
         message = f"`{other[1]}` is written `else if`."
         return stop.complain("E0135", message, span=(a, b), fix=(a, b, "else if"))
-    first = re.match(r"\s*else\b", head)
-    if first and stop.at <= first.end() and "else" not in stop.expected:
+    if stop.token == "else" and "else" not in stop.expected:
+        nested = re.match(r"else\s+if\b", head[stop.at :])
         message = "This `else` has no `if` before it."
-        help = "`else` follows the `}` of its `if`, or a line break"
-        return stop.complain("E0127", message, help)
+        mend = Edit(stop.place, stop.place + 4, " " * 4 if nested else f"\nif {BAD}")
+        complaint = stop.complain("E0127", message, "`else` follows the `}` of its `if`")
+        return Complaint(complaint.diagnostic, (mend,))
     found = re.match(r"\s*(?:else\s+)?if\b", head)
     block = stop.part.head[1] < stop.part.end and stop.text[stop.part.head[1]] == "{"
     if found and stop.at >= found.end() and not block and _in_code(stop):
         message = "The statements of an `if` stand in braces."
         return stop.complain("E0128", message, "write `if … { … }`", span=found.span())
     return None
+
+
+def _lonely_else(stop: Stop) -> Complaint | None:
+    """An `else { … }` that was read as an action, so that what it holds was taken for a map."""
+    if stop.part.opener is None:
+        return None
+    start = max(0, stop.part.opener - 200)
+    found = re.search(r"(?:\A|[{\n])[ \t]*(else)[ \t]*\Z", stop.text[start : stop.part.opener])
+    if not found:
+        return None
+    a, b = start + found.start(1), start + found.end(1)
+    message, help = "This `else` has no `if` before it.", "`else` follows the `}` of its `if`"
+    return Complaint(Diagnostic("E0127", Span("", a, b), message, help), (Edit(a, b, f"if {BAD}"),))
 
 
 def _in_code(stop: Stop) -> bool:
@@ -279,8 +302,8 @@ def _entry(stop: Stop) -> Complaint | None:
 
 def _colon(stop: Stop) -> Complaint | None:
     found = re.match(r"\s*([^\W\d]\w*)\s*\Z", stop.head[: stop.at])
-    if stop.token == ":" and found:
-        message = f"No `:` stands behind `{found[1]}` here."
+    if stop.token in (":", "=") and found:
+        message = f"No `{stop.token}` stands behind `{found[1]}` here."
         return stop.complain("E0137", message, fix=(stop.at, stop.at + 1, ""))
     return None
 
@@ -311,7 +334,7 @@ def _quoted_name(stop: Stop) -> Complaint | None:
 _FOREIGN_WORDS = {
     "function": "fn", "func": "fn", "def": "fn", "fun": "fn", "var": "let", "val": "let",
     "print": "log", "console": "log", "echo": "log", "puts": "log", "raise": "reject",
-    "throw": "reject", "elif": "else if", "switch": "match", "while": "for each",
+    "throw": "reject", "switch": "match", "while": "for each",
 }  # fmt: skip
 
 
@@ -397,6 +420,8 @@ _IN_WORDS = {"on": "handler", "every": "schedule", "fn": "function", "extend": "
 def _expectations(expected: frozenset[str]) -> str:
     """`a name or `{``; empty where so much could stand there that a list helps nobody."""
     words = expected - _OPERATORS
+    if {"where", "limit"} <= words:
+        return "an operator or the end of the statement"
     shown = sorted(
         (f"`{word}`" if " " not in word and not word.startswith("`") else word for word in words),
         key=lambda word: (word in ("a new line", "the end"), not word.startswith("`"), word),
@@ -427,7 +452,7 @@ def _unexpected(stop: Stop) -> Complaint:
         message = f"`{shown}` can't stand here {_context(stop)}."
     else:
         message = f"Something is missing at the end of the line {_context(stop)}."
-    if stop.token in _RESERVED and "a name" in stop.expected:
+    if stop.token in RESERVED and "a name" in stop.expected:
         message = f"`{stop.token}` is a word of the language and can't be a name here."
         return stop.complain("E0133", message, help)
     return stop.complain("E0101", message, help)
@@ -443,17 +468,10 @@ def _no_block(stop: Stop) -> Complaint | None:
     return stop.complain("E0132", message, fix=(place, place, " {"), certain=False, mend=False)
 
 
-def _dotless_event(stop: Stop) -> Complaint | None:
-    found = re.match(r"\s*(?:on|emit|wait\s+for)\s+([^\W\d]\w*)\s*\Z", stop.head[: stop.at])
-    if found and "." in stop.expected and stop.token != ".":
-        message = f"An event is named `Noun.verb`; `{found[1]}` has no point."
-        return stop.complain("E0140", message, span=found.span(1))
-    return None
-
-
 _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _foreign_word,
     _quoted_name,
+    _open_end,
     _branch,
     _loop,
     _let,
@@ -463,10 +481,9 @@ _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _compared,
     _assignment,
     _misspelt,
-    _dotless_event,
     _arrow,
-    _colon,
     _entry,
+    _colon,
     _no_block,
 )
 
@@ -514,6 +531,12 @@ NULLS = {
     "null": "none", "nil": "none", "undefined": "none", "None": "none", "NULL": "none",
     "True": "true", "False": "false", "TRUE": "true", "FALSE": "false",
 }  # fmt: skip
+
+
+def reserved_name(name: str, span: Span) -> Diagnostic:
+    """What to say of a value with a name that is a word of the language."""
+    message = f"`{name}` is a word of the language and can't name a value."
+    return Diagnostic("E0133", span, message, f"words that can't: {', '.join(sorted(RESERVED))}")
 
 
 def null_name(name: str, span: Span) -> Diagnostic:

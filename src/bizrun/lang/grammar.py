@@ -6,14 +6,18 @@ import hashlib
 import marshal
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .lalr import Lines, Newline, Tables, plain_tables, read
+
 if TYPE_CHECKING:
-    from lark import Lark, Token, Tree
+    from lark import Lark, Token
+
+# Counts up where the tables of `lalr` change their shape.
+FORMAT = 1
 
 STARTS = (
     "declaration",
@@ -30,42 +34,40 @@ STARTS = (
 )
 
 
-def parse_tree(text: str, start: str = "declaration") -> Tree[Token]:
+def parse_tree(text: str, start: str = "declaration") -> Any:
     """Parses text from one of STARTS; raises lark's UnexpectedInput where it does not fit.
 
-    Positions count characters from the beginning of the text. The tree is at most a few levels
-    deeper than the text's own nesting.
+    Positions count characters from the beginning of the text. What is right is read without lark,
+    which is asked only for what is wrong. Both make trees of the same shape.
     """
-    return parser().parse(text, start=start)
+    tree = read(_tables(), text, start)
+    return tree if tree is not None else parser().parse(text, start=start)
+
+
+@cache
+def _tables() -> Tables:
+    """The tables to read with, from an earlier run where there are any."""
+    place = _cache_file("tables")
+    plain = _load(place)
+    if plain is None:
+        plain = plain_tables(parser())
+        _save(plain, place)
+    return Tables(plain, _NEWLINE)
 
 
 @cache
 def parser() -> Lark:
-    """The parser, from the tables of an earlier run where there are any."""
-    grammar = grammar_text()
-    place = _cache_file(grammar)
-    found = _load(place) if place else None
-    if found is not None:
-        return found
-    built = _analyse(grammar)
-    if place:
-        _save(built, place)
-    return built
-
-
-def grammar_text() -> str:
-    """The grammar as it is written: beside this module in a wheel, else in the repository."""
-    here = Path(__file__).with_name("biz.lark")
-    if not here.exists():
-        here = Path(__file__).parents[3] / "grammar" / "biz.lark"
-    return here.read_text(encoding="utf-8")
-
-
-def _analyse(grammar: str) -> Lark:
+    """Lark's own parser, from the tables of an earlier run where there are any."""
+    import lark
     from lark import Lark
 
-    return Lark(
-        grammar,
+    place = _cache_file("lark", lark.__version__)
+    kept = _load(place)
+    if kept is not None:
+        loaded: Lark = Lark._load_from_dict(**kept, postlex=Newlines())  # type: ignore[no-untyped-call]
+        return loaded
+    built = Lark(
+        grammar_text(),
         parser="lalr",
         lexer="contextual",
         start=list(STARTS),
@@ -73,6 +75,17 @@ def _analyse(grammar: str) -> Lark:
         maybe_placeholders=False,
         postlex=Newlines(),
     )
+    _save(_lark_tables(built), place)
+    return built
+
+
+@cache
+def grammar_text() -> str:
+    """The grammar as it is written: beside this module in a wheel, else in the repository."""
+    here = Path(__file__).with_name("biz.lark")
+    if not here.exists():
+        here = Path(__file__).parents[3] / "grammar" / "biz.lark"
+    return here.read_text(encoding="utf-8")
 
 
 # --- Newlines ----------------------------------------------------------------------------------
@@ -109,6 +122,7 @@ _OPERANDS = frozenset(
         *("NOT", "DROPS"),
     )
 )
+_NEWLINE = Newline(_OPENING, _OPEN_ENDED, _WORDS, _OPERANDS)
 
 
 class Newlines:
@@ -121,21 +135,10 @@ class Newlines:
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """The tokens without the newlines inside `( )` and `[ ]` and after what is open."""
-        nesting: list[str] = []
-        before, last = "", "LBRACE"
+        lines = Lines(_NEWLINE)
         for token in stream:
-            kind = token.type
-            if kind == "_NL":
-                if last in _OPEN_ENDED or (nesting and nesting[-1] != "LBRACE"):
-                    continue
-                if last in _WORDS and before in _OPERANDS:
-                    continue
-            elif kind in _OPENING:
-                nesting.append(kind)
-            elif nesting and kind in ("RPAR", "RSQB", "RBRACE"):
-                nesting.pop()
-            before, last = last, kind
-            yield token
+            if not lines.drops(token.type):
+                yield token
 
 
 # --- What is expected --------------------------------------------------------------------------
@@ -192,21 +195,21 @@ def _human(name: str) -> str:
 # --- The tables, kept ----------------------------------------------------------------------------
 
 
-def _cache_file(grammar: str) -> Path | None:
-    """Where the tables of this very grammar, lark and python belong; None without a home."""
-    import lark
-
+def _cache_file(kind: str, version: str = "") -> Path | None:
+    """Where tables of this very grammar and python belong; None without a home."""
     folder = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     try:
         base = Path(folder) if folder else Path.home() / ".cache"
     except RuntimeError:
         return None
-    about = f"{grammar}\0{lark.__version__}\0{sys.version}\0{STARTS}"
-    return base / "bizrun" / f"biz-{hashlib.sha256(about.encode()).hexdigest()[:24]}.tables"
+    about = f"{grammar_text()}\0{version}\0{sys.version}\0{STARTS}\0{FORMAT}"
+    return base / "bizrun" / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.{kind}"
 
 
-def _load(place: Path) -> Lark | None:
-    """The parser from its file; None where it is missing, damaged or somebody else's."""
+def _load(place: Path | None) -> Any:
+    """What a file of tables holds; None where it is missing, damaged or somebody else's."""
+    if place is None:
+        return None
     try:
         with place.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -216,24 +219,18 @@ def _load(place: Path) -> Lark | None:
         if hashlib.sha256(content[32:]).digest() != content[:32]:
             return None
         # Marshal, not pickle: the tables are plain data, and plain data runs no code.
-        tables = marshal.loads(content[32:])
+        return marshal.loads(content[32:])
     except (OSError, ValueError, EOFError, TypeError):
         return None
-    from lark import Lark
-
-    return Lark._load_from_dict(**tables, postlex=Newlines())
 
 
-def _save(built: Lark, place: Path) -> None:
-    """Writes the tables where possible: whole or not at all."""
-    from lark.grammar import Rule
-    from lark.lexer import TerminalDef
+def _save(tables: Any, place: Path | None) -> None:
+    """Writes tables where that is possible: whole or not at all."""
+    if place is None:
+        return
+    import tempfile
 
-    data, memo = built.memo_serialize([TerminalDef, Rule])
-    data["options"] = {
-        name: value for name, value in data["options"].items() if name not in ("postlex",)
-    }
-    content = marshal.dumps(_plain({"data": data, "memo": memo}))
+    content = marshal.dumps(tables)
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=place.parent)
@@ -242,6 +239,15 @@ def _save(built: Lark, place: Path) -> None:
         Path(temporary).replace(place)
     except OSError:
         return
+
+
+def _lark_tables(built: Lark) -> Any:
+    from lark.grammar import Rule
+    from lark.lexer import TerminalDef
+
+    data, memo = built.memo_serialize([TerminalDef, Rule])
+    options = {name: value for name, value in data["options"].items() if name != "postlex"}
+    return _plain({"data": {**data, "options": options}, "memo": memo})
 
 
 def _plain(value: Any) -> Any:

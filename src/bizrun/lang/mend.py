@@ -61,7 +61,7 @@ class Mended:
         pieces: list[_Piece] = []
         size = done = 0
         whole = self.whole
-        for edit in sorted(edits):
+        for edit in sorted(edits, key=lambda edit: edit[:2]):
             if edit.start < done:
                 continue
             kept = self._cut(done, edit.start, size)

@@ -8,26 +8,28 @@ from dataclasses import dataclass
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span
 from .mend import Complaint, Edit
-from .scan import Odd
+from .scan import CONFLICT_END, Odd
 
 
 def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
     """What is wrong with something that can't stand outside a text; places are the file's."""
     piece = text[odd.start : odd.end]
     make = _Maker(file, odd.start, odd.end)
-    if odd.kind == "conflict":
+    if odd.kind in ("conflict", CONFLICT_END):
         return _conflict(make, piece)
+    if odd.kind == "comment":
+        return _comment(make, piece)
     if odd.kind in ("text", "text3", "brace"):
         return _unclosed_text(make, odd.kind, text)
     first = piece[0]
-    if piece.startswith(("//", "/*")):
-        return _comment(make, piece)
     if first == "/":
         return _slash(make, piece, text)
     if first in "'`‘’" or first in "“”„«»":
         return _quotes(make, piece)
     if first in "$€£¥":
         return _currency_sign(make, piece, text)
+    if piece[-1].isalpha():
+        return _amount(make, piece)
     if first.isdigit():
         return _points(make, piece)
     if piece in _OPERATORS:
@@ -117,12 +119,12 @@ def _slash(make: _Maker, piece: str, text: str) -> Complaint:
 
 def _quotes(make: _Maker, piece: str) -> Complaint:
     if len(piece) < 2:
-        message = f'`{piece}` means nothing here; a text stands in `"`.'
+        message = f"{piece} means nothing here; a text stands in straight double quotes."
         return make("E0121", message, None, None, " ")
     inside = piece[1:-1]
     plain = '"' + re.sub(r'["\\{}]', " ", inside) + '"'
     fix = f'"{inside}"' if not re.search(r'["\\{}]', inside) else None
-    message = f'A text stands in straight double quotes `"`, not in `{piece[0]}`.'
+    message = 'A text stands in straight double quotes, as in `"text"`.'
     return make("E0121", message, None, fix, plain)
 
 
@@ -145,6 +147,12 @@ def _currency_sign(make: _Maker, piece: str, text: str) -> Complaint:
         return make("E0116", message, None, code if before[0][-1] in " \t" else f" {code}")
     message = f"`{piece}` means nothing here; money is written `29 {code}`."
     return make("E0116", message, None, None, " ")
+
+
+def _amount(make: _Maker, piece: str) -> Complaint:
+    fix = f"{piece[:-3].strip()} {piece[-3:].upper()}"
+    message = f"Money is an amount, a blank and a currency code in capitals: `{fix}`."
+    return make("E0117", message, None, fix)
 
 
 def _points(make: _Maker, piece: str) -> Complaint:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ..diagnostics import Diagnostic, Source, Span
 from . import ast
+from .oddities import odd_complaint
 from .recover import read_chunk, read_expression
-from .scan import scan
+from .scan import CONFLICT_END, scan
 
 MAX_BYTES = 5_000_000
 
@@ -39,6 +40,9 @@ def parse(source: Source) -> Parsed:
         declaration, found = read_chunk(source, chunk)
         declarations.append(declaration)
         diagnostics += found
+    for odd in scanned.odd:
+        if odd.kind != CONFLICT_END:
+            diagnostics.append(odd_complaint(source.name, source.text, odd).diagnostic)
     diagnostics.sort(key=lambda diagnostic: diagnostic.span.start)
     comments = tuple(
         Comment(Span(source.name, c.start, c.end), c.text, c.own_line) for c in scanned.comments

@@ -6,13 +6,13 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..diagnostics import Diagnostic, Source, Span
+from ..diagnostics import Diagnostic, Fix, Source, Span
 from . import ast
 from .brackets import unbalanced
-from .complaints import NULLS, Stop, complain, foreign, null_name, token_at
+from .complaints import NULLS, RESERVED, Stop, complain, foreign, null_name, reserved_name, token_at
 from .mend import BAD, Edit, unchanged
 from .oddities import odd_complaint
-from .scan import MAX_DEPTH, Chunk, scan
+from .scan import CONFLICT_END, MAX_DEPTH, Chunk, scan
 from .shape import Part, Shape
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
 
 MAX_ROUNDS = 40
+# With more of them a text is no .biz at all.
+MAX_ODD_THINGS = 1_000
 
 
 def read_chunk(source: Source, chunk: Chunk) -> tuple[ast.Declaration, list[Diagnostic]]:
@@ -52,6 +54,7 @@ class _Reader:
     def __init__(self, source: Source, chunk: Chunk, start: str) -> None:
         self.source = source
         self.chunk = chunk
+        self.keyword = chunk.keyword or ""
         self.start = start
         self.mended = unchanged(source.text, chunk.start, chunk.end)
         self.found: list[Diagnostic] = []
@@ -68,17 +71,25 @@ class _Reader:
         if chain:
             self.too_deep(chain.start())
             return False
-        complaints = [odd_complaint(source.name, source.text, odd) for odd in chunk.odd]
-        complaints += unbalanced(source.name, source.text, chunk.brackets, chunk.end)
-        readable = True
+        odd = [
+            (odd_complaint(source.name, source.text, item), item)
+            for item in chunk.odd[:MAX_ODD_THINGS]
+        ]
+        complaints = [complaint for complaint, _ in odd]
+        # One conflict is one mistake.
+        silent = {id(complaint) for complaint, item in odd if item.kind == CONFLICT_END}
+        complaints += unbalanced(source.name, source.text, chunk.brackets, chunk.start, chunk.end)
+        readable = len(odd) == len(chunk.odd)
         if chunk.keyword is None:
             whole = foreign(source.name, source.text, chunk)
             complaints.append(whole)
-            readable = bool(whole.edits)
-        edits: list[Edit] = []
+            readable = readable and bool(whole.edits)
+            self.keyword = whole.edits[0].text if whole.edits else ""
+        # At one place the edits keep their order: inner brackets are closed first.
+        edits = [edit for complaint in complaints for edit in complaint.edits]
         for complaint in sorted(complaints, key=lambda c: c.diagnostic.span.start):
-            self.report(complaint.diagnostic)
-            edits += complaint.edits
+            if id(complaint) not in silent:
+                self.report(complaint.diagnostic)
         start = chunk.start
         self.mended = self.mended.replace(Edit(a - start, b - start, t) for a, b, t in edits)
         return readable
@@ -121,7 +132,7 @@ class _Reader:
         shape = Shape(text)
         place = _place(error, text, shape)
         part = shape.part(place)
-        key = self.mended.origin(part.start)
+        key = self.mended.origin(part.head[0])
         tries = self.tries.get(key, 0)
         self.tries[key] = tries + 1
         line = self.source.position(self.mended.origin(place))[0]
@@ -131,7 +142,7 @@ class _Reader:
             if complaint.edits:
                 self.mended = self.mended.replace(complaint.edits)
                 return True
-        edits = _named(text, part, self.chunk.keyword) if tries <= 1 else []
+        edits = _named(text, part, self.keyword) if tries <= 1 else []
         if not edits:
             edits = self.blank(shape, part)
         if not edits:
@@ -162,7 +173,8 @@ class _Reader:
     def span(self, start: int, end: int) -> Span:
         first = self.mended.origin(start)
         last = self.mended.origin_end(end) if end > start else first
-        return Span(self.source.name, first, max(first, last))
+        last = min(max(first, last), self.chunk.end)
+        return Span(self.source.name, min(first, last), last)
 
     def stop(self, error: UnexpectedInput, part: Part, place: int) -> Stop:
         """What a complaint is made from."""
@@ -175,7 +187,7 @@ class _Reader:
         )
         return Stop(
             text=text,
-            keyword=self.chunk.keyword or "",
+            keyword=self.keyword,
             part=part,
             place=place,
             token=token_at(text, place),
@@ -216,14 +228,38 @@ class _Reader:
             self.too_deep(chunk.start)
             return None
         known = set(self.lines)
-        for diagnostic in context.found:
+        for diagnostic in map(self.with_fix, context.found):
             line = self.source.position(diagnostic.span.start)[0]
             if line not in known and BAD not in diagnostic.message:
                 self.lines.add(line)
                 self.found.append(diagnostic)
-        if BAD in self.mended.text or _NULL.search(self.mended.text):
+        if BAD in self.mended.text or _ODD_NAME.search(self.mended.text):
             return self.plain(node)
         return node
+
+    def with_fix(self, diagnostic: Diagnostic) -> Diagnostic:
+        """A diagnostic of the builder with the replacement that it can't know."""
+        place = diagnostic.span.start
+        before = _OPERAND.search(self.source.text, max(0, place - 100), place)
+        if diagnostic.code != "E0120" or not before:
+            return diagnostic
+        fix = Fix(Span(self.source.name, place, place), f"and {before[1]} ")
+        return dataclasses.replace(diagnostic, fix=fix)
+
+    def named(self, node: ast.Node) -> None:
+        """Reports a value that has a name which no value can have."""
+        match node:
+            case (
+                ast.Let(name=str(name), name_span=Span() as span)
+                | ast.Fn(name=str(name), name_span=Span() as span)
+                | ast.Const(name=str(name), name_span=Span() as span)
+                | ast.Param(name=str(name), span=span)
+                | ast.ForEach(variable=str(name), span=span)
+                | ast.EventPattern(name=str(name), span=span)
+            ) if name in RESERVED:
+                self.report(reserved_name(name, span))
+            case _:
+                pass
 
     def plain(self, node: Any) -> Any:
         """The node with Bad for what could not be read and `none` for `null`, which is reported."""
@@ -236,6 +272,7 @@ class _Reader:
                     return _literal(NULLS[name], span)
                 return node
             case ast.Node():
+                self.named(node)
                 old = {f.name: getattr(node, f.name) for f in dataclasses.fields(node)}
                 new = {name: self.plain(value) for name, value in old.items()}
                 same = all(new[name] is old[name] for name in old)
@@ -252,7 +289,11 @@ _CHAIN = re.compile(
     r"(?:\??\.[^\W\d]\w*){300}+|(?:\[[^\][]{0,40}\]){300}+|(?:\([^()]{0,40}\)){300}+"
     r"|(?:-\s*){300}+|(?:\bnot\s+){300}+|(?:\?\?\s*[\w.]{1,40}\s*){300}+"
 )
-_NULL = re.compile(rf"\b(?:{'|'.join(NULLS)})\b")
+_OPERAND = re.compile(r"(?<![\w.])([^\W\d][\w.]*|\d[\w.]*(?:[ \t]+[A-Z]{3})?)[ \t]*\Z")
+_ODD_NAME = re.compile(
+    rf"\b(?:{'|'.join(NULLS)}|(?:let|fn|each|const|as)\s+(?:{'|'.join(RESERVED)}))\b"
+    rf"|\b(?:{'|'.join(RESERVED)}):"
+)
 
 
 def _literal(word: str, span: Span) -> ast.Literal:
@@ -295,7 +336,7 @@ _FIELD = re.compile(r"\s*[^\W\d]\w*[ \t]+")
 _HEAD = re.compile(r"\s*(?:const\s+[^\W\d]\w*|(?:fn|metric)\b.*?(?<![=!<>])=(?!=))", re.DOTALL)
 
 
-def _named(text: str, part: Part, keyword: str | None) -> list[Edit]:
+def _named(text: str, part: Part, keyword: str) -> list[Edit]:
     """Edits that keep the names a part gives and the blocks it has, and nothing else of it."""
     low, high = part.head
     head = text[low:high]

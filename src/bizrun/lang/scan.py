@@ -14,6 +14,7 @@ _KEYWORDS = (
 KEYWORDS = _KEYWORDS.split()
 
 MAX_DEPTH = 100
+CONFLICT_END = "conflict's end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a file consists of: its chunks in order, covering all but blanks and comments."""
+    """What a file consists of: its chunks in order, covering all but blanks and comments.
+
+    `odd` is what stands between them, such as comments of another language.
+    """
 
     chunks: list[Chunk]
     comments: list[Comment]
+    odd: list[Odd]
 
 
 _ANY_KEYWORD = re.compile(rf"(?:{'|'.join(KEYWORDS)})(?![\w.:(=?-])")
@@ -77,8 +82,9 @@ _CONTINUES = re.compile(r"[ \t]*(?:[{.)\]}|+*/<>=?,-]|(?:and|or|where|order by|e
 _ENDS_OPEN = re.compile(r"(?:[-+*/=<>,|?:.(\[{]|\b(?:and|or|not|where|then|else|in|of))\Z")
 _NEXT = re.compile(
     r"""(?P<text>"(?:"")?)|(?P<comment>\#[^\r\n]*)|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<line>\n)
-    |(?P<odd>//[^\r\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+|'(?:[^'"\r\n]*')?|[“”„][^“”„"\r\n]*[“”„]
+    |(?P<odd>//[^\r\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+|'(?:[^'"\r\n]*')?|[“”„][^“”„"\r\n]*[“”„]|`[^`"\r\n]*`
         |(?:(?<=[A-Z]{3})|(?<=[A-Z]{3}[ ]))/[ ]?(?:day|week|month|year|mo|yr|seat|user)\b
+        |(?<![\w.])[0-9][0-9_.]*(?:[A-Z]{3}|[ ](?:usd|eur|gbp|jpy|chf|cad|aud|inr|cny|sek))\b
         |[“”„‘’«»`]|;|&&|\|\||[=!]==|!(?!=)|[$€£¥](?:[ \t]?[0-9][0-9_,]*(?:\.[0-9]+)?)?
         |(?<![\w.])[0-9]+\.[0-9]+(?:\.[0-9]+)+|[\0@\\^~%](?<![\w)\s]%))""",
     re.VERBOSE,
@@ -141,6 +147,7 @@ class _Scanner:
         self.text = text
         self.chunks: list[Chunk] = []
         self.comments: list[Comment] = []
+        self.loose: list[Odd] = []
         self.depth = 0
         self.chunk: Chunk | None = None
         self.last = 0  # behind the newest text that is no blank and no comment
@@ -170,7 +177,7 @@ class _Scanner:
                     place = found.end()
         self.plain(place, len(text))
         self.finish()
-        return Scan(self.chunks, self.comments)
+        return Scan(self.chunks, self.comments, self.loose)
 
     def plain(self, start: int, end: int) -> None:
         """Takes in what stands between two tokens."""
@@ -188,6 +195,8 @@ class _Scanner:
     def finish(self) -> None:
         if self.chunk is not None:
             self.chunk.end = self.last
+            self.loose += [odd for odd in self.chunk.odd if odd.start >= self.last]
+            self.chunk.odd = [odd for odd in self.chunk.odd if odd.start < self.last]
             self.chunks.append(self.chunk)
             self.chunk = None
 
@@ -207,6 +216,8 @@ class _Scanner:
         while word < len(text) and text[word] in " \t":
             word += 1
         if word == len(text) or text[word] in "\r\n#":
+            return word
+        if text.startswith(("//", "/*"), word):
             return word
         if self.depth > 0:
             if word == start and _HEAD.match(text, start):
@@ -228,9 +239,17 @@ class _Scanner:
         before = self.text[max(chunk.start, self.last - 6) : self.last]
         if _ENDS_OPEN.search(before):
             return False
-        if chunk.keyword is None:
-            return word == start and _LOOKS_LIKE_HEAD.match(self.text, word) is not None
-        return word == start or before.endswith("}")
+        if word > start:
+            return chunk.keyword is not None and before.endswith("}") and self.closed(chunk)
+        if chunk.keyword or before.endswith("}") or _LOOKS_LIKE_HEAD.match(self.text, word):
+            return True
+        # Lines of nonsense are one mistake, up to an empty line.
+        return self.text.count("\n", self.last, start) > 1
+
+    def closed(self, chunk: Chunk) -> bool:
+        """Whether the newest `}` may be the declaration's own: on its line or not indented."""
+        line = self.text.rfind("\n", chunk.start, self.last - 1) + 1
+        return not line or self.text[line] not in " \t"
 
     def keyword(self, start: int) -> str | None:
         found = _ANY_KEYWORD.match(self.text, start)
@@ -265,6 +284,9 @@ class _Scanner:
             chunk.deep = start
 
     def odd(self, start: int, end: int) -> None:
+        if self.text.startswith(("//", "/*"), start):
+            (self.chunk.odd if self.chunk else self.loose).append(Odd("comment", start, end))
+            return
         self.here(start).odd.append(Odd("odd", start, end))
         self.last = end
 
@@ -279,9 +301,8 @@ class _Scanner:
             if close >= 0:
                 end = text.find("\n", close + 1)
                 end = len(text) if end < 0 else end
-        chunk = self.chunk or (self.chunks[-1] if self.chunks else self.here(start))
-        chunk.odd.append(Odd("conflict", start, end))
-        self.last = max(self.last, end) if self.chunk else self.last
+        kind = "conflict" if text.startswith("<", start) else CONFLICT_END
+        (self.chunk.odd if self.chunk else self.loose).append(Odd(kind, start, end))
         return end
 
     def quoted(self, start: int, end: int) -> int:
@@ -300,14 +321,22 @@ class _Scanner:
             head = self.head_in(start, found.end())
             if head is not None:
                 self.odd_quotes = False
-                chunk.odd.append(Odd("text3", start, head))
-                return head
+                return self.unclosed(chunk, start, head)
         if found:
             chunk.long.append(found.span())
             return found.end()
         head = self.head_in(start, len(self.text)) or len(self.text)
-        chunk.odd.append(Odd("text3", start, head))
-        return head
+        return self.unclosed(chunk, start, head)
+
+    def unclosed(self, chunk: Chunk, start: int, end: int) -> int:
+        """Keeps a text without its last `\"""`; a last line of `}` is taken to close its block."""
+        line = self.text.rfind("\n", start, end)
+        while line > start and not self.text[line:end].strip():
+            end, line = line, self.text.rfind("\n", start, line)
+        if line > start and self.text[line:end].strip() == "}":
+            end = line
+        chunk.odd.append(Odd("text3", start, end))
+        return end
 
     def head_in(self, start: int, end: int) -> int | None:
         """Where, inside what looks like a text, a declaration begins: before its line feed."""

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from .scan import scan
 
 _CONTINUES = re.compile(r"[ \t]*(?:\.\w|(?:and|or|where|order[ \t]+by|else)\b)")
-_ENDS_OPEN = re.compile(r"(?:[-+*/=<>,|?:.]|\b(?:and|or|not|where|then|else|in|of))[ \t\r]*\Z")
+_ENDS_OPEN = re.compile(
+    r"(?:(?<![-+])[-+]|[*/=<>,|?:.]|\b(?:and|or|not|where|then|else|in|of))[ \t\r]*\Z"
+)
+# An `if x:` of another language is complete with its colon.
+_CODE_LINE = re.compile(r"[ \t]*(?:if|else|for|while)\b")
 _TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
@@ -113,16 +117,23 @@ class Shape:
 
     def _joined(self, masked: str, line_feed: int) -> bool:
         """Whether a line feed ends nothing, since the next line goes on or this one has to."""
-        before = masked[max(0, line_feed - 10) : line_feed]
+        line = masked[max(0, line_feed - 300) : line_feed].rstrip()
+        before = line[-10:]
+        if before.endswith(":") and _CODE_LINE.match(line, line.rfind("\n") + 1):
+            return False
         return bool(_CONTINUES.match(masked, line_feed + 1) or _ENDS_OPEN.search(before))
 
     def _masked(self, low: int, high: int, inner: list[tuple[int, int]]) -> str:
         """A stretch in which what brackets, texts and comments hold shows no separators."""
+        hidden = [(start, min(end + 1, high), "_") for start, end in inner]
+        hidden += [
+            (start, end, " ") for start, end in self.comments if low <= start and end <= high
+        ]
         pieces: list[str] = []
         done = low
-        for o, c in inner:
-            pieces += [self.text[done:o], "_" * (min(c + 1, high) - o)]
-            done = min(c + 1, high)
+        for start, end, filler in sorted(hidden):
+            if start >= done:
+                pieces += [self.text[done:start], filler * (end - start)]
+                done = end
         pieces.append(self.text[done:high])
-        masked = "".join(pieces)
-        return _TEXT.sub(lambda found: "_" * len(found[0]), masked)
+        return _TEXT.sub(lambda found: "_" * len(found[0]), "".join(pieces))

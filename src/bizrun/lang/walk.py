@@ -5,38 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from . import ast
+
+# Fields that never hold nodes: looking into them would only cost time.
+_PLAIN = {"span", "name", "name_span", "doc", "op", "op_span"}
+_EXPRESSIONS = frozenset(get_args(ast.Expr)) - {ast.Bad}
 
 
 @cache
 def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in _PLAIN)
-
-
-# Fields that never hold nodes: looking into them would only cost time.
-_PLAIN = {"span", "name", "name_span", "doc", "op", "op_span", "type_name", "key_span"}
+    """The fields of a class that may hold nodes, the last one first."""
+    return tuple(field.name for field in reversed(fields(kind)) if field.name not in _PLAIN)
 
 
 def children(node: ast.Node) -> Iterator[ast.Node]:
     """The nodes directly below a node."""
-    for name in _fields(type(node)):  # type: ignore[arg-type]
-        value: Any = getattr(node, name)
-        if isinstance(value, ast.Node):
-            yield value
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, ast.Node):
-                    yield item
+    below: list[ast.Node] = []
+    _push(node, below, frozenset())
+    return reversed(below)
 
 
 def walk(node: ast.Node) -> Iterator[ast.Node]:
     """A node and everything below it, parents first."""
+    return _walk(node, frozenset())
+
+
+def walk_code(node: ast.Node) -> Iterator[ast.Node]:
+    """A node and what is below it, without expressions: statements, actions, event patterns."""
+    return _walk(node, _EXPRESSIONS)
+
+
+def _walk(node: ast.Node, without: frozenset[type]) -> Iterator[ast.Node]:
     waiting = [node]
     while waiting:
         current = waiting.pop()
         yield current
-        below = list(children(current))
-        below.reverse()
-        waiting += below
+        _push(current, waiting, without)
+
+
+def _push(node: ast.Node, waiting: list[ast.Node], without: frozenset[type]) -> None:
+    """Puts the nodes below a node onto a stack, the last one first."""
+    for name in _fields(type(node)):  # type: ignore[arg-type]
+        value: Any = getattr(node, name)
+        if isinstance(value, tuple):
+            for item in reversed(value):
+                if isinstance(item, ast.Node) and type(item) not in without:
+                    waiting.append(item)
+        elif isinstance(value, ast.Node) and type(value) not in without:
+            waiting.append(value)

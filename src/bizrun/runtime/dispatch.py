@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..ir.compile import Code, compile_matches
+from ..ir import nodes as ir
+from ..ir.compile import Code, compile_matches, walk
+from ..ir.program import EventType, Meter
 from ..model import Event
 from ..store.base import Row
+from .quick import quick_check
 from .waits import fits
 from .work import Work
 
@@ -19,8 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Route:
-    """What happens with one event type. `known` where anything at all looks at it."""
+    """What happens with one event type. `known` where anything at all looks at it.
 
+    `quick` says whether a payload is fine as it came; `meters` are set where events that no
+    handler takes need nothing but counting.
+    """
+
+    declared: EventType | None
+    key: str | None
+    quick: Callable[[Any], bool] | None
+    meters: tuple[Meter, ...] | None
     handlers: list[Code]
     places: list[str]
     match: Callable[[Event], tuple[list[int], list[tuple[Code, Exception]]]]
@@ -65,7 +76,15 @@ class Dispatch:
         metered = engine.metering.on(type_)
         places = [str(code.unit.handler.place.line) for code in codes]
         match = self._matcher(codes)
-        return Route(codes, places, match, lifecycles, metered, bool(codes) or lifecycles or metered)
+        declared = engine.program.events.get(type_)
+        if declared is not None and not declared.declared:
+            declared = None
+        meters = engine.metering.quick(type_) if metered and not lifecycles else None
+        return Route(
+            declared, declared.key if declared else None,
+            quick_check(declared, engine.state) if declared else None, meters,
+            codes, places, match, lifecycles, metered, bool(codes) or lifecycles or metered,
+        )  # fmt: skip
 
     def _matcher(
         self, codes: list[Code]
@@ -75,11 +94,14 @@ class Dispatch:
         if all(code.match is None for code in codes):
             return lambda event: (everything, [])
         matches = compile_matches([code.unit for code in codes])
+        asks = any(needs_context(h.unit.handler.pattern.where) for h in codes if h.match)  # type: ignore[union-attr]
 
         def match(event: Event) -> tuple[list[int], list[tuple[Code, Exception]]]:
-            work = Work(engine, event.time, f"{event.id}/match", event.envelope(), event)
+            work: Any = None
+            if asks:
+                work = Work(engine, event.time, f"{event.id}/match", event.envelope(), event)
             indexes, errors = matches(work, event.data)
-            return indexes, [(codes[index], error) for index, error in errors]
+            return indexes, [(codes[index], error) for index, error in errors] if errors else []
 
         return match
 
@@ -138,10 +160,25 @@ class Dispatch:
         return found
 
 
+_PLAIN = (
+    ir.Const, ir.Local, ir.Global, ir.Get, ir.UnaryExpr, ir.IfElse, ir.ListExpr, ir.Item,
+    ir.MatchValue, tuple, str, bool, int, type(None),
+)  # fmt: skip
+
+
+def needs_context(where: Any) -> bool:
+    """Whether a condition reads more than the payload and constants."""
+    for node in walk(where):
+        if isinstance(node, ir.BinaryExpr):
+            if node.mode == "time" or node.op == "can":
+                return True
+        elif not isinstance(node, _PLAIN):
+            return True
+    return False
+
+
 def _wait_types(engine: Engine) -> list[str]:
     """The event types on which some handler of the program may wait."""
-    from ..ir import nodes as ir
-
     found: list[str] = []
 
     def visit(node: Any) -> None:

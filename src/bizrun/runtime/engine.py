@@ -21,7 +21,7 @@ from ..model import Counts, Event, Outcome, Receipt
 from ..store.base import Row, Store
 from ..times import zone
 from ..values import instant_text
-from .dispatch import Dispatch, snake
+from .dispatch import Dispatch, Route, snake
 from .fit import fit
 from .intake import Intake, loose
 from .lifecycles import Lifecycles
@@ -65,6 +65,11 @@ class Actions(Protocol):
 
     def usage_start(self, work: Work, customer: str, at: datetime) -> datetime:
         """Where the usage period of a customer begins that an instant is in."""
+
+    def usage_period(
+        self, work: Work, customer: str, at: datetime
+    ) -> tuple[datetime, datetime | None]:
+        """The usage period of a customer that an instant is in, its end where it is known."""
 
     def period_start(self, work: Work, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""
@@ -118,27 +123,47 @@ class Engine:
 
         `event.data` is JSON as it came; `raw` its text for the log.
         """
-        self.advance(event.time)
-        self._pending = []
-        declared = self.program.events.get(event.type)
+        if self.clock is None or event.time > self.clock:
+            self.advance(event.time)
+        route = self.dispatch.route(event.type)
         try:
-            if declared is not None and declared.declared:
-                event.data = self.intake.payload(
-                    declared, event.data, lambda name: self._event_default(declared, name, event)
-                )
-            else:
-                event.data = loose(event.data)
-            self._key_subject(event, declared)
+            if route.quick is None or not route.quick(event.data):
+                self._read(event, route.declared)
+            if event.subject is None and route.key is not None:
+                event.subject = event.data.get(route.key)
         except BizError as error:
             return self._refuse(event, raw, str(error))
+        if (route.meters is not None and not self.waits.any_on(event.type)
+                and self._count_alone(event, raw, route)):  # fmt: skip
+            return Receipt(event.id, "handled")
         receipt = self._step(event, raw)
         self.drain()
         return receipt
 
-    def _key_subject(self, event: Event, declared: EventType | None) -> None:
-        """The subject of an event that has none: what its key field says."""
-        if event.subject is None and declared is not None and declared.key:
-            event.subject = event.data.get(declared.key)
+    def _read(self, event: Event, declared: EventType | None) -> None:
+        if declared is None:
+            event.data = loose(event.data)
+            return
+        event.data = self.intake.payload(
+            declared, event.data, lambda name: self._event_default(declared, name, event)
+        )
+
+    def _count_alone(self, event: Event, raw: str, route: Route) -> bool:
+        """The short way of an event that no handler looks at: it only counts on meters."""
+        if route.handlers:
+            indexes, errors = route.match(event)
+            if indexes or errors:
+                return False
+        assert route.meters is not None
+        if not self.metering.count_quickly(event, route.meters):
+            return False
+        self._seq += 1
+        event.seq = self._seq
+        self.state.entries.append(
+            (self._seq, event.source, event.id, event.type, event.stamp or
+             instant_text(event.time), raw, "handled", None, None, "")
+        )  # fmt: skip
+        return True
 
     def _event_default(self, declared: EventType, name: str, event: Event) -> Any:
         work = Work(self, event.time, event.id, event.envelope(), event)
@@ -160,8 +185,9 @@ class Engine:
             self.schedules.begin(until)
             self.state.settle()
         elif until > self.clock:
-            self.schedules.horizon = until
-            self.timers.fire(until)
+            if self.timers.next_due is not None and self.timers.next_due <= until:
+                self.schedules.horizon = until
+                self.timers.fire(until)
             self.clock = max(self.clock, until)
 
     def drain(self) -> None:
@@ -545,6 +571,10 @@ class Engine:
         """Where the usage period of a customer begins."""
         return self.actions.usage_start(self._asker(at), customer, at)
 
+    def usage_period(self, customer: str, at: datetime) -> tuple[datetime, datetime | None]:
+        """The usage period of a customer that an instant is in."""
+        return self.actions.usage_period(self._asker(at), customer, at)
+
     def period_start(self, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""
         return self.actions.period_start(self._asker(at), customer, at)
@@ -576,7 +606,8 @@ class Engine:
         if raw is None:
             raw = self.recording.raw(event)
         return (
-            event.seq, event.source, event.id, event.type, instant_text(event.time), raw, status,
+            event.seq, event.source, event.id, event.type,
+            event.stamp or instant_text(event.time), raw, status,
             reason, event.cause, fired,
         )  # fmt: skip
 
@@ -591,4 +622,6 @@ class Engine:
                 self.state.replace("_clock", "clock", self._clock_row, row)
                 self._clock_row = row
                 self.state.settle()
+        self.metering.flush()
+        self.state.settle()
         self.state.commit()

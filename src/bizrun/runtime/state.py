@@ -12,12 +12,14 @@ from typing import Any
 from ..store.base import Range, Row, Store
 
 FLUSH_AT = 4_000
+REMEMBERED = 20_000
+SUBSCRIPTION = "Subscription"
 
 
 class State:
     """Rows by table and key over a store. Rows are never changed in place."""
 
-    __slots__ = ("_dirty_rows", "dirty", "entries", "journal", "store")
+    __slots__ = ("_dirty_rows", "dirty", "entries", "journal", "remembered", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -25,6 +27,7 @@ class State:
         self.journal: list[tuple[str, str, Row | None]] = []
         self.entries: list[tuple[Any, ...]] = []
         self._dirty_rows = 0
+        self.remembered: dict[str, list[Row]] = {}
 
     def get(self, table: str, key: str) -> Row | None:
         """The row with that key."""
@@ -40,6 +43,8 @@ class State:
     def replace(self, table: str, key: str, old: Row | None, row: Row | None) -> None:
         """The same where the old row is at hand."""
         self.journal.append((table, key, old))
+        if table == SUBSCRIPTION:
+            self._forget(old, row)
         rows = self.dirty.get(table)
         if rows is None:
             rows = self.dirty[table] = {}
@@ -54,6 +59,8 @@ class State:
         journal = self.journal
         while len(journal) > mark:
             table, key, old = journal.pop()
+            if table == SUBSCRIPTION:
+                self._forget(old, self.get(table, key))
             self.dirty.setdefault(table, {})[key] = old
 
     def settle(self) -> None:
@@ -75,6 +82,22 @@ class State:
         if self.dirty.get(table):
             self.store.write({table: self.dirty.pop(table)})
         return self.store.select(table, equals, ranges, order, limit)
+
+    def subscriptions(self, customer: str) -> list[Row]:
+        """The subscriptions of a customer, oldest first; remembered until one of them changes."""
+        found = self.remembered.get(customer)
+        if found is None:
+            order = (("created_at", False),)
+            found = list(self.select(SUBSCRIPTION, {"customer": customer}, (), order))
+            if len(self.remembered) > REMEMBERED:
+                self.remembered.clear()
+            self.remembered[customer] = found
+        return found
+
+    def _forget(self, *rows: Row | None) -> None:
+        for row in rows:
+            if row is not None:
+                self.remembered.pop(row["customer"], None)
 
     def flush(self) -> None:
         """Hands all changes to the store's open transaction."""

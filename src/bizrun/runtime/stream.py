@@ -254,7 +254,7 @@ def _fill(line: Line, envelope: Envelope) -> None:
     line.id, line.source = id_, source
     line.event = Event(
         id_, envelope.type, _time(envelope.time), {} if envelope.data is None else envelope.data,
-        source, envelope.subject,
+        source, envelope.subject, stamp=envelope.time,
     )  # fmt: skip
 
 

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..ir import nodes as ir
+from ..ir.compile import walk
 from ..ir.program import Trigger
 from ..store.base import Row
 from ..times import local_date, midnight
+from ..values import UNLIMITED
 from .work import Work
 
 if TYPE_CHECKING:
     from .engine import Engine
+
+
+MAX_BOUNDS = 200_000
 
 
 class Triggers:
@@ -38,6 +45,8 @@ class Triggers:
         self._billing = [t for t in program.triggers if t.billing]
         self._conditions: dict[str, Callable[..., Any]] = {}
         self._due: dict[str, list[Callable[..., Any]]] = {}
+        self._bounds: dict[tuple[str, str], tuple[datetime, Any]] = {}
+        self._threshold: dict[str, Callable[..., Any]] = {}
         self.pending: dict[tuple[str, str], None] = {}
 
     # --- what to look at -----------------------------------------------------------------------
@@ -48,16 +57,16 @@ class Triggers:
             if row is None:
                 self._forget(trigger, key)
             elif old is None or self._reads(trigger, old, row):
-                self.pending[(trigger.event, key)] = None
+                self._note(trigger, key)
         for trigger in self._others.get(entity, ()):
             for subject in self._subjects(trigger, entity, key, old, row):
-                self.pending[(trigger.event, subject)] = None
+                self._note(trigger, subject)
         if entity == "Subscription" and self._billing:
             customers = {r["customer"] for r in (old, row) if r}
             for trigger in self._billing:
                 if trigger.entity == self.engine.program.bills:
                     for customer in sorted(customers):
-                        self.pending[(trigger.event, customer)] = None
+                        self._note(trigger, customer)
 
     def metered(self, meter: str, customer: str) -> None:
         """Notes that a meter of a customer has moved."""
@@ -65,9 +74,51 @@ class Triggers:
             if trigger.entity == self.engine.program.bills:
                 self.pending[(trigger.event, customer)] = None
 
+    def _note(self, trigger: Trigger, key: str) -> None:
+        self.pending[(trigger.event, key)] = None
+        self._bounds.pop((trigger.event, key), None)
+        for meter in trigger.meters:
+            self.engine.metering.drop(meter, key)
+
     @staticmethod
     def _reads(trigger: Trigger, old: Row, row: Row) -> bool:
+        if trigger.billing and old.get("plan") != row.get("plan"):
+            return True
         return any(old.get(name) != row.get(name) for name in trigger.fields)
+
+    # --- how far a meter may run unseen ------------------------------------------------------------
+
+    def bound(self, meter: str, customer: str, start: datetime) -> Any:
+        """Below this figure no trigger on a meter can turn in the period; None: can't be said."""
+        lowest: Any = UNLIMITED
+        for trigger in self._metered.get(meter, ()):
+            held = self._bounds.get((trigger.event, customer))
+            if held is None or held[0] != start:
+                return None
+            lowest = min(lowest, held[1])
+        return lowest
+
+    def _remember(
+        self, trigger: Trigger, key: str, work: Work, holds: bool, period: datetime | None
+    ) -> None:
+        """Notes how far the figure may grow before a condition `usage(self, m) >= x` turns."""
+        condition = trigger.condition
+        self._bounds.pop((trigger.event, key), None)
+        if period is None or not _is_threshold(condition):
+            return
+        assert isinstance(condition, ir.BinaryExpr)
+        if holds:
+            self._bounds[trigger.event, key] = (period, UNLIMITED)
+            return
+        compute = self._threshold.get(trigger.event)
+        if compute is None:
+            compute = self.engine.compiled(condition.right, ("self",))
+            self._threshold[trigger.event] = compute
+        bound = self.engine.guarded(work, lambda: compute(work, key), quiet=True)
+        if isinstance(bound, int | Decimal):
+            if len(self._bounds) > MAX_BOUNDS:
+                self._bounds.clear()
+            self._bounds[trigger.event, key] = (period, bound)
 
     def _subjects(
         self, trigger: Trigger, entity: str, key: str, old: Row | None, row: Row | None
@@ -126,6 +177,8 @@ class Triggers:
             state.replace("_trigger", id_, old, row)
         if fires:
             self.engine.fire_trigger(work, trigger, key)
+        if trigger.meters:
+            self._remember(trigger, key, work, holds, period)
         self._schedule(trigger, key, work, now)
 
     def _condition(self, trigger: Trigger) -> Callable[..., Any]:
@@ -160,3 +213,18 @@ class Triggers:
             found = [self.engine.compiled(expr, ("self",)) for expr in trigger.due]
             self._due[trigger.event] = found
         return found
+
+
+def _is_threshold(condition: ir.Expr) -> bool:
+    """Whether a condition is `usage(self, meter) >= x` with an x that no usage moves."""
+    match condition:
+        case ir.BinaryExpr(
+            op=">=",
+            left=ir.Builtin(name="usage", args=(ir.Local(name="self"), ir.Const())),
+            right=right,
+        ):
+            return not any(
+                isinstance(node, ir.Builtin) and node.name in ("usage", "remaining", "preview")
+                for node in walk(right)
+            )
+    return False

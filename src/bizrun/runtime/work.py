@@ -260,6 +260,10 @@ class Work:
         order = (("created_at", False),) if table in self.program.entities else ()
         return list(self.engine.state.select(table, equals, (), order))
 
+    def subscriptions(self, customer: str) -> list[Row]:
+        """The subscriptions of a customer, oldest first."""
+        return self.engine.state.subscriptions(customer)
+
     def change(self, entity: str, key: str, **changes: Any) -> Row:
         """Changes fields of a row of billing, whatever its lifecycle."""
         old = self.row(entity, key)

@@ -122,6 +122,8 @@ def _fields(
                     names,
                     otherwise=f"its fields are {listed(names)}",
                 )
+            # A mistyped field is one mistake: the one that is meant isn't missing too.
+            given.setdefault(nearest(entry.name, names)[0] or entry.name, ANY)
             continue
         given[entry.name] = _value(c, node, entry, field, scope)
     c.checked.types[node.data] = ANY
@@ -176,9 +178,9 @@ def _schema(c: Checker, node: ast.Expr, scope: Scope) -> Type | None:
         c.checked.types[node] = ANY
         return Record("answer", tuple(fields))
     type_ = schema_type(c, node)
-    if type_ is None:
+    if type_ is None or isinstance(node, ast.ListLiteral):
         infer(c, node, scope)
-        return None
+        return type_
     c.checked.types[node] = ANY
     return type_
 

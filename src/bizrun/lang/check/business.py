@@ -63,11 +63,16 @@ def _report_unknown(setting: ast.Setting, facts: Facts) -> None:
 def _words(*choices: str) -> Callable[[ast.Setting, Facts], str | None]:
     def check(setting: ast.Setting, facts: Facts) -> str | None:
         given = " ".join(word.strip(",") for word in setting.words)
-        if given in choices:
-            return None
-        near = did_you_mean(given, choices)
-        meant = f" (did you mean `{near}`?)" if near else ""
-        return f"is one of {listed(choices)}, not `{given}`{meant}"
+        if given not in choices:
+            near = did_you_mean(given, choices)
+            facts.report.add(
+                "E0512",
+                setting.span,
+                f"`{setting.key}` is one of {listed(choices)}, not `{given}`",
+                help=f"did you mean `{near}`?" if near else None,
+                fix=Fix(setting.span, f"{setting.key} {near}") if near else None,
+            )
+        return None
 
     return check
 

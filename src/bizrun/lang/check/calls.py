@@ -279,6 +279,15 @@ def _together(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -
             )
             return ANY
         result = joined
+    currencies = sorted({c.currencies[arg] for arg in node.args if arg in c.currencies})
+    if len(currencies) > 1:
+        c.report.add(
+            "E0305",
+            node.span,
+            f"Two currencies don't mix: {' and '.join(currencies)}",
+            "give all values in one currency",
+        )
+        return ANY
     carry_both(c, node, *node.args)
     return result
 

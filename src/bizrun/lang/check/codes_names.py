@@ -122,11 +122,6 @@ TWICE = {
         "A value keeps its name to the end of its block and never changes.",
         'on A.b { let x = 1\nlet x = 2\nlog "{x}" }',
     ),
-    "E0220": Code(
-        "a word of the language can't name anything",
-        "`if not match for create true false none unlimited` mean something in every expression.",
-        "fn unlimited(x: number) -> number = x",
-    ),
     "E0221": Code(
         "a built-in name can't be given away",
         "`now`, `today`, `event` and `self` mean the same wherever they stand.",

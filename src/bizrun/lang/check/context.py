@@ -81,7 +81,8 @@ class Checker:
 def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
     """The known name that a mistyped one is nearest to, and whether no other is as near."""
     found = sorted(
-        (steps, candidate)
+        # Of two as near, the one that is written in the same case.
+        ((steps, name[:1].isupper() != candidate[:1].isupper()), candidate)
         for candidate in set(known)
         if (steps := _steps(name.lower(), candidate.lower())) is not None
     )

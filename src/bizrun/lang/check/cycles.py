@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from ...diagnostics import Label
 from .. import ast
-from ..walk import walk
+from ..walk import walk_code
 from .events import matches
 from .facts import Facts
 
@@ -18,13 +19,15 @@ def check_cycles(facts: Facts) -> None:
     time; only what every run of the handler sends at once is counted.
     """
     handlers = [h for h in facts.all(ast.On) if h.pattern.where is None]
-    sends = {handler: list(_sent(handler.body, facts)) for handler in handlers}
+    listeners = Listeners()
+    for handler in handlers:
+        for pattern, _ in handler.pattern.types:
+            listeners.add(pattern, handler)
     after: dict[ast.On, list[tuple[ast.On, ast.Node, str]]] = {
         handler: [
             (other, node, event)
-            for event, node in sends[handler]
-            for other in handlers
-            if any(matches(pattern, event) for pattern, _ in other.pattern.types)
+            for event, node in _sent(handler.body, facts)
+            for other in listeners.of(event)
         ]
         for handler in handlers
     }
@@ -34,6 +37,25 @@ def check_cycles(facts: Facts) -> None:
         if circle and not reported & {step[0] for step in circle}:
             reported |= {step[0] for step in circle} | {handler}
             _report(handler, circle, facts)
+
+
+@dataclass(slots=True)
+class Listeners:
+    """Who listens to which event: by its type, or by a pattern with a wildcard."""
+
+    exact: dict[str, list[ast.On]] = field(default_factory=dict)
+    wild: list[tuple[str, ast.On]] = field(default_factory=list)
+
+    def add(self, pattern: str, handler: ast.On) -> None:
+        """Takes up a handler."""
+        if "*" in pattern:
+            self.wild.append((pattern, handler))
+        else:
+            self.exact.setdefault(pattern, []).append(handler)
+
+    def of(self, event: str) -> list[ast.On]:
+        """The handlers of an event."""
+        return self.exact.get(event, []) + [h for p, h in self.wild if matches(p, event)]
 
 
 def _sent(body: tuple[ast.Stmt, ...], facts: Facts) -> Iterator[tuple[str, ast.Node]]:
@@ -63,7 +85,7 @@ def _waits(action: ast.Action, facts: Facts) -> bool:
 
 def _may_end(statement: ast.Stmt) -> bool:
     ends = ast.Return | ast.Reject | ast.WaitFor
-    return any(isinstance(node, ends) for node in walk(statement))
+    return any(isinstance(node, ends) for node in walk_code(statement))
 
 
 def _circle(

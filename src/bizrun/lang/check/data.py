@@ -19,7 +19,7 @@ from ..types import (
     known,
     type_text,
 )
-from .context import Checker, listed
+from .context import Checker, listed, nearest
 from .events import find_event, undeclared
 from .expressions import infer
 from .fit import fits, untyped
@@ -50,7 +50,7 @@ def check_create(c: Checker, node: ast.Create | ast.Upsert, scope: Scope) -> dic
         if isinstance(node, ast.Upsert) and _lost(c, node, info, given):
             return given
         if lacking:
-            missing(c, ast.Node(node.entity_span), f"`{info.name}`", lacking)
+            missing(c, ast.Node(node.entity_span), f"A new {info.name}", lacking)
     return given
 
 
@@ -114,6 +114,8 @@ def check_fields(
             given[entry.name] = infer(c, entry.value, scope)
             if owner not in c.damaged:
                 _unknown_field(c, entry, owner, code, fields)
+            # A mistyped field is one mistake: the one that is meant isn't missing too.
+            given.setdefault(nearest(entry.name, fields)[0] or entry.name, ANY)
             continue
         what = f"`{entry.name}`"
         given[entry.name] = expect(c, entry.value, scope, want, what, written=written)

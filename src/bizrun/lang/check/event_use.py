@@ -10,13 +10,15 @@ from .facts import Facts
 
 def check_event_use(facts: Facts) -> None:
     """Warns of declared events that nothing handles, meters, waits for or sends on."""
-    listened = _listened(facts)
+    heard = _listened(facts)
+    wild = {pattern for pattern in heard if "*" in pattern}
     sent = {emit.event for emit, in_test in facts.emits if not in_test}
     for event in facts.all(ast.EventDecl):
-        if event.name not in sent:
-            _check_heard(event.name, event.name_span, "W0710", listened, facts)
+        if event.name not in sent and event.name not in heard:
+            _check_heard(event.name, event.name_span, "W0710", wild, facts)
     for trigger in facts.all(ast.Trigger):
-        _check_heard(trigger.event, trigger.name_span, "W0711", listened, facts)
+        if trigger.event not in heard:
+            _check_heard(trigger.event, trigger.name_span, "W0711", wild, facts)
 
 
 def _listened(facts: Facts) -> set[str]:
@@ -26,8 +28,8 @@ def _listened(facts: Facts) -> set[str]:
     return patterns
 
 
-def _check_heard(name: str, span: Span, code: str, listened: set[str], facts: Facts) -> None:
-    if any(matches(pattern, name) for pattern in listened) or facts.lost(name):
+def _check_heard(name: str, span: Span, code: str, wild: set[str], facts: Facts) -> None:
+    if any(matches(pattern, name) for pattern in wild) or facts.lost(name):
         return
     what = "Nothing handles, meters or waits for the event"
     hint = f"add `on {name} as e {{ … }}`"

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from ...diagnostics import Span, did_you_mean
+from ...diagnostics import Fix, Label, Span, did_you_mean
 from ...errors import EvalError
 from ...values import Duration, Money, Percent
 from .. import ast
 from ..modules import STD
 from ..symbols import Checked, Symbols
 from ..types import EntityType, Type, known
-from ..walk import walk
+from ..walk import walk_code
+from .context import nearest
 from .events import find_event
 from .report import Report
 
@@ -69,11 +70,34 @@ class Facts:
 
     def lost(self, name: str) -> bool:
         """Whether a name stands in a declaration that could not be read whole."""
-        return any(name in self._text(node.span) for node in self.broken)
+        return any(name in self.text(node.span) for node in self.broken)
 
-    def _text(self, span: Span) -> str:
+    def text(self, span: Span) -> str:
+        """What is written there."""
         source = self.checked.loaded.sources.get(span.file)
         return source.text[span.start : span.end] if source else ""
+
+    def unknown(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        name: str,
+        names: Iterable[str],
+        what: str = "",
+        labels: tuple[Label, ...] = (),
+    ) -> None:
+        """Reports a mistyped name, with a fix where it is plain which one is meant."""
+        names = list(names)
+        meant, certain = nearest(name, names)
+        fix = None
+        written = self.text(span)
+        if meant and written in (name, f'"{name}"'):
+            fix = Fix(span, written.replace(name, meant), certain)
+        help_ = f"did you mean `{meant}`?" if meant else None
+        if not meant and what and 0 < len(names) <= 12:
+            help_ = f"{what}: {listed(names)}"
+        self.report.add(code, span, message, help_, fix, labels)
 
     def near(self, name: str, names: Iterable[str], what: str = "") -> str | None:
         """The help line that suggests a name, or lists the few there are."""
@@ -96,7 +120,7 @@ def gather(checked: Checked, report: Report) -> Facts:
             if isinstance(declaration, ast.BadDeclaration) or _holds(declaration, problems):
                 facts.broken.append(declaration)
             in_test = isinstance(declaration, ast.Test)
-            for node in walk(declaration):
+            for node in walk_code(declaration):
                 _sort(node, facts, in_test)
     return facts
 

@@ -28,7 +28,7 @@ from . import expressions
 from .context import Checker, listed
 from .events import ENVELOPE
 from .fit import fits, untyped
-from .operands import report_none
+from .operands import report_none, source_text
 from .scope import Scope
 
 # What a plan knows of itself, besides the lines that its author adds.
@@ -71,7 +71,7 @@ def field(c: Checker, node: ast.Field, scope: Scope) -> Type:
         c.report.add("E0401", node.base.span, f"none has no field `{node.name}`")
         return ANY
     if isinstance(base, Maybe) and not node.optional and not scope.lenient:
-        _field_of_none(c, node, base)
+        _field_of_none(c, node)
         return ANY
     type_ = field_type(c, inner, node.name, node, node.name_span)
     if isinstance(base, Maybe) and node.optional:
@@ -83,16 +83,14 @@ def field(c: Checker, node: ast.Field, scope: Scope) -> Type:
     return type_
 
 
-def _field_of_none(c: Checker, node: ast.Field, base: Maybe) -> None:
-    source = c.checked.loaded.sources.get(node.span.file)
-    name = source.text[node.base.span.start : node.base.span.end] if source else "it"
-    if len(name) > 40 or "\n" in name:
-        name = "it"
+def _field_of_none(c: Checker, node: ast.Field) -> None:
+    name = source_text(c, node.base)
+    help_ = f"read `{name}?.{node.name}`, or check first: `if {name} != none {{ … }}`"
+    if not isinstance(node.base, ast.Name | ast.Field | ast.RowField | ast.Call) or len(name) > 40:
+        help_ = "name it, and check that it is there: `let x = …` and `if x != none { … }`"
+        name = name if len(name) <= 40 else "this"
     c.report.add(
-        "E0401",
-        node.span,
-        f"`{name}` may be none, and none has no field `{node.name}`",
-        f"read `{name}?.{node.name}`, or check first: `if {name} != none {{ … }}`",
+        "E0401", node.span, f"`{name}` may be none, and none has no field `{node.name}`", help_
     )
 
 

@@ -74,8 +74,7 @@ def _check(lifecycle: ast.Lifecycle, type_: Type, facts: Facts) -> None:
         for state, span in _named(lifecycle):
             if state not in states.values:
                 text = f'"{state}" is none of the states of `{lifecycle.field}`'
-                hint = facts.near(state, states.values, "states")
-                facts.report.add("E0704", span, text, help=hint)
+                facts.unknown("E0704", span, text, state, states.values, "states")
                 mistyped = True
     _check_ambiguous(lifecycle, facts)
     for arrow in lifecycle.arrows:
@@ -193,5 +192,4 @@ def _check_update(update: ast.Update, facts: Facts) -> None:
             text = f'No arrow of the lifecycle leads to "{state}"'
             labels = (Label(lifecycle.name_span, "the lifecycle"),)
             targets = dict.fromkeys(arrow.target for arrow in lifecycle.arrows)
-            hint = facts.near(state, targets, "states that arrows lead to")
-            facts.report.add("E0709", entry.value.span, text, help=hint, labels=labels)
+            facts.unknown("E0709", entry.value.span, text, state, targets, "targets", labels)

@@ -27,10 +27,8 @@ def check_meters(facts: Facts) -> None:
 
 def _report_event(name: str, span: Span, facts: Facts) -> None:
     declared = [event for event in facts.symbols.events if is_declared(event, facts.symbols)]
-    near = did_you_mean(name, declared)
-    if near:
-        text = f"There is no event `{name}`"
-        facts.report.add("E0640", span, text, help=f"did you mean `{near}`?")
+    if did_you_mean(name, declared):
+        facts.unknown("E0640", span, f"There is no event `{name}`", name, declared)
     else:
         text = f"The event `{name}` is not declared, so nothing says that it has these fields"
         facts.warn("W0640", span, text, help=f"declare `event {name} {{ … }}`")
@@ -87,4 +85,4 @@ def _declared(info: EventInfo, name: str) -> tuple[Label, ...]:
 def _report_missing(code: str, name: str, span: Span, info: EventInfo, facts: Facts) -> None:
     fields = [field for field, _ in info.payload.fields]
     text = f"The event `{info.name}` has no field `{name}`"
-    facts.report.add(code, span, text, help=facts.near(name, fields, "fields"))
+    facts.unknown(code, span, text, name, fields, "fields")

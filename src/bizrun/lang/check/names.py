@@ -161,7 +161,7 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
         symbols = c.symbols
         code, kind = "E0201", "name"
         candidates = [*scope.names(), *symbols.consts, *symbols.plans, *symbols.coupons]
-        candidates += [*symbols.meters, *symbols.entities]
+        candidates += [*symbols.meters, *symbols.experiments, *symbols.entities]
     row = scope.row_type()
     help_ = None
     entity = c.entity(row.name) if isinstance(row, EntityType) else None

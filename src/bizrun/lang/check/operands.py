@@ -54,12 +54,15 @@ def none_in(
 
 def report_none(c: Checker, code: str, node: ast.Expr, type_: Type, need: str) -> None:
     """Tells that a value may be none, and how that is handled."""
+    if type_ == NONE:
+        c.report.add(code, node.span, f"none has no value, and {need}")
+        return
     text = source_text(c, node)
-    short = text if len(text) <= 40 and "\n" not in text else "it"
-    help_ = f"give a value for none (`{short} ?? …`), or check first: `if {short} != none {{ … }}`"
-    is_none = type_ == NONE
-    message = "none has no value" if is_none else f"`{short}` may be none"
-    c.report.add(code, node.span, f"{message}, and {need}", None if is_none else help_)
+    short = len(text) <= 40 and "\n" not in text
+    help_ = f"give a value for none (`{text} ?? …`), or check first: `if {text} != none {{ … }}`"
+    if not short or not isinstance(node, ast.Name | ast.Field | ast.RowField | ast.Call):
+        help_ = "name it, and check that it is there: `let x = …` and `if x != none { … }`"
+    c.report.add(code, node.span, f"`{text if short else 'this'}` may be none, and {need}", help_)
 
 
 def condition(c: Checker, node: ast.Expr, type_: Type, scope: Scope, who: str) -> None:

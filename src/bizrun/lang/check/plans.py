@@ -109,10 +109,17 @@ def interval(count: int, unit: str | None) -> tuple[str, int] | None:
     return None
 
 
+def counted(count: int, unit: str) -> str:
+    """`month`, `6 months`."""
+    return unit if count == 1 else f"{count} {unit}s"
+
+
 def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
     plan.prices.append(item)
     check_pricing(item.pricing, plan.facts, meter=None)
-    if not (item.pricing.rate or item.pricing.tiers or item.pricing.cases):
+    rate = item.pricing.rate
+    nothing = rate and not rate.parts and not plan.facts.damaged(plan.node)
+    if nothing and "free" not in plan.facts.text(item.span):
         plan.add("E0611", item.span, "This price has no amount")
     elif item.unit is None and isinstance(plan.node, ast.Plan):
         plan.add("E0611", item.span, "A plan's price needs an interval, like `per month`")
@@ -120,9 +127,9 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
         key = ("price", currency, interval(item.count, item.unit), item.per_unit)
         first = _once(key, item, seen)
         if first:
-            every = f" per {item.count if item.count > 1 else ''} {item.unit}".replace("  ", " ")
+            every = f" per {counted(item.count, item.unit)}" if item.unit else ""
             unit = f" per {item.per_unit}" if item.per_unit else ""
-            text = f"There are two prices in {currency}{unit}{every if item.unit else ''}"
+            text = f"There are two prices in {currency}{unit}{every}"
             plan.add("E0605", item.span, text, first)
 
 
@@ -215,8 +222,7 @@ def check_plan_name(name: str, span: Span, facts: Facts) -> None:
     """Reports a name behind `only` that is no plan."""
     plans = facts.symbols.plans
     if name not in plans:
-        hint = facts.near(name, plans, "plans")
-        facts.report.add("E0618", span, f"There is no plan `{name}`", help=hint)
+        facts.unknown("E0618", span, f"There is no plan `{name}`", name, plans, "plans")
 
 
 def _check_bounds(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
@@ -291,9 +297,8 @@ def _check_usage_intervals(plan: _Plan) -> None:
             if not inner or not outer or inner[1] < 1:
                 continue
             if inner[0] != outer[0] or outer[1] % inner[1]:
-                count, unit = usage.interval
                 text = (
-                    f"Usage per {f'{count} {unit}s' if count > 1 else unit} does not fit a whole "
+                    f"Usage per {counted(*usage.interval)} does not fit a whole "
                     "number of times into the period of this price"
                 )
                 plan.add("E0619", usage.span, text, price.span)

@@ -7,7 +7,7 @@ import re
 from ...diagnostics import Label, did_you_mean
 from .. import ast
 from ..types import AnyType, Type, known, type_text
-from ..walk import walk
+from ..walk import walk_code
 from .facts import Facts, entries, listed
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -169,6 +169,6 @@ def _check_tests(facts: Facts) -> None:
             labels = (Label(first.span, "the first one"),)
             text = f'There are two tests "{test.title}"'
             facts.warn("W0830", test.span, text, labels=labels)
-        if not facts.damaged(test) and not any(isinstance(n, expects) for n in walk(test)):
+        if not facts.damaged(test) and not any(isinstance(n, expects) for n in walk_code(test)):
             text = f'The test "{test.title}" expects nothing, so it can\'t fail'
             facts.warn("W0831", test.span, text, help="add `expect …`")

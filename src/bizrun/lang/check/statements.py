@@ -27,7 +27,7 @@ from .expressions import MAX_DEPTH, check_condition, infer, match_patterns
 from .fit import join, untyped
 from .queries import elements
 from .scope import Local, Scope
-from .symbols import RESERVED, reserved, type_of
+from .symbols import type_of
 from .values import expect
 
 BUILTIN_NAMES = ("now", "today", "event", "self")
@@ -167,9 +167,6 @@ def _pure(c: Checker, node: ast.Stmt) -> bool:
 
 def declare(c: Checker, scope: Scope, name: str, span: Span, local: Local) -> None:
     """Gives a name to a value; reports names that are taken or mean something else."""
-    if name in RESERVED:
-        reserved(c, name, ast.Node(span))
-        return
     if name in BUILTIN_NAMES:
         c.report.add(
             "E0221",

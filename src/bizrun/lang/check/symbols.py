@@ -25,10 +25,8 @@ from ..types import (
     Type,
     maybe,
 )
-from .context import Checker
+from .context import Checker, listed
 from .events import snake
-
-RESERVED = ("if", "not", "match", "for", "create", "true", "false", "none", "unlimited")
 
 
 def collect(checker: Checker) -> None:
@@ -54,7 +52,13 @@ def _business(checker: Checker, loaded: Loaded) -> None:
             if not isinstance(declaration, ast.Business):
                 continue
             if symbols.business is not None:
-                _again(checker, "business", "block", declaration, symbols.business)
+                checker.report.add(
+                    "E0218",
+                    declaration.span,
+                    "A spec is one business: there is a second business block",
+                    "keep one of them",
+                    labels=(Label(symbols.business.span, "the first one"),),
+                )
                 continue
             symbols.business = declaration
             for setting in declaration.settings:
@@ -142,18 +146,6 @@ def _once(checker: Checker, kind: str, table: dict[str, Any], name: str, declara
         _again(checker, kind, name, declaration, table[name])
     else:
         table[name] = declaration
-    if name in RESERVED:
-        reserved(checker, name, declaration)
-
-
-def reserved(checker: Checker, name: str, node: Any) -> None:
-    """Reports a name that means something in every expression."""
-    checker.report.add(
-        "E0220",
-        getattr(node, "name_span", node.span),
-        f"`{name}` is a word of the language and can't name anything",
-        "choose another name",
-    )
 
 
 def _again(checker: Checker, kind: str, name: str, second: Any, first: Any) -> None:
@@ -255,7 +247,9 @@ def _shape(checker: Checker, name: str, waiting: Mapping[str, ast.TypeDecl]) -> 
     checker.symbols.shapes[name] = Record(
         name, tuple((f.name, f.type) for f in fields.values()), open=name in checker.damaged
     )
-    checker.shape_defaults[name] = frozenset(f.name for f in fields.values() if f.default)
+    checker.shape_defaults[name] = frozenset(
+        f.name for f in declaration.fields if f.default or isinstance(f.type, ast.TypeOptional)
+    )
     checker.typing.pop()
 
 
@@ -345,6 +339,7 @@ def _indexes(
                         f"{info.name} has no field `{name}`",
                         name,
                         info.fields,
+                        otherwise=f"its fields are {listed(info.fields)}",
                     )
             yield tuple(name for name, _ in index.fields if name in info.fields)
 

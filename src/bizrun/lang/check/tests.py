@@ -178,6 +178,7 @@ def _event_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None:
             f"No event `{name}` is declared or emitted",
             name,
             [n for n, other in c.symbols.events.items() if other.declared or n in c.sent],
+            otherwise=f"declare it: `event {name} {{ … }}`",
         )
         return None
     return None if info.payload.open else dict(info.payload.fields)
@@ -234,7 +235,7 @@ def _route(c: Checker, node: ast.CallApi) -> ast.Api | None:
 def _unknown_route(c: Checker, node: ast.CallApi, path: str) -> None:
     meant, certain = nearest(path, [a.path for a in c.symbols.apis if a.method == node.method])
     other = next((a for a in c.symbols.apis if route_matches(a.path, path)), None)
-    help_, fix = None, None
+    help_, fix = f'declare it: `api {node.method} "{path}" {{ … }}`', None
     if other is not None:
         help_ = f"there is {other.method} {other.path}"
     elif meant is not None:

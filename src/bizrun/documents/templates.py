@@ -1,0 +1,320 @@
+"""From a template and data to a message: its subject, its text and its HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import cache, lru_cache
+from html import escape
+from typing import Any
+
+from ..errors import BizError
+
+MAX_SUBJECT = 500
+
+_FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+_CELL = "padding:8px 12px 8px 0;border-bottom:1px solid #e6e8eb;text-align:left;vertical-align:top"
+_HEAD = "color:#16191d;line-height:1.3;margin:28px 0 12px"
+STYLES = {
+    "p": "margin:0 0 16px",
+    "h1": f"font-size:22px;{_HEAD}",
+    "h2": f"font-size:18px;{_HEAD}",
+    "h3": f"font-size:16px;{_HEAD}",
+    "a": "color:#1a56c4",
+    "ul": "margin:0 0 16px;padding-left:22px",
+    "ol": "margin:0 0 16px;padding-left:22px",
+    "li": "margin:0 0 6px",
+    "table": "border-collapse:collapse;width:100%;margin:0 0 16px",
+    "th": f"{_CELL};font-weight:600",
+    "td": _CELL,
+    "blockquote": "margin:0 0 16px;padding-left:14px;border-left:3px solid #d5d9de;color:#555d66",
+    "code": "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:14px;background:#f2f3f5;"
+    "padding:1px 4px;border-radius:3px",
+    "hr": "border:0;border-top:1px solid #e6e8eb;margin:24px 0",
+    "img": "max-width:100%",
+}
+_BEFORE = (
+    '<!doctype html>\n<html>\n<head>\n<meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>'
+)
+_BETWEEN = (
+    f'</title>\n</head>\n<body style="margin:0;padding:24px 12px;background:#f4f5f7;{_FONT};'
+    'font-size:16px;line-height:1.55;color:#2a2f35">\n<div style="max-width:560px;margin:0 auto;'
+    'padding:32px;background:#ffffff;border:1px solid #e3e6ea;border-radius:8px">\n'
+)
+_AFTER = "</div>\n</body>\n</html>\n"
+
+
+class TemplateError(BizError):
+    """A template can't be filled with the data it was given; the sentence says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message: one line of subject, its text, and a whole HTML page."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(
+    name: str,
+    parts: Mapping[str, str],
+    data: Mapping[str, Any],
+    business: Mapping[str, Any],
+    zone: tzinfo | None = None,
+) -> Rendered:
+    """A template's parts (`subject`, `body`) filled with data; TemplateError where that fails.
+
+    Templates see the data and `business`; values print as they do inside a text.
+    """
+    from .sandbox import Sheet, fill
+
+    known = {"business": business, **data}
+    sheet = Sheet(zone)
+    at = "subject"
+    try:
+        head = fill(parts.get("subject", ""), known, sheet)
+        at = "body"
+        marked = fill(parts.get("body", ""), known, sheet)
+    except Exception as error:
+        raise TemplateError(_sentence(name, at, error)) from None
+    subject = _one_line(_put(_split(head), sheet.values)) or name
+    text, html = _forms(marked)
+    page = _put_html(html, sheet.values)
+    return Rendered(
+        subject,
+        _put(text, sheet.values),
+        f"{_BEFORE}{escape(subject)}{_BETWEEN}{page}{_AFTER}",
+    )
+
+
+def plain(subject: str, body: str) -> Rendered:
+    """A message of a subject and a text that are not a template: nothing in them is Markdown."""
+    from .sandbox import clean
+
+    subject, body = _one_line(clean(subject)), clean(body).strip()
+    blocks = [escape(block).replace("\n", "<br>\n") for block in re.split(r"\n\s*\n", body)]
+    page = "".join(f'<p style="{STYLES["p"]}">{block}</p>\n' for block in blocks)
+    html = f"{_BEFORE}{escape(subject)}{_BETWEEN}{page}{_AFTER}"
+    return Rendered(subject, body + "\n", html)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:MAX_SUBJECT]
+
+
+def _sentence(name: str, part: str, error: Exception) -> str:
+    line = _line(error)
+    reason = str(error).rstrip(".") or type(error).__name__
+    if isinstance(error, RecursionError):
+        reason = "it goes too deep"
+    where = f"the {part} of the template `{name}`"
+    return f"{where}{f', line {line},' if line else ''} can't be filled: {reason}"
+
+
+def _line(error: Exception) -> int | None:
+    """The line of the template in which an error came up."""
+    line = getattr(error, "lineno", None)
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+# --- marks -------------------------------------------------------------------------------------
+
+# A piece is text, the number of a value, or a link's address made of pieces.
+Piece = str | int | tuple[str | int, ...]
+_MARK = re.compile("\ue000(\\d+)\ue001")
+_LINK = re.compile("\ue002(\\d+)\ue003")
+
+
+def _split(text: str) -> list[str | int]:
+    return [int(part) if n % 2 else part for n, part in enumerate(_MARK.split(text))]
+
+
+def _put(pieces: Sequence[str | int], values: Sequence[str]) -> str:
+    return "".join([p if isinstance(p, str) else values[p] for p in pieces])
+
+
+def _put_html(pieces: Sequence[Piece], values: Sequence[str]) -> str:
+    return "".join(
+        [
+            piece
+            if isinstance(piece, str)
+            else escape(values[piece]).replace("\n", "<br>\n")
+            if isinstance(piece, int)
+            else escape(_address(_put(piece, values)))
+            for piece in pieces
+        ]
+    )
+
+
+def _address(url: str) -> str:
+    """A link's address, encoded; `#` for what is no address that a reader should follow."""
+    from markdown_it.common.normalize_url import normalizeLink
+
+    url = url.strip()
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url)
+    if scheme and scheme[0].lower() not in ("http:", "https:", "mailto:", "tel:"):
+        return "#"
+    try:
+        return normalizeLink(url)
+    except ValueError:
+        return "#"
+
+
+# --- Markdown ----------------------------------------------------------------------------------
+
+
+@cache
+def _markdown() -> Any:
+    from markdown_it import MarkdownIt
+
+    class Marked(MarkdownIt):
+        """Leaves addresses as they are: they are judged when their values are known."""
+
+        def normalizeLink(self, url: str) -> str:  # noqa: N802
+            return url
+
+        def validateLink(self, url: str) -> bool:  # noqa: N802
+            return True
+
+    return Marked("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+@lru_cache(maxsize=256)
+def _forms(marked: str) -> tuple[list[str | int], list[Piece]]:
+    """The text and HTML of a Markdown with marks: the same for all messages of one shape."""
+    reader = _markdown()
+    tokens = reader.parse(marked)
+    text = _split(_text(tokens))
+    links: list[tuple[str | int, ...]] = []
+    for token in tokens:
+        _dress(token, links)
+    html = reader.renderer.render(tokens, reader.options, {})
+    pieces: list[Piece] = []
+    for number, part in enumerate(_LINK.split(html)):
+        pieces += [links[int(part)]] if number % 2 else _split(part)
+    return text, pieces
+
+
+def _dress(token: Any, links: list[tuple[str | int, ...]]) -> None:
+    """Gives a token its style, and takes its address out to be judged later."""
+    style = STYLES.get(token.tag)
+    if style and token.nesting >= 0 and token.type not in ("fence", "code_block"):
+        before = token.attrGet("style")
+        token.attrSet("style", f"{style};{before}" if before else style)
+    for name in ("href", "src"):
+        address = token.attrGet(name)
+        if address is not None:
+            links.append(tuple(_split(str(address))))
+            token.attrSet(name, f"\ue002{len(links) - 1}\ue003")
+    for child in token.children or ():
+        _dress(child, links)
+
+
+# --- Markdown as text ----------------------------------------------------------------------------
+
+
+def _text(tokens: Sequence[Any]) -> str:
+    """What a Markdown says without its signs: paragraphs, lists with marks, tables by the row."""
+    page = _Page()
+    for token in tokens:
+        page.take(token)
+    return "\n".join(page.lines).strip("\n") + "\n"
+
+
+class _Page:
+    """Lines of text so far, and the lists, quotes and table row that are open."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.marks: list[str] = []
+        self.numbers: list[int | None] = []
+        self.cells: list[str] | None = None
+        self.close = False  # the next block follows without an empty line
+
+    def take(self, token: Any) -> None:
+        """Adds what a token stands for."""
+        match token.type:
+            case "bullet_list_open":
+                self.numbers.append(None)
+            case "ordered_list_open":
+                self.numbers.append(int(token.attrGet("start") or 1))
+            case "bullet_list_close" | "ordered_list_close":
+                self.numbers.pop()
+                self.close = self.close and bool(self.numbers)
+            case "list_item_open":
+                self.marks.append(self._bullet())
+            case "list_item_close" | "blockquote_close":
+                self.marks.pop()
+            case "blockquote_open":
+                self.marks.append("> ")
+            case "paragraph_open":
+                self.close = self.close and token.hidden
+            case "paragraph_close":
+                self.close = token.hidden
+            case "tr_open":
+                self.cells = []
+            case "tr_close":
+                self._row()
+            case "table_close":
+                self.close = False
+            case "inline" if self.cells is not None:
+                self.cells.append(_inline(token))
+            case "inline":
+                self._add(_inline(token))
+            case "fence" | "code_block":
+                self._add("\n".join(f"    {x}" for x in token.content.rstrip().split("\n")))
+            case "hr":
+                self._add("---")
+
+    def _bullet(self) -> str:
+        number = self.numbers[-1]
+        if number is None:
+            return "- "
+        self.numbers[-1] = number + 1
+        return f"{number}. "
+
+    def _row(self) -> None:
+        cells = self.cells or []
+        self.cells = None
+        if any(cells):
+            self._add((": " if len(cells) == 2 else " | ").join(cells))
+            self.close = True
+
+    def _add(self, text: str) -> None:
+        """Adds a block behind the marks around it; an item's mark stands on its first line."""
+        if self.lines and not self.close:
+            self.lines.append("")
+        first = "".join(self.marks)
+        self.marks = [mark if mark == "> " else " " * len(mark) for mark in self.marks]
+        rest = "".join(self.marks)
+        for number, line in enumerate(text.split("\n")):
+            self.lines.append((rest if number else first) + line)
+        self.close = False
+
+
+def _inline(token: Any) -> str:
+    pieces: list[str] = []
+    links: list[tuple[str, int]] = []
+    for child in token.children or ():
+        match child.type:
+            case "softbreak" | "hardbreak":
+                pieces.append("\n")
+            case "link_open":
+                links.append((str(child.attrGet("href") or ""), len(pieces)))
+            case "link_close":
+                address, start = links.pop()
+                if address.removeprefix("mailto:") != "".join(pieces[start:]):
+                    pieces.append(f" ({address})")
+            case _:
+                pieces.append(child.content)
+    return "".join(pieces)
