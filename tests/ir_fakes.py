@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -166,14 +167,16 @@ _ROW = {
 }  # fmt: skip
 
 
-@st.composite
-def expressions(draw: st.DrawFn, type_: str, depth: int = 3) -> ir.Expr:
-    """An expression of a type, sometimes ill-typed where types show late."""
+@cache
+def expressions(type_: str, depth: int = 3) -> st.SearchStrategy[ir.Expr]:
+    """Expressions of a type, sometimes ill-typed where types show late."""
     if depth == 0:
-        return draw(_leaf(type_))
-    inner = lambda t: expressions(t, depth - 1)  # noqa: E731
-    makers = [_leaf(type_), _choice(type_, depth), *_BY_TYPE[type_](inner)]
-    return draw(st.one_of(makers))
+        return _leaf(type_)
+
+    def inner(of: str) -> st.SearchStrategy[ir.Expr]:
+        return st.deferred(lambda: expressions(of, depth - 1))
+
+    return st.one_of(_leaf(type_), _choice(type_, depth), *_BY_TYPE[type_](inner))
 
 
 def _leaf(type_: str) -> st.SearchStrategy[ir.Expr]:
@@ -466,7 +469,7 @@ def groups(draw: st.DrawFn) -> ir.GroupBy:
 
 
 @st.composite
-def steps(draw: st.DrawFn, depth: int = 2) -> tuple[ir.Step, ...]:
+def steps(draw: st.DrawFn, depth: int = 1) -> tuple[ir.Step, ...]:
     """Straight code over the locals, with branches and hand-overs."""
     found: list[ir.Step] = []
     for _ in range(draw(st.integers(0, 4))):

@@ -190,6 +190,12 @@ def test_places_are_the_files_own_behind_a_repair() -> None:
     assert text[const.span.start : const.span.end] == "const d = 1"
 
 
+def test_a_brace_in_a_template_is_text() -> None:
+    [template] = read('template t { subject "50{ off", body "{{ a }} \\" }" }').file.declarations
+    assert isinstance(template, ast.Template)
+    assert [text for _, text, _ in template.parts] == ["50{ off", '{{ a }} " }']
+
+
 # --- bytes -------------------------------------------------------------------------------------
 
 
@@ -314,3 +320,9 @@ def test_endless_text_ends(head: str, piece: str) -> None:
     parsed = read(head + piece * (100_000 // len(piece)))
     assert parsed.diagnostics
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+def test_line_ends_of_windows_change_nothing(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert found(text.replace("\n", "\r\n")) == found(text)

@@ -28,7 +28,7 @@ class ProviderError(BizError):
 
 
 class Refusal(BizError):
-    """An event is refused while it is handled: its changes are dropped, its sender gets the text."""
+    """An event is refused: its changes are dropped, its sender gets the text."""
 
 
 class EvalError(Refusal):

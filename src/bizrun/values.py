@@ -318,9 +318,8 @@ class Duration:
     def of(count: Number, unit: str) -> Duration:
         """`of(14, "days")`; the unit in singular or plural. Parts of calendar units refused."""
         per = _UNITS[unit.rstrip("s") if unit != "s" else unit]
-        if isinstance(count, Decimal) and (per.months or per.days):
-            if count != int(count):
-                raise EvalError(f"{number_text(count)} {unit}: calendar units come whole")
+        if isinstance(count, Decimal) and (per.months or per.days) and count != int(count):
+            raise EvalError(f"{number_text(count)} {unit}: calendar units come whole")
         return per.times(count)
 
     def times(self, factor: Number) -> Duration:

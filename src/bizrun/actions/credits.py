@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..billing.credit_notes import NoteLine, credit_note as note_of
+from ..billing.credit_notes import NoteLine
+from ..billing.credit_notes import credit_note as note_of
 from ..billing.invoicing import Line
 from ..errors import Refusal
 from ..values import Money

@@ -5,7 +5,7 @@ The engine's unit of work fits this; actions know nothing else of the engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -69,7 +69,9 @@ class Desk(Protocol):
     def drop_timer(self, key: str) -> None:
         """Takes a timer back."""
 
-    def measured(self, meter: str, customer: str, start: datetime) -> list[Mapping[str, Any]]:
+    def measured(
+        self, meter: str, customer: str, start: datetime
+    ) -> Sequence[Mapping[str, Any]]:
         """What a meter counted in the usage period that begins at an instant."""
 
     def count(self, meter: str, customer: str, quantity: Any, at: datetime) -> None:

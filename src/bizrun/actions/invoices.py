@@ -48,7 +48,8 @@ def _taxes(desk: Desk, customer: str, line: Line) -> list[Tax]:
         if tax.provider is not None:
             continue
         about = {"kind": line.kind, "meter": line.meter, "amount": line.amount}
-        if condition is None or desk.holds(condition, customer=customer, plan=line.plan, line=about):
+        names = {"customer": customer, "plan": line.plan, "line": about}
+        if condition is None or desk.holds(condition, **names):
             held.append(tax)
     return held
 

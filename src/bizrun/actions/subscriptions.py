@@ -77,9 +77,8 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     interval = _interval(plan, currency, args.get("interval"))
     quantity = _quantity(plan, args.get("quantity"))
     zone = zone_of(desk, customer)
-    plan = catalog.version_for(
-        plan, *(periods.local_day(at, zone) for at in (start, start, desk.now))
-    )
+    began, today = periods.local_day(start, zone), periods.local_day(desk.now, zone)
+    plan = catalog.version_for(plan, began, began, today)
     trial = None if args.get("trial") is False else plan.trial
     trial_end, cycle = periods.after_trial(
         start, trial, interval, settings(desk), zone, args.get("anchor_day")

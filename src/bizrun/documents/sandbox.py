@@ -49,7 +49,7 @@ class Sheet:
         """The mark that stands for a text."""
         self.grow(len(text))
         self.values.append(clean(text))
-        return Markup(f"{OPEN}{len(self.values) - 1}{CLOSE}")  # noqa: S704
+        return Markup(f"{OPEN}{len(self.values) - 1}{CLOSE}")
 
     def grow(self, size: int) -> None:
         """Counts output."""
@@ -82,7 +82,11 @@ def printed(value: Any) -> str:
             return ", ".join(printed(item) for item in value)
         case float():
             return show(_exact(value))
-    return show(value)
+        case bool() | int() | Decimal() | Money() | Percent() | Duration() | date() | time():
+            return show(value)
+        case dict():
+            return "{ " + ", ".join(f"{k}: {printed(v)}" for k, v in value.items()) + " }"
+    raise EvalError(f"a {type(value).__name__} can't be printed")
 
 
 def _exact(value: Any) -> Any:
@@ -113,7 +117,7 @@ _METHODS: tuple[tuple[tuple[type, ...], frozenset[str]], ...] = (
     ),
 )
 _FILTERS = (
-    "abs", "batch", "capitalize", "count", "dictsort", "first", "groupby", "items", "last",
+    "abs", "capitalize", "count", "dictsort", "first", "groupby", "items", "last",
     "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "select",
     "selectattr", "sort", "title", "trim", "unique", "upper", "urlencode", "wordcount", "safe",
 )  # fmt: skip
@@ -150,7 +154,11 @@ class Sandboxed(ImmutableSandboxedEnvironment):
             return self.undefined(f"there is no `{attribute}` here", obj, attribute)
         return super().getattr(obj, attribute)
 
-    def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def wrap_str_format(self, value: Any) -> None:
+        """Leaves `format` of texts out: its widths know no bound."""
+        return
+
+    def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Counts a call."""
         _sheet(context).step()
         return super().call(context, obj, *args, **kwargs)
@@ -233,7 +241,7 @@ def join(context: Context, value: Sequence[Any], between: str = "") -> str:
     if any(isinstance(item, Markup) for item in items):
         parts = [i if isinstance(i, Markup) else sheet.keep(printed(i)) for i in items]
         separator = sheet.keep(between) if between else ""
-        found: str = Markup(separator.join(parts))  # noqa: S704
+        found: str = Markup(separator.join(parts))
     else:
         found = between.join(printed(item) for item in items)
     sheet.grow(len(found))
@@ -331,7 +339,7 @@ def environment() -> Sandboxed:
 
 def fill(source: str, data: Mapping[str, Any], sheet: Sheet) -> str:
     """The template's own text with a mark for each value; the sheet has the values."""
-    return _compiled(source).render({**data, _SHEET: sheet})
+    return str(_compiled(source).render({**data, _SHEET: sheet}))
 
 
 @cache

@@ -77,16 +77,18 @@ _UNIT = {"number": 1, "money": 1, "percent": Percent.of(1), "duration": Duration
 def _amount(value: Any) -> Fraction:
     match value:
         case Money():
-            return Fraction(value.amount)
+            size: Number = value.amount
         case Percent():
-            return Fraction(value.rate)
+            size = value.rate
         case Duration(months=0):
-            return Fraction(value.days * 86_400_000_000 + value.micros)
+            size = value.days * 86_400_000_000 + value.micros
         case Duration():
             raise EvalError(f"{value} has no exact length to round")
-    if value == UNLIMITED:
-        raise EvalError("`unlimited` is no step")
-    return Fraction(value)
+        case _:
+            size = value
+    if isinstance(size, Decimal) and not size.is_finite():
+        raise EvalError("what has no end can't be rounded, or be a step")
+    return Fraction(size)
 
 
 def _like(sample: Any, amount: Fraction) -> Any:

@@ -168,8 +168,8 @@ class HandlerLowering(ExpressionLowering):
             rest = body[index + 1 :]
             place = self.place(stmt.span)
             match stmt:
-                case ast.AcrossTenants(body=inner):
-                    return (*steps, *self._block((*inner, *rest), scope, then, end))
+                case ast.AcrossTenants(body=lifted):
+                    return (*steps, *self._block((*lifted, *rest), scope, then, end))
                 case ast.Let(value=ast.Action() as action) if self._waits(action):
                     inner = scope.bind(stmt.name)
                     following = self._required(rest, inner, then, place)

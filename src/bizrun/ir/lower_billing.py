@@ -74,14 +74,14 @@ class BillingLowering:
     def _clause(
         self, item: ast.PlanClause, said: dict[str, Any], lists: dict[str, list[Any]]
     ) -> None:
-        value = self.value(item.value) if item.value is not None else None
+        value: Any = self.value(item.value) if item.value is not None else None
         match item.key:
             case "trial":
                 said["trial"] = value
             case "features":
-                said["features"] = tuple(value)
+                said["features"] = tuple(value or ())
             case "limits":
-                said["limits"] = dict(value)
+                said["limits"] = dict(value or {})
                 said["limit_types"] = {
                     entry.name: _limit_type(self.checked, entry.value)
                     for entry in getattr(item.value, "entries", ())
@@ -173,7 +173,7 @@ class BillingLowering:
 
     def coupon(self, node: ast.Coupon) -> catalog.Coupon:
         """A coupon."""
-        until = self.value(node.until) if node.until is not None else None
+        until: Any = self.value(node.until) if node.until is not None else None
         return catalog.Coupon(
             node.name,
             self.value(node.off),

@@ -170,9 +170,9 @@ class ExpressionLowering:
 
     def _call(self, node: ast.Call, scope: Scope) -> ir.Expr:
         name = dotted(node.callee)
-        if name in AGGREGATES and len(node.args) == 1 and name not in self.symbols.fns:
-            if lowered := self._aggregate(name, node.args[0], scope):
-                return lowered
+        summed = name in AGGREGATES and len(node.args) == 1 and name not in self.symbols.fns
+        if summed and (lowered := self._aggregate(name, node.args[0], scope)):
+            return lowered
         if name in self.symbols.fns:
             return ir.CallFn(name, tuple(self.lower(arg, scope) for arg in node.args))
         if name in self.symbols.entities:
@@ -482,7 +482,7 @@ def _same_column(column: Type, given: Type) -> bool:
         return True
     numbers = ("number", "integer", "size")
     a, b = _prim(column), _prim(given)
-    return a == b and a in ("bool", "time", "date") or (a in numbers and b in numbers)
+    return (a == b and a in ("bool", "time", "date")) or (a in numbers and b in numbers)
 
 
 def _is_text(type_: Type) -> bool:

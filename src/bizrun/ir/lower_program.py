@@ -100,7 +100,7 @@ class _ProgramLowering:
         names = tuple(param.name for param in node.params)
         handler = self.code.handler(
             self._id(f"api {node.method} {node.path}"), "api", node.body, node.span, None,
-            names + ((node.caller,) if node.caller and node.caller != "customer" else ()),
+            names + ((node.caller,) if node.caller else ()),
         )  # fmt: skip
         params = tuple(
             Param(

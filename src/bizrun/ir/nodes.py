@@ -173,7 +173,7 @@ class IfElse:
 
 @dataclass(frozen=True, slots=True)
 class MatchValue:
-    """`match`: the first arm with an equal pattern, else `otherwise`; refused where there is none."""
+    """`match`: the first arm with an equal pattern, else `otherwise`; refused without."""
 
     subject: Expr
     arms: tuple[tuple[tuple[Expr, ...], Expr], ...]
@@ -544,9 +544,16 @@ def _classes() -> dict[str, type]:
     }
 
 
-@cache
-def _field_names(kind: type) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind))
+_NAMES: dict[str, tuple[str, ...]] = {}
+
+
+def field_names(node: Any) -> tuple[str, ...]:
+    """The names of a node's fields, worked out once for each class."""
+    kind = type(node).__name__
+    found = _NAMES.get(kind)
+    if found is None:
+        found = _NAMES[kind] = tuple(f.name for f in fields(node))
+    return found
 
 
 def encode(node: Any, places: bool = True) -> Any:
@@ -559,9 +566,8 @@ def encode(node: Any, places: bool = True) -> Any:
         return {"k": "Const", "value": to_json(node.value)}
     if isinstance(node, Place):
         return [node.file, node.line, node.column] if places else 0
-    kind = type(node)
-    data: dict[str, Any] = {"k": kind.__name__}
-    for name in _field_names(kind):
+    data: dict[str, Any] = {"k": type(node).__name__}
+    for name in field_names(node):
         data[name] = encode(getattr(node, name), places)
     return data
 

@@ -52,13 +52,13 @@ class Range:
         start, end = self.start, self.end
         if kind(start) == kind(end) == "date":
             days: int = (end - start).days
-            return max(0, days + 1)
+            return check_items(max(0, days + 1))
         if isinstance(start, int) and isinstance(end, int):
-            return max(0, end - start + 1)
+            return check_items(max(0, end - start + 1))
         raise EvalError(f"{quoted(self)} has no items: only whole numbers and dates can be counted")
 
     def __iter__(self) -> Iterator[Any]:
-        start, count = self.start, check_items(len(self))
+        start, count = self.start, len(self)
         if isinstance(start, date):
             return iter([start + timedelta(days=day) for day in range(count)])
         return iter(range(start, start + count))
@@ -211,6 +211,8 @@ def multiply(left: Number, right: Number) -> Number:
     if type(left) is int and type(right) is int:
         product = left * right
         return product if -_BOUND < product < _BOUND else check_number(product)
+    if kind(left) != "number" or kind(right) != "number":
+        raise no_value("*", left, right)
     if left == UNLIMITED or right == UNLIMITED:
         _finite("*", left, right)
     return check_number(left * right)
@@ -241,17 +243,17 @@ def multiply_any(left: Any, right: Any) -> Any:
 def divide_any(left: Any, right: Any) -> Any:
     """`left / right` of any types."""
     pair = kind(left), kind(right)
-    if pair == ("number", "number"):
-        return divide_numbers(left, right)
     if pair == ("number", "percent"):
         return divide_numbers(left, right.rate)
     if pair in _QUOTIENTS:
         return left / right
-    raise no_value("/", left, right)
+    return divide_numbers(left, right)
 
 
 def divide_numbers(left: Number, right: Number) -> Number:
     """The quotient of two numbers, to 34 digits."""
+    if kind(left) != "number" or kind(right) != "number":
+        raise no_value("/", left, right)
     if left == UNLIMITED and right == UNLIMITED:
         _finite("/", left, right)
     return divide(left, right)
@@ -268,7 +270,7 @@ def share_of(share: Any, value: Any) -> Any:
 
 def negate(value: Any) -> Any:
     """`-value`."""
-    if kind(value) not in SUMMED:
+    if kind(value) not in SUMMED or value == UNLIMITED:
         raise EvalError(f"{quoted(value)} has no negative")
     return -value
 
@@ -414,7 +416,7 @@ def field(base: Any, name: str) -> Any:
 def item(base: Any, index: Any) -> Any:
     """`base[index]`: the item of a list by its place from 0, or of a map by its name."""
     if isinstance(base, list | tuple) and kind(index) == "number":
-        if index != int(index) or not 0 <= index < len(base):
+        if not 0 <= index < len(base) or index != int(index):
             raise EvalError(f"[{show(index)}] is outside a list of {len(base)}")
         return base[int(index)]
     if isinstance(base, Mapping) and isinstance(index, str):

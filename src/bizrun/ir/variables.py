@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
-from functools import cache
 from typing import Any
 
 from . import nodes as ir
-
-
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind))
 
 
 def free_names(node: Any) -> frozenset[str]:
@@ -42,7 +35,7 @@ def free_names(node: Any) -> frozenset[str]:
         case None | str() | bool() | int() | ir.Const() | ir.Place():
             return frozenset()
     if hasattr(node, "__dataclass_fields__"):
-        return free_names(tuple(getattr(node, name) for name in _names(type(node))))
+        return free_names(tuple(getattr(node, name) for name in ir.field_names(node)))
     return frozenset()
 
 
@@ -100,7 +93,7 @@ def live_names(segments: Sequence[tuple[ir.Step, ...]]) -> list[tuple[str, ...]]
                 inner = (of(body) - {variable}) | (of(after) if after is not None else frozenset())
                 return free_names(source) | inner, frozenset()
         return free_names(
-            tuple(getattr(step, name) for name in _names(type(step)) if name != "place")
+            tuple(getattr(step, name) for name in ir.field_names(step) if name != "place")
         ), frozenset()
 
     return [tuple(sorted(of(number))) for number in range(len(segments))]

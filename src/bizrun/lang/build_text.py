@@ -74,7 +74,7 @@ def _content(token: Any) -> tuple[str, int, Any]:
         return str(token)[1:-1], token.start_pos + 1, None
     raw = str(token)[3:-3]
     lines = re.split(r"\r\n?|\n", raw)[1:]
-    indents = [re.match(r"[ \t]*", line)[0] for line in lines if line.strip()]  # type: ignore[index]
+    indents = [line[: len(line) - len(line.lstrip(" \t"))] for line in lines if line.strip()]
     indent = re.escape(commonprefix(indents)) if indents else ""
     line_start = re.compile(rf"(?:\r\n?|\n)(?:{indent}|[ \t]+(?=[\r\n]))?")
     return raw, token.start_pos + 3, lambda piece: line_start.sub("\n", piece)

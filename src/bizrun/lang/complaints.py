@@ -271,7 +271,7 @@ def _lonely_else(stop: Stop) -> Complaint | None:
 
 
 def _in_code(stop: Stop) -> bool:
-    return stop.keyword in ("on", "every", "fn", "api", "test") and stop.part.opener is not None
+    return stop.keyword in IN_BLOCKS and stop.part.opener is not None
 
 
 def _loop(stop: Stop) -> Complaint | None:
@@ -378,12 +378,12 @@ _WORDS = {
     "role": "can",
     "experiment": "by variant",
 }
-_IN_BLOCKS = {"on", "every", "fn", "api", "test"}
+IN_BLOCKS = {"on", "every", "fn", "api", "test"}
 
 
 def _known_words(stop: Stop) -> list[str]:
     words = _WORDS.get(stop.keyword.split(" ")[0], "").split()
-    if stop.keyword in _IN_BLOCKS and (stop.part.depth or stop.keyword == "on"):
+    if stop.keyword in IN_BLOCKS and (stop.part.depth or stop.keyword == "on"):
         words += _STATEMENTS.split()
         words += _TEST_STATEMENTS.split() if stop.keyword == "test" else []
     return [*words, *_IN_QUERIES.split(), "and", "or", "not", "across", "tenants"]

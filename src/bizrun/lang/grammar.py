@@ -64,7 +64,8 @@ def parser() -> Lark:
     place = _cache_file("lark", lark.__version__)
     kept = _load(place)
     if kept is not None:
-        loaded: Lark = Lark._load_from_dict(**kept, postlex=Newlines())  # type: ignore[no-untyped-call]
+        load: Any = Lark._load_from_dict
+        loaded: Lark = load(**kept, postlex=Newlines())
         return loaded
     built = Lark(
         grammar_text(),

@@ -78,6 +78,10 @@ class Mended:
         texts.append(self.text[done:])
         return Mended("".join(texts), tuple(pieces), whole)
 
+    def slice(self, start: int, end: int) -> Mended:
+        """A stretch of this text by itself."""
+        return Mended(self.text[start:end], tuple(self._cut(start, end, 0)), self.whole)
+
     def _cut(self, start: int, end: int, new: int) -> list[_Piece]:
         """The pieces of a stretch, which will stand at `new`."""
         if start >= end and end < len(self.text):
@@ -96,6 +100,23 @@ class Mended:
             )
             index += 1
         return found
+
+
+def joined(parts: Iterable[Mended]) -> Mended:
+    """Several texts as one."""
+    texts: list[str] = []
+    pieces: list[_Piece] = []
+    size = 0
+    for part in parts:
+        pieces += [piece._replace(new=piece.new + size) for piece in part.pieces]
+        texts.append(part.text)
+        size += len(part.text)
+    return Mended("".join(texts), tuple(pieces), whole=False)
+
+
+def inserted(text: str, place: int) -> Mended:
+    """A text that the file does not have, all of which stands at one place of it."""
+    return Mended(text, (_Piece(0, place, place),), whole=False)
 
 
 def unchanged(text: str, start: int, end: int) -> Mended:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span
 from .mend import Complaint, Edit
-from .scan import CONFLICT_END, Odd
+from .scan import CONFLICT_END, TEMPLATE_BRACE, Odd
 
 
 def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
@@ -17,6 +17,9 @@ def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
     make = _Maker(file, odd.start, odd.end)
     if odd.kind in ("conflict", CONFLICT_END):
         return _conflict(make, piece)
+    if odd.kind == TEMPLATE_BRACE:
+        # A lone brace is fine in Jinja2, but must not look like the beginning of an expression.
+        return make("E0115", "", None, re.sub(r"(?<!\\)[{}]", r"\\\g<0>", piece))
     if odd.kind == "comment":
         return _comment(make, piece)
     if odd.kind in ("text", "text3", "brace"):

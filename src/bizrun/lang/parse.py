@@ -8,7 +8,7 @@ from ..diagnostics import Diagnostic, Source, Span
 from . import ast
 from .oddities import odd_complaint
 from .recover import read_chunk, read_expression
-from .scan import CONFLICT_END, scan
+from .scan import SILENT, scan
 
 MAX_BYTES = 5_000_000
 
@@ -41,7 +41,7 @@ def parse(source: Source) -> Parsed:
         declarations.append(declaration)
         diagnostics += found
     for odd in scanned.odd:
-        if odd.kind != CONFLICT_END:
+        if odd.kind not in SILENT:
             diagnostics.append(odd_complaint(source.name, source.text, odd).diagnostic)
     diagnostics.sort(key=lambda diagnostic: diagnostic.span.start)
     comments = tuple(

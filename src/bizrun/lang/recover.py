@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 from ..diagnostics import Diagnostic, Fix, Source, Span
 from . import ast
 from .brackets import unbalanced
-from .complaints import NULLS, RESERVED, Stop, complain, foreign, null_name, reserved_name, token_at
-from .mend import BAD, Edit, unchanged
+from .complaints import (
+    IN_BLOCKS,
+    NULLS,
+    RESERVED,
+    Stop,
+    complain,
+    foreign,
+    null_name,
+    reserved_name,
+    token_at,
+)
+from .mend import BAD, Edit, Mended, inserted, joined, unchanged
 from .oddities import odd_complaint
-from .scan import CONFLICT_END, MAX_DEPTH, Chunk, scan
+from .scan import MAX_DEPTH, SILENT, Chunk, scan
 from .shape import Part, Shape
 
 if TYPE_CHECKING:
@@ -20,6 +30,9 @@ if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
 
 MAX_ROUNDS = 40
+# More mistakes of one declaration help nobody.
+MAX_FOUND = 100
+LARGE = 4_000
 # With more of them a text is no .biz at all.
 MAX_ODD_THINGS = 1_000
 
@@ -60,6 +73,7 @@ class _Reader:
         self.found: list[Diagnostic] = []
         self.lines: set[int] = set()
         self.tries: dict[int, int] = {}
+        self.divided = False
 
     def prepare(self) -> bool:
         """Mends what needs no parser to be seen; False where nothing can be read then."""
@@ -76,8 +90,7 @@ class _Reader:
             for item in chunk.odd[:MAX_ODD_THINGS]
         ]
         complaints = [complaint for complaint, _ in odd]
-        # One conflict is one mistake.
-        silent = {id(complaint) for complaint, item in odd if item.kind == CONFLICT_END}
+        silent = {id(complaint) for complaint, item in odd if item.kind in SILENT}
         complaints += unbalanced(source.name, source.text, chunk.brackets, chunk.start, chunk.end)
         readable = len(odd) == len(chunk.odd)
         if chunk.keyword is None:
@@ -111,20 +124,51 @@ class _Reader:
             self.found.append(diagnostic)
 
     def read(self) -> Any:
-        """Parses and mends in turn; the node, or None where there is nothing left to mend."""
+        """The node, or None where nothing is left of the text."""
+        tree = self.settle()
+        return None if tree is None else self.build(tree)
+
+    def settle(self) -> Tree[Any] | None:
+        """Parses and mends in turn until a tree is there; None where nothing is left to mend."""
         from lark.exceptions import UnexpectedInput
 
         from .grammar import parse_tree
 
         for _ in range(MAX_ROUNDS):
             try:
-                tree = parse_tree(self.mended.text, self.start)
+                tree: Tree[Any] = parse_tree(self.mended.text, self.start)
             except UnexpectedInput as error:
-                if not self.mend(error):
+                if self.keyword in IN_BLOCKS and not self.divided and len(self.mended.text) > LARGE:
+                    self.divide()
+                elif not self.mend(error):
                     return None
-                continue
-            return self.build(tree)
+            else:
+                return tree
         return None
+
+    def divide(self) -> None:
+        """Mends the statements of a large block one by one: to parse all of it again and again
+        would take the square of its size."""
+        self.divided = True
+        whole, done = self.mended, 0
+        parts: list[Mended] = []
+        for start, end in Shape(whole.text).statements():
+            parts += [whole.slice(done, start), self.statement(whole.slice(start, end))]
+            done = end
+        self.mended = joined([*parts, whole.slice(done, len(whole.text))])
+
+    def statement(self, stretch: Mended) -> Mended:
+        """One statement, mended in a block of its own."""
+        reader = _Reader(self.source, self.chunk, self.start)
+        reader.found, reader.lines, reader.tries = self.found, self.lines, self.tries
+        reader.keyword, reader.divided = self.keyword, True
+        before, behind = "on A.b {\n", "\n}"
+        place = stretch.origin(0)
+        reader.mended = joined([inserted(before, place), stretch, inserted(behind, place)])
+        if len(self.found) > MAX_FOUND or reader.settle() is None:
+            return stretch.replace([Edit(0, len(stretch.text), "")])
+        mended = reader.mended
+        return mended.slice(len(before), len(mended.text) - len(behind))
 
     def mend(self, error: UnexpectedInput) -> bool:
         """Reports an error, unless its line is known to be wrong, and changes the text there."""

@@ -14,7 +14,10 @@ _KEYWORDS = (
 KEYWORDS = _KEYWORDS.split()
 
 MAX_DEPTH = 100
+# These need an edit, but no word to the author.
 CONFLICT_END = "conflict's end"
+TEMPLATE_BRACE = "brace of a template"
+SILENT = (CONFLICT_END, TEMPLATE_BRACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ _CONTINUES = re.compile(r"[ \t]*(?:[{.)\]}|+*/<>=?,-]|(?:and|or|where|order by|e
 _ENDS_OPEN = re.compile(r"(?:[-+*/=<>,|?:.(\[{]|\b(?:and|or|not|where|then|else|in|of))\Z")
 _NEXT = re.compile(
     r"""(?P<text>"(?:"")?)|(?P<comment>\#[^\r\n]*)|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<line>\n)
-    |(?P<odd>//[^\r\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+|'(?:[^'"\r\n]*')?|[“”„][^“”„"\r\n]*[“”„]|`[^`"\r\n]*`
+    |(?P<odd>//[^\r\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+|'(?:[^'"\r\n]*')?|[“”„][^“”„"\r\n]*[“”„]
+        |`[^`"\r\n]*`
         |(?:(?<=[A-Z]{3})|(?<=[A-Z]{3}[ ]))/[ ]?(?:day|week|month|year|mo|yr|seat|user)\b
         |(?<![\w.])[0-9][0-9_.]*(?:[A-Z]{3}|[ ](?:usd|eur|gbp|jpy|chf|cad|aud|inr|cny|sek))\b
         |[“”„‘’«»`]|;|&&|\|\||[=!]==|!(?!=)|[$€£¥](?:[ \t]?[0-9][0-9_,]*(?:\.[0-9]+)?)?
@@ -356,8 +360,9 @@ class _Scanner:
             self.plain_until = line_end
         close = text.find('"', start + 1, line_end)
         if close >= 0:
-            if "{" in text[start:close] and chunk.keyword != "template":
-                chunk.odd.append(Odd("brace", start, close + 1))
+            if "{" in text[start:close]:
+                kind = TEMPLATE_BRACE if chunk.keyword == "template" else "brace"
+                chunk.odd.append(Odd(kind, start, close + 1))
             return close + 1
         line = text.rfind("\n", 0, start) + 1
         here = [text[place] in "([{" for place in chunk.brackets[-20:] if place >= line]

@@ -14,6 +14,7 @@ _ENDS_OPEN = re.compile(
 )
 # An `if x:` of another language is complete with its colon.
 _CODE_LINE = re.compile(r"[ \t]*(?:if|else|for|while)\b")
+_LINE_FEED = re.compile(r"\n")
 _TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
@@ -82,6 +83,23 @@ class Shape:
         first = max([start, *(c + 1 for _, c in inner if c < place and c >= start)])
         last = min([end, *(o for o, _ in inner if o >= place and o < end)])
         return Part(start, max(end, start), (first, max(last, first)), opener, len(around))
+
+    def statements(self) -> list[tuple[int, int]]:
+        """The stretches of the statements in the largest block of a declaration."""
+        blocks = [(o, c) for o, c in self._children(0, len(self.text)) if self.text[o] == "{"]
+        if not blocks:
+            return []
+        low, high = max(blocks, key=lambda block: block[1] - block[0])
+        masked = self._masked(low + 1, high, self._children(low + 1, high))
+        found: list[tuple[int, int]] = []
+        start = 0
+        for line_feed in (*(m.start() for m in _LINE_FEED.finditer(masked)), len(masked)):
+            if line_feed < len(masked) and self._joined(masked, line_feed):
+                continue
+            if masked[start:line_feed].strip():
+                found.append((low + 1 + start, low + 1 + line_feed))
+            start = line_feed + 1
+        return found
 
     def _separates(self, opener: int, place: int) -> bool:
         """Whether lines or commas end something between these brackets."""

@@ -94,7 +94,8 @@ class Dispatch:
         if all(code.match is None for code in codes):
             return lambda event: (everything, [])
         matches = compile_matches([code.unit for code in codes])
-        asks = any(needs_context(h.unit.handler.pattern.where) for h in codes if h.match)  # type: ignore[union-attr]
+        patterns = [code.unit.handler.pattern for code in codes]
+        asks = any(needs_context(pattern.where) for pattern in patterns if pattern)
 
         def match(event: Event) -> tuple[list[int], list[tuple[Code, Exception]]]:
             work: Any = None

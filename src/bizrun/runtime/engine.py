@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..errors import BizError, EvalError, Refusal
@@ -21,6 +21,7 @@ from ..model import Counts, Event, Outcome, Receipt
 from ..store.base import Row, Store
 from ..times import zone
 from ..values import instant_text
+from .actions import Actions
 from .dispatch import Dispatch, Route, snake
 from .fit import fit
 from .intake import Intake, loose
@@ -37,45 +38,6 @@ from .waits import Waits
 from .work import Work
 
 MAX_DEPTH = 32
-
-
-class Actions(Protocol):
-    """What the engine needs of the actions: handed over, since they stand beside it."""
-
-    def perform(
-        self,
-        work: Work,
-        name: str,
-        target: Any,
-        data: dict[str, Any],
-        site: object,
-        place: Any,
-        resume: dict[str, Any] | None,
-    ) -> tuple[Any, bool]:
-        """Does an action; its result, and whether `resume` waits with an effect for another."""
-
-    def outcome(self, work: Work, effect: Row, outcome: Outcome) -> Any:
-        """What the outcome of an effect changes; the result that a handler waited for."""
-
-    def due(self, work: Work, task: dict[str, Any]) -> None:
-        """A timer of billing."""
-
-    def questions(self) -> Mapping[str, Callable[..., Any]]:
-        """Built-in functions that read state, by name; each takes the work first."""
-
-    def usage_start(self, work: Work, customer: str, at: datetime) -> datetime:
-        """Where the usage period of a customer begins that an instant is in."""
-
-    def usage_period(
-        self, work: Work, customer: str, at: datetime
-    ) -> tuple[datetime, datetime | None]:
-        """The usage period of a customer that an instant is in, its end where it is known."""
-
-    def period_start(self, work: Work, customer: str, at: datetime) -> datetime:
-        """Where the billing period of a customer begins."""
-
-    def plan_fields(self, program: Program, name: str) -> Mapping[str, Any] | None:
-        """What an author reads of a plan."""
 
 
 class Engine:
@@ -138,7 +100,14 @@ class Engine:
             return Receipt(event.id, "handled")
         receipt = self._step(event, raw)
         self.drain()
+        self._catch_up()
         return receipt
+
+    def _catch_up(self) -> None:
+        """Fires what became due in the past: `after 0 days`, or timers of a late event."""
+        clock, due = self.clock, self.timers.next_due
+        if clock is not None and due is not None and due <= clock:
+            self.timers.fire(clock)
 
     def _read(self, event: Event, declared: EventType | None) -> None:
         if declared is None:
@@ -353,7 +322,9 @@ class Engine:
                     self, work.now, f"{work.base}/{site}.{number}", work.event, work.source,
                     work.code, work.caller,
                 )  # fmt: skip
+                round_.fuel = work.fuel
                 self.run_isolated(round_, body, {**live, variable: item})
+                work.fuel = round_.fuel - 1
             if after is not None:
                 rest = Work(
                     self, work.now, f"{work.base}/{site}", work.event, work.source, work.code,
@@ -370,7 +341,8 @@ class Engine:
         self._seq += 1
         if work.source is not None:
             work.source.seq = self._seq
-            entry = self._entry(work.source, "{}", "handled", None, str(code.unit.handler.place.line))
+            line = str(code.unit.handler.place.line)
+            entry = self._entry(work.source, "{}", "handled", None, line)
             self.state.entries.append(entry)
         try:
             code.segments[0](work, *(live.get(name) for name in code.live[0]))
@@ -388,6 +360,7 @@ class Engine:
         self._after_work(work.now, work.base)
         self._end_step()
         self.drain()
+        self._catch_up()
 
     @property
     def last_order(self) -> int:
@@ -415,7 +388,7 @@ class Engine:
         source = work.source
         depth = (source.depth if source else 0) + 1
         if depth > MAX_DEPTH:
-            raise EvalError(f"a chain of more than {MAX_DEPTH} events: do handlers emit in a circle?")
+            raise EvalError(f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?")
         data = self._typed(type_, data, work)
         declared = self.program.events.get(type_)
         if subject is None and declared is not None:
@@ -487,10 +460,11 @@ class Engine:
         base = f"{effect['id']}/outcome"
         now = max(self.clock or effect["created"], effect["created"])
         envelope = {"id": effect["event"], "type": effect["kind"], "time": now, "subject": None}
-        work = Work(self, now, base, envelope, None)
+        source = Event(base, effect["kind"], now, {}, depth=effect["depth"] + 1)
+        work = Work(self, now, base, envelope, source)
         result = self.guarded(work, lambda: self.actions.outcome(work, effect, outcome))
         if resume is not None:
-            self.waits.go_on(resume, result, now, f"{base}/resumed", None)
+            self.waits.go_on(resume, result, now, f"{base}/resumed", source)
         self._after_work(now, base)
 
     def _after_work(self, now: datetime, base: str) -> None:
@@ -506,14 +480,16 @@ class Engine:
             case "segment":
                 if task.get("wait"):
                     self.waits.forget(task["wait"])
-                self.waits.go_on(task, None, now, key, None)
+                source = Event(key, "timer", now, {}, depth=task.get("depth", 0))
+                self.waits.go_on(task, None, now, key, source)
             case "timeout":
                 self.waits.timeout(task["wait"], now)
             case "tick":
                 self.schedules.tick(key, task, now)
             case "trigger" if task["trigger"] in self.triggers.triggers:
                 trigger = self.triggers.triggers[task["trigger"]]
-                self.triggers.evaluate(trigger, task["key"], now, f"{key}@{instant_text(now)}", None)
+                base = f"{key}@{instant_text(now)}"
+                self.triggers.evaluate(trigger, task["key"], now, base, None)
             case "arrow":
                 self.lifecycles.due(task, now, f"{key}@{instant_text(now)}")
             case "billing":

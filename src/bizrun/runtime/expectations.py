@@ -44,12 +44,20 @@ def false_condition(
     stmt: ast.ExpectTrue, found: Any, evaluate: Evaluate, source: Excerpt
 ) -> Failure:
     """A condition that is not true: both sides, and each part's value."""
+    broken = str(found) if isinstance(found, BizError) else None
     parts: list[Part] = []
     for node, offset in _parts(stmt.value):
         text, shown = source(node), _shown(node, evaluate)
-        if shown is not None and shown.strip('"') != text:
+        if shown is None:
+            continue
+        if isinstance(node, ast.Field) and isinstance(node.base, ast.Call) and broken == shown:
+            # What it was read from tells more than that it can't be read.
+            node, offset = node.base, node.base.span.start
+            text, shown = source(node), _shown(node, evaluate) or ""
+        if shown.strip('"') != text:
             parts.append(Part(offset, text, shown))
-    return Failure(stmt.span, _sentence(stmt.value, found, evaluate, source), (), tuple(parts))
+    message = broken or _sentence(stmt.value, found, evaluate, source)
+    return Failure(stmt.span, message, (), tuple(parts))
 
 
 def _sentence(node: ast.Expr, found: Any, evaluate: Evaluate, source: Excerpt) -> str:
@@ -122,7 +130,7 @@ def wrong_count(
 ) -> Failure:
     """Too few or too many of something: what there was, and what kept it from being there."""
     candidates = happenings.of(stmt, target)
-    message = f"expected {wanted(stmt)}{_such(wants)}, found {len(matching)}"
+    message = f"expected {wanted(stmt)}{_such(wants)}, found {len(matching) or 'none'}"
     if len(matching) > (stmt.count or 0):
         details = _listed(matching, wants)
     elif candidates:

@@ -22,7 +22,7 @@ _NUMBERS = ("number", "integer", "size")
 
 
 def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
-    """The value as that type holds it: numbers bounded, times to dates; refused if it is another."""
+    """The value as that type holds it: numbers bounded, times to dates; refused if it is none."""
     if value is None:
         if isinstance(type_, Maybe) or not isinstance(type_, Prim | Choice | EntityType | ListOf):
             return None

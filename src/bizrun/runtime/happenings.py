@@ -161,7 +161,7 @@ class Happenings:
 
     def _payload(self, type_: str, source: str, raw: str) -> Mapping[str, Any]:
         """An event's payload as handlers saw it, exact values and defaults included."""
-        data = _decode(raw)
+        data = decode_raw(raw)
         if source == INTERNAL:
             data = from_json(data)
             return data if isinstance(data, dict) else {}
@@ -177,7 +177,7 @@ class Happenings:
         return [row for row in rows if not since_begin or row["order"] > self._order]
 
 
-_decode = msgspec.json.Decoder(float_hook=number).decode
+decode_raw = msgspec.json.Decoder(float_hook=number).decode
 
 
 # --- comparing ---------------------------------------------------------------------------------

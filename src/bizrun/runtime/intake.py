@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
 from ..errors import EvalError, Refusal
 from ..ir.program import EventType
@@ -23,7 +24,6 @@ from ..lang.types import (
     type_text,
 )
 from ..values import (
-    EXPONENTS,
     SIZE_UNITS,
     UNLIMITED,
     Duration,
@@ -174,7 +174,7 @@ def loose(value: Any) -> Any:
 
 def plain_text(value: Any) -> Any:
     """A value for a message."""
-    return {k: "…" for k in value} if isinstance(value, dict) else value
+    return dict.fromkeys(value, "…") if isinstance(value, dict) else value
 
 
 def _number(value: Any) -> Any:

@@ -75,7 +75,7 @@ class Metering:
         remembered = self.engine.state.remembered
         found = []
         for meter in meters:
-            customer = data[meter.per]
+            customer = data[meter.per or ""]
             slot = slots.get((meter.name, customer))
             if slot is None or remembered.get(customer) is not slot.subscriptions:
                 slot = self._open(meter, customer, at)

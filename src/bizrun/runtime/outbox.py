@@ -56,7 +56,7 @@ class Outbox:
             "id": key, "order": order, "kind": kind, "status": "ready", "data": effect.data,
             "created": work.now, "event": cause, "place": place, "customer": customer,
             "resume": dict(resume) if resume else None, "error": None, "answer": None,
-            "reference": None, "attempts": 0,
+            "reference": None, "attempts": 0, "depth": work.depth,
         }  # fmt: skip
         self.engine.state.replace("_effect", key, None, row)
         if self.deliver is not None:

@@ -22,7 +22,7 @@ def quick_check(declared: EventType, state: State) -> Callable[[Any], bool] | No
 
     A field that is left out gets its default where that is a constant.
     """
-    checks = []
+    checks: list[tuple[str, type, str | None, frozenset[str] | None, Any]] = []
     for name, type_ in declared.payload.fields:
         default = declared.defaults.get(name)
         constant = default.value if isinstance(default, ir.Const) else _MISSING

@@ -14,7 +14,6 @@ import msgspec
 from ..errors import BizError
 from ..model import Event
 from ..store.base import INTERNAL, Known
-
 from .engine import Engine
 
 BATCH = 1000

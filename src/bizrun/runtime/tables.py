@@ -55,7 +55,8 @@ SYSTEM = (
     _table(
         "_effect",
         "id:text order:integer kind:text status:text data:json created:time event:text place:text "
-        "customer:text resume:json error:text answer:json reference:text attempts:integer",
+        "customer:text resume:json error:text answer:json reference:text attempts:integer "
+        "depth:integer",
         ("status",),
     ),
     _table("_trigger", "id:text on:bool period:time"),

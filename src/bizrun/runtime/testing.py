@@ -297,7 +297,10 @@ class _Runner:
 
     def _expect_true(self, stmt: ast.ExpectTrue, value: ast.Expr) -> None:
         self._in_run = False
-        found = self._value(value)
+        try:
+            found = self._value(value)
+        except BizError as error:
+            found = error
         if found is not True:
             failure = false_condition(stmt, found, self._value, self._source)
             self.result.failures.append(failure)

@@ -72,7 +72,7 @@ class Timers:
 
     def _fire_one(self, row: Row, due: datetime) -> None:
         engine = self.engine
-        now = max(due, engine.clock)
+        now = due if engine.clock is None else max(due, engine.clock)
         engine.clock = now
         engine.state.replace("_timer", row["id"], row, None)
         engine.due(row["kind"], row["id"], row["task"], now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..ir import nodes as ir
@@ -86,7 +87,7 @@ class Triggers:
             return True
         return any(old.get(name) != row.get(name) for name in trigger.fields)
 
-    # --- how far a meter may run unseen ------------------------------------------------------------
+    # --- how far a meter may run unseen --------------------------------------------------------
 
     def bound(self, meter: str, customer: str, start: datetime) -> Any:
         """Below this figure no trigger on a meter can turn in the period; None: can't be said."""
@@ -145,12 +146,9 @@ class Triggers:
     def look(self, now: datetime, base: str, cause: Any) -> None:
         """Evaluates what is noted; conditions that turned true emit their events."""
         while self.pending:
-            (event, key), _ = self.pending.popitem() if len(self.pending) == 1 else self._first()
+            event, key = next(iter(self.pending))
+            del self.pending[event, key]
             self.evaluate(self.triggers[event], key, now, base, cause)
-
-    def _first(self) -> tuple[tuple[str, str], None]:
-        first = next(iter(self.pending))
-        return first, self.pending.pop(first)
 
     def evaluate(
         self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any
@@ -194,7 +192,7 @@ class Triggers:
             return
         moments: list[datetime] = []
         for compute in self._instants(trigger):
-            due = self.engine.guarded(work, lambda compute=compute: compute(work, key), quiet=True)
+            due = self.engine.guarded(work, partial(compute, work, key), quiet=True)
             if isinstance(due, datetime) and due > now:
                 moments.append(due)
         if trigger.daily:

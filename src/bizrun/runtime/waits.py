@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..errors import EvalError
 from ..ir import nodes as ir
 from ..model import Event
 from ..store.base import Row
@@ -19,6 +20,9 @@ from .work import Work
 if TYPE_CHECKING:
     from ..ir.compile import Code
     from .engine import Engine
+
+
+MAX_DEPTH = 32
 
 
 class Waits:
@@ -84,6 +88,10 @@ class Waits:
         """A segment that runs at an instant, unless a pattern matches before."""
         key = work.new_id("tmr", site)
         task = self.resume(work, segment, live, None)
+        if due <= work.now:
+            task["depth"] = work.depth + 1
+            if work.depth >= MAX_DEPTH:
+                raise EvalError("timers without a delay go round in a circle")
         if unless is not None:
             task["wait"] = self._register(work, unless, live, None, segment, None, key, site)
         self.engine.timers.add(key, due, "segment", task)
@@ -192,12 +200,13 @@ class Waits:
     def _holds(self, row: Row, event: Event) -> bool:
         code = self.code(row["unit"])
         pattern = code.patterns[row["pattern"]]
-        if pattern.where is None:
+        where = pattern.where
+        if where is None:
             return True
         work = Work(self.engine, event.time, row["id"], row["event"], event, code)
         payload = {**event.data, "event": event.envelope()}
         live = [row["live"].get(name) for name in pattern.live]
-        return bool(self.engine.guarded(work, lambda: pattern.where(work, payload, *live)))
+        return bool(self.engine.guarded(work, lambda: where(work, payload, *live)))
 
     def timeout(self, wait: str, now: datetime) -> None:
         """Goes on with none: the time of a wait is up."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FUEL = 20_000_000
 MAX_EFFECTS = 100
+# Below the bound on events, so that an outcome can always be taken.
+MAX_DEPTH_OF_EFFECTS = 24
 MAX_ROW_TEXT = 1_000_000
 
 
@@ -61,6 +63,11 @@ class Work:
         self.made: Any = None
         self.loops: list[tuple[Any, ...]] = []
 
+    @property
+    def depth(self) -> int:
+        """How many events at one instant led here."""
+        return self.source.depth if self.source is not None else 0
+
     # --- reading -------------------------------------------------------------------------------
 
     def row(self, entity: str, key: Any) -> Row:
@@ -76,10 +83,9 @@ class Work:
         """The key of the row with that key or unique value."""
         if key is None:
             return None
-        if not isinstance(key, str):
-            key = show(key)
+        key = key if isinstance(key, str) else str(show(key))
         if self.engine.state.get(entity, key) is not None:
-            return key
+            return str(key)
         declared = self.engine.program.entities[entity]
         for name in declared.uniques:
             for row in self.engine.state.select(entity, {name: key}, limit=1):
@@ -174,7 +180,7 @@ class Work:
         declared = self.engine.program.entities[entity]
         key = data.get(declared.key)
         if key is not None:
-            return key if self.engine.state.get(entity, key) is not None else None
+            return str(key) if self.engine.state.get(entity, key) is not None else None
         for name in declared.uniques:
             if data.get(name) is not None:
                 for row in self.engine.state.select(entity, {name: data[name]}, limit=1):
@@ -268,7 +274,7 @@ class Work:
         """Changes fields of a row of billing, whatever its lifecycle."""
         old = self.row(entity, key)
         row = {**old, **changes}
-        self.store_row(entity, key, old, row, free=True)  # type: ignore[arg-type]
+        self.store_row(entity, key, old, row, free=True)
         return row
 
     def put(self, table: str, key: str, row: Row | None) -> None:
@@ -333,7 +339,9 @@ class Work:
         """A request to the outside world, through the outbox."""
         self.effects += 1
         if self.effects > MAX_EFFECTS:
-            raise EvalError(f"more than {MAX_EFFECTS} effects of one event; see RELIABILITY")
+            raise EvalError(f"more than {MAX_EFFECTS} effects of one event")
+        if self.depth > MAX_DEPTH_OF_EFFECTS:
+            raise EvalError("effects and their outcomes go round in a circle: this one is not sent")
         return self.engine.outbox.add(self, kind, data, site, str(place), customer, resume)
 
     def timer(

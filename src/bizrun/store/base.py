@@ -24,7 +24,7 @@ ColumnType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field of a table. Python values by type: see `values`; json is lists, maps, exact values."""
+    """A field of a table. Python values by type: see `values`; json is anything exact."""
 
     name: str
     type: ColumnType

@@ -282,6 +282,11 @@ class TableSQL:
     pick: Callable[[Row], tuple[Any, ...]]
     selects: dict[Shape, Select]
 
+    @property
+    def key_place(self) -> int:
+        """Where the key stands among the columns."""
+        return self.names.index(self.table.key)
+
     def encode(self, row: Row) -> Sequence[Any]:
         """A row's columns; what the row does not have is none."""
         try:

@@ -36,7 +36,7 @@ _DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
 
 _CACHE_ROWS = 10_000
 _PENDING_ROWS = 10_000
-_FIRST_ROWS = 100
+_FIRST_ROWS = 250
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -288,11 +288,12 @@ class SqliteStore:
         parameters = select.parameters(equals, ranges, limit)
         cursor = self._connection().execute(select.sql, parameters)
         first = cursor.fetchmany(_FIRST_ROWS)
-        rows: Iterator[Row] = map(sql.decode, first)
+        # Read now: what is remembered is as of now, and writes may follow.
+        rows: Iterator[Row] = iter([self._remembered(table, sql, columns) for columns in first])
         if len(first) == _FIRST_ROWS:
             rest = _Cursor(table, cursor)
             self._cursors.add(rest)
-            rows = self._chained(sql, first, rest)
+            rows = self._chained(sql, rows, rest)
         if select.equals or select.ranges:
             left = {column: equals[column] for column in select.equals}
             rows = matching(rows, left, [ranges[place] for place in select.ranges])
@@ -300,8 +301,17 @@ class SqliteStore:
             return ordered(rows, order if select.order else (), limit)
         return rows
 
-    def _chained(self, sql: TableSQL, first: list[Any], rest: _Cursor) -> Iterator[Row]:
-        yield from map(sql.decode, first)
+    def _remembered(self, table: str, sql: TableSQL, columns: Sequence[Any]) -> Row:
+        """A selected row, decoded once as long as it is remembered."""
+        place = (table, columns[sql.key_place])
+        row = self._young.get(place) or self._old.get(place)
+        if row is None:
+            row = sql.decode(columns)
+            self._remember(place, row)
+        return row
+
+    def _chained(self, sql: TableSQL, first: Iterator[Row], rest: _Cursor) -> Iterator[Row]:
+        yield from first
         try:
             for columns in rest:
                 yield sql.decode(columns)

@@ -1,0 +1,1 @@
+"""The workloads of PERFORMANCE.md, each beside its limit and a peer."""

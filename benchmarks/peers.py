@@ -1,0 +1,165 @@
+"""Other people's ways of doing the same work; each returns a `Timing`, as a limit does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .clock import Timing, timed
+from .limits import BATCH, QUOTA, _count, batches, conditions, database, decoded
+
+
+def rules_zen(path: Path, folder: Path) -> Timing:
+    """W1: zen-engine (Rust), each rule a compiled expression, over decoded dicts."""
+    import zen
+
+    payloads = [item["data"] for item in decoded(path)]
+    rules = [zen.compile_expression(_zen(rule)) for rule in conditions()]
+    with timed(len(payloads)) as timing:
+        timing.result = sum(
+            sum(bool(rule.evaluate(data)) for rule in rules) for data in payloads
+        )
+    return timing
+
+
+def rules_zen_one(path: Path, folder: Path) -> Timing:
+    """W1: zen-engine, all rules in one expression that gives a list: its best form."""
+    import zen
+
+    payloads = [item["data"] for item in decoded(path)]
+    rules = zen.compile_expression("[" + ", ".join(map(_zen, conditions())) + "]")
+    with timed(len(payloads)) as timing:
+        timing.result = sum(sum(map(bool, rules.evaluate(data))) for data in payloads)
+    return timing
+
+
+def _zen(rule: str) -> str:
+    """A Python condition as zen writes it."""
+    import re
+
+    return re.sub(r"in \((.*?)\)", r"in [\1]", rule)
+
+
+def usage_lines(path: Path, folder: Path) -> Timing:
+    """W2 in memory: the hand-written counters with decoding (msgspec, untyped) before them."""
+    decode = msgspec.json.Decoder().decode
+    with path.open("rb") as file:
+        count = sum(1 for _ in file)
+    with path.open("rb") as file, timed(count) as timing:
+        items = map(decode, file)
+        timing.result = _count(item for item in items if item["type"] == "API.called")
+    return timing
+
+
+def usage_sqlite(path: Path, folder: Path) -> Timing:
+    """W2 durable: by hand on SQLite: a row and an upsert an event, a commit each thousand, FULL."""
+    db = database(
+        folder,
+        "CREATE TABLE event (id TEXT PRIMARY KEY, raw TEXT) WITHOUT ROWID",
+        "CREATE TABLE counter (account TEXT, month TEXT, units INTEGER, "
+        "PRIMARY KEY (account, month)) WITHOUT ROWID",
+    )
+    with path.open("rb") as file:
+        lines = file.readlines()
+    alerts = 0
+    with timed(len(lines)) as timing:
+        for some in batches(lines):  # type: ignore[arg-type]
+            db.execute("BEGIN")
+            alerts += sum(_count_in(db, line) for line in some)
+            db.execute("COMMIT")
+        timing.result = alerts
+    return timing
+
+
+def _count_in(db: Any, line: Any) -> int:
+    """One event; the alerts that it raises."""
+    item = json.loads(line)
+    added = db.execute("INSERT OR IGNORE INTO event VALUES (?, ?)", (item["id"], line.decode()))
+    if item["type"] != "API.called" or not added.rowcount:
+        return 0
+    units, data = item["data"]["units"], item["data"]
+    row = db.execute(
+        "INSERT INTO counter VALUES (?, ?, ?) ON CONFLICT (account, month) "
+        "DO UPDATE SET units = units + excluded.units RETURNING units",
+        (data["account"], item["time"][:7], units),
+    ).fetchone()
+    after = row[0]
+    return sum(after - units < QUOTA * share // 10 <= after for share in (8, 9, 10))
+
+
+def signups_sqlalchemy(path: Path, folder: Path) -> Timing:
+    """W3: SQLAlchemy's ORM on SQLite, FULL, a commit each thousand; then all timers."""
+    return _sqlalchemy(path, folder, BATCH)
+
+
+def signups_sqlalchemy_each(path: Path, folder: Path) -> Timing:
+    """W3 with a transaction for each sign-up: SQLAlchemy's ORM on SQLite, FULL."""
+    return _sqlalchemy(path, folder, 1)
+
+
+def _models() -> tuple[Any, ...]:
+    from sqlalchemy import Column, Integer, String
+    from sqlalchemy.orm import declarative_base
+
+    base = declarative_base()
+
+    def model(name: str, key: Any, *texts: str) -> Any:
+        columns = {"id": Column(key, primary_key=True), **{t: Column(String) for t in texts}}
+        return type(name.title(), (base,), {"__tablename__": name, **columns})
+
+    return (
+        base,
+        model("account", String, "email", "plan", "status"),
+        model("subscription", String, "account", "plan", "status", "started"),
+        model("email", Integer, "recipient", "subject", "body"),
+        model("timer", Integer, "due", "account"),
+    )
+
+
+def _sqlalchemy(path: Path, folder: Path, batch: int) -> Timing:
+    from sqlalchemy import create_engine, event, select
+    from sqlalchemy.orm import Session
+
+    base, account, subscription, email, timer = _models()
+    database(folder).close()
+    engine = create_engine(f"sqlite:///{folder / 'limit.db'}")
+    event.listen(engine, "connect", lambda db, _: db.execute("PRAGMA synchronous = FULL"))
+    base.metadata.create_all(engine)
+    items = decoded(path)
+    with timed(len(items)) as timing, Session(engine) as session:
+        for number, item in enumerate(items):
+            data, at = item["data"], item["time"]
+            id_ = data["id"]
+            session.add(account(id=id_, email=data["email"], plan="starter", status="trial"))
+            session.add(subscription(
+                id=f"sub_{number:09}", account=id_, plan="starter", status="active", started=at
+            ))  # fmt: skip
+            body = f"Your account {id_} is ready."
+            session.add(email(id=number, recipient=data["email"], subject="Welcome", body=body))
+            session.add(timer(id=number, due=at.replace("2026-01-0", "2026-01-1"), account=id_))
+            if number % batch == batch - 1:
+                session.commit()
+        session.commit()
+        if batch > 1:
+            for number, due in enumerate(session.scalars(select(timer).order_by(timer.due)).all()):
+                found = session.get(account, due.account)
+                assert found is not None
+                found.status = "active"
+                session.delete(due)
+                if number % batch == batch - 1:
+                    session.commit()
+            session.commit()
+    return timing
+
+
+PEERS: dict[str, Callable[[Path, Path], Timing]] = {
+    peer.__name__: peer
+    for peer in (
+        rules_zen, rules_zen_one, usage_lines, usage_sqlite, signups_sqlalchemy,
+        signups_sqlalchemy_each,
+    )
+}  # fmt: skip

@@ -1,0 +1,51 @@
+"""What the engine needs of the actions: handed over, since they stand beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from ..ir.program import Program
+from ..model import Outcome
+from ..store.base import Row
+from .work import Work
+
+
+class Actions(Protocol):
+    """All actions, and what billing answers."""
+
+    def perform(
+        self,
+        work: Work,
+        name: str,
+        target: Any,
+        data: dict[str, Any],
+        site: object,
+        place: Any,
+        resume: dict[str, Any] | None,
+    ) -> tuple[Any, bool]:
+        """Does an action; its result, and whether `resume` waits with an effect for another."""
+
+    def outcome(self, work: Work, effect: Row, outcome: Outcome) -> Any:
+        """What the outcome of an effect changes; the result that a handler waited for."""
+
+    def due(self, work: Work, task: dict[str, Any]) -> None:
+        """A timer of billing."""
+
+    def questions(self) -> Mapping[str, Callable[..., Any]]:
+        """Built-in functions that read state, by name; each takes the work first."""
+
+    def usage_start(self, work: Work, customer: str, at: datetime) -> datetime:
+        """Where the usage period of a customer begins that an instant is in."""
+
+    def usage_period(
+        self, work: Work, customer: str, at: datetime
+    ) -> tuple[datetime, datetime | None]:
+        """The usage period of a customer that an instant is in, its end where it is known."""
+
+    def period_start(self, work: Work, customer: str, at: datetime) -> datetime:
+        """Where the billing period of a customer begins."""
+
+    def plan_fields(self, program: Program, name: Any) -> Mapping[str, Any] | None:
+        """What an author reads of a plan."""
