@@ -233,7 +233,7 @@ def _numbers(of: Any) -> list[st.SearchStrategy[ir.Expr]]:
         st.builds(ir.UnaryExpr, st.just("-"), number),
         st.builds(ir.CallFn, st.just("double"), st.tuples(number)),
         st.just(ir.Global("two")), _entity("credits", of("key")),
-        _aggregates("credits", 0), _first("credits"),
+        _aggregates("credits", 0), _first("credits"), _call("sum", _lists(of)),
         st.builds(ir.Item, _lists(of), number),
         # Ill-typed on purpose.
         _b("+", of("maybe"), of("money"), "any"), _b("*", of("bool"), number, "any"),
@@ -291,8 +291,8 @@ def _texts(of: Any) -> list[st.SearchStrategy[ir.Expr]]:
         _call("trim", of("text")),
         _entity("plan", of("key")),
         st.just(ir.Get(ir.Special("event"), "type")),
-        st.builds(ir.Get, st.just(ir.Special("event")), st.just("nothing"), st.just(False), st.just(True)),
-    ]  # fmt: skip
+        st.just(ir.Get(ir.Special("event"), "nothing", loose=True)),
+    ]
 
 
 def _times(of: Any) -> list[st.SearchStrategy[ir.Expr]]:
@@ -373,16 +373,18 @@ def _row(name: str) -> ir.Expr:
     return ir.Get(ir.Local("_row1"), name)
 
 
+_B = ir.BinaryExpr
+_SOON = _B("+", ir.Special("now"), ir.Const(Duration(days=9)), "time")
+_NO_ENDS = _B("??", _row("trial_ends"), ir.Const(None))
 _WHERE = (
     None,
-    ir.BinaryExpr("<", _row("trial_ends"), ir.Special("now")),
-    ir.BinaryExpr(">", _row("balance"), ir.Local("x_money")),
-    ir.BinaryExpr("and", _row("active"), ir.BinaryExpr("!=", _row("plan"), ir.Local("x_text"))),
-    ir.BinaryExpr(">", ir.BinaryExpr("*", _row("credits"), ir.Local("x_number"), "number"), ir.Const(3)),
-    ir.BinaryExpr("in", _row("trial_ends"), ir.BinaryExpr(
-        "..", ir.Special("now"), ir.BinaryExpr("+", ir.Special("now"), ir.Const(Duration(days=9)), "time"))),
-    ir.BinaryExpr("<", ir.BinaryExpr("??", _row("trial_ends"), ir.Const(None)), ir.Special("today"), "any"),
-)  # fmt: skip
+    _B("<", _row("trial_ends"), ir.Special("now")),
+    _B(">", _row("balance"), ir.Local("x_money")),
+    _B("and", _row("active"), _B("!=", _row("plan"), ir.Local("x_text"))),
+    _B(">", _B("*", _row("credits"), ir.Local("x_number"), "number"), ir.Const(3)),
+    _B("in", _row("trial_ends"), _B("..", ir.Special("now"), _SOON)),
+    _B("<", _NO_ENDS, ir.Special("today"), "any"),
+)
 _ORDER = (
     (),
     ((_row("credits"), True),),

@@ -8,6 +8,7 @@ clock `time`; a reference to an entity its key as `str`; unlimited `Decimal("Inf
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import (
     MAX_EMAX,
@@ -142,9 +143,7 @@ class Money:
         if not isinstance(other, Money):
             return NotImplemented
         # Nothing is nothing in any currency: a sum of no rows equals 0 USD.
-        return self.amount == other.amount and (
-            self.currency == other.currency or not self.amount
-        )
+        return self.amount == other.amount and (self.currency == other.currency or not self.amount)
 
     def __hash__(self) -> int:
         return hash(self.amount)
@@ -469,6 +468,24 @@ def size_text(value: Number) -> str:
     return f"{number_text(value)} B"
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`start..end` of what has an order, both ends in."""
+
+    start: Any
+    end: Any
+
+    def __contains__(self, value: Any) -> bool:
+        return value is not None and bool(self.start <= value <= self.end)
+
+    def __getitem__(self, name: str) -> Any:
+        """Its ends are read as fields are."""
+        return {"start": self.start, "end": self.end}[name]
+
+    def __str__(self) -> str:
+        return f"{show(self.start)}..{show(self.end)}"
+
+
 # --- text forms ------------------------------------------------------------------------------
 
 
@@ -529,7 +546,8 @@ def show_as(value: Any, format_: str, type: str | None = None) -> str:
     zero, width, group, places = found.groups()
     suffix = ""
     if isinstance(value, Money):
-        suffix, value = f" {value.currency}", value.amount
+        # The currency's own digits stay: `29.00`, not `29`.
+        suffix, value = f" {value.currency}", Decimal(str(value).partition(" ")[0])
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         if places is not None:
             unit = Decimal(1).scaleb(-int(places))
@@ -564,6 +582,8 @@ def to_json(value: Any) -> Any:
             return {"$date": value.isoformat()}
         case time():
             return {"$clock": value.isoformat()}
+        case Range():
+            return {"$range": [to_json(value.start), to_json(value.end)]}
         case list() | tuple():
             return [to_json(item) for item in value]
         case dict():
@@ -596,6 +616,8 @@ def from_json(value: Any) -> Any:
                 return date.fromisoformat(text)
             case {"$clock": text}:
                 return time.fromisoformat(text)
+            case {"$range": [start, end]}:
+                return Range(from_json(start), from_json(end))
             case {"$map": inner}:
                 return {k: from_json(v) for k, v in inner.items()}
     return {k: from_json(v) for k, v in value.items()}
@@ -621,5 +643,3 @@ def plain(value: Any) -> Any:
         case dict():
             return {k: plain(v) for k, v in value.items()}
     return show(value)
-
-

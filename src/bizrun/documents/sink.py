@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from ..errors import BizError
@@ -27,6 +27,14 @@ MARK = ".written"
 MAX_NAME = 120
 MAX_PROBLEMS = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+=_-]+(?:\.+(?=[^A-Za-z0-9]|$))?|\.{2,}|^\.")
+
+
+class _Bound(NamedTuple):
+    """A bound of a select, as stores take it."""
+
+    column: str
+    op: str
+    value: Any
 
 
 class Rows(Protocol):
@@ -53,7 +61,7 @@ class Business(Protocol):
     timezone: str
     bills: str | None
     templates: dict[str, Any]
-    about: Mapping[str, str]
+    about: dict[str, str]
 
 
 class Sink:
@@ -106,7 +114,7 @@ class Sink:
         self._order, self._size = mark["order"], mark["size"]
         self._last, self._at = mark["last"], mark["at"]
         self._cut()
-        left = store.select("_effect", {}, [("order", ">", self._order)], (("order", False),))
+        left = store.select("_effect", {}, [_Bound("order", ">", self._order)], (("order", False),))
         self._write([row for row in left if row["status"] in ("done", "failed")], store)
 
     def write_new(self, store: Rows) -> None:
@@ -119,7 +127,7 @@ class Sink:
     def finish(self, store: Rows) -> None:
         """Writes invoices that are new or have changed since this was done last."""
         self.write_new(store)
-        ranges = [("updated_at", ">=", datetime.fromisoformat(self._at))] if self._at else []
+        ranges = [_Bound("updated_at", ">=", datetime.fromisoformat(self._at))] if self._at else []
         newest = self._at
         for row in store.select("Invoice", {}, ranges, (("updated_at", False),)):
             if row["status"] != "draft":

@@ -16,10 +16,10 @@ from typing import Any
 from .. import times
 from ..currencies import exponent
 from ..errors import EvalError
-from ..values import UNLIMITED, Duration, Money, Number, Percent, number, show, to_json
+from ..values import UNLIMITED, Duration, Money, Number, Percent, Range, number, show, to_json
 from . import rows
 from .context import Context
-from .operators import SUMMED, check_items, check_text, equal, kind, quoted
+from .operators import SUMMED, check_items, check_text, counted, equal, kind, quoted
 
 # A hash fits in what JSON and every store hold exactly.
 _HASH_DIGITS = 12
@@ -131,8 +131,8 @@ def _hash(x: Any) -> int:
 def _values(name: str, x: Any, others: tuple[Any, ...]) -> Sequence[Any]:
     """The elements of one list, or all arguments."""
     if not others:
-        found: Sequence[Any] = list(_need(name, x, "list", "range"))
-        return found
+        found: Sequence[Any] = _need(name, x, "list", "range")
+        return counted(x) if isinstance(x, Range) else found
     for value in (x, *others):
         if value is None:
             raise EvalError(f"`{name}` of none has no value")
@@ -156,7 +156,7 @@ def _avg(values: Any) -> Any:
 
 
 def _len(x: Any) -> int:
-    return len(_need("len", x, "text", "list", "map", "range"))
+    return len(counted(x) if isinstance(x, Range) else _need("len", x, "text", "list", "map"))
 
 
 def _contains(x: Any, part: Any) -> bool:

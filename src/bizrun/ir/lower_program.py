@@ -28,6 +28,9 @@ from .program import (
     Template,
 )
 
+# What a business says of itself on invoices and emails.
+ABOUT = ("email", "address", "website", "tax_id")
+
 
 def lower(checked: Checked) -> Program:
     """The program of a spec without errors."""
@@ -197,6 +200,10 @@ class _ProgramLowering:
         program.connections = {
             name: constant(node.data, symbols) for name, node in symbols.connections.items()
         }
+        business = symbols.business
+        for setting in business.settings if business else ():
+            if setting.key in ABOUT and isinstance(setting.value, ast.Text):
+                program.about[setting.key] = setting.value.plain or ""
 
 
 def _self(entity: str) -> EntityType:

@@ -6,8 +6,7 @@ Anything that has no value is an EvalError whose sentence shows the values.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -22,6 +21,7 @@ from ..values import (
     Money,
     Number,
     Percent,
+    Range,
     check_number,
     divide,
     show,
@@ -32,39 +32,6 @@ from .context import Context
 MAX_TEXT = 1_048_576
 MAX_ITEMS = 1_000_000
 _BOUND = 10**34
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`start..end`, both ends in."""
-
-    start: Any
-    end: Any
-
-    def __contains__(self, value: Any) -> bool:
-        return within(value, self.start, self.end, None)
-
-    def __getitem__(self, name: str) -> Any:
-        """A range's ends are read as fields are."""
-        return {"start": self.start, "end": self.end}[name]
-
-    def __len__(self) -> int:
-        start, end = self.start, self.end
-        if kind(start) == kind(end) == "date":
-            days: int = (end - start).days
-            return check_items(max(0, days + 1))
-        if isinstance(start, int) and isinstance(end, int):
-            return check_items(max(0, end - start + 1))
-        raise EvalError(f"{quoted(self)} has no items: only whole numbers and dates can be counted")
-
-    def __iter__(self) -> Iterator[Any]:
-        start, count = self.start, len(self)
-        if isinstance(start, date):
-            return iter([start + timedelta(days=day) for day in range(count)])
-        return iter(range(start, start + count))
-
-    def __str__(self) -> str:
-        return f"{show(self.start)}..{show(self.end)}"
 
 
 # --- kinds and sentences ---------------------------------------------------------------------
@@ -134,6 +101,18 @@ def check_text(text: str) -> str:
     if len(text) > MAX_TEXT:
         raise Refusal("a text is longer than 1 MB")
     return text
+
+
+def counted(range_: Range) -> list[Any]:
+    """The items of a range of whole numbers or dates."""
+    start, end = range_.start, range_.end
+    if isinstance(start, int) and isinstance(end, int):
+        check_items(end - start + 1)
+        return list(range(start, end + 1))
+    if kind(start) == kind(end) == "date":
+        days: int = (end - start).days + 1
+        return [start + timedelta(days=day) for day in range(check_items(days))]
+    raise EvalError(f"{quoted(range_)} has no items: only whole numbers and dates can be counted")
 
 
 # --- arithmetic ------------------------------------------------------------------------------
@@ -361,8 +340,8 @@ def member(value: Any, container: Any) -> bool:
     match container:
         case list() | tuple():
             return any(equal(value, item) for item in container)
-        case Range() | dict():
-            return value in container
+        case Range(start, end):
+            return within(value, start, end, None)
         case str() if isinstance(value, str):
             return value in container
         case Mapping():
@@ -444,8 +423,8 @@ def items(ctx: Context, value: Any) -> list[Any]:
     """The items of a list or range, paid for."""
     if isinstance(value, list):
         found = value
-    elif isinstance(value, Range | tuple):
-        found = list(value)
+    elif isinstance(value, Range):
+        found = counted(value)
     elif isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         found = list(islice(value, MAX_ITEMS + 1))
     else:

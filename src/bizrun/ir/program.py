@@ -214,6 +214,7 @@ class Program:
     dunning: catalog.Dunning | None = None
     billing: catalog.BillingSettings | None = None
     connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
 
     def unit(self, handler: ir.Handler) -> ir.Unit:
         """A handler with the functions and constants that it reaches."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..diagnostics import Diagnostic, Fix, Span
-from .mend import Complaint, Edit
+from .mend import BAD, Complaint, Edit
 
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
 
@@ -19,8 +19,9 @@ class _Open:
     indent: int
 
 
-# These declarations have a block, the first brace of which stands in their first line.
-_WITH_BLOCK = re.compile(r"(?:on|every|test|api|entity|event|plan|meter|role|lifecycle|template)\b")
+# So many lines before a `}` too many are searched for the one that lacks its `{`.
+LOOK_BACK = 60
+_HALF = re.compile(r"(?:\b(?:where|when|unless|if|in|and|or|not)|[-+*/=<>])\Z")
 
 
 def unbalanced(
@@ -101,10 +102,9 @@ class _Pairing:
         self.found.append(Complaint(diagnostic, (Edit(before, before, text),)))
 
     def stray(self, place: int) -> None:
-        line = self.line_end(self.start, place)
-        head = self.text[self.start : line]
-        if not self.found and _WITH_BLOCK.match(head) and "{" not in head and line < place:
-            self.headless(line)
+        line = self.headless_line(place)
+        if line is not None:
+            self.headless(*line)
             return
         span = Span(self.file, place, place + 1)
         message = f"This `{self.text[place]}` closes nothing."
@@ -112,13 +112,36 @@ class _Pairing:
         diagnostic = Diagnostic("E0106", span, message, "take it away, or open one before", fix)
         self.found.append(Complaint(diagnostic, (Edit(place, place + 1, " "),)))
 
-    def headless(self, place: int) -> None:
-        """Reports the missing `{` of a whole declaration, the `}` of which is there."""
-        span = Span(self.file, self.start, place)
-        fix = Fix(Span(self.file, place, place), " {", certain=False)
+    def headless_line(self, place: int) -> tuple[int, int] | None:
+        """The line that a `}` first on its line would close, if only it had opened a block.
+
+        That is the newest one with the same indent, where what follows it is indented more.
+        """
+        indent, first = self.indent(place)
+        if not first or self.text[place] != "}":
+            return None
+        end, inner = place - indent, False
+        for _ in range(LOOK_BACK):
+            if end <= self.start:
+                return None
+            start = max(self.text.rfind("\n", self.start, end - 1) + 1, self.start)
+            line = self.text[start:end].split(" #")[0].rstrip()
+            found = len(line) - len(line.lstrip())
+            if line and found <= indent:
+                opens = line.endswith(("{", "(", "[", "}", ","))
+                return (start + found, start + len(line)) if inner and not opens else None
+            inner = inner or bool(line)
+            end = start
+        return None
+
+    def headless(self, start: int, end: int) -> None:
+        """Reports the missing `{` of a line whose `}` is there."""
+        fix = Fix(Span(self.file, end, end), " {", certain=False)
         message = "A `{` is missing at the end of this line."
-        diagnostic = Diagnostic("E0132", span, message, None, fix)
-        self.found.append(Complaint(diagnostic, (Edit(place, place, " {"),)))
+        diagnostic = Diagnostic("E0132", Span(self.file, start, end), message, None, fix)
+        half = _HALF.search(self.text, max(start, end - 10), end)
+        text = f" {BAD} {{" if half else " {"
+        self.found.append(Complaint(diagnostic, (Edit(end, end, text),)))
 
     def line_end(self, place: int, limit: int) -> int:
         """Where a bracket in a line would be closed: before a comment or the `{` of a block."""

@@ -198,7 +198,7 @@ def _compared(stop: Stop) -> Complaint | None:
 
 # A statement's first word behind a line that ends with an operator.
 _OPEN_END = re.compile(
-    r"([-+*/=<>,]|\b(?:and|or|not|in))[ \t]*(?:#[^\n]*)?\r?\n\s*"
+    r"([-+*/=<>,]|\b(?:and|or|not|in|where|when|unless))[ \t]*(?:#[^\n]*)?\r?\n\s*"
     r"(?:let|create|upsert|update|delete|add|remove|emit|after|wait|if|for|match|return|reject"
     r"|record|log|expect|advance|answer|retrun)[ \t]"
 )
@@ -297,6 +297,11 @@ def _entry(stop: Stop) -> Complaint | None:
         place = len(head[:at].rstrip())
         message = f"A comma is missing before `{stop.token}`."
         return stop.complain("E0130", message, fix=(place, place, ","))
+    item = stop.token[:1].isalnum() or stop.token.startswith('"')
+    if "," in stop.expected and item and {")", "]"} & stop.expected:
+        place = len(head[:at].rstrip())
+        message = f"A comma is missing before `{stop.token}`."
+        return stop.complain("E0130", message, fix=(place, place, ","), certain=False)
     return None
 
 

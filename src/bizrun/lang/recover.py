@@ -42,7 +42,7 @@ def read_chunk(source: Source, chunk: Chunk) -> tuple[ast.Declaration, list[Diag
     reader = _Reader(source, chunk, "declaration")
     if reader.prepare():
         node = reader.read()
-        if isinstance(node, ast.Declaration):
+        if isinstance(node, ast.Declaration) and not reader.spoiled:
             return node, reader.found
     return ast.BadDeclaration(Span(source.name, chunk.start, chunk.end), chunk.doc), reader.found
 
@@ -74,6 +74,8 @@ class _Reader:
         self.lines: set[int] = set()
         self.tries: dict[int, int] = {}
         self.divided = False
+        self.beheaded = False
+        self.spoiled = False
 
     def prepare(self) -> bool:
         """Mends what needs no parser to be seen; False where nothing can be read then."""
@@ -188,7 +190,7 @@ class _Reader:
                 return True
         edits = _named(text, part, self.keyword) if tries <= 1 else []
         if not edits:
-            edits = self.blank(shape, part)
+            edits = self.blank(shape, part) or self.behead(shape, part)
         if not edits:
             return False
         self.mended = self.mended.replace(edits)
@@ -204,6 +206,17 @@ class _Reader:
                 break
             part = shape.part(part.opener)
         return [Edit(part.start, part.end, re.sub(r"[^\n]", " ", text[part.start : part.end]))]
+
+    def behead(self, shape: Shape, part: Part) -> list[Edit]:
+        """Takes the first line of a declaration away, less its name, so that its block is read."""
+        block = shape.block()
+        if block is None or self.beheaded or part.opener is not None:
+            return []
+        self.beheaded = True
+        named = _NAMED_HEAD.match(shape.text)
+        # What a handler's block says makes no sense without the names that its head gives.
+        self.spoiled = named is None
+        return [Edit(part.start, block[0], f"{named[0]} " if named else 'test "" ')]
 
     def placed(self, diagnostic: Diagnostic) -> Diagnostic:
         """A diagnostic about the parsed text, with the places of the file."""
@@ -375,6 +388,10 @@ _KEPT = (
     re.compile(r"(\s*(?:after|at|match)\s).*", re.DOTALL),
 )
 _LET = re.compile(r"\s*let\s+[^\W\d]\w*")
+_NAMED_HEAD = re.compile(
+    r"(?:extend\s+entity|entity|plan|addon|meter|coupon|tax|dunning|role|template|connect|type)"
+    r"\s+[^\W\d]\w*|(?:event|lifecycle)\s+[^\W\d]\w*\.[^\W\d]\w*"
+)
 _ENTRY = re.compile(r'\s*(?:[^\W\d]\w*|"[^"\n]*")\s*:')
 _FIELD = re.compile(r"\s*[^\W\d]\w*[ \t]+")
 _HEAD = re.compile(r"\s*(?:const\s+[^\W\d]\w*|(?:fn|metric)\b.*?(?<![=!<>])=(?!=))", re.DOTALL)

@@ -84,12 +84,17 @@ class Shape:
         last = min([end, *(o for o, _ in inner if o >= place and o < end)])
         return Part(start, max(end, start), (first, max(last, first)), opener, len(around))
 
+    def block(self) -> tuple[int, int] | None:
+        """The braces of the largest block of a declaration."""
+        blocks = [(o, c) for o, c in self._children(0, len(self.text)) if self.text[o] == "{"]
+        return max(blocks, key=lambda block: block[1] - block[0], default=None)
+
     def statements(self) -> list[tuple[int, int]]:
         """The stretches of the statements in the largest block of a declaration."""
-        blocks = [(o, c) for o, c in self._children(0, len(self.text)) if self.text[o] == "{"]
-        if not blocks:
+        block = self.block()
+        if block is None:
             return []
-        low, high = max(blocks, key=lambda block: block[1] - block[0])
+        low, high = block
         masked = self._masked(low + 1, high, self._children(low + 1, high))
         found: list[tuple[int, int]] = []
         start = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -65,6 +66,8 @@ class Engine:
         self._queue: deque[tuple[Any, ...]] = deque()
         self._pending: list[tuple[Any, ...]] = []
         self._defaults: dict[tuple[str, str], Any] = {}
+        # What handlers returned after a wait, by the event that they began with.
+        self.replies: dict[str, Any] = {}
         self._hashes: dict[int, str] = {}
         self.questions = actions.questions()
         self.recording = Recording(self)
@@ -101,7 +104,13 @@ class Engine:
         receipt = self._step(event, raw)
         self.drain()
         self._catch_up()
-        return receipt
+        return self._late(receipt) if self.replies else receipt
+
+    def _late(self, receipt: Receipt) -> Receipt:
+        """A receipt with what a handler returned that went on at the same instant."""
+        reply = self.replies.get(receipt.id)
+        self.replies.clear()
+        return receipt if reply is None else replace(receipt, reply=reply)
 
     def _catch_up(self) -> None:
         """Fires what became due in the past: `after 0 days`, or timers of a late event."""
@@ -124,7 +133,7 @@ class Engine:
             if indexes or errors:
                 return False
         assert route.meters is not None
-        if not self.metering.count_quickly(event, route.meters):
+        if not self.metering.count_quickly(event.data, event.time, route.meters):
             return False
         self._seq += 1
         event.seq = self._seq
@@ -353,7 +362,7 @@ class Engine:
             return Receipt(work.base, "rejected", reason)
         self._rounds(work)
         self.settle_work(work)
-        return Receipt(work.base, "handled", None, work.replied)
+        return self._late(Receipt(work.base, "handled", None, work.replied))
 
     def settle_work(self, work: Work) -> None:
         """Handles what follows from work that no event began."""
@@ -592,7 +601,7 @@ class Engine:
         if self.clock is not None:
             row = {
                 "id": "clock", "at": self.clock, "order": self._order,
-                "spec": self.program.name, "format": 1,
+                "spec": self.program.name, "path": self.program.path, "format": 1,
             }  # fmt: skip
             if row != self._clock_row:
                 self.state.replace("_clock", "clock", self._clock_row, row)

@@ -13,6 +13,7 @@ from ..values import show
 from .happenings import Happening, Happenings, counted, describe, missing, short, wanted, written
 
 MAX_SHOWN = 8
+MAX_TEXT = 60
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in", "can")
 _UNNAMED = (ast.Literal, ast.ListLiteral, ast.MapLiteral)
 
@@ -41,7 +42,11 @@ Excerpt = Callable[[ast.Node], str]
 
 
 def false_condition(
-    stmt: ast.ExpectTrue, found: Any, evaluate: Evaluate, source: Excerpt
+    stmt: ast.ExpectTrue,
+    found: Any,
+    evaluate: Evaluate,
+    source: Excerpt,
+    happenings: Happenings,
 ) -> Failure:
     """A condition that is not true: both sides, and each part's value."""
     broken = str(found) if isinstance(found, BizError) else None
@@ -56,8 +61,30 @@ def false_condition(
             text, shown = source(node), _shown(node, evaluate) or ""
         if shown.strip('"') != text:
             parts.append(Part(offset, text, shown))
+    details = tuple(_failed(happenings))
+    sides = _long_sides(stmt.value, evaluate) if broken is None else None
+    if sides is not None:
+        return Failure(stmt.span, "the two sides differ", (*sides, *details))
     message = broken or _sentence(stmt.value, found, evaluate, source)
-    return Failure(stmt.span, message, (), tuple(parts))
+    return Failure(stmt.span, message, details, tuple(parts))
+
+
+def _long_sides(node: ast.Expr, evaluate: Evaluate) -> tuple[str, str] | None:
+    """Both sides of an equality, from shortly before they differ, where they are long texts."""
+    if not (isinstance(node, ast.Binary) and node.op == "=="):
+        return None
+    try:
+        left, right = written(evaluate(node.left)), written(evaluate(node.right))
+    except BizError:
+        return None
+    if max(len(left), len(right)) <= MAX_TEXT and "\n" not in left + right:
+        return None
+    same = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
+    start = max(0, same - MAX_TEXT // 2)
+    cut = slice(start, start + 2 * MAX_TEXT)
+    dots = "…" if start else ""
+    shown = [f"{dots}{' '.join(side[cut].split(chr(10)))}" for side in (left, right)]
+    return f"found     {shown[0]}", f"expected  {shown[1]}"
 
 
 def _sentence(node: ast.Expr, found: Any, evaluate: Evaluate, source: Excerpt) -> str:

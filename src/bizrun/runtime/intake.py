@@ -205,11 +205,20 @@ def _duration(value: Any) -> Any:
         return None
     if value.startswith("P"):
         return Duration.from_iso(value)
-    count, _, unit = value.partition(" ")
+    words = value.split(" ")
     try:
-        return Duration.of(number(count), unit)
-    except KeyError:
+        # As it prints: `1 hour 30 minutes`.
+        parts = [
+            Duration.of(number(count), unit)
+            for count, unit in zip(words[::2], words[1::2], strict=True)
+        ]
+    except (KeyError, ValueError):
         return None
+    return Duration(
+        sum(part.months for part in parts),
+        sum(part.days for part in parts),
+        sum(part.micros for part in parts),
+    )
 
 
 def _size(value: Any) -> Any:

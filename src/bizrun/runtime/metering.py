@@ -66,13 +66,14 @@ class Metering:
             self._quick[type_] = meters if simple else None
         return self._quick[type_]
 
-    def count_quickly(self, event: Event, meters: tuple[Meter, ...]) -> bool:
+    def count_quickly(
+        self, data: dict[str, Any], at: datetime, meters: tuple[Meter, ...]
+    ) -> bool:
         """Counts on running figures in memory; False where an event needs the long way.
 
         The figures become rows again when they are read, and with each commit.
         """
-        data, at, slots = event.data, event.time, self._slots
-        remembered = self.engine.state.remembered
+        slots, remembered = self._slots, self.engine.state.remembered
         found = []
         for meter in meters:
             customer = data[meter.per or ""]
@@ -127,7 +128,8 @@ class Metering:
 
     def _store(self, slot: Slot) -> None:
         row = {**slot.row, "total": slot.total, "count": slot.count}
-        self.engine.state.replace("_meter", row["id"], slot.row, row)
+        # What these events counted stays, also where the handler that asks for it is refused.
+        self.engine.state.keep("_meter", row["id"], row)
         slot.row, slot.dirty = row, False
 
     @staticmethod

@@ -12,6 +12,7 @@ from ..times import DAYS, add, add_months, from_local, to_local
 from ..values import Duration
 
 MAX_CRON_STEPS = 100_000
+_EXACT = {"minute": Duration.of(1, "minute"), "hour": Duration.of(1, "hour")}
 
 
 def next_due(schedule: Schedule, after: datetime, tz: ZoneInfo) -> datetime:
@@ -25,6 +26,8 @@ def next_due(schedule: Schedule, after: datetime, tz: ZoneInfo) -> datetime:
         case "cron":
             assert schedule.cron is not None
             return _cron(schedule.cron, after, tz)
+    if schedule.unit in _EXACT:
+        return _interval(_EXACT[schedule.unit], after, tz)
     for day in _days(schedule, to_local(after, tz).date() - timedelta(days=1)):
         due = from_local(datetime.combine(day, schedule.at or time()), tz)
         if due > after:
@@ -46,9 +49,11 @@ def _interval(interval: Duration, after: datetime, tz: ZoneInfo) -> datetime:
 def _days(schedule: Schedule, start: date) -> Iterator[date]:
     """The local days on which a calendar schedule ticks, from a day on."""
     unit, on = schedule.unit, schedule.on
-    if unit == "day":
+    if unit in ("day", "weekday"):
         for offset in range(4000):
-            yield start + timedelta(days=offset)
+            day = start + timedelta(days=offset)
+            if unit == "day" or day.weekday() < 5:
+                yield day
     elif unit == "week" or unit in DAYS:
         weekday = DAYS.index(unit) if unit in DAYS else DAYS.index(on or "monday")
         first = start + timedelta(days=(weekday - start.weekday()) % 7)

@@ -50,6 +50,11 @@ class State:
             rows = self.dirty[table] = {}
         rows[key] = row
 
+    def keep(self, table: str, key: str, row: Row) -> None:
+        """Replaces a row for good: no undo takes it back. Nothing of this step changed it yet."""
+        self.dirty.setdefault(table, {})[key] = row
+        self._dirty_rows += 1
+
     def mark(self) -> int:
         """Where the journal stands: what comes behind it can be undone."""
         return len(self.journal)

@@ -42,7 +42,7 @@ def _table(name: str, columns: str, *indexes: tuple[str, ...]) -> Table:
 
 
 SYSTEM = (
-    _table("_clock", "id:text at:time order:integer spec:text format:integer"),
+    _table("_clock", "id:text at:time order:integer spec:text path:text format:integer"),
     _table("_timer", "id:text due:time order:integer kind:text task:json", ("due",)),
     _table(
         "_wait",
@@ -68,6 +68,7 @@ SYSTEM = (
         ("customer", "meter", "start"),
     ),
     _table("_meter_value", "id:text"),
+    _table("_replaced", "id:text"),
     _table("_point", "id:text metric:text at:time value:json", ("metric", "at")),
     _table("_note", "id:text order:integer event:text place:text text:text"),
     _table(

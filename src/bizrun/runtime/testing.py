@@ -302,7 +302,9 @@ class _Runner:
         except BizError as error:
             found = error
         if found is not True:
-            failure = false_condition(stmt, found, self._value, self._source)
+            failure = false_condition(
+                stmt, found, self._value, self._source, self.happenings
+            )
             self.result.failures.append(failure)
 
     def _source(self, node: ast.Node) -> str:

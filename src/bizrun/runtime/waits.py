@@ -245,6 +245,8 @@ class Waits:
             live[task["name"]] = result
         work = Work(self.engine, now, base, task["event"], source, code, task.get("caller"))
         self.engine.run_isolated(work, task["segment"], live)
+        if work.replied is not None:
+            self.engine.replies[str(task["event"].get("id"))] = work.replied
 
 
 def forms(type_: str) -> tuple[str, ...]:

@@ -250,7 +250,7 @@ def check_members(c: Checker, node: ast.AddTo | ast.RemoveFrom, scope: Scope) ->
                 f"`{verb}` takes a row's list field, not {type_text(collection)}",
                 f"write `{verb} x {'to' if verb == 'add' else 'from'} row.field`",
             )
-    expect(c, node.item, scope, want, "The list")
+    expect(c, node.item, scope, want, "the list")
 
 
 # --- events --------------------------------------------------------------------------------------

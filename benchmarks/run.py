@@ -1,0 +1,285 @@
+"""Runs the workloads through the public command, each beside its limit and a peer.
+
+    python -m benchmarks --scale 0.1 --only W1 --json results.json
+
+Everything runs in processes of its own, one after the other, on the same data. What the command
+needs to start is measured with an empty stream and taken off. Ratios compare processor time,
+which others on the machine disturb least; wall time stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import streams
+from .clock import Timing
+
+ROOT = Path(__file__).parent.parent
+SPECS = Path(__file__).parent / "specs"
+DRIVER = [os.environ["BENCH_DRIVER"]] if "BENCH_DRIVER" in os.environ else ["-m", "bizrun.cli.main"]
+PEER_PACKAGES = {"zen": "zen-engine", "sqlalchemy": "sqlalchemy"}
+
+
+@dataclass(slots=True)
+class Rival:
+    """A limit or a peer that a workload is compared with; `target` is what bizrun aims at."""
+
+    function: str
+    title: str
+    target: float | None = None
+    needs: str = ""
+
+
+@dataclass(slots=True)
+class Case:
+    """One way of running a workload with bizrun, and what stands beside it."""
+
+    workload: str
+    title: str
+    spec: str
+    stream: Callable[[int], Iterator[Any]]
+    size: int
+    rivals: tuple[Rival, ...]
+    state: str = "state.db"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Result:
+    """What was measured of a case."""
+
+    case: str
+    bizrun: Timing
+    rivals: list[tuple[Rival, Timing]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+# Half of these stands in the issue; all of them in PERFORMANCE.md.
+CASES = (
+    Case("W1", "20 rules, in memory", "rules", streams.orders, 100_000, (
+        Rival("limits.rules", "one generated function, decoded", 0.3),
+        Rival("peers.rules_zen_one", "zen-engine, one expression", None, "zen"),
+        Rival("peers.rules_zen", "zen-engine, rule by rule", None, "zen"),
+    ), ":memory:"),
+    Case("W1", "20 rules, SQLite", "rules", streams.orders, 100_000, (
+        Rival("limits.rules", "one generated function, decoded"),
+    )),
+    Case("W2", "usage, in memory", "usage", streams.usage, 1_000_000, (
+        Rival("limits.usage_decoded", "dict counters, decoded", 0.5),
+        Rival("peers.usage_lines", "dict counters, from lines"),
+    ), ":memory:", ("--until", "2026-04-02T00:00:00Z")),
+    Case("W2", "usage, SQLite", "usage", streams.usage, 1_000_000, (
+        Rival("limits.usage_rows", "executemany, a row an event", 0.4),
+        Rival("peers.usage_sqlite", "SQLite by hand"),
+    ), options=("--until", "2026-04-02T00:00:00Z")),
+    Case("W3", "sign-ups and timers, SQLite", "signups", streams.signups, 20_000, (
+        Rival("limits.signups_rows", "prebuilt rows, executemany", 0.5),
+        Rival("peers.signups_sqlalchemy", "SQLAlchemy", None, "sqlalchemy"),
+    ), options=("--until", "2026-01-26T00:00:00Z")),
+    Case("W3", "a transaction for each", "signups", streams.signups, 1_000, (
+        Rival("limits.signups_commits", "raw commits", 0.7),
+        Rival("peers.signups_sqlalchemy_each", "SQLAlchemy", None, "sqlalchemy"),
+    ), options=("--batch", "1")),
+)  # fmt: skip
+
+
+def main(given: list[str] | None = None) -> int:
+    """Runs what is asked for and prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="size of the streams (1.0)")
+    parser.add_argument("--only", metavar="W1", help="W1, W2, W3 or growth")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures there")
+    args = parser.parse_args(given)
+    print(machine())
+    report: dict[str, Any] = {"machine": machine(), "scale": args.scale, "results": []}
+    with tempfile.TemporaryDirectory(prefix="bizrun-bench-") as name:
+        folder = Path(name)
+        for case in CASES:
+            if args.only in (None, case.workload):
+                result = measure(case, folder, args.scale)
+                show(result)
+                report["results"].append(asdict(result))
+        if args.only in (None, "growth"):
+            report["growth"] = growth(folder, args.scale)
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2, default=str) + "\n")
+    return 0
+
+
+def measure(case: Case, folder: Path, scale: float) -> Result:
+    """A case, its limits and its peers, one after the other on the same stream."""
+    size = max(1, int(case.size * scale))
+    path = folder / f"{case.spec}-{size}.jsonl"
+    if not path.exists():
+        streams.write(path, case.stream(size))
+    result = Result(f"{case.workload} {case.title}", bizrun(case, path, folder))
+    for rival in case.rivals:
+        if rival.needs and importlib.util.find_spec(rival.needs) is None:
+            package = PEER_PACKAGES[rival.needs]
+            result.notes.append(f"{rival.title}: left out, `pip install {package}` first")
+            continue
+        result.rivals.append((rival, _rival(rival, path, folder)))
+    return result
+
+
+# --- processes -------------------------------------------------------------------------------
+
+
+def bizrun(case: Case, path: Path, folder: Path, warm: bool = False) -> Timing:
+    """The public command over a stream, less what it takes over an empty one."""
+    empty = folder / "empty.jsonl"
+    empty.write_bytes(b"")
+    start, _ = _command(case, empty, folder, ())
+    timing, summary = _command(case, path, folder, case.options)
+    timing.wall = max(timing.wall - start.wall, 1e-9)
+    timing.cpu = max(timing.cpu - start.cpu, 1e-9)
+    events = summary["events"]
+    if events["handled"] != events["read"] or events["rejected"]:
+        raise SystemExit(f"{case.title}: not every event was handled: {events}")
+    timing.events, timing.result = events["handled"], summary["counts"]
+    return timing
+
+
+def _command(
+    case: Case, path: Path, folder: Path, options: tuple[str, ...]
+) -> tuple[Timing, dict[str, Any]]:
+    state = case.state if case.state == ":memory:" else str(folder / case.state)
+    command = [
+        sys.executable, *DRIVER, "run", str(SPECS / f"{case.spec}.biz"),
+        "--events", str(path), "--state", state, "--fresh", "--json", "--out", "none", *options,
+    ]  # fmt: skip
+    timing, output = _process(command)
+    return timing, json.loads(output)
+
+
+def _rival(rival: Rival, path: Path, folder: Path) -> Timing:
+    command = [sys.executable, "-m", "benchmarks.rival", rival.function, str(path), str(folder)]
+    around, output = _process(command)
+    timing = Timing(**json.loads(output))
+    timing.megabytes = around.megabytes
+    return timing
+
+
+def _process(command: list[str]) -> tuple[Timing, bytes]:
+    """Runs a command; its times and its largest memory."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(command, stdout=output, cwd=ROOT)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
+        output.seek(0)
+        text = output.read()
+    timing = Timing(0, time.perf_counter() - begun, usage.ru_utime + usage.ru_stime)
+    timing.megabytes = _megabytes(usage)
+    return timing, text
+
+
+def _megabytes(usage: resource.struct_rusage) -> float:
+    return usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+# --- growth ----------------------------------------------------------------------------------
+
+
+def growth(folder: Path, scale: float) -> list[dict[str, float]]:
+    """What one more event of W2 costs after more and more history, and the memory it takes."""
+    case = next(case for case in CASES if case.title == "usage, SQLite")
+    print("\ngrowth: W2 on SQLite, what an event costs as its history grows")
+    found: list[dict[str, float]] = []
+    path = folder / "growth.jsonl"
+    _cut(folder, path, streams.ACCOUNTS, scale)
+    before = bizrun(case_without_end(case), path, folder)
+    for size in (10_000, 30_000, 100_000, 300_000, 1_000_000):
+        _cut(folder, path, streams.ACCOUNTS + int(size * scale), scale)
+        timing = bizrun(case_without_end(case), path, folder)
+        events, cpu = timing.events - before.events, timing.cpu - before.cpu
+        wall = timing.wall - before.wall
+        before = timing
+        found.append({
+            "events": timing.events, "cpu_us": cpu / events * 1e6, "wall_us": wall / events * 1e6,
+            "megabytes": timing.megabytes,
+        })  # fmt: skip
+        print(
+            f"  up to {timing.events:>9,} events: {cpu / events * 1e6:6.2f} µs cpu, "
+            f"{wall / events * 1e6:6.2f} µs wall an event, {timing.megabytes:5.0f} MB"
+        )
+    return found
+
+
+def case_without_end(case: Case) -> Case:
+    """The case without moving the clock on behind its last event."""
+    return Case(case.workload, case.title, case.spec, case.stream, case.size, case.rivals)
+
+
+def _cut(folder: Path, path: Path, lines: int, scale: float) -> None:
+    """The first so many lines of the whole stream."""
+    whole = folder / f"usage-{int(1_000_000 * scale)}.jsonl"
+    if not whole.exists():
+        streams.write(whole, streams.usage(int(1_000_000 * scale)))
+    with whole.open("rb") as source, path.open("wb") as file:
+        for _, line in zip(range(lines), source, strict=False):
+            file.write(line)
+
+
+# --- telling ---------------------------------------------------------------------------------
+
+
+def machine() -> str:
+    """Hardware, versions and commit, in a line."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    import sqlite3
+
+    model = next(
+        (line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")),
+        platform.machine(),
+    )
+    return (
+        f"{os.cpu_count()} x {model}, Python {platform.python_version()}, "
+        f"SQLite {sqlite3.sqlite_version}, commit {commit or 'unknown'}"
+    )
+
+
+def _cpu_lines() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def show(result: Result) -> None:
+    """A case as lines of a table."""
+    own = result.bizrun
+    print(f"\n{result.case}: {own.events:,} events")
+    print(f"  {'':34} {'per s (cpu)':>12} {'per s (wall)':>12} {'MB':>5} {'ratio':>7} target  half")
+    print(f"  {'bizrun':34} {own.cpu_rate:>12,.0f} {own.rate:>12,.0f} {own.megabytes:>5.0f}")
+    for rival, timing in result.rivals:
+        # Raw commits wait for the disk: there the wall decides.
+        wall = rival.function.endswith(("commits", "each"))
+        ratio = own.rate / timing.rate if wall else own.cpu_rate / timing.cpu_rate
+        aim = ""
+        if rival.target is not None:
+            half = rival.target / 2
+            aim = f"{rival.target:6.2f} {half:5.2f} {'met' if ratio >= half else 'missed'}"
+        print(
+            f"  {rival.title:34} {timing.cpu_rate:>12,.0f} {timing.rate:>12,.0f} "
+            f"{timing.megabytes:>5.0f} {ratio:>7.2f} {aim}"
+        )
+    for note in result.notes:
+        print(f"  {note}")

@@ -1,0 +1,259 @@
+"""`bizrun run`: a spec over a stream of events, and what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from ..errors import EvalError, StoreError, UsageError
+from .state import check_belongs, clock_row, default_state, json_option, program_of, spec_name
+
+if TYPE_CHECKING:
+    from ..documents.sink import Sink
+    from ..ir.program import Program
+    from ..runtime.engine import Engine
+    from ..store.base import Store
+
+
+@click.command()
+@click.argument("spec", metavar="SPEC")
+@click.option("--events", metavar="FILE", help="The events; - for standard input.")
+@click.option("--state", metavar="FILE", help="Where the state lasts; :memory: keeps nothing.")
+@click.option("--fresh", is_flag=True, help="Start over: delete the state first.")
+@click.option("--until", metavar="INSTANT", help="Move the clock on after the last event.")
+@click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
+@click.option("--live", is_flag=True, help="Deliver to the real providers.")
+@click.option("--progress", type=click.Choice(["json"]), help="Say after each commit what it has.")
+@click.option("--strict", is_flag=True, help="End with 1 where events were rejected.")
+@json_option
+def run(
+    spec: str, events: str | None, state: str | None, fresh: bool, until: str | None,
+    out: str | None, live: bool, progress: str | None, strict: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Check SPEC, then run it over its events, and print what happened."""
+    if live:
+        raise UsageError(
+            "Live delivery is not there yet: run without --live, and every effect is recorded by "
+            "the sandbox (emails and invoices as files under --out)."
+        )
+    _, program = program_of(spec)
+    options = Options(
+        spec, events, state or default_state(spec), fresh, _instant(until, program),
+        _folder(out, spec), progress == "json", as_json,
+    )  # fmt: skip
+    return _run(program, options, strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run: `folder` None for no files, `until` None for the last event's time."""
+
+    spec: str
+    events: str | None
+    state: str
+    fresh: bool
+    until: datetime | None
+    folder: str | None
+    progress: bool
+    as_json: bool
+
+
+def _folder(out: str | None, spec: str) -> str | None:
+    if out == "none":
+        return None
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise UsageError(f"{out} is a file: give --out a folder, or none.")
+    return out or f"out/{spec_name(spec)}"
+
+
+def _instant(text: str | None, program: Program) -> datetime | None:
+    """An instant, or the midnight at which a date begins in the business's zone."""
+    if text is None:
+        return None
+    from ..times import midnight, zone
+    from ..values import instant
+
+    try:
+        if len(text) == 10:
+            return midnight(date.fromisoformat(text), zone(program.timezone))
+        return instant(text)
+    except (EvalError, ValueError):
+        raise UsageError(
+            f"--until {text} is no instant: write 2026-04-01T00:00:00Z, or a date."
+        ) from None
+
+
+def _run(program: Program, options: Options, strict: bool) -> int:
+    from ..pipeline import open_engine
+    from ..providers.sandbox import Sandbox
+    from ..store.open import open_store
+
+    with ExitStack() as stack:
+        lines = stack.enter_context(_events(options))
+        store = open_store(options.state, options.fresh)
+        stack.callback(store.close)
+        check_belongs(clock_row(store), program, options.state)
+        engine = open_engine(program, store, Sandbox())
+        for change in engine.migrated:
+            click.echo(f"{options.state}: {change}", err=True)
+        sink = _sink(program, options, engine, store)
+        _stream(engine, lines, options, sink, store)
+        if sink is not None:
+            _guarded(options.folder, lambda: sink.finish(store))
+        _report(engine, options, sink)
+        return 1 if strict and engine.counts.rejected else 0
+
+
+def _sink(program: Program, options: Options, engine: Engine, store: Store) -> Sink | None:
+    if options.folder is None:
+        return None
+    from ..documents.sink import Sink
+
+    sink = Sink(options.folder, program)
+    _guarded(options.folder, lambda: sink.begin(store))
+    assert engine.outbox.deliver is not None
+    engine.outbox.deliver = sink.watch(engine.outbox.deliver)
+    return sink
+
+
+def _guarded(folder: str | None, write: Callable[[], None]) -> None:
+    """Writes files; where that fails the state is safe, and says so."""
+    try:
+        write()
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or folder} can't be written: {error.strerror}. The state is safe; "
+            "run the same again to write what is missing, with another --out or --out none."
+        ) from None
+
+
+# --- events --------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """The lines of a stream, and how many of its bytes were read; size None where unknown."""
+
+    def __init__(self, file: IO[bytes], own: bool) -> None:
+        self.file = file
+        self.own = own
+        self.read = 0
+        self.size: int | None = None
+        if own:
+            self.size = os.fstat(file.fileno()).st_size
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.own:
+            self.file.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        from ..runtime.stream import read_lines
+
+        for line in read_lines(self.file):
+            self.read += len(line)
+            yield line
+
+
+def _events(options: Options) -> _Lines:
+    """The stream to run: the file named, the one beside the spec, or standard input."""
+    name = options.events
+    if name is None:
+        beside = Path(options.spec).with_name(f"{spec_name(options.spec)}.events.jsonl")
+        if beside.is_file():
+            name = str(beside)
+        elif sys.stdin.isatty():
+            raise UsageError(
+                f"There are no events: write them to {beside}, name a file with --events, or send "
+                "them on standard input (bizrun SPEC < FILE)."
+            )
+    if name is None or name == "-":
+        return _Lines(sys.stdin.buffer, False)
+    if Path(name).is_dir():
+        raise UsageError(f"{name} is a folder: give --events a file, or - for standard input.")
+    try:
+        return _Lines(open(name, "rb"), True)  # noqa: PTH123
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {name} with events.") from None
+    except OSError as error:
+        raise UsageError(f"{name} can't be read: {error.strerror}.") from None
+
+
+def _stream(
+    engine: Engine, lines: _Lines, options: Options, sink: Sink | None, store: Store
+) -> None:
+    from ..runtime.stream import run_stream
+
+    shown, done = _bar(lines, options)
+
+    def acknowledged(ids: list[str]) -> None:
+        if options.progress:
+            _tell(ids)
+        if sink is not None:
+            _guarded(options.folder, lambda: sink.write_new(store))
+        shown()
+
+    try:
+        run_stream(engine, lines, acknowledged, until=options.until)
+    finally:
+        done()
+
+
+def _tell(ids: list[str]) -> None:
+    """One line on standard error by one call, also where the reader is slow."""
+    data = memoryview(json.dumps({"acked": ids}).encode() + b"\n")
+    while data:
+        try:
+            data = data[os.write(2, data) :]
+        except BlockingIOError:
+            continue
+        except OSError:
+            return  # nobody listens any more; the state is what counts
+
+
+def _bar(lines: _Lines, options: Options) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What to call after each commit and at the end: a progress bar on a terminal, else nothing."""
+    if options.progress or options.as_json or not lines.size or not sys.stderr.isatty():
+        return (lambda: None), (lambda: None)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(Path(options.spec).name, total=lines.size)
+    bar.start()
+    return (lambda: bar.update(task, completed=lines.read)), bar.stop
+
+
+# --- what happened -------------------------------------------------------------------------------
+
+
+def _report(engine: Engine, options: Options, sink: Sink | None) -> None:
+    from ..reports.summary import summarise
+
+    found = summarise(engine)
+    if options.as_json:
+        for problem in sink.problems if sink else ():
+            click.echo(f"warning: {problem}", err=True)
+        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        return
+    from .render import colours
+    from .summary import text
+
+    files = sink.written if sink else {}
+    problems = sink.problems if sink else []
+    click.echo(
+        text(
+            found, files, options.folder, options.state, problems, engine.tz, colours(sys.stdout)
+        ),
+        nl=False,
+    )  # fmt: skip

@@ -1,0 +1,198 @@
+"""Which state a command means, the spec that belongs to it, and how both are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from ..ir.program import Program
+    from ..lang.symbols import Checked
+    from ..runtime.engine import Engine
+    from ..store.base import Row, Store
+
+FOLDER = ".bizrun"
+FORMAT = 1  # of the rows; the file has a format of its own
+
+state_option = click.option("--state", metavar="FILE", help="The state; default .bizrun/NAME.db.")
+spec_option = click.option("--spec", metavar="FILE", help="The spec; default: the state's own.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def spec_name(spec: str) -> str:
+    """The name of a business by its file: `saas` of specs/saas.biz."""
+    return Path(spec).name.removesuffix(".yaml").removesuffix(".biz")
+
+
+def default_state(spec: str) -> str:
+    """Where the state of a spec is kept unless `--state` says otherwise."""
+    return f"{FOLDER}/{spec_name(spec)}.db"
+
+
+@dataclass(slots=True)
+class Opened:
+    """A state with its spec, ready to be asked."""
+
+    state: str
+    store: Store
+    checked: Checked
+    program: Program
+    engine: Engine
+
+
+def program_of(spec: str) -> tuple[Checked, Program]:
+    """A spec without errors; those that it has are printed, and end the command with 1."""
+    from ..pipeline import compile_spec
+
+    if not Path(spec).exists():
+        hint = " (name a .biz file, or a command: see bizrun --help)" if "." not in spec else ""
+        raise UsageError(f"There is no file {spec}.{hint}")
+    if Path(spec).is_dir():
+        raise UsageError(f"{spec} is a folder: name a .biz file in it.")
+    checked, program = compile_spec(spec)
+    if program is None:
+        _show(checked)
+        raise click.exceptions.Exit(1)
+    return checked, program
+
+
+def _show(checked: Checked) -> None:
+    """Prints what is wrong with a spec to standard error."""
+    import sys
+
+    from .check import sources_of
+    from .render import colours, diagnostic_text, summary
+
+    colour = colours(sys.stderr)
+    sources = sources_of(checked)
+    problems = [d for d in checked.diagnostics if d.severity == "error"]
+    for problem in problems:
+        click.echo(diagnostic_text(problem, sources, colour) + "\n", err=True)
+    click.echo(summary(problems, [checked.loaded.path], colour), err=True)
+
+
+def found_state(state: str | None, spec: str | None) -> str:
+    """The address of a state that is there: the one named, the spec's, or the only one."""
+    if state is None and spec is not None:
+        state = default_state(spec)
+    if state is None:
+        there = sorted(Path(FOLDER).glob("*.db")) if Path(FOLDER).is_dir() else []
+        if len(there) > 1:
+            names = ", ".join(path.as_posix() for path in there)
+            raise UsageError(f"There are several states here ({names}): name one with --state.")
+        if not there:
+            raise UsageError(
+                "There is no state here: run a spec first (bizrun SPEC), or name one with --state."
+            )
+        return there[0].as_posix()
+    if state == ":memory:":
+        raise UsageError("A state in :memory: ends with its run: name a file with --state.")
+    if "://" not in state and not Path(state).exists():
+        raise UsageError(f"There is no state {state}: run a spec first, or name another one.")
+    return state
+
+
+def clock_row(store: Store) -> Row | None:
+    """What a state says about itself: clock, spec, path, format; None where it is new."""
+    from ..runtime.tables import SYSTEM
+
+    store.prepare([table for table in SYSTEM if table.name == "_clock"])
+    return store.get("_clock", "clock")
+
+
+def check_belongs(row: Row | None, program: Program, state: str) -> None:
+    """Refuses a state of another spec, or of a newer bizrun."""
+    if row is None:
+        return
+    if row["format"] > FORMAT:
+        raise UsageError(
+            f"{state} was written by a newer bizrun (format {row['format']}, this one reads "
+            f"{FORMAT}): install that version, or give --state another file."
+        )
+    if row["spec"] != program.name:
+        raise UsageError(
+            f"{state} is the state of the spec `{row['spec']}`{_path(row)}, not of "
+            f"`{program.name}` ({program.path}): give --state another file, or start over "
+            "with --fresh."
+        )
+
+
+def _path(row: Row) -> str:
+    return f" ({row['path']})" if row.get("path") else ""
+
+
+def spec_path(row: Row | None, state: str) -> str:
+    """The file of the spec that a state belongs to."""
+    if row is None:
+        raise UsageError(f"{state} is empty: run a spec with it first, or say --spec FILE.")
+    name = row["spec"]
+    beside = Path(state).parent
+    tried = [row.get("path"), f"specs/{name}.biz", f"{name}.biz", f"{beside}/{name}.biz"]
+    tried.append(f"{beside.parent}/{name}.biz")
+    for path in tried:
+        if path and Path(path).is_file():
+            return str(path)
+    raise UsageError(
+        f"{state} is the state of the spec `{name}`{_path(row)}, which is not there: "
+        "say where it is with --spec FILE."
+    )
+
+
+@contextmanager
+def opened(state: str | None, spec: str | None) -> Iterator[Opened]:
+    """Opens a state that is there with its spec; nothing is committed unless the caller does."""
+    from ..pipeline import open_engine
+    from ..providers.sandbox import Sandbox
+    from ..store.open import open_store
+
+    address = found_state(state, spec)
+    store = open_store(address)
+    try:
+        row = clock_row(store)
+        checked, program = program_of(spec or spec_path(row, address))
+        check_belongs(row, program, address)
+        engine = open_engine(program, store, Sandbox())
+        yield Opened(address, store, checked, program, engine)
+    finally:
+        store.close()
+
+
+def audit(engine: Engine, act: str, about: str, **more: Any) -> None:
+    """Writes what a person did to the event log: what, who and when."""
+    import getpass
+    from datetime import UTC, datetime
+
+    import msgspec
+
+    from ..model import Event
+    from ..store.base import INTERNAL
+    from ..values import instant_text
+
+    now = datetime.now(UTC)
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = "unknown"
+    data = {"about": about, "by": who, "at": instant_text(now), **more}
+    order = engine.next_order()
+    event = Event(f"audit-{order}", f"Audit.{act}", engine.clock or now, data, INTERNAL)
+    engine.log(event, msgspec.json.encode(data).decode(), "handled", None, None)
+
+
+def one_of(found: list[str], wanted: str, what: str) -> str:
+    """The one id that is meant, in full or by its beginning."""
+    if wanted in found:
+        return wanted
+    near = [key for key in found if key.startswith(wanted)]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        raise UsageError(f"Several {what}s begin with {wanted}: {', '.join(sorted(near)[:5])}.")
+    raise UsageError(f"There is no {what} {wanted}.")

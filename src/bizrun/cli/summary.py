@@ -1,0 +1,160 @@
+"""What a run prints when it is done: for a person, a few lines that say how the business does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+
+from ..reports.summary import Summary
+from ..values import Money, show
+from .render import paint, plural, printable
+
+SHOWN = 5
+
+
+def text(
+    found: Summary, files: Mapping[str, int], folder: str | None, state: str,
+    problems: list[str], zone: tzinfo, colour: bool,
+) -> str:  # fmt: skip
+    """The summary as lines; `files` says how many were written by kind."""
+    lines = [paint(printable(found.title), "bold", colour) + _moment(found.clock, zone)]
+    rows = [("events", _events(found)), *_money(found)]
+    if found.emails:
+        rows.append(("emails", _counted(found.emails.total(), found.emails.most_common(6))))
+    if found.effects:
+        rows.append(("calls", _counted(found.effects.total(), found.effects.most_common(6))))
+    if found.timers or found.waits:
+        rows.append(("waiting", _waiting(found, zone)))
+    rows += [(name, _shown(value)) for name, value in found.metrics.items()]
+    width = min(max(len(name) for name, _ in rows), 24)
+    lines += ["", *(f"  {paint(f'{n:<{width}}', 'dim', colour)}  {value}" for n, value in rows)]
+    lines += _refused(found, colour)
+    lines += _failed(found, colour)
+    lines += [f"  {paint('warning', 'warning', colour)}: {printable(p)}" for p in problems[:SHOWN]]
+    lines += ["", *_files(files, folder)]
+    lines.append(f"{paint('next', 'help', colour)}: {_next(found, state)}")
+    return "\n".join(lines) + "\n"
+
+
+def _moment(clock: datetime | None, zone: tzinfo) -> str:
+    if clock is None:
+        return ", nothing has happened yet"
+    local = clock.astimezone(zone)
+    return f", as of {local.day} {local:%B %Y, %H:%M %Z}"
+
+
+def grouped(money: Money) -> str:
+    """Money with its thousands apart."""
+    number, currency = str(money).split(" ")
+    whole, point, fraction = number.partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{int(whole.lstrip('-')):,}{point}{fraction} {currency}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Money):
+        return grouped(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return printable(show(value))
+
+
+def _totals(totals: Mapping[str, Money]) -> str:
+    return " + ".join(grouped(money) for _, money in sorted(totals.items())) or "nothing"
+
+
+def _events(found: Summary) -> str:
+    events = found.events
+    new = f"{events.handled:,} new"
+    more = [f"{events.duplicate:,} seen before"]
+    if events.unmatched:
+        more.append(f"{events.unmatched:,} that nothing handles")
+    if events.rejected:
+        more.append(f"{events.rejected:,} rejected")
+    if events.failed:
+        more.append(f"{plural(events.failed, 'handler')} failed")
+    return ", ".join([new, *more])
+
+
+def _money(found: Summary) -> list[tuple[str, str]]:
+    rows = []
+    if found.invoices:
+        rows.append(("invoices", f"{found.invoices:,}, {_totals(found.invoiced)}"))
+    if found.charges or found.failed_charges:
+        failed = f" ({found.failed_charges:,} attempts failed)" if found.failed_charges else ""
+        rows.append(("payments", f"{found.charges:,}, {_totals(found.paid)}{failed}"))
+    if found.refunds:
+        rows.append(("refunds", f"{found.refunds:,}"))
+    if found.transfers:
+        rows.append(("transfers", f"{found.transfers:,}"))
+    return rows
+
+
+def _counted(total: int, most: list[tuple[str, int]]) -> str:
+    listed = ", ".join(f"{printable(name)} {count:,}" for name, count in most)
+    rest = total - sum(count for _, count in most)
+    return f"{total:,}: {listed}" + (f", {rest:,} more" if rest else "")
+
+
+def _waiting(found: Summary, zone: tzinfo) -> str:
+    parts = []
+    if found.timers:
+        parts.append(plural(found.timers, "timer"))
+    if found.next_due is not None:
+        local = found.next_due.astimezone(zone)
+        parts[-1] += f", the next on {local.day} {local:%B %Y, %H:%M}"
+    if found.waits:
+        parts.append(f"{plural(found.waits, 'handler')} waiting for an event")
+    return "; ".join(parts)
+
+
+def _refused(found: Summary, colour: bool) -> list[str]:
+    if not found.events.refusals:
+        return []
+    groups: dict[tuple[str, str], list[str]] = {}
+    for refusal in found.events.refusals:
+        place = refusal["id"] or f"line {refusal.get('line')}"
+        key = (refusal["type"] or "no event", str(refusal["reason"]))
+        groups.setdefault(key, []).append(str(place))
+    lines = ["", f"  {paint('rejected', 'warning', colour)}"]
+    most = sorted(groups.items(), key=lambda group: -len(group[1]))
+    for (type_, reason), ids in most[:SHOWN]:
+        some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+        lines.append(f"    {len(ids):,} × {printable(f'{type_}: {reason} ({some})')}")
+    if len(most) > SHOWN:
+        lines.append(f"    and {len(most) - SHOWN:,} other reasons")
+    return lines
+
+
+def _failed(found: Summary, colour: bool) -> list[str]:
+    if not found.failures:
+        return []
+    lines = ["", f"  {paint('failed', 'error', colour)}"]
+    for row in found.failures[:SHOWN]:
+        what = f"{row['type'] or 'work'} {row['event']}: {row['reason']}"
+        lines.append(f"    {printable(row['place'] or row['handler'])}: {printable(what)}")
+    return lines
+
+
+def _files(files: Mapping[str, int], folder: str | None) -> list[str]:
+    written = [plural(count, kind.removesuffix("s")) for kind, count in files.items() if count]
+    if folder is None or not written:
+        return []
+    return [f"Wrote {', '.join(written)} to {printable(folder)}."]
+
+
+def _next(found: Summary, state: str) -> str:
+    where = f"--state {state}" if state != ":memory:" else ""
+    if found.events.failed:
+        return f"bizrun events --status failed {where}".rstrip()
+    if found.events.rejected:
+        return f"bizrun events --status rejected {where}".rstrip()
+    if not where:
+        return "bizrun run … --state FILE.db keeps what happened, for queries and the next run"
+    if found.failed_charges:
+        return f"bizrun query 'Invoice where .amount_open > 0 {_currency(found)}' {where}"
+    return f"bizrun query 'Invoice order by .total desc limit 10' {where}"
+
+
+def _currency(found: Summary) -> str:
+    return next(iter(found.invoiced), "USD")

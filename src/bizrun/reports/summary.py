@@ -1,0 +1,142 @@
+"""What a run has come to: the figures of its summary, read from the state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..model import Counts
+from ..values import Money, instant_text, show
+
+if TYPE_CHECKING:
+    from ..runtime.engine import Engine
+
+ISSUED = ("final", "sent", "paid", "uncollectible")
+
+
+@dataclass(slots=True)
+class Summary:
+    """A run and the state behind it. Totals are by currency, emails by template."""
+
+    spec: str
+    title: str
+    clock: datetime | None
+    events: Counts
+    invoices: int = 0
+    charges: int = 0
+    failed_charges: int = 0
+    refunds: int = 0
+    transfers: int = 0
+    invoiced: dict[str, Money] = field(default_factory=dict)
+    paid: dict[str, Money] = field(default_factory=dict)
+    emails: Counter[str] = field(default_factory=Counter)
+    effects: Counter[str] = field(default_factory=Counter)
+    timers: int = 0
+    waits: int = 0
+    next_due: datetime | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The summary of `run --json`."""
+        events = self.events
+        return {
+            "spec": self.spec,
+            "clock": instant_text(self.clock) if self.clock else None,
+            "events": {
+                "read": events.read, "handled": events.handled, "duplicate": events.duplicate,
+                "rejected": events.rejected, "unmatched": events.unmatched,
+                "failed": events.failed, "malformed": events.malformed,
+                "conflicts": events.conflicts,
+            },
+            "counts": {
+                "invoices": self.invoices, "charges": self.charges,
+                "failed_charges": self.failed_charges, "emails": self.emails.total(),
+                "refunds": self.refunds, "transfers": self.transfers,
+                "timers_pending": self.timers, "waits_pending": self.waits,
+            },
+            "totals": {
+                "invoiced": {c: _amount(money) for c, money in sorted(self.invoiced.items())},
+                "paid": {c: _amount(money) for c, money in sorted(self.paid.items())},
+            },
+            "metrics": {name: show(value) for name, value in self.metrics.items()},
+            "rejected": [
+                {key: value for key, value in refusal.items() if key != "line" or value}
+                for refusal in events.refusals
+            ],
+        }  # fmt: skip
+
+
+def _amount(money: Money) -> str:
+    return str(money).split(" ")[0]
+
+
+def _add(totals: dict[str, Money], amount: Money) -> None:
+    held = totals.get(amount.currency)
+    totals[amount.currency] = amount if held is None else held + amount
+
+
+def summarise(engine: Engine) -> Summary:
+    """The figures of an engine's state and of what it has done since it was opened."""
+    program = engine.program
+    found = Summary(program.path, program.title, engine.clock, engine.counts)
+    _money(engine, found)
+    _effects(engine, found)
+    state = engine.state
+    for row in state.select("_timer", {}, (), (("due", False),)):
+        if row["kind"] != "tick":
+            found.timers += 1
+            found.next_due = found.next_due or row["due"]
+    found.waits = state.store.count("_wait")
+    if engine.clock is not None:
+        found.metrics = metrics(engine, engine.clock)
+    if engine.counts.failed:
+        newest = state.select("_dead", {"status": "failed"}, (), (("order", True),), 20)
+        found.failures = [dict(row) for row in newest]
+    return found
+
+
+def _money(engine: Engine, found: Summary) -> None:
+    for row in engine.state.select("Invoice", {}):
+        if row["status"] in ISSUED:
+            found.invoices += 1
+            _add(found.invoiced, row["total"])
+    for row in engine.state.select("Payment", {}):
+        if row["status"] in ("succeeded", "refunded"):
+            found.charges += 1
+            _add(found.paid, row["amount"])
+        elif row["status"] == "failed":
+            found.failed_charges += 1
+    for row in engine.state.select("Refund", {"status": "succeeded"}):
+        found.refunds += row["status"] == "succeeded"
+
+
+def _effects(engine: Engine, found: Summary) -> None:
+    for row in engine.state.select("_effect", {}):
+        kind = row["kind"]
+        if row["status"] == "failed":
+            continue
+        if kind == "email":
+            found.emails[str(row["data"].get("template") or "(no template)")] += 1
+        elif kind == "transfer":
+            found.transfers += 1
+        elif kind not in ("charge", "refund"):
+            found.effects[kind] += 1
+
+
+def metrics(engine: Engine, now: datetime) -> dict[str, Any]:
+    """Every metric as of now: computed, or its newest recorded point; those without are left
+    out."""
+    found: dict[str, Any] = {}
+    envelope = {"id": "summary", "type": "summary", "time": now, "subject": None}
+    for name, metric in engine.program.metrics.items():
+        if metric.value is not None:
+            value = engine.schedules.value(name, now, f"summary/{name}", envelope)
+        else:
+            newest = engine.state.select("_point", {"metric": name}, (), (("at", True),), 1)
+            value = next((row["value"] for row in newest), None)
+        if value is not None:
+            found[name] = value
+    return found
