@@ -263,6 +263,12 @@ def _one(
     return type_, data
 
 
+def without_conflicts(lines: Sequence[Line]) -> list[Line]:
+    """The lines that agree with the first one of their id: a conflict is kept with its place."""
+    first: dict[str, Line] = {}
+    return [line for line in lines if first.setdefault(line["id"], line) == line]
+
+
 def with_mistakes(lines: Sequence[Line]) -> bytes:
     """A stream with lines that are no events, events without ids, blanks and half a last line."""
     texts = [json.dumps(line) for line in lines]

@@ -1,17 +1,31 @@
-"""Account credit: granted, and by credit notes."""
+"""Account credit: granted, taken by invoices, given back; credit notes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ..billing.credit_notes import NoteLine
+from ..billing.credit_notes import Note, NoteLine
 from ..billing.credit_notes import credit_note as note_of
+from ..billing.credits import CreditUse
 from ..billing.invoicing import Line
 from ..errors import Refusal
 from ..values import Money
-from . import ledger
+from . import ledger, payments, settlement
 from .customers import customer_row, settings
 from .desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """What becomes of a net below zero: it first lowers what is open on `invoices`; the rest is
+    refunded where that is asked for, or becomes account credit."""
+
+    invoices: tuple[str, ...] = ()
+    refund: bool = False
+    site: str = ""
+    place: Any = ""
 
 
 def credit(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
@@ -36,11 +50,85 @@ def grant(
     expires: Any = None,
 ) -> str:
     """A new grant of account credit."""
+    known = f"credit|{customer}"
+    if desk.peek("_number", known) is None:
+        desk.put("_number", known, {"id": known, "last": 1})
     data = {
         "customer": customer, "granted": amount, "balance": amount, "expires": expires,
         "reason": reason,
     }  # fmt: skip
-    return desk.create("Wallet", data, f"credit/{site}")
+    return str(desk.insert("Wallet", data, f"credit/{site}")["id"])
+
+
+def take(desk: Desk, invoice: str, customer: str, uses: Sequence[CreditUse]) -> None:
+    """Takes what an invoice uses of each grant."""
+    if not uses:
+        return
+    for use in uses:
+        wallet = desk.row("Wallet", use.grant)
+        desk.change("Wallet", use.grant, balance=wallet["balance"] - use.amount)
+    total = sum((use.amount for use in uses[1:]), uses[0].amount)
+    ledger.post(
+        desk, f"{invoice}/credit", customer,
+        (ledger.CREDIT, total), (ledger.RECEIVABLE, -total),
+    )  # fmt: skip
+
+
+def give_surplus(
+    desk: Desk, row: Mapping[str, Any], amount: Money, surplus: Surplus | None
+) -> None:
+    """Gives a customer what an invoice comes to below zero."""
+    left = amount
+    for key in surplus.invoices if surplus else ():
+        left = left - settlement.lower(desk, key, left)
+    if left and surplus is not None and surplus.refund:
+        left = left - refund_of(desk, surplus.invoices, left, f"{row['id']}/refund",
+                                surplus.site, surplus.place)  # fmt: skip
+    if not left:
+        return
+    ledger.post(
+        desk, f"{row['id']}/granted", row["customer"],
+        (ledger.RECEIVABLE, left), (ledger.CREDIT, -left),
+    )  # fmt: skip
+    wallet = grant(desk, row["customer"], left, f"granted/{row['id']}", f"invoice {row['number']}")
+    desk.change("Invoice", row["id"], credits=[*(row["credits"] or ()),
+                                               {"wallet": wallet, "amount": -left}])  # fmt: skip
+
+
+def refund_of(
+    desk: Desk, invoices: Sequence[str], amount: Money, entry: str, site: str, place: Any
+) -> Money:
+    """Refunds up to an amount from the payments of invoices; how much."""
+    left, count = amount, 0
+    for key in dict.fromkeys(invoices):
+        row = desk.row("Invoice", key)
+        for payment in desk.select("Payment", invoice=key):
+            part = min(left, payment["amount"] - payment["refunded"])
+            if payment["status"] not in ("succeeded", "refunded") or not part:
+                continue
+            count += 1
+            args = {"payment": payment["id"], "amount": part}
+            payments.send_refund(desk, payment, args, f"{site}/refund/{count}", place, None)
+            ledger.post(
+                desk, f"{entry}/{count}", row["customer"],
+                (ledger.RECEIVABLE, part), (ledger.REFUNDS, -part),
+            )  # fmt: skip
+            left = left - part
+    return amount - left
+
+
+def void(desk: Desk, row: Mapping[str, Any]) -> None:
+    """Takes an invoice back: what it took of each grant returns to it, with its expiry."""
+    given = Money(0, row["currency"])
+    for use in row["credits"] or ():
+        wallet = desk.row("Wallet", use["wallet"])
+        balance = max(wallet["balance"] + use["amount"], given * 0)
+        desk.change("Wallet", use["wallet"], balance=balance)
+        given = given + balance - wallet["balance"]
+    ledger.voided(desk, row, given)
+
+
+# --- credit notes ----------------------------------------------------------------------------
 
 
 def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
@@ -50,83 +138,64 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     if row["status"] in ("draft", "void"):
         raise Refusal(f"invoice {row['number'] or key} is {row['status']}: nothing to correct")
     rows = sorted(desk.select("InvoiceLine", invoice=key), key=lambda r: int(r["position"]))
-    place_of = None
-    if args.get("line") is not None:
-        numbers = {r["id"]: index for index, r in enumerate(rows)}
-        if args["line"] not in numbers:
-            raise Refusal(f"invoice {row['number']} has no line {args['line']}")
-        place_of = numbers[args["line"]]
-    lines = [_line(r) for r in rows]
-    before = _before(desk, key, len(rows))
-    note = note_of(lines, before, place_of, args.get("amount"), settings(desk).half_even)
-    if not note.total:
-        raise Refusal(f"nothing of invoice {row['number']} is left to credit")
-    held = desk.peek("_number", "credit notes")
-    last = held["last"] + 1 if held else 1
-    desk.put("_number", "credit notes", {"id": "credit notes", "last": last})
-    made = desk.create(
+    note = _note(desk, row, rows, args)
+    made = desk.insert(
         "CreditNote",
         {
-            "number": f"CN-{last:05}", "invoice": key, "customer": row["customer"],
+            "number": _number(desk), "invoice": key, "customer": row["customer"],
             "amount": note.amount, "tax": note.tax, "total": note.total,
             "reason": args.get("reason"),
             "lines": [{"place": n.place, "amount": n.amount, "tax": n.tax} for n in note.lines],
         },
         f"credit_note/{site}",
-    )  # fmt: skip
+    )["id"]  # fmt: skip
+    ledger.noted(desk, str(made), row, rows, note.lines)
+    parts = {rows[n.place]["id"]: n.amount for n in note.lines}
+    payments.uncharge(desk, row, parts, {r["id"]: r["amount"] - r["discount"] for r in rows})
     _settle(desk, row, made, note.total, args, site, place)
-    ledger.post(
-        desk, f"{made}/note", row["customer"],
-        (ledger.REVENUE, note.amount), (ledger.TAX, note.tax),
-        (ledger.RECEIVABLE, -note.total),
-    )  # fmt: skip
-    return made
+    return str(made)
 
 
-def _line(row: Any) -> Line:
-    return Line(
-        row["kind"], row["description"], row["amount"], row["quantity"], row["unit_amount"],
-        meter=row["meter"], discount=row["discount"], tax=row["tax"],
-    )  # fmt: skip
-
-
-def _before(desk: Desk, invoice: str, count: int) -> tuple[NoteLine, ...]:
-    """What earlier notes gave back, line by line."""
-    return tuple(
+def _note(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[str, Any]) -> Note:
+    place = None
+    if args.get("line") is not None:
+        numbers = {r["id"]: index for index, r in enumerate(rows)}
+        if args["line"] not in numbers:
+            raise Refusal(f"invoice {row['number']} has no line {args['line']}")
+        place = numbers[args["line"]]
+    lines = [
+        Line(
+            r["kind"], r["description"], r["amount"], r["quantity"], r["unit_amount"],
+            meter=r["meter"], discount=r["discount"], tax=r["tax"],
+        )
+        for r in rows
+    ]  # fmt: skip
+    before = tuple(
         NoteLine(part["place"], part["amount"], part["tax"])
-        for row in desk.select("CreditNote", invoice=invoice)
-        for part in row["lines"] or ()
-        if part["place"] < count
+        for note in desk.select("CreditNote", invoice=row["id"])
+        for part in note["lines"] or ()
     )
+    found = note_of(lines, before, place, args.get("amount"), settings(desk).half_even)
+    if found.total <= Money(0, row["currency"]):
+        raise Refusal(f"nothing of invoice {row['number']} is left to credit")
+    return found
+
+
+def _number(desk: Desk) -> str:
+    held = desk.peek("_number", "credit notes")
+    last = held["last"] + 1 if held else 1
+    desk.put("_number", "credit notes", {"id": "credit notes", "last": last})
+    return f"CN-{last:05}"
 
 
 def _settle(
-    desk: Desk, row: Any, note: str, total: Money, args: dict[str, Any], site: object, place: Any
-) -> None:
-    """First lowers what is open, then becomes account credit or is refunded."""
-    taken = min(total, row["amount_open"])
-    if taken:
-        desk.change("Invoice", row["id"], amount_open=row["amount_open"] - taken)
-        if taken == row["amount_open"]:
-            from .invoices import paid
-
-            paid(desk, row["id"])
-    rest = total - taken
-    if not rest:
-        return
-    if args.get("refund"):
-        from .payments import refund
-
-        for payment in desk.select("Payment", invoice=row["id"]):
-            left = payment["amount"] - payment["refunded"]
-            part = min(rest, left)
-            if payment["status"] in ("succeeded", "refunded") and part:
-                refund(desk, {"payment": payment["id"], "amount": part}, f"{site}/note", place, None)
-                rest = rest - part
-        ledger.post(
-            desk, f"{note}/refund", row["customer"],
-            (ledger.RECEIVABLE, total - taken - rest), (ledger.REFUNDS, rest + taken - total),
-        )  # fmt: skip
+    desk: Desk, row: Mapping[str, Any], note: str, total: Money, args: dict[str, Any],
+    site: object, place: Any,
+) -> None:  # fmt: skip
+    """First lowers what is open, then is refunded or becomes account credit."""
+    rest = total - settlement.lower(desk, row["id"], total)
+    if rest and args.get("refund"):
+        rest = rest - refund_of(desk, [row["id"]], rest, f"{note}/refund", f"{site}/note", place)
     if rest:
         ledger.post(
             desk, f"{note}/credit", row["customer"],

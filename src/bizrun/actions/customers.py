@@ -1,15 +1,13 @@
-"""What billing asks about a customer: subscription, plan, zone, coupons, credit."""
+"""What billing asks about a customer: row, zone, subscriptions, coupons, credit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..billing import catalog, periods
+from ..billing import catalog
 from ..billing.credits import Grant
 from ..billing.discounts import Attached
-from ..errors import EvalError, Refusal
 from ..values import Money
 from .desk import Desk, Row
 
@@ -48,31 +46,10 @@ def subscription_of(desk: Desk, customer: str) -> Row | None:
     return None
 
 
-def plan_named(desk: Desk, name: Any) -> catalog.Plan:
-    """The plan or addon of that name."""
-    plan = desk.program.plans.get(name) or desk.program.addons.get(name)
-    if plan is None:
-        from ..diagnostics import did_you_mean
-
-        meant = did_you_mean(str(name), desk.program.plans)
-        hint = f" Did you mean `{meant}`?" if meant else ""
-        raise Refusal(f"Unknown plan `{name}`.{hint}")
-    return plan
-
-
-def terms(desk: Desk, sub: Mapping[str, Any], at: datetime) -> catalog.Plan:
-    """The plan of a subscription as it holds for it at an instant: its version, its phase."""
-    zone = zone_of(desk, sub["customer"])
-    plan = plan_named(desk, sub["plan"])
-    if plan.versions:
-        began = periods.local_day(sub["started"], zone)
-        renewed = periods.local_day(sub["period_start"] or sub["started"], zone)
-        plan = catalog.version_for(plan, began, renewed, periods.local_day(at, zone))
-    return catalog.plan_at(plan, sub["anchor"], at, zone) if plan.phases else plan
-
-
 def customer_plan(desk: Desk, customer: str) -> catalog.Plan | None:
     """The plan that a customer has: of the subscription, else of its own `plan` field."""
+    from .terms import terms
+
     sub = subscription_of(desk, customer)
     if sub is not None:
         return terms(desk, sub, desk.now)
@@ -82,48 +59,45 @@ def customer_plan(desk: Desk, customer: str) -> catalog.Plan | None:
     return desk.program.plans.get(name) if isinstance(name, str) else None
 
 
-def coupons(desk: Desk, sub: Mapping[str, Any] | None) -> tuple[Attached, ...]:
-    """The coupons on a subscription, in the order attached."""
-    held = (sub or {}).get("coupons") or []
-    return tuple(
-        Attached(desk.program.coupons[c["coupon"]], c["at"], c["invoices"])
-        for c in held
-        if c["coupon"] in desk.program.coupons
-    )
+def coupons(desk: Desk, subs: Sequence[Mapping[str, Any]]) -> tuple[Attached, ...]:
+    """The coupons on the subscriptions of an invoice, in the order attached.
+
+    One that was given to the customer rather than to a subscription stands for all of them.
+    """
+    found: dict[tuple[Any, ...], Attached] = {}
+    for sub in subs:
+        for entry in sub["coupons"] or ():
+            coupon = desk.program.coupons.get(entry["coupon"])
+            if coupon is None:
+                continue
+            whose = None if entry.get("shared") or len(subs) == 1 else sub["id"]
+            key = (entry["coupon"], entry["at"], whose)
+            found.setdefault(key, Attached(coupon, entry["at"], entry["invoices"], whose))
+    if len(subs) == 1:
+        return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda attached: attached.at))
 
 
 def grants(desk: Desk, customer: str, currency: str) -> tuple[Grant, ...]:
     """The account credit that a customer has left, in order of granting."""
+    if desk.peek("_number", f"credit|{customer}") is None:
+        return ()
     return tuple(
         Grant(row["id"], row["balance"], row["expires"])
         for row in desk.select("Wallet", customer=customer)
-        if row["balance"] and row["balance"].currency == currency
+        if row["balance"].currency == currency and row["balance"]
     )
 
 
 def credit_balance(desk: Desk, customer: str) -> Money:
-    """The sum of a customer's account credit that has not expired."""
-    total = Money(0, desk.currency)
-    for row in desk.select("Wallet", customer=customer):
-        if row["expires"] is None or row["expires"] > desk.now:
-            total = total + row["balance"]
-    return total
-
-
-def cycle_of(desk: Desk, sub: Mapping[str, Any]) -> periods.Cycle:
-    """The billing periods of a subscription."""
-    held = sub["billing"] or {}
-    interval = catalog.interval(sub["interval"])
-    zone = zone_of(desk, sub["customer"])
-    return periods.cycle(
-        sub["anchor"], interval, settings(desk), zone, held.get("anchor_day"),
-        bool(held.get("exact")),
-    )  # fmt: skip
-
-
-def interval_named(text: str) -> catalog.Interval:
-    """An interval as an author writes it; refused where it is none."""
-    try:
-        return catalog.interval(text)
-    except EvalError as error:
-        raise Refusal(str(error)) from None
+    """The sum of a customer's account credit that has not expired, in the business's currency,
+    or in the credit's own where all of it is in one."""
+    held = [
+        row["balance"]
+        for row in desk.select("Wallet", customer=customer)
+        if row["balance"] and (row["expires"] is None or row["expires"] > desk.now)
+    ]
+    currencies = {amount.currency for amount in held}
+    currency = currencies.pop() if len(currencies) == 1 else desk.currency
+    mine = (amount for amount in held if amount.currency == currency)
+    return sum(mine, Money(0, currency))

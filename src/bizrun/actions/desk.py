@@ -43,6 +43,25 @@ class Desk(Protocol):
     def create(self, entity: str, data: dict[str, Any], site: object) -> str:
         """A new row; its key."""
 
+    def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
+        """A new row of billing, whose values fit as they are."""
+
+    def keep(self, table: str, row: Row) -> None:
+        """A new row of a system table, under its `id`."""
+
+    def rows(
+        self,
+        entity: str,
+        equals: Mapping[str, Any],
+        ranges: Sequence[tuple[str, str, Any]],
+        order: Sequence[tuple[str, bool]],
+        limit: int | None,
+    ) -> Sequence[Row]:
+        """Rows of any table that match, in an order."""
+
+    def log(self, message: str) -> None:
+        """A line in the run's log."""
+
     def change(self, entity: str, key: str, **changes: Any) -> Row:
         """Changes fields of a row of billing, whatever its lifecycle."""
 

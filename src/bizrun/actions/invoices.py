@@ -1,8 +1,10 @@
-"""Invoices: made from lines, issued with a number, collected, sent, voided, corrected."""
+"""Invoices: made from lines, numbered, collected or sent, voided."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..billing import invoicing, numbering, periods, rating
@@ -11,11 +13,26 @@ from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
 from ..billing.lines import one_off_line
 from ..errors import Refusal
 from ..times import add
-from ..values import Money, plain
-from . import ledger
-from .customers import coupons, customer_row, grants, settings, zone_of
+from ..values import Money, Number, plain
+from . import coupons, credits, ledger, payments, settlement
+from .customers import coupons as coupons_of
+from .customers import customer_row, grants, settings, zone_of
 from .desk import Desk, Row
-from .payments import collect
+
+Subs = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An invoice that was made, and its lines with their keys."""
+
+    key: str
+    made: tuple[tuple[Line, str], ...]
+
+    @property
+    def lines(self) -> list[Line]:
+        """The lines."""
+        return [line for line, _ in self.made]
 
 
 def draft_of(
@@ -23,20 +40,25 @@ def draft_of(
     customer: str,
     lines: Sequence[Line],
     currency: str,
-    sub: Mapping[str, Any] | None = None,
+    subs: Subs = (),
     bounds: Sequence[Bound] = (),
+    at: datetime | None = None,
 ) -> InvoiceTotals:
-    """What an invoice of these lines comes to now: the one calculation."""
+    """What an invoice of these lines comes to at an instant: the one calculation."""
     draft = Draft(
-        desk.now,
+        at or desk.now,
         currency,
         tuple(lines),
         tuple(bounds),
-        coupons(desk, sub),
+        coupons_of(desk, subs),
         grants(desk, customer, currency),
-        lambda line: _taxes(desk, customer, line),
+        (lambda line: _taxes(desk, customer, line)) if desk.program.taxes else _untaxed,
     )
     return invoicing.invoice(draft, settings(desk), zone_of(desk, customer))
+
+
+def _untaxed(line: Line) -> list[Tax]:
+    return []
 
 
 def _taxes(desk: Desk, customer: str, line: Line) -> list[Tax]:
@@ -54,62 +76,102 @@ def _taxes(desk: Desk, customer: str, line: Line) -> list[Tax]:
     return held
 
 
+# --- making ----------------------------------------------------------------------------------
+
+
 def issue(
     desk: Desk,
     customer: str,
     lines: Sequence[Line],
+    site: str,
     reason: str,
-    sub: Mapping[str, Any] | None = None,
+    currency: str,
+    subs: Subs = (),
     bounds: Sequence[Bound] = (),
+    surplus: credits.Surplus | None = None,
     collecting: bool = True,
-) -> Row | None:
+    due: datetime | None = None,
+) -> Issued | None:
     """Makes, numbers and collects an invoice; none where its lines say nothing."""
-    currency = lines[0].amount.currency if lines else desk.currency
-    totals = draft_of(desk, customer, lines, currency, sub, bounds)
+    totals = draft_of(desk, customer, lines, currency, subs, bounds)
     if not totals.lines:
         return None
-    site = f"invoice/{sub['id'] if sub else customer}/{reason}"
-    number = _next_number(desk, customer)
+    data = _about(customer, totals, currency, subs, reason)
+    data["coupons"] = coupons.count(desk, subs, totals.coupons)
+    row = desk.insert("Invoice", {**data, **_final(desk, customer, totals, collecting, due)},
+                      f"invoice/{site}")  # fmt: skip
+    made = write_lines(desk, row["id"], totals, site)
+    announce(desk, "Invoice.created", row)
+    _finish(desk, row, totals, surplus)
+    return Issued(row["id"], made)
+
+
+def _about(
+    customer: str, totals: InvoiceTotals, currency: str, subs: Subs, reason: str
+) -> dict[str, Any]:
+    """The fields that say what an invoice is about and what it comes to."""
     starts = [line.period_start for line in totals.lines if line.period_start]
     ends = [line.period_end for line in totals.lines if line.period_end]
-    key = desk.create(
-        "Invoice",
-        {
-            "number": number, "customer": customer, "subscription": sub["id"] if sub else None,
-            "currency": currency, "status": "final", "subtotal": totals.subtotal,
-            "discount": totals.discount, "tax": totals.tax, "total": totals.total,
-            "credit": totals.credit, "amount_due": totals.amount_due,
-            "amount_open": totals.amount_due, "reason": reason,
-            "period_start": min(starts, default=None), "period_end": max(ends, default=None),
-            "issued_at": desk.now,
-            "due_at": add(desk.now, settings(desk).due_after, desk.tz),
-            "taxes": [{"name": t.name, "rate": str(t.rate), "amount": t.amount}
-                      for t in totals.taxes],
-        },
-        site,
-    )  # fmt: skip
-    _write_lines(desk, key, totals, site)
-    _settle_credit(desk, customer, key, totals)
-    _count_coupons(desk, sub, totals)
-    ledger.post(
-        desk, f"{key}/issued", customer,
-        (ledger.RECEIVABLE, totals.total),
-        (ledger.REVENUE, totals.discount - totals.subtotal),
-        (ledger.TAX, -totals.tax),
-    )  # fmt: skip
-    ledger.post(
-        desk, f"{key}/credit", customer,
-        (ledger.CREDIT, totals.credit), (ledger.RECEIVABLE, -totals.credit),
-    )  # fmt: skip
-    names = {"invoice": key, "customer": customer, "subscription": sub["id"] if sub else None}
-    desk.announce("Invoice.created", key, **names)
-    desk.announce("Invoice.finalized", key, **names)
-    if collecting:
-        collect_or_send(desk, key)
-    return dict(desk.row("Invoice", key))
+    return {
+        "customer": customer, "subscription": subs[0]["id"] if subs else None,
+        "subscriptions": [sub["id"] for sub in subs] if len(subs) > 1 else None,
+        "currency": currency, "subtotal": totals.subtotal, "discount": totals.discount,
+        "tax": totals.tax, "total": totals.total, "credit": totals.credit,
+        "amount_due": totals.amount_due, "amount_open": totals.amount_due, "reason": reason,
+        "period_start": min(starts, default=None), "period_end": max(ends, default=None),
+        "taxes": [{"name": t.name, "rate": str(t.rate), "amount": t.amount}
+                  for t in totals.taxes] or None,
+        "credits": [{"wallet": use.grant, "amount": use.amount} for use in totals.credits] or None,
+    }  # fmt: skip
 
 
-def _next_number(desk: Desk, customer: str) -> str:
+def _final(
+    desk: Desk, customer: str, totals: InvoiceTotals, collecting: bool, due: datetime | None
+) -> dict[str, Any]:
+    """Number, status and dates of an invoice that is final now."""
+    now = desk.now
+    said: dict[str, Any] = {
+        "number": _next_number(desk), "issued_at": now, "attempts": 0, "due_at": due or now,
+        "status": "final",
+    }  # fmt: skip
+    if not totals.amount_due:
+        return {**said, "status": "paid", "paid_at": now}
+    if not collecting:
+        return said
+    if _is_sent(desk, customer):
+        term = add(now, settings(desk).due_after, desk.tz)
+        return {**said, "status": "sent", "due_at": due or term}
+    return {**said, "attempts": 1}
+
+
+def _is_sent(desk: Desk, customer: str) -> bool:
+    """Whether a customer pays by invoice: by the business's choice, or for want of a method."""
+    if settings(desk).collect == "by_invoice":
+        return True
+    row = customer_row(desk, customer)
+    return "payment_method" in row and row["payment_method"] is None
+
+
+def _finish(
+    desk: Desk, row: Row, totals: InvoiceTotals, surplus: credits.Surplus | None
+) -> None:
+    """The money of an invoice that has become final, its events, and its collection."""
+    key, customer = row["id"], row["customer"]
+    ledger.issued(desk, key, customer, totals)
+    credits.take(desk, key, customer, totals.credits)
+    if totals.granted:
+        # Credit before tax may be taken although the lines' tax rounds below zero.
+        credits.give_surplus(desk, row, totals.granted, surplus)
+    announce(desk, "Invoice.finalized", row)
+    if row["status"] == "paid":
+        announce(desk, "Invoice.paid", row)
+    elif row["status"] == "sent":
+        _await_payment(desk, row)
+    elif row["attempts"]:
+        payments.collect(desk, row, None)
+
+
+def _next_number(desk: Desk) -> str:
     """The next number of the series: taken in the commit that issues the invoice."""
     format_ = settings(desk).invoice_number
     day = periods.local_day(desk.now, desk.program.timezone)
@@ -120,10 +182,14 @@ def _next_number(desk: Desk, customer: str) -> str:
     return numbering.invoice_number(format_, day, last)
 
 
-def _write_lines(desk: Desk, invoice: str, totals: InvoiceTotals, site: str) -> None:
+def write_lines(
+    desk: Desk, invoice: str, totals: InvoiceTotals, site: str
+) -> tuple[tuple[Line, str], ...]:
+    """Writes the lines of an invoice; with the key of each."""
+    made = []
     for position, line in enumerate(totals.lines, 1):
         zero = line.zero
-        desk.create(
+        row = desk.insert(
             "InvoiceLine",
             {
                 "invoice": invoice, "subscription": line.subscription, "position": position,
@@ -133,8 +199,10 @@ def _write_lines(desk: Desk, invoice: str, totals: InvoiceTotals, site: str) -> 
                 "period_start": line.period_start, "period_end": line.period_end,
                 "detail": _detail(line),
             },
-            f"{site}/{position}",
+            f"line/{site}/{position}",
         )  # fmt: skip
+        made.append((line, row["id"]))
+    return tuple(made)
 
 
 def _detail(line: Line) -> list[dict[str, Any]] | None:
@@ -144,78 +212,85 @@ def _detail(line: Line) -> list[dict[str, Any]] | None:
     return [{key: plain(value) for key, value in step.items()} for step in steps]
 
 
-def _settle_credit(desk: Desk, customer: str, invoice: str, totals: InvoiceTotals) -> None:
-    for use in totals.credits:
-        wallet = desk.row("Wallet", use.grant)
-        desk.change("Wallet", use.grant, balance=wallet["balance"] - use.amount)
-    if totals.granted:
-        desk.create(
-            "Wallet",
-            {
-                "customer": customer, "granted": totals.granted, "balance": totals.granted,
-                "reason": f"invoice {invoice}",
-            },
-            f"granted/{invoice}",
-        )  # fmt: skip
+# --- drafts ----------------------------------------------------------------------------------
 
 
-def _count_coupons(desk: Desk, sub: Mapping[str, Any] | None, totals: InvoiceTotals) -> None:
-    used = {use.coupon for use in totals.coupons if use.amount}
-    if sub is None or not used:
-        return
-    held = [
-        {**c, "invoices": c["invoices"] + 1} if c["coupon"] in used else c
-        for c in desk.row("Subscription", sub["id"])["coupons"] or []
-    ]
-    desk.change("Subscription", sub["id"], coupons=held)
+def open_draft(
+    desk: Desk,
+    customer: str,
+    lines: Sequence[Line],
+    site: str,
+    reason: str,
+    currency: str,
+    subs: Subs,
+    bounds: Sequence[Bound],
+    source: Mapping[str, Any],
+) -> Issued | None:
+    """Makes a draft: what it comes to so far; nothing of it is asked for yet."""
+    totals = draft_of(desk, customer, lines, currency, subs, bounds)
+    if not totals.lines:
+        return None
+    data = _about(customer, totals, currency, subs, reason)
+    data |= {"status": "draft", "credits": None, "draft": {**source, "site": site}}
+    row = desk.insert("Invoice", data, f"invoice/{site}")
+    made = write_lines(desk, row["id"], totals, site)
+    announce(desk, "Invoice.created", row)
+    return Issued(row["id"], made)
 
 
-def collect_or_send(desk: Desk, key: str) -> None:
-    """Charges what is due where the customer has a payment method, else sends the invoice."""
-    row = desk.row("Invoice", key)
-    if not row["amount_due"]:
-        paid(desk, key)
-        return
-    customer = customer_row(desk, row["customer"])
-    by_invoice = settings(desk).collect == "by_invoice"
-    if by_invoice or ("payment_method" in customer and customer["payment_method"] is None):
-        send(desk, key)
-    else:
-        collect(desk, key, None)
+def close_draft(
+    desk: Desk, draft: Mapping[str, Any], lines: Sequence[Line], subs: Subs,
+    bounds: Sequence[Bound],
+) -> Issued:  # fmt: skip
+    """Makes a draft final, with its lines as they are now."""
+    key, customer = draft["id"], draft["customer"]
+    totals = draft_of(desk, customer, lines, draft["currency"], subs, bounds)
+    for line in desk.select("InvoiceLine", invoice=key):
+        desk.put("InvoiceLine", line["id"], None)
+    data = _about(customer, totals, draft["currency"], subs, draft["reason"])
+    data["coupons"] = coupons.count(desk, subs, totals.coupons)
+    data |= _final(desk, customer, totals, True, None)
+    row = desk.change("Invoice", key, **data, draft=None)
+    made = write_lines(desk, key, totals, f"{draft['draft']['site']}/final")
+    _finish(desk, row, totals, None)
+    return Issued(key, made)
 
 
-def paid(desk: Desk, key: str) -> None:
-    """Marks an invoice as paid."""
-    row = desk.row("Invoice", key)
-    zero = Money(0, row["currency"])
-    desk.change("Invoice", key, status="paid", amount_open=zero, paid_at=desk.now)
-    desk.drop_timer(f"overdue|{key}")
-    desk.drop_timer(f"retry|{key}")
-    _announce(desk, "Invoice.paid", key)
+# --- sending ---------------------------------------------------------------------------------
 
 
-def send(desk: Desk, key: str) -> None:
-    """Sends an invoice, due after the business's term."""
-    row = desk.row("Invoice", key)
-    if row["status"] not in ("final", "sent"):
-        raise Refusal(f"invoice {row['number'] or key} is {row['status']} and can't be sent")
-    desk.change("Invoice", key, status="sent")
+def _await_payment(desk: Desk, row: Mapping[str, Any]) -> None:
     if row["due_at"] is not None and row["due_at"] > desk.now:
+        key = row["id"]
         desk.set_timer(f"overdue|{key}", row["due_at"], what="overdue", invoice=key)
-    _announce(desk, "Invoice.sent", key)
+    announce(desk, "Invoice.sent", row)
+
+
+def send_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`send_invoice { invoice }`: to be paid until its due date."""
+    row = desk.row("Invoice", args["invoice"])
+    if row["status"] not in ("final", "sent"):
+        raise Refusal(f"invoice {row['number'] or row['id']} is {row['status']} and can't be sent")
+    due = row["due_at"]
+    if due is None or due <= desk.now:
+        due = add(desk.now, settings(desk).due_after, desk.tz)
+    _await_payment(desk, desk.change("Invoice", row["id"], status="sent", due_at=due))
+    return str(row["id"])
 
 
 def overdue(desk: Desk, key: str) -> None:
     """The due date of a sent invoice has passed."""
-    if desk.row("Invoice", key)["status"] == "sent":
-        _announce(desk, "Invoice.overdue", key)
-
-
-def _announce(desk: Desk, event: str, key: str, **more: Any) -> None:
     row = desk.row("Invoice", key)
+    if row["status"] == "sent":
+        announce(desk, "Invoice.overdue", row)
+
+
+def announce(desk: Desk, event: str, row: Mapping[str, Any], **more: Any) -> None:
+    """An event about an invoice."""
     desk.announce(
-        event, key, invoice=key, customer=row["customer"], subscription=row["subscription"], **more
-    )
+        event, row["id"], invoice=row["id"], customer=row["customer"],
+        subscription=row["subscription"], **more,
+    )  # fmt: skip
 
 
 # --- actions ---------------------------------------------------------------------------------
@@ -223,53 +298,47 @@ def _announce(desk: Desk, event: str, key: str, **more: Any) -> None:
 
 def invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`invoice { customer, lines }`."""
-    lines = []
-    for line in args["lines"]:
-        quantity = line.get("quantity")
-        if not isinstance(line.get("amount"), Money):
-            raise Refusal(f"the line `{line.get('description')}` needs an amount of money")
-        one = one_off_line(line["description"], line["amount"], 1 if quantity is None else quantity)
-        lines.append(one)
+    lines = [_one_off(line) for line in args["lines"]]
     if not lines:
         raise Refusal("an invoice needs at least one line")
-    collecting = args.get("collect") is not False
-    row = issue(desk, args["customer"], lines, f"one_off/{site}", None, (), collecting)
-    if row is None:
+    currency = lines[0].amount.currency
+    for line in lines:
+        if line.amount.currency != currency:
+            raise Refusal(f"an invoice is in one currency, not {currency} and "
+                          f"{line.amount.currency}")  # fmt: skip
+    customer_row(desk, args["customer"])
+    made = issue(
+        desk, args["customer"], lines, f"{args['customer']}/one_off/{site}", "one_off", currency,
+        collecting=args.get("collect") is not False, due=args.get("due"),
+    )  # fmt: skip
+    if made is None:
         raise Refusal("an invoice needs a line that says something")
-    desk.change("Invoice", row["id"], reason="one_off")
-    if args.get("due") is not None:
-        desk.change("Invoice", row["id"], due_at=args["due"])
-    return str(row["id"])
+    return made.key
 
 
-def send_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`send_invoice { invoice }`."""
-    send(desk, args["invoice"])
-    return str(args["invoice"])
+def _one_off(line: Mapping[str, Any]) -> Line:
+    quantity: Number | None = line.get("quantity")
+    amount = line.get("amount")
+    if not isinstance(amount, Money):
+        raise Refusal(f"the line `{line.get('description')}` needs an amount of money")
+    return one_off_line(line["description"], amount, 1 if quantity is None else quantity)
 
 
 def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`void_invoice { invoice }`: it keeps its number and gives back the credit that it took."""
+    """`void_invoice { invoice }`: it keeps its number; credit and coupons are given back."""
     key = args["invoice"]
     row = desk.row("Invoice", key)
-    if row["status"] not in ("draft", "final", "sent"):
+    if row["status"] not in ("draft", "final", "sent", "uncollectible"):
         raise Refusal(f"invoice {row['number'] or key} is {row['status']} and can't be voided")
     zero = Money(0, row["currency"])
-    desk.change("Invoice", key, status="void", amount_open=zero)
-    desk.drop_timer(f"retry|{key}")
-    desk.drop_timer(f"overdue|{key}")
-    if row["credit"] > zero:
-        desk.create(
-            "Wallet",
-            {"customer": row["customer"], "granted": row["credit"], "balance": row["credit"],
-             "reason": f"void {row['number']}"},
-            f"void/{key}",
-        )  # fmt: skip
-    net = row["subtotal"] - row["discount"]
-    ledger.post(
-        desk, f"{key}/void", row["customer"],
-        (ledger.RECEIVABLE, -row["amount_due"]), (ledger.CREDIT, -row["credit"]),
-        (ledger.REVENUE, net), (ledger.TAX, row["tax"]),
-    )  # fmt: skip
-    _announce(desk, "Invoice.voided", key)
+    if any(p["status"] in ("succeeded", "pending") for p in desk.select("Payment", invoice=key)):
+        raise Refusal(f"invoice {row['number']} has a payment: refund it by a credit note")
+    changed = desk.change("Invoice", key, status="void", amount_open=zero, draft=None)
+    for timer in ("retry", "overdue", "draft"):
+        desk.drop_timer(f"{timer}|{key}")
+    if row["status"] != "draft":
+        credits.void(desk, row)
+        coupons.give_back(desk, row)
+    settlement.stop(desk, changed)
+    announce(desk, "Invoice.voided", changed)
     return str(key)

@@ -59,7 +59,8 @@ def outcome(desk: Desk, effect: Row, outcome: Outcome) -> Any:
         if kind == "transfer":
             status = outcome.status
         return {"status": status, "error": outcome.error, "reference": outcome.reference}
-    reply: dict[str, Any] = {"ok": False, "status": 0, "body": None, "headers": {}, "error": outcome.error}
+    reply: dict[str, Any] = {"ok": False, "status": 0, "body": None, "headers": {}}
+    reply["error"] = outcome.error
     if outcome.status == "succeeded":
         reply |= {"ok": True, "status": 200}
     if isinstance(outcome.data, dict):

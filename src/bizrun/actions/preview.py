@@ -1,34 +1,75 @@
-"""The next invoice of a subscription, by the calculation that will make it."""
+"""The next invoice of a customer, by the calculation that will make it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from ..billing import lines, periods, proration
-from ..billing.invoicing import Bound, Line
-from .customers import cycle_of, settings, terms, zone_of
+from ..billing.invoicing import InvoiceTotals
+from ..errors import Refusal
+from ..values import Money, show
+from . import owed, renewals
+from .customers import subscriptions
 from .desk import Desk
-from .subscriptions import arrears_lines, bounds_of, prices_of
+from .invoices import draft_of
+from .owed import Owed
 
 
-def next_lines(desk: Desk, sub: Mapping[str, Any]) -> tuple[list[Line], list[Bound]]:
-    """The lines that the end of the running period will make."""
-    end = sub["period_end"]
-    trialing = sub["status"] == "trialing"
-    owed = [] if trialing else arrears_lines(desk, sub, end)
-    bounds = [] if trialing else bounds_of(desk, sub, end)
-    if sub["cancel_at"] is not None and sub["cancel_at"] <= end:
-        return owed, bounds
-    after = {
-        **sub,
-        "plan": sub["pending_plan"] or sub["plan"],
-        "quantity": sub["pending_quantity"] or sub["quantity"],
-    }
-    period = periods.period_at(cycle_of(desk, sub), end)
-    plan = terms(desk, {**after, "period_start": period.start}, period.start)
-    share = proration.period_share(period, settings(desk).proration, zone_of(desk, sub["customer"]))
-    advance = [price for price in prices_of(plan, after) if not price.arrears and price.interval]
-    subject = lines.Subject.of(sub["id"], plan)
-    base = lines.base_lines(subject, advance, after["quantity"], period.start, period.end, share)
-    return [*owed, *base], bounds
+def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[str, Any]:
+    """What the invoice due at an instant or next after it will say if nothing else happens."""
+    live = [s for s in subscriptions(desk, customer) if s["status"] != "paused"]
+    if not live:
+        raise Refusal(f"{show(customer)} has no subscription to preview")
+    first: Mapping[str, Any] = min(live, key=lambda sub: sub["period_end"])
+    due: datetime = first["period_end"]
+    together: list[Mapping[str, Any]] = renewals.together(desk, first)
+    while at is not None and due < at and not _ends(first):
+        together = [_next(desk, sub) for sub in together]
+        first = together[0]
+        due = first["period_end"]
+    dues, advance, subs = [], [], []
+    for sub in together:
+        if _ends(sub):
+            dues.append(_last(desk, sub))
+            subs.append(sub)
+            continue
+        turned = renewals.turn(desk, sub)
+        dues.append(turned.owed)
+        advance += turned.advance
+        subs.append(turned.after)
+    all_lines = [*(line for each in dues for line in each.lines), *advance]
+    bounds = [bound for each in dues for bound in each.bounds]
+    totals = draft_of(desk, customer, all_lines, first["currency"], subs, bounds, due)
+    return _said(totals)
+
+
+def _ends(sub: Mapping[str, Any]) -> bool:
+    return sub["cancel_at"] is not None and sub["cancel_at"] <= sub["period_end"]
+
+
+def _last(desk: Desk, sub: Mapping[str, Any]) -> Owed:
+    if sub["status"] == "trialing":
+        return Owed()
+    return owed.arrears(desk, sub, sub["period_end"])
+
+
+def _next(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
+    """A subscription as it will be in its next period, nothing used in it."""
+    after = renewals.turn(desk, sub).after
+    known = {k: v for k, v in after["billing"].items() if k in ("others", "since", "anchor_day",
+                                                               "exact")}  # fmt: skip
+    return {**after, "billing": known}
+
+
+def _said(totals: InvoiceTotals) -> dict[str, Any]:
+    zero = Money(0, totals.total.currency)
+    return {
+        "subtotal": totals.subtotal, "discount": totals.discount, "tax": totals.tax,
+        "total": totals.total, "credit": totals.credit, "amount_due": totals.amount_due,
+        "lines": [
+            {"description": line.description, "quantity": line.quantity, "amount": line.amount,
+             "discount": line.discount or zero, "tax": line.tax or zero, "kind": line.kind}
+            for line in totals.lines
+        ],
+    }  # fmt: skip

@@ -8,44 +8,73 @@ from hashlib import sha256
 from typing import Any
 
 from ..billing import buckets, periods
+from ..billing.catalog import UsagePrice
 from ..errors import EvalError, Refusal
 from ..times import end_of, local_date, midnight, start_of
 from ..values import UNLIMITED, Money, Number, show
-from .customers import (
-    LIVE,
-    credit_balance,
-    customer_plan,
-    cycle_of,
-    subscription_of,
-)
-from .desk import Desk
+from . import usage as usages
+from .customers import LIVE, credit_balance, customer_plan, subscription_of
+from .desk import Desk, Row
+from .terms import cycle_of, items
 
 
-def usage_start(desk: Desk, customer: str, at: datetime) -> datetime:
+def usage_start(
+    desk: Desk, customer: str, at: datetime, meter: str | None = None
+) -> datetime:
     """Where the usage period begins that an instant is in: the subscription's, else the month."""
-    sub = subscription_of(desk, customer)
-    if sub is None or sub["usage_start"] is None:
-        zone = desk.tz
-        return midnight(start_of("month", local_date(at, zone)), zone)
-    start: datetime = sub["usage_start"]
-    if at >= start:
-        return start
-    if at < sub["anchor"]:
-        return sub["started"] if at >= sub["started"] else periods.midnight(
-            start_of("month", local_date(at, desk.tz)), desk.program.timezone
-        )  # fmt: skip
-    return periods.period_at(cycle_of(desk, sub), at).start
+    return usage_period(desk, customer, at, meter)[0]
 
 
-def usage_period(desk: Desk, customer: str, at: datetime) -> tuple[datetime, datetime | None]:
+def usage_period(
+    desk: Desk, customer: str, at: datetime, meter: str | None = None
+) -> tuple[datetime, datetime | None]:
     """The usage period that an instant is in; its end is none where that can't be said."""
-    start = usage_start(desk, customer, at)
-    sub = subscription_of(desk, customer)
-    if sub is None or sub["usage_start"] is None:
+    sub = _metered(desk, customer, meter)
+    if sub is not None and at >= sub["usage_start"] and at < sub["period_end"]:
+        price = _own_period(desk, sub, meter)
+        if price is None:
+            return sub["usage_start"], sub["period_end"]
+        period = usages.meter_period(desk, sub, price, at)
+        return max(sub["usage_start"], period.start), min(period.end, sub["period_end"])
+    if meter is not None and desk.program.plans:
+        # What is late belongs to the period that was billed, wherever a change has cut it.
+        row = usages.billed_window(desk, meter, customer, at)
+        if row is not None:
+            return row["start"], None
+    if sub is None or at < sub["started"]:
         zone = desk.tz
-        return start, midnight(end_of("month", local_date(at, zone)), zone)
-    end = sub["period_end"] if start == sub["usage_start"] else None
-    return start, end
+        day = local_date(at, zone)
+        return midnight(start_of("month", day), zone), midnight(end_of("month", day), zone)
+    if at >= sub["period_end"]:
+        return sub["period_end"], None
+    if at < sub["anchor"]:
+        return sub["started"], None
+    return periods.period_at(cycle_of(desk, sub), at).start, None
+
+
+def _metered(desk: Desk, customer: str, meter: str | None) -> Row | None:
+    """The subscription whose periods count for a meter: the oldest that prices it, or lives."""
+    live = [row for row in desk.subscriptions(customer) if row["status"] in LIVE]
+    if len(live) < 2 or meter is None:
+        return live[0] if live else None
+    for sub in live:
+        for item in items(desk, sub, desk.now):
+            named = {price.meter for price in item.plan.usages}
+            named |= {line.meter for line in item.plan.includes}
+            if meter in item.plan.limits or meter in named:
+                return sub
+    return live[0]
+
+
+def _own_period(desk: Desk, sub: Row, meter: str | None) -> UsagePrice | None:
+    """The usage price of a meter that has a period of its own."""
+    if meter is None:
+        return None
+    for item in items(desk, sub, desk.now):
+        for price in item.plan.usages:
+            if price.meter == meter and price.interval is not None:
+                return price
+    return None
 
 
 def period_start(desk: Desk, customer: str, at: datetime) -> datetime:
@@ -62,7 +91,7 @@ def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number:
         raise EvalError(f"there is no meter `{show(meter)}`")
     if within is not None:
         return _usage_within(desk, customer, declared, within)
-    found = desk.measured(meter, customer, usage_start(desk, customer, desk.now))
+    found = desk.measured(meter, customer, usage_start(desk, customer, desk.now, meter))
     figures = [buckets.result(bucket, declared.aggregate, desk.now) for bucket in found]
     return _together(declared.aggregate, figures)
 
@@ -125,23 +154,11 @@ def balance(desk: Desk, customer: Any) -> Money:
 
 def preview(desk: Desk, customer: Any, at: Any = None) -> dict[str, Any]:
     """What the next invoice of a customer will say if nothing else happens."""
-    from .invoices import draft_of
-    from .preview import next_lines
+    from .preview import next_invoice
 
-    sub = subscription_of(desk, customer)
-    if sub is None:
-        raise Refusal(f"{show(customer)} has no subscription to preview")
-    lines, bounds = next_lines(desk, sub)
-    totals = draft_of(desk, customer, lines, sub["currency"], sub, bounds)
-    return {
-        "subtotal": totals.subtotal, "discount": totals.discount, "tax": totals.tax,
-        "total": totals.total, "credit": totals.credit, "amount_due": totals.amount_due,
-        "lines": [
-            {"description": line.description, "quantity": line.quantity, "amount": line.amount,
-             "kind": line.kind}
-            for line in totals.lines
-        ],
-    }  # fmt: skip
+    if customer is None:
+        raise Refusal("preview needs a customer, and there is none")
+    return next_invoice(desk, customer, at)
 
 
 def can(desk: Desk, role: Any, permission: Any) -> bool:

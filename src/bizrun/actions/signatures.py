@@ -213,6 +213,20 @@ _BILLING = (
         waits=True,
     ),
     _action(
+        "hold",
+        "Holds back what a payment's split owes to sellers and was not paid out.",
+        PAYMENT,
+        ("payment", PAYMENT),
+        optional=(("to", ANY), ("amount", MONEY)),
+    ),
+    _action(
+        "release",
+        "Makes held parts of a payment payable; `to` says whose.",
+        PAYMENT,
+        ("payment", PAYMENT),
+        optional=(("to", ANY), ("amount", MONEY)),
+    ),
+    _action(
         "record_usage",
         "Counts a quantity on a meter without an event of its own.",
         NUMBER,

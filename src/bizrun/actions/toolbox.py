@@ -10,7 +10,20 @@ from ..errors import Refusal
 from ..ir.program import Program
 from ..model import Outcome
 from ..values import Duration
-from . import credits, invoices, payments, questions, subscriptions
+from . import (
+    changes,
+    coupons,
+    credits,
+    invoices,
+    marketplace,
+    movements,
+    payments,
+    questions,
+    renewals,
+    settlement,
+    subscriptions,
+    usage,
+)
 from .desk import Desk, Row
 from .messages import message
 from .messages import outcome as message_outcome
@@ -22,17 +35,21 @@ Sent = Callable[[Desk, dict[str, Any], object, Any, dict[str, Any] | None], Any]
 # Done at once, in the state alone.
 IMMEDIATE: Mapping[str, Immediate] = {
     "subscribe": subscriptions.subscribe,
-    "change_plan": subscriptions.change_plan,
-    "set_quantity": subscriptions.set_quantity,
+    "change_plan": changes.change_plan,
+    "set_quantity": changes.set_quantity,
+    "add_addon": changes.add_addon,
+    "remove_addon": changes.remove_addon,
     "pause": subscriptions.pause,
     "resume": subscriptions.resume,
     "cancel": subscriptions.cancel,
-    "apply_coupon": subscriptions.apply_coupon,
+    "apply_coupon": coupons.apply_coupon,
     "invoice": invoices.invoice,
     "send_invoice": invoices.send_invoice,
     "void_invoice": invoices.void_invoice,
     "credit": credits.credit,
     "credit_note": credits.credit_note,
+    "hold": marketplace.hold,
+    "release": marketplace.release,
 }
 
 # Done by a provider, with a row of their own here.
@@ -60,15 +77,16 @@ class Toolbox:
             return sent(work, data, site, place, resume), True
         match name:
             case "pay_invoice":
-                return payments.pay_invoice(work, data, site, place, resume)
+                return settlement.pay_invoice(work, data, site, place, resume)
+            case "transfer":
+                marketplace.transfer(work, data, site, place, resume)
+                return None, True
             case "record_usage":
                 at = data.get("at") or work.now
                 work.count(data["meter"], data["customer"], data["quantity"], at)
                 return data["quantity"], False
             case "forecast":
                 return _forecast(data["series"], data["months"]), False
-            case "add_addon" | "remove_addon":
-                return subscriptions.addon(work, name, data), False
         message(work, name, target, data, site, place, resume)
         return None, True
 
@@ -76,9 +94,11 @@ class Toolbox:
         """What the outcome of an effect changes; what a waiting handler gets."""
         match effect["kind"]:
             case "charge":
-                return payments.charge_outcome(work, effect, outcome)
+                return settlement.charge_outcome(work, effect, outcome)
             case "refund":
                 return payments.refund_outcome(work, effect, outcome)
+            case "transfer":
+                return marketplace.transfer_outcome(work, effect, outcome)
         return message_outcome(work, effect, outcome)
 
     def due(self, work: Desk, task: dict[str, Any]) -> None:
@@ -86,14 +106,16 @@ class Toolbox:
         match task["what"]:
             case "notice":
                 subscriptions.notice(work, task["sub"])
-            case "activate":
-                subscriptions.activate(work, task["sub"])
             case "renew":
-                subscriptions.renew(work, task["sub"])
+                renewals.due(work, task["sub"])
+            case "usage":
+                renewals.usage_due(work, task["sub"])
+            case "draft":
+                renewals.draft_due(work, task["invoice"])
             case "retry":
-                payments.retry(work, task["invoice"])
+                settlement.retry(work, task["invoice"])
             case "grace":
-                payments.grace_over(work, task)
+                settlement.grace_over(work, task)
             case "overdue":
                 invoices.overdue(work, task["invoice"])
 
@@ -101,15 +123,34 @@ class Toolbox:
         """Built-in functions that read state."""
         return questions.QUESTIONS
 
-    def usage_start(self, work: Desk, customer: str, at: datetime) -> datetime:
+    def usage_start(
+        self, work: Desk, customer: str, at: datetime, meter: str | None = None
+    ) -> datetime:
         """Where the usage period of a customer begins."""
-        return questions.usage_start(work, customer, at)
+        return questions.usage_start(work, customer, at, meter)
 
     def usage_period(
-        self, work: Desk, customer: str, at: datetime
+        self, work: Desk, customer: str, at: datetime, meter: str | None = None
     ) -> tuple[datetime, datetime | None]:
         """The usage period of a customer that an instant is in."""
-        return questions.usage_period(work, customer, at)
+        return questions.usage_period(work, customer, at, meter)
+
+    def watches(self, program: Program, meter: str) -> bool:
+        """Whether a plan bills a meter's usage as soon as it reaches an amount."""
+        return any(
+            plan.bill_usage_at and any(price.meter == meter for price in plan.usages)
+            for plan in program.plans.values()
+        )
+
+    def counted(self, work: Desk, meter: str, customer: str, at: datetime) -> None:
+        """What follows from a late count, or from one of a meter that is watched."""
+        late = at < work.now and usage.counted_late(work, meter, customer, at)
+        if not late and self.watches(work.program, meter):
+            renewals.threshold(work, meter, customer)
+
+    def moved(self, work: Desk, old: Row | None, row: Row | None) -> None:
+        """Keeps what a changed subscription means for the recurring revenue."""
+        movements.moved(work, old, row)
 
     def period_start(self, work: Desk, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""

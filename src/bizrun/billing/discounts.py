@@ -53,6 +53,7 @@ class CouponUse:
     coupon: str
     amount: Money
     by_line: tuple[Money, ...]
+    subscription: str | None = None
 
 
 def why_not(
@@ -113,7 +114,7 @@ def discount(
             continue
         left = [amount - part for amount, part in zip(left, parts, strict=True)]
         total = sum(parts, Money(0, parts[0].currency))
-        uses.append(CouponUse(attached.coupon.name, total, parts))
+        uses.append(CouponUse(attached.coupon.name, total, parts, attached.subscription))
     return tuple(uses)
 
 

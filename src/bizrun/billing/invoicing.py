@@ -27,7 +27,8 @@ class Line:
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
     kind: base usage correction proration one_off minimum maximum. `discountable` is false for a
-    proration's credit. `discount` is taken off the amount, `tax` comes on top of both (the amount
+    proration's credit. `covers` says what it pays in advance for its period: "" the plan, or the
+    name of an add-on. `discount` is taken off the amount, `tax` comes on top of both (the amount
     of a price that includes its tax is without it in the end; `included_tax` says how much).
     """
 
@@ -44,6 +45,7 @@ class Line:
     discountable: bool = True
     explanation: tuple[TierLine, ...] = ()
     dimensions: tuple[str, ...] = ()
+    covers: str | None = None
     discount: Money | None = None
     tax: Money | None = None
     taxes: tuple[TaxShare, ...] = ()

@@ -36,6 +36,7 @@ def base_lines(
     start: datetime,
     end: datetime,
     share: Fraction = Fraction(1),
+    covers: str | None = None,
 ) -> list[Line]:
     """The fixed parts for `[start, end)`, a share of the whole interval; one line a price."""
     lines = []
@@ -54,6 +55,7 @@ def base_lines(
                 period_start=start,
                 period_end=end,
                 explanation=rated.tiers,
+                covers=covers,
             )
         )
     return lines
@@ -99,7 +101,12 @@ def usage_lines(
 
 
 def change_lines(
-    before: Subject, after: Subject, change: Change, period: Period, quantity: Number = 1
+    before: Subject,
+    after: Subject,
+    change: Change,
+    period: Period,
+    quantity: Number = 1,
+    covers: str | None = None,
 ) -> list[Line]:
     """A change in mid-period: what the old plan gives back, what the rest costs on the new one."""
     start = change.charges[-1].start
@@ -122,6 +129,7 @@ def change_lines(
         plan=after.plan,
         period_start=start,
         period_end=period.end,
+        covers=covers,
     )
     return [line for line in (credit, charge) if line.amount]
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "query": "bizrun.cli.query:query",
     "verify": "bizrun.cli.verify:verify",
     "state-hash": "bizrun.cli.verify:state_hash",
+    "report": "bizrun.cli.report:report",
     "events": "bizrun.cli.events:events",
     "outbox": "bizrun.cli.outbox:outbox",
 }
@@ -33,6 +34,7 @@ SUMMARIES: dict[str, str] = {
     "query": "Evaluate an expression over the state.",
     "verify": "Check a state: hashes, sums, numbers.",
     "state-hash": "Print one hash of the whole state.",
+    "report": "Show figures: revenue, ledger, MRR, churn.",
     "events": "List events; retry what failed.",
     "outbox": "List effects; retry or resolve them.",
 }

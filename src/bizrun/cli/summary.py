@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
@@ -10,6 +11,8 @@ from ..values import Money, show
 from .render import paint, plural, printable
 
 SHOWN = 5
+# What tells one of many alike reasons from another: ids, numbers, what is quoted.
+_PARTICULAR = re.compile(r"`[^`]*`|'[^']*'|(?<!\w)[\w@.+:-]*\d[\w@.+:-]*")
 
 
 def text(
@@ -112,13 +115,19 @@ def _refused(found: Summary, colour: bool) -> list[str]:
     if not found.events.refusals:
         return []
     groups: dict[tuple[str, str], list[str]] = {}
+    said: dict[tuple[str, str], set[str]] = {}
     for refusal in found.events.refusals:
         place = refusal["id"] or f"line {refusal.get('line')}"
-        key = (refusal["type"] or "no event", str(refusal["reason"]))
+        reason = str(refusal["reason"])
+        key = (refusal["type"] or "no event", _PARTICULAR.sub("…", reason))
         groups.setdefault(key, []).append(str(place))
+        said.setdefault(key, set()).add(reason)
     lines = ["", f"  {paint('rejected', 'warning', colour)}"]
     most = sorted(groups.items(), key=lambda group: -len(group[1]))
-    for (type_, reason), ids in most[:SHOWN]:
+    for key, ids in most[:SHOWN]:
+        type_, reason = key
+        if len(said[key]) == 1:
+            reason = next(iter(said[key]))
         some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
         lines.append(f"    {len(ids):,} × {printable(f'{type_}: {reason} ({some})')}")
     if len(most) > SHOWN:

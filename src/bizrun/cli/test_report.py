@@ -59,7 +59,8 @@ def _failure(failure: Failure, sources: Mapping[str, Source], colour: bool) -> l
         return [f"  {printable(failure.message)}"]
     first, column = source.position(failure.span.start)
     last, _ = source.position(max(failure.span.start, failure.span.end - 1))
-    last = min(last, first + MAX_LINES - 1)
+    if last >= first + MAX_LINES:
+        last = first
     gutter = len(str(last))
     blank = paint(f"{'':{gutter}} |", "frame", colour)
     place = f"{printable(source.name)}:{first}:{column}"

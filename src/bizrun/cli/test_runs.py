@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..diagnostics import Diagnostic, Source, Span
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 # Starting another process costs about a second: what is done by then stays in this one.
 PATIENCE = 1500  # milliseconds
 CHUNK = 8
+
+
+# A spec, and which of its tests: from the first number up to the last, not included.
+Part = tuple[str, int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,8 @@ class Prepared:
             if "--debug" in sys.argv:
                 raise
             reason = f"{type(problem).__name__}: {problem}".split("\n")[0][:300]
-            failures = [Failure(test.span, f"this is a mistake in bizrun itself ({reason})")]
+            head = Span(test.span.file, test.span.start, test.span.start + 4)
+            failures = [Failure(head, f"this is a mistake in bizrun itself ({reason})")]
         spent = (time.monotonic_ns() - begun) // 1_000_000
         return TestRun(test.title, test.span, spent, failures)
 
@@ -182,18 +188,17 @@ def run_files(paths: Sequence[str], options: Options) -> Iterator[FileReport]:
         for done, test in enumerate(tests):
             left = len(tests) - done
             if jobs > 1 and left > CHUNK and time.monotonic_ns() > deadline:
-                rest = [(path, at, at + CHUNK) for at in range(done, len(tests), CHUNK)]
-                later = [[(p, 0, None)] for p in paths[number + 1 :]]
-                first, *others = _spread([rest, *later], options, jobs)
-                _add(report, first)
+                groups: list[list[Part]] = [
+                    [(path, at, at + CHUNK) for at in range(done, len(tests), CHUNK)],
+                ]
+                groups += [[(later, 0, None)] for later in paths[number + 1 :]]
+                spread = _spread(groups, options, jobs)
+                _add(report, next(spread))
                 yield report
-                yield from others
+                yield from spread
                 return
             report.tests.append(prepared.run(test))
         yield report
-
-
-Part = tuple[str, int, int | None]
 
 
 def _spread(groups: list[list[Part]], options: Options, jobs: int) -> Iterator[FileReport]:
@@ -236,13 +241,12 @@ def roots(paths: Sequence[str]) -> list[str]:
     """The specs without those that others of them use: a module is tested with its users."""
     used: set[str] = set()
     for path in paths:
-        folder = os.path.dirname(path)
+        file = Path(path)
         try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                found = _USE.findall(file.read())
+            found = _USE.findall(file.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             continue
-        used |= {normal(os.path.join(folder, name)) for name in found} - {path}
+        used |= {normal((file.parent / name).as_posix()) for name in found} - {path}
     return [path for path in paths if path not in used] or list(paths)
 
 

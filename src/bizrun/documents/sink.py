@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 MARK = ".written"
 MAX_NAME = 120
 MAX_PROBLEMS = 100
-_UNSAFE = re.compile(r"[^A-Za-z0-9@+=_-]+(?:\.+(?=[^A-Za-z0-9]|$))?|\.{2,}|^\.")
+_UNSAFE = re.compile(r"[^A-Za-z0-9@+=_.-]+|\.{2,}")
 
 
 class _Bound(NamedTuple):

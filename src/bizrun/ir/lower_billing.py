@@ -42,13 +42,17 @@ class BillingLowering:
                 self.value(item.start),
                 self._terms(item.items),
                 item.migrate,  # type: ignore[arg-type]
-                f"{node.name}@{self.value(item.start)}" if item.where is not None else None,
+                self.version_name(node, item) if item.where is not None else None,
             )
             for item in node.items
             if isinstance(item, ast.PriceVersion)
         )
         plan = catalog.overlay(base, catalog.Terms(**said))
         return replace(plan, phases=phases, versions=versions)
+
+    def version_name(self, node: ast.Plan | ast.Addon, item: ast.PriceVersion) -> str:
+        """What the condition of a dated version is known by."""
+        return f"{node.name}@{self.value(item.start)}"
 
     def _terms(self, items: Iterable[ast.PlanItem]) -> catalog.Terms:
         return catalog.Terms(**self._items(items))

@@ -23,6 +23,7 @@ from . import nodes as ir
 
 AGGREGATES = ("count", "sum", "avg", "min", "max")
 _NUMERIC = ("number", "integer", "size")
+_ORDERS = ("<", "<=", ">", ">=")
 _CALENDAR = ("time", "date")
 # Columns on which a store's own comparison is exact.
 _ORDERED = ("time", "date", "integer", "number", "size")
@@ -211,6 +212,9 @@ class ExpressionLowering:
     def _binary(self, node: ast.Binary, scope: Scope) -> ir.Expr:
         op = {"reaches": ">=", "drops below": "<"}.get(node.op, node.op)
         left, right = self.lower(node.left, scope), self.lower(node.right, scope)
+        durations = _prim(self.type(node.left)) == _prim(self.type(node.right)) == "duration"
+        if durations and op in _ORDERS:
+            left, right = _anchored(left, right)
         return ir.BinaryExpr(op, left, right, self._mode(op, node.left, node.right))
 
     def _mode(self, op: str, left: ast.Expr, right: ast.Expr) -> str:
@@ -462,6 +466,26 @@ def reads_row(node: object) -> bool:
 
 def _is_row(base: ir.Expr) -> bool:
     return isinstance(base, ir.Local) and base.name.startswith("_row")
+
+
+def _anchored(left: ir.Expr, right: ir.Expr) -> tuple[ir.Expr, ir.Expr]:
+    """`age(x)` and `now - x` beside a duration: `now` beside x + duration, in the calendar."""
+    start, other = _since(left), _since(right)
+    now = ir.Special("now")
+    if start is not None and other is None:
+        return now, ir.BinaryExpr("+", start, right, "time")
+    if other is not None and start is None:
+        return ir.BinaryExpr("+", other, left, "time"), now
+    return left, right
+
+
+def _since(node: ir.Expr) -> ir.Expr | None:
+    match node:
+        case ir.Builtin(name="age", args=(start,)):
+            return start
+        case ir.BinaryExpr(op="-", left=ir.Special(name="now"), right=start):
+            return start
+    return None
 
 
 def _prim(type_: Type) -> str | None:

@@ -101,6 +101,9 @@ class _ProgramLowering:
 
     def _api(self, node: ast.Api) -> Api:
         names = tuple(param.name for param in node.params)
+        # A part of the path in braces is a text, also where no parameter is declared for it.
+        parts = [part.strip("{}:") for part in node.path.split("/") if part[:1] in ("{", ":")]
+        names += tuple(part for part in parts if part not in names)
         handler = self.code.handler(
             self._id(f"api {node.method} {node.path}"), "api", node.body, node.span, None,
             names + ((node.caller,) if node.caller else ()),
@@ -194,6 +197,14 @@ class _ProgramLowering:
         for name, tax in symbols.taxes.items():
             if tax.when is not None:
                 program.tax_conditions[name] = self.code.lower(tax.when, Scope(names))
+        for node in (*symbols.plans.values(), *symbols.addons.values()):
+            for item in node.items:
+                if isinstance(item, ast.PriceVersion) and item.where is not None:
+                    row = (ir.Local("self"), _self("Subscription"))
+                    name = self.billing.version_name(node, item)
+                    program.version_conditions[name] = self.code.lower(
+                        item.where, Scope({"self": ir.Local("self")}, row)
+                    )
         policies = [self.billing.dunning(node) for node in symbols.dunnings.values()]
         program.dunning = policies[0] if policies else None
         program.billing = self.billing.settings()

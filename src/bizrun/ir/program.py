@@ -211,6 +211,7 @@ class Program:
     coupons: dict[str, catalog.Coupon] = field(default_factory=dict)
     taxes: dict[str, catalog.Tax] = field(default_factory=dict)
     tax_conditions: dict[str, ir.Expr] = field(default_factory=dict)
+    version_conditions: dict[str, ir.Expr] = field(default_factory=dict)
     dunning: catalog.Dunning | None = None
     billing: catalog.BillingSettings | None = None
     connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from .types import (
     ListOf,
     Record,
     Type,
+    maybe,
 )
 
 # A customer, subscription or any other entity, or its key.
@@ -108,6 +109,12 @@ _TEXTS = (
     _fn("trim", "Without blanks at its ends.", TEXT, _p("text", TEXT)),
     _fn("contains", "Whether a text or list has a part.", BOOL, _p("x", TEXT, LIST), _p("part")),
     _fn("starts_with", "Whether a text begins so.", BOOL, _p("text", TEXT), _p("start", TEXT)),
+    _fn("ends_with", "Whether a text ends so.", BOOL, _p("text", TEXT), _p("end", TEXT)),
+    _fn("join", "The items of a list as one text.", TEXT, _p("list", LIST), _p("by", TEXT)),
+    _fn("replace", "With every such part replaced.", TEXT,
+        _p("text", TEXT), _p("part", TEXT), _p("by", TEXT)),
+    _fn("text", "A value as it prints.", TEXT, _p("x")),
+    _fn("number", "The number that a text says, or none.", maybe(NUMBER), _p("text", TEXT)),
 )
 
 _TIMES = (
@@ -140,6 +147,8 @@ _BILLING = (
         _p("experiment"), _p("x")),
     _fn("split", "Parts of an amount by shares; they add up.", ListOf(MONEY),
         _p("amount", MONEY), _p("shares", LIST)),
+    _fn("charm", "A price just below a round one: 9.99 for 10.", MONEY, _p("price", MONEY)),
+    _fn("prestige", "A price rounded to whole units.", MONEY, _p("price", MONEY)),
     _fn("allocate", "Equal parts of an amount; they add up.", ListOf(MONEY),
         _p("amount", MONEY), _p("parts", INTEGER)),
 )  # fmt: skip

@@ -36,13 +36,24 @@ class Actions(Protocol):
     def questions(self) -> Mapping[str, Callable[..., Any]]:
         """Built-in functions that read state, by name; each takes the work first."""
 
-    def usage_start(self, work: Work, customer: str, at: datetime) -> datetime:
-        """Where the usage period of a customer begins that an instant is in."""
+    def usage_start(
+        self, work: Work, customer: str, at: datetime, meter: str | None = None
+    ) -> datetime:
+        """Where the usage period of a customer (and of a meter) begins that an instant is in."""
 
     def usage_period(
-        self, work: Work, customer: str, at: datetime
+        self, work: Work, customer: str, at: datetime, meter: str | None = None
     ) -> tuple[datetime, datetime | None]:
         """The usage period of a customer that an instant is in, its end where it is known."""
+
+    def watches(self, program: Program, meter: str) -> bool:
+        """Whether billing has to hear of every count of a meter."""
+
+    def counted(self, work: Work, meter: str, customer: str, at: datetime) -> None:
+        """What follows from a late count, or from one of a meter that billing watches."""
+
+    def moved(self, work: Work, old: Row | None, row: Row | None) -> None:
+        """What follows from a change of a subscription's row."""
 
     def period_start(self, work: Work, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""

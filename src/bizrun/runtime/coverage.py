@@ -103,7 +103,8 @@ class Coverage:
 
     def _find_tiers(self) -> None:
         symbols = self.checked.symbols
-        for plan in (*symbols.plans.values(), *symbols.addons.values()):
+        plans: list[ast.Plan | ast.Addon] = [*symbols.plans.values(), *symbols.addons.values()]
+        for plan in plans:
             for price in walk(plan):
                 if isinstance(price, ast.UsagePrice | ast.Price):
                     meter = price.meter if isinstance(price, ast.UsagePrice) else None
@@ -120,7 +121,9 @@ class Coverage:
             if number is not None:
                 below = bounds[index - 1] if index else None
                 point = self.points[number]
-                self._tiers.append(_TierPoint(plan, meter, pricing.model, index, below, bound, point))
+                self._tiers.append(
+                    _TierPoint(plan, meter, pricing.model, index, below, bound, point)
+                )
 
     def _place(self, span: Span) -> ir.Place:
         line, column = self.checked.loaded.sources[span.file].position(span.start)
@@ -215,7 +218,9 @@ def _fits(arrow: Arrow, cause: str) -> bool:
 def _cause(arrow: Arrow) -> str:
     if arrow.pattern is not None:
         return f"on {' or '.join(arrow.pattern.types)}"
-    return f"after {show(arrow.after.value)}" if isinstance(arrow.after, ir.Const) else "after a time"
+    return (
+        f"after {show(arrow.after.value)}" if isinstance(arrow.after, ir.Const) else "after a time"
+    )
 
 
 # --- marks -------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class Dispatch:
         self._routes: dict[str, Route] = {}
         self._codes: dict[str, Code] = {}
         self._listened: dict[str, bool] = {}
-        self._wait_types = _wait_types(engine)
+        self.wait_types = frozenset(_wait_types(engine))
         self._change_fields: dict[str, tuple[tuple[str, str], ...]] = {}
 
     def route(self, type_: str) -> Route:
@@ -83,7 +83,8 @@ class Dispatch:
         return Route(
             declared, declared.key if declared else None,
             quick_check(declared, engine.state) if declared else None, meters,
-            codes, places, match, lifecycles, metered, bool(codes) or lifecycles or metered,
+            codes, places, match, lifecycles, metered,
+            bool(codes) or lifecycles or metered or any(fits(p, type_) for p in self.wait_types),
         )  # fmt: skip
 
     def _matcher(
@@ -118,11 +119,10 @@ class Dispatch:
                 t for life in program.lifecycles for a in life.arrows if a.pattern
                 for t in a.pattern.types
             ]  # fmt: skip
-            patterns += self._wait_types
+            patterns += self.wait_types
             found = self.engine.record_all or any(fits(p, type_) for p in patterns)
-            found = found or type_ in self.engine.metering._by_type
-            found = self._listened[type_] = found or self.engine.waits.any_on(type_)
-        return found
+            found = self._listened[type_] = found or type_ in self.engine.metering._by_type
+        return found or self.engine.waits.any_strange(type_)
 
     def changes(
         self, entity: str, key: str, old: Row | None, row: Row | None
@@ -150,7 +150,7 @@ class Dispatch:
 
     def _fields(self, entity: str) -> tuple[tuple[str, str], ...]:
         found = self._change_fields.get(entity)
-        if found is None:
+        if found is None or self.engine.waits.strange:
             fields = self.engine.program.entities[entity].fields
             found = tuple(
                 (field, f"{entity}.{field}_changed")

@@ -69,6 +69,7 @@ class Engine:
         # What handlers returned after a wait, by the event that they began with.
         self.replies: dict[str, Any] = {}
         self._hashes: dict[int, str] = {}
+        self._compiled: dict[tuple[int, tuple[str, ...]], Callable[..., Any]] = {}
         self.questions = actions.questions()
         self.recording = Recording(self)
         self.intake = Intake(program.currency, self._exists, program.plans)
@@ -97,7 +98,7 @@ class Engine:
             if event.subject is None and route.key is not None:
                 event.subject = event.data.get(route.key)
         except BizError as error:
-            return self._refuse(event, raw, str(error))
+            return self.refuse(event, raw, str(error))
         if (route.meters is not None and not self.waits.any_on(event.type)
                 and self._count_alone(event, raw, route)):  # fmt: skip
             return Receipt(event.id, "handled")
@@ -150,7 +151,8 @@ class Engine:
     def _exists(self, entity: str, key: str) -> bool:
         return self.state.get(entity, key) is not None
 
-    def _refuse(self, event: Event, raw: str, reason: str) -> Receipt:
+    def refuse(self, event: Event, raw: str, reason: str) -> Receipt:
+        """Keeps an event that is not handled, with the reason."""
         self.log(event, raw, "rejected", reason, None)
         self.recording.dead(event, "rejected", reason, None, "", None)
         self.state.settle()
@@ -241,8 +243,7 @@ class Engine:
                     failures.append(failure)
                 elif work.replied is not None:
                     reply = work.replied
-        if self.waits.any_on(event.type):
-            self.waits.wake(event)
+        if self.waits.any_on(event.type) and self.waits.wake(event):
             touched = True
         if route.metered:
             self.metering.count(event)
@@ -445,6 +446,8 @@ class Engine:
 
     def changed(self, work: Work, entity: str, key: str, old: Row | None, row: Row | None) -> None:
         """Tells who looks at rows that one has changed."""
+        if entity == "Subscription":
+            self.actions.moved(work, old, row)
         if self.program.lifecycles:
             self.lifecycles.entered(work, entity, key, old, row)
         if self.program.triggers:
@@ -518,7 +521,13 @@ class Engine:
 
     def compiled(self, expr: ir.Expr, params: tuple[str, ...]) -> Callable[..., Any]:
         """An expression of the program as a function of a work and these names."""
-        return compile_expression(expr, params, self.program.functions, self.program.constants)
+        # By identity: an expression of the program lives as long as the engine does.
+        found = self._compiled.get((id(expr), params))
+        if found is None:
+            program = self.program
+            found = compile_expression(expr, params, program.functions, program.constants)
+            self._compiled[id(expr), params] = found
+        return found
 
     def constant_of(self, expr: ir.Expr) -> Any:
         """The value of an expression that reads no state."""
@@ -552,13 +561,15 @@ class Engine:
         """What an author reads of a plan."""
         return self.actions.plan_fields(self.program, name)
 
-    def usage_start(self, customer: str, at: datetime) -> datetime:
-        """Where the usage period of a customer begins."""
-        return self.actions.usage_start(self._asker(at), customer, at)
+    def usage_start(self, customer: str, at: datetime, meter: str) -> datetime:
+        """Where the usage period of a customer's meter begins."""
+        return self.actions.usage_start(self._asker(at), customer, at, meter)
 
-    def usage_period(self, customer: str, at: datetime) -> tuple[datetime, datetime | None]:
-        """The usage period of a customer that an instant is in."""
-        return self.actions.usage_period(self._asker(at), customer, at)
+    def usage_period(
+        self, customer: str, at: datetime, meter: str
+    ) -> tuple[datetime, datetime | None]:
+        """The usage period of a customer's meter that an instant is in."""
+        return self.actions.usage_period(self._asker(at), customer, at, meter)
 
     def period_start(self, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""

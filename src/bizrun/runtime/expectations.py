@@ -57,8 +57,8 @@ def false_condition(
             continue
         if isinstance(node, ast.Field) and isinstance(node.base, ast.Call) and broken == shown:
             # What it was read from tells more than that it can't be read.
-            node, offset = node.base, node.base.span.start
-            text, shown = source(node), _shown(node, evaluate) or ""
+            base = node.base
+            text, shown, offset = source(base), _shown(base, evaluate) or "", base.span.start
         if shown.strip('"') != text:
             parts.append(Part(offset, text, shown))
     details = tuple(_failed(happenings))

@@ -11,16 +11,27 @@ import msgspec
 
 from ..lang import ast
 from ..model import Outcome
-from ..store.base import INTERNAL, Row
+from ..store.base import INTERNAL, LogEntry, Row
 from ..values import Money, from_json, instant, number, plain, show
 
 if TYPE_CHECKING:
-    from .engine import Actions, Engine
+    from .actions import Actions
+    from .engine import Engine
     from .work import Work
 
 # What leaves the state through the outbox; every other action is seen where it is performed.
 _SENT = {"email", "charge", "refund", "transfer", "notify", "slack", "webhook", "http"}
-_TELLING = ("to", "template", "subject", "customer", "amount", "status", "message", "channel", "text")
+_TELLING = (
+    "to",
+    "template",
+    "subject",
+    "customer",
+    "amount",
+    "status",
+    "message",
+    "channel",
+    "text",
+)
 _SHORT = 60
 
 
@@ -155,21 +166,27 @@ class Happenings:
         found = []
         for entry in self.engine.state.store.log(seq):
             if fits(type_, entry.type) and entry.status != "rejected":
-                fields = self._payload(entry.type, entry.source, entry.raw)
+                fields = self._payload(entry)
                 found.append(Happening(entry.type, fields, instant(entry.time)))
         return found
 
-    def _payload(self, type_: str, source: str, raw: str) -> Mapping[str, Any]:
+    def _payload(self, entry: LogEntry) -> Mapping[str, Any]:
         """An event's payload as handlers saw it, exact values and defaults included."""
-        data = decode_raw(raw)
-        if source == INTERNAL:
+        from .work import Work
+
+        data = decode_raw(entry.raw)
+        if entry.source == INTERNAL:
             data = from_json(data)
             return data if isinstance(data, dict) else {}
         data = data.get("data") or {}
-        declared = self.engine.program.events.get(type_)
+        declared = self.engine.program.events.get(entry.type)
         if declared is None or not declared.declared:
             return data if isinstance(data, dict) else {}
-        return self.engine.intake.payload(declared, data, lambda _: None)
+        work = Work(self.engine, instant(entry.time), entry.id, {"id": entry.id}, None)
+        defaults = declared.defaults
+        return self.engine.intake.payload(
+            declared, data, lambda name: self.engine.compiled(defaults[name], ())(work)
+        )
 
     def refused(self, since_begin: bool = False) -> list[Mapping[str, Any]]:
         """What failed or was refused, so far or since `begin`."""

@@ -7,29 +7,48 @@ It does what `Engine.submit` would do, or nothing at all; then the event takes t
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..ir.compile import Code, compile_matches
 from .dispatch import Route, needs_context
+from .metering import Metering
 
 if TYPE_CHECKING:
     from .engine import Engine
 
-# id, type, instant, payload, instant as written, text of the line.
-Take = Callable[[str, str, datetime, Any, str, str], bool]
+class Line(msgspec.Struct, gc=False):
+    """One line on its way: what its event will be made of, or the reason why it is none.
+
+    `references` are set where it fits its declaration but for them: the short way may take it.
+    """
+
+    number: int
+    raw: str
+    id: str = ""
+    type: str = ""
+    time: Any = None
+    data: Any = None
+    stamp: Any = None
+    references: tuple[tuple[str, str], ...] | None = None
+    source: str = ""
+    subject: Any = None
+    reason: str | None = None
+
+
+Take = Callable[[Line], bool]
 
 
 class Lane:
-    """The short way of one event type: its check, the conditions of its rules, its meters."""
+    """The short way of one event type: the conditions of its rules, its meters."""
 
-    __slots__ = ("bare", "check", "conditions", "fired", "meters", "names", "route")
+    __slots__ = ("bare", "conditions", "counter", "fired", "meters", "route")
 
-    def __init__(self, route: Route) -> None:
-        assert route.quick is not None
+    def __init__(self, route: Route, metering: Metering) -> None:
         self.route = route
-        self.check = route.quick
         self.meters = route.meters or ()
+        self.counter = metering.counter(self.meters[0]) if len(self.meters) == 1 else None
         self.bare = frozenset(n for n, code in enumerate(route.handlers) if _does_nothing(code))
         self.conditions = (
             compile_matches([code.unit for code in route.handlers]) if route.handlers else None
@@ -46,16 +65,16 @@ class Lane:
         return found
 
 
-def lane_of(route: Route) -> Lane | None:
+def lane_of(route: Route, metering: Metering) -> Lane | None:
     """The short way of a route; None where its events need the long one."""
-    if route.quick is None or route.lifecycles or not route.known:
+    if route.lifecycles or not route.known:
         return None
     if route.metered and route.meters is None:
         return None
     patterns = [code.unit.handler.pattern for code in route.handlers]
     if any(pattern is None or needs_context(pattern.where) for pattern in patterns):
         return None
-    lane = Lane(route)
+    lane = Lane(route, metering)
     always = [n for n, code in enumerate(route.handlers) if code.match is None]
     return lane if lane.bare.issuperset(always) else None
 
@@ -69,13 +88,14 @@ def lanes(engine: Engine) -> Take:
     found: dict[str, Lane | None] = {}
     timers, metering, waits, state = engine.timers, engine.metering, engine.waits, engine.state
 
-    def take(
-        id_: str, type_: str, at: datetime, data: Any, stamp: str, raw: str
-    ) -> bool:
+    get = state.get
+
+    def take(line: Line) -> bool:
+        type_, at, data = line.type, line.time, line.data
         try:
             lane = found[type_]
         except KeyError:
-            lane = found[type_] = lane_of(engine.dispatch.route(type_))
+            lane = found[type_] = lane_of(engine.dispatch.route(type_), metering)
         if lane is None or waits.any_on(type_):
             return False
         clock = engine.clock
@@ -85,8 +105,9 @@ def lanes(engine: Engine) -> Take:
             engine.advance(at)
         elif at > clock:
             engine.clock = at
-        if not lane.check(data):
-            return False
+        for name, entity in line.references or ():
+            if get(entity, data[name]) is None:
+                return False
         fired: str | None = ""
         if lane.conditions is not None:
             indexes, errors = lane.conditions(None, data)  # type: ignore[arg-type]
@@ -96,10 +117,20 @@ def lanes(engine: Engine) -> Take:
             fired = lane.fired[key] if key in lane.fired else lane.places(key)
             if fired is None:
                 return False
-        if lane.meters and not metering.count_quickly(data, at, lane.meters):
+        if lane.counter is not None:
+            # A late one may be of a period that is billed already.
+            counted = lane.counter(data, at) if at >= engine.clock else None  # type: ignore[operator]
+            if counted is None:
+                return False
+            metering.count_on(*counted)
+        elif lane.meters and (
+            at < engine.clock or not metering.count_quickly(data, at, lane.meters)  # type: ignore[operator]
+        ):
             return False
         engine._seq = seq = engine._seq + 1
-        state.entries.append((seq, "", id_, type_, stamp, raw, "handled", None, None, fired))
+        state.entries.append(
+            (seq, "", line.id, type_, line.stamp, line.raw, "handled", None, None, fired)
+        )
         return True
 
     return take

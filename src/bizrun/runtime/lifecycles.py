@@ -104,7 +104,9 @@ class Lifecycles:
             return True
         condition = self._conditions.get(id(arrow))
         if condition is None:
-            condition = self.engine.compiled(arrow.pattern.where, ("_event", "self"))
+            condition = self.engine.compiled(
+                arrow.pattern.where, (arrow.pattern.name or "_event", "self")
+            )
             self._conditions[id(arrow)] = condition
         return bool(condition(work, event.data, key))
 

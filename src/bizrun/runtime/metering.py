@@ -39,6 +39,9 @@ class Slot:
         self.dirty = False
 
 
+Counter = Callable[[dict[str, Any], datetime], tuple[Slot, Any] | None]
+
+
 class Metering:
     """The meters of one program."""
 
@@ -49,7 +52,9 @@ class Metering:
             for type_ in meter.events:
                 self._by_type.setdefault(type_, []).append(meter)
         self._conditions: dict[str, Callable[..., Any]] = {}
-        self._slots: dict[tuple[str, str], Slot] = {}
+        self._slots: dict[str, dict[str, Slot]] = {}
+        self._counters: dict[str, Counter] = {}
+        self._moved: list[Slot] = []
         self._quick: dict[str, tuple[Meter, ...] | None] = {}
 
     # --- the quick way ---------------------------------------------------------------------------
@@ -58,8 +63,9 @@ class Metering:
         """The meters of a type if each only adds up by customer: they can be kept in slots."""
         if type_ not in self._quick:
             meters = tuple(self._by_type.get(type_, ()))
+            watches, program = self.engine.actions.watches, self.engine.program
             simple = all(
-                meter.aggregate in ("sum", "count") and not meter.by and meter.where is None
+                not watches(program, meter.name) and meter.aggregate in ("sum", "count") and not meter.by and meter.where is None
                 and meter.per is not None and meter.unit is None
                 for meter in meters
             )  # fmt: skip
@@ -73,28 +79,51 @@ class Metering:
 
         The figures become rows again when they are read, and with each commit.
         """
-        slots, remembered = self._slots, self.engine.state.remembered
-        found = []
-        for meter in meters:
-            customer = data[meter.per or ""]
-            slot = slots.get((meter.name, customer))
+        counters = [self.counter(meter) for meter in meters]
+        found = [counter(data, at) for counter in counters]
+        if None in found:
+            return False
+        for slot, total in found:  # type: ignore[misc]
+            self.count_on(slot, total)
+        return True
+
+    def count_on(self, slot: Slot, total: Any) -> None:
+        """Counts one event on a running figure."""
+        slot.count += 1
+        slot.total = total
+        if not slot.dirty:
+            slot.dirty = True
+            self._moved.append(slot)
+
+    def counter(self, meter: Meter) -> Counter:
+        """What finds the running figure of an event's customer, and the total with the event;
+        None where the event needs the long way."""
+        found = self._counters.get(meter.name)
+        if found is not None:
+            return found
+        slots = self._slots.setdefault(meter.name, {})
+        remembered = self.engine.state.remembered
+        per, field, sums = meter.per or "", meter.field, meter.aggregate == "sum"
+
+        def counter(data: dict[str, Any], at: datetime) -> tuple[Slot, Any] | None:
+            customer = data[per]
+            slot = slots.get(customer)
             if slot is None or remembered.get(customer) is not slot.subscriptions:
                 slot = self._open(meter, customer, at)
                 if slot is None:
-                    return False
-            value = 1 if meter.field is None else data[meter.field]
-            if not slot.start <= at < slot.end or type(value) is not int:
-                return False
-            total = slot.total + value if meter.aggregate == "sum" else 0
-            figure = total if meter.aggregate == "sum" else slot.count + 1
-            if figure >= slot.bound or not -BOUND < total < BOUND:
-                return False
-            found.append((slot, total))
-        for slot, total in found:
-            slot.count += 1
-            slot.total = total
-            slot.dirty = True
-        return True
+                    return None
+            if not slot.start <= at < slot.end:
+                return None
+            if not sums:
+                return (slot, 0) if slot.count + 1 < slot.bound else None
+            value = 1 if field is None else data[field]
+            if type(value) is not int:
+                return None
+            total = slot.total + value
+            return (slot, total) if total < slot.bound and -BOUND < total < BOUND else None
+
+        self._counters[meter.name] = counter
+        return counter
 
     def _open(self, meter: Meter, customer: Any, at: datetime) -> Slot | None:
         if not isinstance(customer, str):
@@ -102,29 +131,38 @@ class Metering:
         self.drop(meter.name, customer)
         engine = self.engine
         subscriptions = engine.state.subscriptions(customer)
-        start, end = engine.usage_period(customer, at)
+        start, end = engine.usage_period(customer, at, meter.name)
         row = engine.state.get("_meter", self._key(meter.name, customer, start, ""))
         bound = engine.triggers.bound(meter.name, customer, start)
         if row is None or bound is None or end is None:
             return None
         slot = Slot(row, end, bound, subscriptions)
-        if len(self._slots) >= MAX_SLOTS:
+        slots = self._slots.setdefault(meter.name, {})
+        if len(slots) >= MAX_SLOTS:
             self.flush()
-            self._slots.clear()
-        self._slots[meter.name, customer] = slot
+            slots.clear()
+        slots[customer] = slot
         return slot
 
     def drop(self, meter: str, customer: str) -> None:
         """Turns a running figure into its row."""
-        slot = self._slots.pop((meter, customer), None)
+        slots = self._slots.get(meter)
+        slot = slots.pop(customer, None) if slots else None
         if slot is not None and slot.dirty:
             self._store(slot)
 
     def flush(self) -> None:
         """Turns all running figures into rows; they go on running."""
-        for slot in self._slots.values():
+        rows = {}
+        for slot in self._moved:
             if slot.dirty:
-                self._store(slot)
+                row = {**slot.row, "total": slot.total, "count": slot.count}
+                rows[row["id"]] = slot.row = row
+                slot.dirty = False
+        self._moved.clear()
+        if rows:
+            rows = dict(sorted(rows.items()))
+            self.engine.state.adjust("_meter", ("total", "count"), rows)
 
     def _store(self, slot: Slot) -> None:
         row = {**slot.row, "total": slot.total, "count": slot.count}
@@ -184,7 +222,7 @@ class Metering:
         """Counts a value for a customer."""
         self.drop(meter.name, customer)
         state = self.engine.state
-        start = self.engine.usage_start(customer, at)
+        start = self.engine.usage_start(customer, at, meter.name)
         key = self._key(meter.name, customer, start, by)
         old = state.get("_meter", key)
         bucket = old or buckets.empty(key, meter.name, customer, by, start)
@@ -199,6 +237,17 @@ class Metering:
         counted = buckets.counted(bucket, meter.aggregate, value, at, event)
         state.replace("_meter", key, old, counted)
         self.engine.triggers.metered(meter.name, customer)
+        self._tell(meter, customer, at, event)
+
+    def _tell(self, meter: Meter, customer: str, at: datetime, event: str) -> None:
+        """Tells billing of a late count, and of each one that it watches."""
+        engine = self.engine
+        now = max(at, engine.clock or at)
+        if now > at or engine.actions.watches(engine.program, meter.name):
+            base = f"{event}/{meter.name}"
+            envelope = {"id": event, "type": "billing", "time": now, "subject": customer}
+            work = Work(engine, now, base, envelope, None)
+            engine.actions.counted(work, meter.name, customer, at)
 
     # --- answers -------------------------------------------------------------------------------
 

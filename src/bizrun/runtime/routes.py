@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from ..errors import BizError, Refusal
 from ..ir.program import Api
@@ -43,16 +44,20 @@ def call_api(
     now: datetime,
 ) -> Receipt:
     """Runs a route; what it changes is kept with the rest of the batch."""
+    path, _, query = path.partition("?")
     route = find_api(engine, method, path)
     if route is None:
         raise BizError(f"there is no api {method} {path}")
     api, found = route
+    data = {**dict(parse_qsl(query)), **data}
     event = Event(base, f"{method} {path}", now, {}, "api")
     code = engine.dispatch.code(api.handler)
     envelope = {"id": base, "type": event.type, "time": now, "subject": caller}
     work = Work(engine, now, base, envelope, event, code, caller)
+    if api.caller and caller is None:
+        return Receipt(base, "rejected", f"{method} {path} needs a caller")
     try:
-        live = _arguments(engine, api, {**data, **found}, work)
+        live = _arguments(engine, api, found, {**data, **found}, work)
     except Refusal as error:
         return Receipt(base, "rejected", str(error))
     if api.caller:
@@ -61,9 +66,10 @@ def call_api(
 
 
 def _arguments(
-    engine: Engine, api: Api, data: Mapping[str, Any], work: Work
+    engine: Engine, api: Api, path: Mapping[str, str], data: Mapping[str, Any], work: Work
 ) -> dict[str, Any]:
-    live: dict[str, Any] = {}
+    declared = {param.name for param in api.params}
+    live: dict[str, Any] = {name: value for name, value in path.items() if name not in declared}
     for param in api.params:
         value = data.get(param.name)
         if value is not None:

@@ -55,6 +55,23 @@ class State:
         self.dirty.setdefault(table, {})[key] = row
         self._dirty_rows += 1
 
+    def keep(self, table: str, key: str, row: Row) -> None:
+        """Replaces a row beyond undoing: by what events that are handled already have counted."""
+        rows = self.dirty.get(table)
+        if rows is None:
+            rows = self.dirty[table] = {}
+        rows[key] = row
+        self._dirty_rows += 1
+
+    def adjust(self, table: str, columns: Sequence[str], rows: dict[str, Row]) -> None:
+        """Replaces rows that differ in these columns alone, beyond undoing, as `keep` does."""
+        dirty = self.dirty.get(table)
+        if dirty:
+            for key in dirty.keys() & rows.keys():
+                dirty[key] = rows.pop(key)
+        if rows:
+            self.store.adjust(table, columns, rows)
+
     def mark(self) -> int:
         """Where the journal stands: what comes behind it can be undone."""
         return len(self.journal)
@@ -74,6 +91,9 @@ class State:
         self.journal.clear()
         if self._dirty_rows > FLUSH_AT:
             self.flush()
+        if len(self.entries) > FLUSH_AT:
+            self.store.append(self.entries)
+            self.entries = []
 
     def select(
         self,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import gc
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -13,16 +16,21 @@ from typing import Any
 import msgspec
 
 from ..errors import BizError
+from ..ir.program import Program
 from ..model import Event
 from ..store.base import INTERNAL, Known
 from .engine import Engine
-from .lane import Take, lanes
+from .lane import Line, Take, lanes
+from .typed import MAX_ID, typed_decoder
 
 BATCH = 1000
 MAX_LINE = 1_000_000
-MAX_ID = 500
+# A mistaken year would let every schedule tick for all the years between.
+YEARS_AHEAD = 20
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 
 Acknowledge = Callable[[list[str]], None]
+Read = Callable[[int, bytes], Line | None]
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -37,28 +45,8 @@ class Envelope(msgspec.Struct, gc=False):
     corrects: Any = None
 
 
-_instant = datetime.fromisoformat
 _decode = msgspec.json.Decoder(Envelope, float_hook=Decimal, strict=True).decode
 _decode_any = msgspec.json.Decoder(float_hook=Decimal).decode
-
-
-class Line(msgspec.Struct, gc=False):
-    """One line on its way: what its event will be made of, or the reason why it is none.
-
-    `plain` where it has no source and no subject: the short way may take it.
-    """
-
-    number: int
-    raw: str
-    id: str = ""
-    type: str = ""
-    time: Any = None
-    data: Any = None
-    stamp: Any = None
-    plain: bool = False
-    source: str = ""
-    subject: Any = None
-    reason: str | None = None
 
 
 def run_stream(
@@ -74,19 +62,32 @@ def run_stream(
     stream goes on. `until` moves the clock on after the last event.
     """
     numbered = enumerate(lines, 1)
-    take = lanes(engine)
-    while some := list(islice(numbered, batch)):
-        acked = _handle_batch(engine, take, some)
-        engine.commit()
-        if acknowledge is not None and acked:
-            acknowledge(acked)
+    take, read = lanes(engine), reader(engine.program)
+    with _rare_collections():
+        while some := list(islice(numbered, batch)):
+            found = [line for number, data in some if (line := read(number, data)) is not None]
+            acked = _handle_batch(engine, take, found)
+            engine.commit()
+            if acknowledge is not None and acked:
+                acknowledge(acked)
     if until is not None:
         engine.advance(until)
-        engine.commit()
+    engine.waits.sweep()
+    engine.commit()
 
 
-def _handle_batch(engine: Engine, take: Take, some: list[tuple[int, bytes]]) -> list[str]:
-    read = [line for number, data in some if (line := _read(number, data)) is not None]
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Lets Python look for cycles a tenth as often: a batch makes many objects and no cycle."""
+    before = gc.get_threshold()
+    gc.set_threshold(10 * before[0], before[1], before[2])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _handle_batch(engine: Engine, take: Take, read: list[Line]) -> list[str]:
     # Ids of one source, which stay keys of `here` below: no pair is made twice.
     keys = [(line.source, line.id) for line in read]
     known = engine.state.store.known(
@@ -95,6 +96,7 @@ def _handle_batch(engine: Engine, take: Take, some: list[tuple[int, bytes]]) -> 
     here: dict[tuple[str, str], str] = {}
     refused: set[tuple[str, str]] = set()
     acked: list[str] = []
+    limit: datetime | None = None
     counts = engine.counts
     counts.read += len(read)
     for key, line in zip(keys, read, strict=True):
@@ -109,10 +111,14 @@ def _handle_batch(engine: Engine, take: Take, some: list[tuple[int, bytes]]) -> 
             if not _new_version(engine, line, seen):
                 continue
             refused.discard(key)
-        if line.plain and take(line.id, line.type, line.time, line.data, line.stamp, line.raw):
+        if line.time is not None and (limit is None or line.time > limit):
+            limit, beyond = _limit(engine.clock, line.time)
+        else:
+            beyond = None
+        if beyond is None and line.references is not None and take(line):
             counts.handled += 1
         else:
-            status = _submit(engine, line)
+            status = _submit(engine, line, beyond)
             if status is None:
                 continue
             if status == "rejected":
@@ -122,7 +128,21 @@ def _handle_batch(engine: Engine, take: Take, some: list[tuple[int, bytes]]) -> 
     return acked
 
 
-def _submit(engine: Engine, line: Line) -> str | None:
+def _limit(clock: datetime | None, at: datetime) -> tuple[datetime | None, str | None]:
+    """Up to when events may come as things stand, and why an instant is not among them."""
+    if clock is None:
+        if FIRST_YEAR <= at.year <= LAST_YEAR:
+            return None, None
+        return None, f"its time is not between the years {FIRST_YEAR} and {LAST_YEAR}"
+    last = clock.year + YEARS_AHEAD
+    # On the last day of February that year may have no such day: a day earlier is as good.
+    limit = clock.replace(year=last, day=min(clock.day, 28))
+    if at <= limit:
+        return limit, None
+    return limit, f"its time is more than {YEARS_AHEAD} years after that of the events before it"
+
+
+def _submit(engine: Engine, line: Line, beyond: str | None) -> str | None:
     """What became of a line's event; None where it is none after all."""
     counts = engine.counts
     if line.time is None:
@@ -134,7 +154,10 @@ def _submit(engine: Engine, line: Line) -> str | None:
         line.id, line.type, line.time, {} if line.data is None else line.data, line.source,
         line.subject, stamp=line.stamp,
     )  # fmt: skip
-    receipt = engine.submit(event, line.raw)
+    if beyond is None:
+        receipt = engine.submit(event, line.raw)
+    else:
+        receipt = engine.refuse(event, line.raw, beyond)
     match receipt.status:
         case "rejected":
             counts.rejected += 1
@@ -239,30 +262,36 @@ def _digest(raw: str) -> str:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def _read(number: int, data: bytes) -> Line | None:
-    """A line as an event, or with the reason why it is none; None where it is blank."""
-    if len(data) < MAX_LINE:
+def reader(program: Program) -> Read:
+    """What makes a line's bytes an event, or says why they are none; None where it is blank."""
+    typed = typed_decoder(program)
+    if typed is None:
+        return _read_carefully
+    decode, shapes = typed
+    instant = datetime.fromisoformat
+
+    def read(number: int, data: bytes) -> Line | None:
         try:
-            raw = data.decode().strip()
-            envelope = _decode(raw)
-            id_, stamp = envelope.id, envelope.time
-            if (
-                type(id_) is str
-                and 0 < len(id_) <= MAX_ID
-                and type(stamp) is str
-                and 0 < len(envelope.type) <= MAX_ID
-                and envelope.source == ""
-                and envelope.subject is None
-                and envelope.corrects is None
-                and (at := _instant(stamp)).tzinfo is UTC
-            ):
-                return Line(number, raw, id_, envelope.type, at, envelope.data, stamp, True)
+            found = decode(data)
+            stamp = found.time
+            at = instant(stamp)
+            if at.tzinfo is UTC and len(data) <= MAX_LINE:
+                type_, payload, references = shapes[type(found)]
+                raw = data.decode().strip()
+                return Line(
+                    number, raw, found.id, type_, at, payload(found), stamp, references
+                )
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             pass  # Read with care, for a reason that its author understands.
-    return _read_carefully(number, data)
+        return _read_carefully(number, data)
+
+    return read
 
 
 def _read_carefully(number: int, data: bytes) -> Line | None:
+    """A line of any shape."""
+    if number == 1:
+        data = data.removeprefix(codecs.BOM_UTF8)
     if len(data) > MAX_LINE:
         line = Line(number, data[:1000].decode("utf-8", "replace"))
         line.reason = f"the line is longer than {MAX_LINE:,} bytes"

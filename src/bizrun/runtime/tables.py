@@ -68,6 +68,12 @@ SYSTEM = (
         ("customer", "meter", "start"),
     ),
     _table("_meter_value", "id:text"),
+    _table(
+        "_usage",
+        "id:text subscription:text customer:text meter:text start:time end:time invoice:text "
+        "terms:json billed:json",
+        ("customer", "meter", "start"),
+    ),
     _table("_replaced", "id:text"),
     _table("_point", "id:text metric:text at:time value:json", ("metric", "at")),
     _table("_note", "id:text order:integer event:text place:text text:text"),
@@ -77,11 +83,9 @@ SYSTEM = (
         "status:text reason:text retry:json",
         ("status",),
     ),
+    _table("_seller", "id:text payable:json held:json"),
     _table(
-        "_posting",
-        "id:text order:integer at:time entry:text account:text customer:text amount:money "
-        "event:text",
-        ("account",),
+        "_mrr", "id:text at:time customer:text subscription:text before:money after:money"
     ),
 )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ..diagnostics import Span
 from ..errors import BizError
-from ..ir import interpret
+from ..ir import interpret, operators
 from ..ir.lower import HandlerLowering
 from ..ir.lower_expr import Scope
 from ..ir.program import Program
@@ -161,7 +161,7 @@ class _Runner:
             case ast.If(condition=condition, then=then, otherwise=otherwise):
                 self._block(then if self._value(condition) is True else otherwise)
             case ast.ForEach(variable=variable, source=source, body=body):
-                for item in list(self._value(source)):
+                for item in operators.items(self._work(), self._value(source)):
                     self.names[variable] = item
                     self._block(body)
                 self.names.pop(variable, None)
@@ -302,9 +302,7 @@ class _Runner:
         except BizError as error:
             found = error
         if found is not True:
-            failure = false_condition(
-                stmt, found, self._value, self._source, self.happenings
-            )
+            failure = false_condition(stmt, found, self._value, self._source, self.happenings)
             self.result.failures.append(failure)
 
     def _source(self, node: ast.Node) -> str:
@@ -347,9 +345,7 @@ class _Runner:
         elif receipt.status not in ("rejected", "failed"):
             self._fail(stmt.span, f"expected a refusal, but the newest event was {receipt.status}")
         elif message is not None and message not in (receipt.reason or ""):
-            self._fail(
-                stmt.span, "it was refused with another message", (f"{receipt.reason}",)
-            )
+            self._fail(stmt.span, "it was refused with another message", (f"{receipt.reason}",))
 
     def _fail(self, span: Span, message: str, details: tuple[str, ...] = ()) -> None:
         self.result.failures.append(Failure(span, message, details))

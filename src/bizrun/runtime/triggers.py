@@ -48,6 +48,7 @@ class Triggers:
         self._due: dict[str, list[Callable[..., Any]]] = {}
         self._bounds: dict[tuple[str, str], tuple[datetime, Any]] = {}
         self._threshold: dict[str, Callable[..., Any]] = {}
+        self._thresholds = {t.event for t in program.triggers if _is_threshold(t.condition)}
         self.pending: dict[tuple[str, str], None] = {}
 
     # --- what to look at -----------------------------------------------------------------------
@@ -105,7 +106,7 @@ class Triggers:
         """Notes how far the figure may grow before a condition `usage(self, m) >= x` turns."""
         condition = trigger.condition
         self._bounds.pop((trigger.event, key), None)
-        if period is None or not _is_threshold(condition):
+        if period is None or trigger.event not in self._thresholds:
             return
         assert isinstance(condition, ir.BinaryExpr)
         if holds:

@@ -31,9 +31,12 @@ class Waits:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._codes: dict[str, Code] = {}
-        self._stored: set[str] = set()
         # Where to look: event types and fields on which something waits, or did in this run.
-        self._hints: set[str] = {row["id"] for row in engine.state.select("_wait_count", {})}
+        self._hints: set[str] = set()
+        # Those of them that this version of the spec does not wait for: another version did.
+        self.strange: set[str] = set()
+        for row in engine.state.select("_wait_count", {}):
+            self._hint(row["id"])
 
     # --- code by hash --------------------------------------------------------------------------
 
@@ -51,14 +54,35 @@ class Waits:
     def keep(self, code: Code) -> str:
         """The hash of a handler's code, which the store then has."""
         hash_ = self.engine.hash_of(code)
-        if hash_ not in self._stored:
+        state = self.engine.state
+        # Asked each time: what a refused handler has stored is gone again.
+        if state.get("_unit", hash_) is None:
             self._codes[hash_] = code
-            state = self.engine.state
-            if state.get("_unit", hash_) is None:
-                state.replace("_unit", hash_, None, {"id": hash_, "code": ir.encode(code.unit)})
-            else:
-                self._stored.add(hash_)
+            state.replace("_unit", hash_, None, {"id": hash_, "code": ir.encode(code.unit)})
         return hash_
+
+    def sweep(self) -> None:
+        """Drops the code of other versions of the spec that nothing refers to any more."""
+        program, state = self.engine.program, self.engine.state
+        stored = {row["id"] for row in state.select("_unit", {})}
+        if not stored:
+            return
+        handlers = [*program.handlers, *(s.handler for s in program.schedules)]
+        handlers += [api.handler for api in program.apis]
+        stored -= {ir.digest(program.unit(handler)) for handler in handlers}
+        if stored:
+            stored -= self._needed()
+        for hash_ in sorted(stored):
+            state.put("_unit", hash_, None)
+
+    def _needed(self) -> set[str]:
+        """The code that timers, waits, effects under way and failed work refer to."""
+        state = self.engine.state
+        tasks = [row["task"] for row in state.select("_timer", {}) if row["kind"] == "segment"]
+        tasks += list(state.select("_wait", {}))
+        tasks += [row["resume"] for row in state.select("_effect", {}) if row["resume"]]
+        tasks += [row["retry"] for row in state.select("_dead", {}) if row["retry"]]
+        return {task["unit"] for task in tasks if "unit" in task}
 
     def resume(
         self, work: Work, segment: int, live: Mapping[str, Any], name: str | None
@@ -157,7 +181,13 @@ class Waits:
         old = state.get("_wait_count", key)
         count = (old["count"] if old else 0) + by
         state.replace("_wait_count", key, old, {"id": key, "count": count} if count else None)
-        self._hints.add(key)
+        self._hint(key)
+
+    def _hint(self, key: str) -> None:
+        if key not in self._hints:
+            self._hints.add(key)
+            if key.rpartition("|")[0] not in self.engine.dispatch.wait_types:
+                self.strange.add(key)
 
     # --- waking --------------------------------------------------------------------------------
 
@@ -167,6 +197,16 @@ class Waits:
             return False
         fitting = forms(type_)
         return any(key.rpartition("|")[0] in fitting for key in self._hints)
+
+    def any_strange(self, type_: str) -> bool:
+        """Whether work of another version of the spec waits for events of a type, for sure."""
+        if not self.strange:
+            return False
+        fitting, state = forms(type_), self.engine.state
+        return any(
+            key.rpartition("|")[0] in fitting and state.get("_wait_count", key) is not None
+            for key in self.strange
+        )
 
     def matching(self, event: Event) -> list[Row]:
         """The waits whose type and key fit an event, in the order in which they began."""
@@ -184,10 +224,15 @@ class Waits:
                     found[row["id"]] = row
         return sorted(found.values(), key=lambda row: row["order"])
 
-    def wake(self, event: Event) -> None:
-        """Lets everything go on that waited for an event, and cancels what it forestalls."""
+    def wake(self, event: Event) -> bool:
+        """Lets everything go on that waited for an event, and cancels what it forestalls.
+
+        Whether there was anything.
+        """
+        woken = False
         for row in self.matching(event):
             if self._holds(row, event):
+                woken = True
                 self._forget(row)
                 if row["cancels"] is not None:
                     self.engine.timers.cancel(row["cancels"])
@@ -196,6 +241,7 @@ class Waits:
                     self.engine.timers.cancel(row["timer"])
                 payload = {**event.data, "event": event.envelope()}
                 self.go_on(row, payload, event.time, f"{row['id']}", event)
+        return woken
 
     def _holds(self, row: Row, event: Event) -> bool:
         code = self.code(row["unit"])

@@ -176,6 +176,26 @@ class Work:
         self.made = key
         return str(key)
 
+    def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
+        """A new row of billing, whose values fit and whose unique ones are so by the way they
+        are made; what is left out has its default."""
+        declared = self.engine.program.entities[entity]
+        key = self.new_id(_prefix(entity), site)
+        row: Row = dict.fromkeys(declared.fields)
+        row.update(data)
+        row["created_at"] = row["updated_at"] = self.now
+        row[declared.key] = key
+        for name, field in declared.fields.items():
+            if row[name] is None and name not in data and field.default is not None:
+                row[name] = self.engine.default(entity, name, self)
+        self.engine.state.replace(entity, key, None, row)
+        self.engine.changed(self, entity, key, None, row)
+        return row
+
+    def keep(self, table: str, row: Row) -> None:
+        """A new row of a system table."""
+        self.engine.state.replace(table, row["id"], None, row)
+
     def _same(self, entity: str, data: Mapping[str, Any]) -> str | None:
         declared = self.engine.program.entities[entity]
         key = data.get(declared.key)

@@ -343,6 +343,10 @@ class MemoryStore:
                 else:
                     held.put(key, old, row)
 
+    def adjust(self, table: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
+        """Replaces rows that differ in these columns alone."""
+        self.write({table: rows})
+
     def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Drops what dropped columns hold of deleted rows: a later row is another one."""
         for (name, _), (_, values) in self._aside.items():

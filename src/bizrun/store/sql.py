@@ -281,6 +281,7 @@ class TableSQL:
     decoders: tuple[tuple[int, Callable[[Any], Any]], ...]
     pick: Callable[[Row], tuple[Any, ...]]
     selects: dict[Shape, Select]
+    adjusts: dict[tuple[str, ...], tuple[str, Callable[[Row], tuple[Any, ...]]]]
 
     @property
     def key_place(self) -> int:
@@ -313,12 +314,37 @@ class TableSQL:
             raise unreadable(self.table.name, key, self.table.columns[place], value) from None
         return row
 
+    def adjust(
+        self, columns: tuple[str, ...]
+    ) -> tuple[str, Callable[[Row], tuple[Any, ...]]]:
+        """The statement that sets these columns of a row, and what makes its parameters."""
+        found = self.adjusts.get(columns)
+        if found is None:
+            key = self.table.key
+            codecs = [(name, SQLITE[self.types[name]].encode or _same) for name in columns]
+            sets = ", ".join(f"{quoted(name)} = ?" for name in columns)
+            text = f"UPDATE {quoted(self.table.name)} SET {sets} WHERE {quoted(key)} = ?"
+
+            def parameters(row: Row) -> tuple[Any, ...]:
+                values = [
+                    None if (value := row[name]) is None else encode(value)
+                    for name, encode in codecs
+                ]
+                return (*values, row[key])
+
+            found = self.adjusts[columns] = text, parameters
+        return found
+
     def select(self, shape: Shape) -> Select:
         """The statement for a shape of select."""
         found = self.selects.get(shape)
         if found is None:
             found = self.selects[shape] = _select(self, shape)
         return found
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def table_sql(table: Table) -> TableSQL:
@@ -341,6 +367,7 @@ def table_sql(table: Table) -> TableSQL:
         decoders=tuple((i, c.decode) for i, c in enumerate(codecs) if c.decode is not None),
         pick=itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],),
         selects={},
+        adjusts={},
     )
 
 

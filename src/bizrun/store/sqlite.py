@@ -351,6 +351,22 @@ class SqliteStore:
         if self._pending_rows > _PENDING_ROWS:
             self._flush_all()
 
+    @_guarded
+    def adjust(self, table: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
+        """Replaces rows that differ in these columns alone: no index is touched."""
+        pending = self._pending.get(table, {})
+        stored = {key: row for key, row in rows.items() if key not in pending}
+        for key in rows.keys() - stored.keys():
+            pending[key] = rows[key]
+        if stored:
+            self._begin()
+            self._keep_cursors(table)
+            update, encode = self._tables[table].adjust(tuple(columns))
+            self._connection().executemany(update, [encode(row) for row in stored.values()])
+            for key, row in stored.items():
+                self._old.pop((table, key), None)
+                self._remember((table, key), row)
+
     def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Drops what dropped columns hold of deleted rows: a later row is another one."""
         gone = [(table, key) for key, row in rows.items() if row is None]

@@ -137,6 +137,7 @@ def _api(c: Checker, node: ast.Api) -> None:
             inner.locals[name] = Local(TEXT, "param")
     for param in node.params:
         type_ = type_of(c, param.type)
+        c.checked.types[param] = type_
         if param.default is not None:
             expect(c, param.default, scope, type_, f"`{param.name}`")
         declare(c, inner, param.name, param.span, Local(type_, "param", param.span))

@@ -1,0 +1,392 @@
+"""Changes of a running subscription: its plan, its quantity, its add-ons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from ..billing import catalog, lines, periods, proration
+from ..billing.invoicing import Bound, Line
+from ..billing.proration import Change
+from ..errors import Refusal
+from ..values import Money
+from . import coupons, invoices, owed, renewals, usage
+from .credits import Surplus
+from .customers import LIVE, settings, zone_of
+from .desk import Desk
+from .owed import Owed
+from .status import announce
+from .terms import (
+    PLAN,
+    Item,
+    addon_named,
+    advance_amount,
+    choose_interval,
+    choose_quantity,
+    cycle_of,
+    held,
+    items,
+    monthly,
+    plan_named,
+    prices_of,
+    terms,
+)
+
+_ASLEEP = ("trialing", "paused", "suspended")
+
+
+def _living(desk: Desk, key: Any) -> Mapping[str, Any]:
+    sub = desk.row("Subscription", key)
+    if sub["status"] not in LIVE:
+        raise Refusal(f"subscription {key} is {sub['status']} and can't be changed")
+    return sub
+
+
+# --- plan and quantity -----------------------------------------------------------------------
+
+
+def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`change_plan { subscription, plan, when?, prorate?, invoice?, coupon?, reset? }`."""
+    key = args["subscription"]
+    sub = _living(desk, key)
+    plan = plan_named(desk, args["plan"])
+    fresh = {**sub, "plan": plan.name, "billing": {**held(sub), "since": desk.now}}
+    new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
+    interval = choose_interval(new, sub["currency"], args.get("interval"), sub["interval"])
+    wanted = args.get("quantity")
+    quantity = choose_quantity(new, sub["quantity"] if wanted is None else wanted)
+    entry = None
+    if args.get("coupon") is not None:
+        entry = coupons.redeem(desk, sub["customer"], args["coupon"], [plan.name])
+    if args.get("when", "now") == "period_end":
+        _later(desk, sub, plan.name, str(interval), wanted, entry)
+        return str(key)
+    if entry is not None:
+        fresh["coupons"] = coupons.attached(sub, entry)
+        sub = desk.change("Subscription", key, coupons=fresh["coupons"])
+    after = {**fresh, "interval": str(interval), "quantity": quantity, "pending_plan": None}
+    after["billing"].pop("pending", None)
+    if wanted is not None:
+        after["pending_quantity"] = None
+    same = (sub["plan"], sub["quantity"]) == (after["plan"], quantity)
+    restarts = bool(args.get("reset")) or not catalog.same_interval(
+        interval, catalog.interval(sub["interval"])
+    )
+    if sub["status"] in _ASLEEP:
+        _rewrite(desk, sub, after)
+    elif restarts:
+        _restart(desk, sub, after, args, site, place)
+    elif same:
+        desk.change("Subscription", key, pending_plan=None)
+        return str(key)
+    else:
+        _change_now(desk, sub, after, args, "plan_change", site, place)
+    announce(desk, "Subscription.plan_changed", key, sub["customer"],
+             **{"from": sub["plan"], "to": plan.name})  # fmt: skip
+    return str(key)
+
+
+def _later(
+    desk: Desk, sub: Mapping[str, Any], plan: str, interval: str, quantity: Any,
+    entry: dict[str, Any] | None,
+) -> None:  # fmt: skip
+    """Schedules a change for the end of the period; it replaces one scheduled before."""
+    known = held(sub)
+    known["pending"] = {"interval": interval, "coupon": entry}
+    changes: dict[str, Any] = {"pending_plan": plan, "billing": known}
+    if quantity is not None:
+        changes["pending_quantity"] = quantity
+    desk.change("Subscription", sub["id"], **changes)
+
+
+def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`set_quantity { subscription, quantity, when?, prorate?, invoice? }`."""
+    key = args["subscription"]
+    sub = _living(desk, key)
+    quantity = choose_quantity(terms(desk, sub, desk.now), args["quantity"])
+    if args.get("when", "now") == "period_end":
+        desk.change("Subscription", key, pending_quantity=quantity)
+        return str(key)
+    after = {**sub, "quantity": quantity, "pending_quantity": None}
+    if sub["status"] in _ASLEEP:
+        _rewrite(desk, sub, after)
+    elif quantity == sub["quantity"]:
+        desk.change("Subscription", key, pending_quantity=None)
+    else:
+        _change_now(desk, sub, after, args, "quantity_change", site, place)
+    return str(key)
+
+
+def _rewrite(desk: Desk, sub: Mapping[str, Any], after: dict[str, Any]) -> None:
+    """A change that costs nothing now: in a trial, or while nothing is billed."""
+    after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
+    if sub["status"] == "trialing" and after["billing"]:
+        # A phase begins with the first paid period.
+        after["billing"] = {**after["billing"], "since": sub["anchor"]}
+    _store(desk, sub, after)
+
+
+def _store(desk: Desk, sub: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    changes = {name: value for name, value in after.items() if sub.get(name) != value}
+    desk.change("Subscription", sub["id"], **changes)
+
+
+def _change_now(
+    desk: Desk, sub: Mapping[str, Any], after: dict[str, Any], args: Mapping[str, Any],
+    reason: str, site: object, place: Any,
+) -> None:  # fmt: skip
+    """Credits what is unused, charges the rest at the new price, on an invoice made at once."""
+    old, new = terms(desk, sub, sub["period_start"]), terms(desk, after, desk.now)
+    new_plan = reason == "plan_change"
+    found = owed.arrears(desk, sub, desk.now, True) if new_plan else Owed(owed.waiting(sub))
+    base: list[Line] = []
+    if not new_plan:
+        # The days used at the old quantity.
+        base = owed.base_in_arrears(desk, sub, desk.now, PLAN)
+    if new_plan:
+        _share_base(desk, sub, found)
+    change = _prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN,
+                       args.get("prorate") is not False)  # fmt: skip
+    subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
+    period = periods.period_at(cycle_of(desk, after), desk.now)
+    made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN)
+    if new_plan:
+        after["usage_start"] = desk.now
+        after["billing"].pop("arrears_from", None)
+        after["billing"]["arrears_from"] = {"*": desk.now}
+    elif base:
+        known = held(after)
+        known["arrears_from"] = {**(known.get("arrears_from") or {}), PLAN: desk.now}
+        after["billing"] = known
+    after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
+    found.lines += [*base, *made]
+    surplus = _surplus(sub, args, site, place)
+    next_ = args.get("invoice") == "next"
+    _bill_change(desk, sub, after, found, PLAN, change, f"{reason}/{desk.base}/{site}", reason,
+                 surplus, next_)  # fmt: skip
+
+
+def _prorated(
+    desk: Desk, sub: Mapping[str, Any], after: Mapping[str, Any], having: Sequence[Item],
+    item: str, prorate: bool,
+) -> Change:  # fmt: skip
+    """The credit and the charge of a change of one item, by what was charged for it."""
+    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    period = periods.period_at(cycle_of(desk, after), desk.now)
+    charges = owed.as_charges(owed.charges_of(sub, item))
+    return proration.change(
+        charges, advance_amount(list(having), after), period, desk.now, chosen.proration, zone,
+        chosen.half_even, prorate,
+    )  # fmt: skip
+
+
+def _surplus(
+    sub: Mapping[str, Any], args: Mapping[str, Any], site: object, place: Any
+) -> Surplus:
+    billed = tuple(c["invoice"] for c in owed.charges_of(sub) if c["invoice"])
+    return Surplus(billed, bool(args.get("refund")), str(site), place)
+
+
+def _share_base(desk: Desk, sub: Mapping[str, Any], found: Owed) -> None:
+    """A period that ends early: its bounds count the part of the price that was used."""
+    found.bounds = [_used_bound(desk, sub, bound) for bound in found.bounds]
+
+
+def _used_bound(desk: Desk, sub: Mapping[str, Any], bound: Bound) -> Bound:
+    whole = usage.share_of(
+        desk, periods.period_at(cycle_of(desk, sub), bound.period_start), bound.period_start,
+        sub["period_end"], sub["customer"],
+    )  # fmt: skip
+    part = bound.share / whole if whole else Fraction(1)
+    return replace(bound, before=proration.portion(bound.before, part))
+
+
+def _bill_change(
+    desk: Desk, sub: Mapping[str, Any], after: dict[str, Any], found: Owed, item: str,
+    change: Change, site: str, reason: str, surplus: Surplus, next_: bool,
+) -> None:  # fmt: skip
+    """Invoices a change now, or has its lines wait; keeps what stands charged."""
+    key = sub["id"]
+    known = {n: v for n, v in held(after).items() if n not in ("waiting", "late")}
+    if reason == "plan_change":
+        known.pop("billed", None)
+    rows = owed.charges_of(sub)
+    mine = [row for row in rows if row["item"] == item]
+    kept = [row for row in rows if row["item"] != item]
+    if settings(desk).proration == "none":
+        kept += mine
+    else:
+        kept += owed.with_charges(mine, change.charges[:-1])
+    made = None
+    if next_:
+        charged = _charged(desk, after, [line for line in found.lines if line.covers is not None])
+        known["waiting"] = owed.as_rows(owed.settled(desk, found))
+        usage.keep(desk, found.metered, None)
+        kept += charged
+    elif found.lines or found.bounds:
+        made = renewals.make(desk, [after], [found], [], f"{key}/{site}", reason, False, surplus)
+        kept += owed.charge_rows(made.made, made.key, key) if made else []
+    known["charges"] = kept
+    if reason == "plan_change" and owed.bounded(desk, after):
+        known["before"] = change.charge
+    after["billing"] = known
+    _store(desk, sub, after)
+
+
+def _charged(
+    desk: Desk, after: Mapping[str, Any], made: Sequence[Line]
+) -> list[dict[str, Any]]:
+    """What lines that wait will really charge: less the coupons that hold."""
+    totals = invoices.draft_of(desk, after["customer"], made, after["currency"], [after])
+    pairs = [(line, "") for line in totals.lines]
+    return [{**row, "invoice": None} for row in owed.charge_rows(pairs, "", after["id"])]
+
+
+def _restart(
+    desk: Desk, sub: Mapping[str, Any], after: dict[str, Any], args: Mapping[str, Any],
+    site: object, place: Any,
+) -> None:  # fmt: skip
+    """A change to another interval: a new period begins now."""
+    found = owed.arrears(desk, sub, desk.now, True)
+    _share_base(desk, sub, found)
+    surplus = _surplus(sub, args, site, place)
+    if args.get("prorate") is not False:
+        found.lines += credit_unused(desk, sub, None, store=False)
+    zone = zone_of(desk, sub["customer"])
+    cycle = periods.cycle(desk.now, catalog.interval(after["interval"]), settings(desk), zone)
+    known = {n: v for n, v in held(after).items() if n not in ("anchor_day", "exact")}
+    after |= {"anchor": cycle.start, "billing": known}
+    turned = renewals.begin(desk, sub, after, found, periods.period(cycle, 0), False)
+    made = renewals.make(
+        desk, [after], [found], turned.advance, f"{sub['id']}/restart/{desk.base}/{site}",
+        "plan_change", False, surplus,
+    )  # fmt: skip
+    # What was used before now today stands on this invoice already.
+    after["usage_start"] = desk.now
+    renewals.settle(desk, turned, made)
+
+
+def credit_unused(
+    desk: Desk, sub: Mapping[str, Any], item: str | None, store: bool = True
+) -> list[Line]:
+    """The credit lines for what is left of the running period, plan and add-ons each."""
+    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    made, kept = [], []
+    for name in dict.fromkeys(row["item"] for row in owed.charges_of(sub)):
+        rows = owed.charges_of(sub, name)
+        if item not in (None, name):
+            kept += rows
+            continue
+        charges = owed.as_charges(rows)
+        given = proration.credit(charges, desk.now, chosen.proration, zone, chosen.half_even)
+        total = sum(given, Money(0, sub["currency"]))
+        stopped = proration.stop(charges, given, desk.now, chosen.proration, zone)
+        kept += owed.with_charges(rows, stopped)
+        if total:
+            plan = plan_named(desk, sub["plan"]) if name == PLAN else addon_named(desk, name)
+            made.append(renewals.unused(desk, sub, plan.title or plan.name, total))
+    if store and made:
+        desk.change("Subscription", sub["id"], billing={**held(sub), "charges": kept})
+    return made
+
+
+def bill_rest(desk: Desk, key: str, reason: str) -> None:
+    """Charges the part left of the period then running, where it is not charged yet."""
+    sub = desk.row("Subscription", key)
+    if sub["period_end"] <= desk.now or any(c["end"] > desk.now for c in owed.charges_of(sub)):
+        return
+    period = periods.period_at(cycle_of(desk, sub), desk.now)
+    found = Owed(owed.waiting(sub))
+    share = proration.unused_share(
+        period, desk.now, settings(desk).proration, zone_of(desk, sub["customer"])
+    )
+    for item in items(desk, sub, desk.now):
+        amount = proration.portion(advance_amount([item], sub), share)
+        found.lines += _rest_line(desk, sub, item, amount, period.end)
+    known = {n: v for n, v in held(sub).items() if n not in ("waiting", "late")}
+    made = renewals.make(desk, [sub], [found], [], f"{key}/{reason}/{desk.base}", reason)
+    known["charges"] = owed.charge_rows(made.made, made.key, key) if made else []
+    desk.change("Subscription", key, billing=known)
+
+
+def _rest_line(
+    desk: Desk, sub: Mapping[str, Any], item: Item, amount: Money, end: datetime
+) -> list[Line]:
+    if not amount:
+        return []
+    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    start = desk.now
+    if chosen.proration != "second":
+        start = periods.midnight(periods.local_day(desk.now, zone), zone)
+    return [
+        Line(
+            "proration", f"Remaining time on {item.plan.title or item.plan.name}", amount,
+            quantity=item.quantity, subscription=sub["id"], plan=item.plan.name,
+            period_start=start, period_end=end, covers=item.name,
+        )
+    ]  # fmt: skip
+
+
+# --- add-ons ---------------------------------------------------------------------------------
+
+
+def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`add_addon { subscription, addon, quantity? }`: charged for the rest of the period."""
+    addon = addon_named(desk, args["addon"])
+    sub = _living(desk, args["subscription"])
+    if addon.only and sub["plan"] not in addon.only:
+        raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
+    if addon.prices and not prices_of(addon, sub):
+        raise Refusal(
+            f"addon `{addon.name}` has no price in {sub['currency']} per {sub['interval']}"
+        )
+    wanted = args.get("quantity")
+    quantity = choose_quantity(addon, wanted)
+    having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
+    having.append({"addon": addon.name, "quantity": quantity})
+    _change_addon(desk, sub, having, addon, quantity, args, site, place)
+    return str(sub["id"])
+
+
+def remove_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`remove_addon { subscription, addon }`: the unused part of its price is credited."""
+    addon = addon_named(desk, args["addon"])
+    sub = _living(desk, args["subscription"])
+    having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
+    if len(having) == len(sub["addons"] or ()):
+        raise Refusal(f"subscription {sub['id']} has no addon `{addon.name}`")
+    _change_addon(desk, sub, having, addon, 0, args, site, place)
+    return str(sub["id"])
+
+
+def _change_addon(
+    desk: Desk, sub: Mapping[str, Any], having: list[dict[str, Any]], addon: catalog.Plan,
+    quantity: Any, args: Mapping[str, Any], site: object, place: Any,
+) -> None:  # fmt: skip
+    after = {**sub, "addons": having or None}
+    if sub["status"] in _ASLEEP:
+        _rewrite(desk, sub, after)
+        return
+    item = Item(addon.name, addon, quantity)
+    change = _prorated(desk, sub, after, [item] if quantity else [], addon.name, True)
+    subject = lines.Subject.of(sub["id"], addon)
+    period = periods.period_at(cycle_of(desk, sub), desk.now)
+    found = Owed(owed.waiting(sub))
+    late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
+    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name)
+    found.lines += [*late, *made]
+    known = held(after)
+    known["arrears_from"] = {**(known.get("arrears_from") or {}), addon.name: desk.now}
+    after["billing"] = known
+    after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
+    if not quantity:
+        windows = [w for w in usage.owed(desk, sub, desk.now, True) if w.item.name == addon.name]
+        found.metered += windows
+        found.lines += [line for window in windows for line in window.lines]
+    _bill_change(
+        desk, sub, after, found, addon.name, change, f"addon/{desk.base}/{site}", "addon_change",
+        _surplus(sub, args, site, place), False,
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""Coupons: attached where they hold, their uses counted and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..billing import discounts, periods
+from ..billing.discounts import CouponUse
+from ..diagnostics import did_you_mean
+from ..errors import Refusal
+from ..values import show
+from .customers import subscriptions, zone_of
+from .desk import Desk
+
+_WORDS = {
+    "expired": "it has expired", "used up": "it is used up",
+    "once per customer": "it holds once per customer",
+    "not for this plan": "it is not for this plan",
+}  # fmt: skip
+
+
+def redeem(
+    desk: Desk, customer: str, name: Any, plans: Sequence[str], shared: bool = False
+) -> dict[str, Any]:
+    """Counts one use of a coupon; what a subscription keeps of it. Refused where none holds."""
+    coupon = desk.program.coupons.get(name)
+    if coupon is None:
+        meant = did_you_mean(str(name), desk.program.coupons)
+        hint = f" Did you mean `{meant}`?" if meant else ""
+        raise Refusal(f"Unknown coupon `{show(name)}`.{hint}")
+    keys = (f"coupon|{name}", f"coupon|{name}|{customer}")
+    rows = [desk.peek("_number", key) for key in keys]
+    every, own = (row["last"] if row else 0 for row in rows)
+    day = periods.local_day(desk.now, zone_of(desk, customer))
+    fitting = [plan for plan in plans if not coupon.only or plan in coupon.only]
+    plan = next(iter(fitting or plans), None)
+    reason = discounts.why_not(coupon, day, every, own, plan)
+    if reason:
+        raise Refusal(f"coupon `{name}` can't be used: {_WORDS[reason]}")
+    for key, count in zip(keys, (every, own), strict=True):
+        desk.put("_number", key, {"id": key, "last": count + 1})
+    entry = {"coupon": name, "at": desk.now, "invoices": 0}
+    return {**entry, "shared": True} if shared else entry
+
+
+def attached(sub: Mapping[str, Any], entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """A subscription's coupons with one more; one that is there begins anew, in its place."""
+    held = list(sub["coupons"] or ())
+    names = [each["coupon"] for each in held]
+    if entry["coupon"] in names:
+        held[names.index(entry["coupon"])] = entry
+        return held
+    return [*held, entry]
+
+
+def apply_coupon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> Any:
+    """`apply_coupon { customer, coupon }`: once for all of the customer's subscriptions."""
+    customer = args["customer"]
+    held = subscriptions(desk, customer)
+    if not held:
+        raise Refusal(f"{customer} has no subscription for a coupon")
+    entry = redeem(desk, customer, args["coupon"], [s["plan"] for s in held], len(held) > 1)
+    for sub in held:
+        desk.change("Subscription", sub["id"], coupons=attached(sub, entry))
+    return customer
+
+
+def count(
+    desk: Desk, subs: Sequence[Mapping[str, Any]], uses: Sequence[CouponUse]
+) -> list[dict[str, Any]] | None:
+    """Counts an invoice for the coupons that hold once; what voiding it gives back."""
+    program = desk.program
+    found = [
+        {"coupon": use.coupon, "subscription": sub["id"]}
+        for use in uses
+        if use.amount and program.coupons[use.coupon].once
+        for sub in subs
+        if use.subscription in (None, sub["id"])
+        and any(entry["coupon"] == use.coupon for entry in sub["coupons"] or ())
+    ]
+    _add(desk, found, 1)
+    return found or None
+
+
+def give_back(desk: Desk, invoice: Mapping[str, Any]) -> None:
+    """Gives back the coupon uses of an invoice that is voided."""
+    _add(desk, invoice["coupons"] or (), -1)
+
+
+def _add(desk: Desk, uses: Sequence[Mapping[str, Any]], step: int) -> None:
+    for use in uses:
+        row = desk.row("Subscription", use["subscription"])
+        held = [
+            {**entry, "invoices": max(0, entry["invoices"] + step)}
+            if entry["coupon"] == use["coupon"]
+            else entry
+            for entry in row["coupons"] or ()
+        ]
+        desk.change("Subscription", use["subscription"], coupons=held)

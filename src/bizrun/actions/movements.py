@@ -1,0 +1,39 @@
+"""Movements of the monthly recurring revenue: a row where what a subscription brings changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..values import Money, instant_text
+from .desk import Desk
+
+# A trial brings nothing yet, a paused or suspended subscription nothing for now.
+BRINGING = ("active", "past_due")
+
+
+def brings(sub: Mapping[str, Any] | None, currency: str) -> Money:
+    """What a subscription brings in a month as it stands, before coupons and tax."""
+    if sub is None or sub["status"] not in BRINGING:
+        return Money(0, currency)
+    amount: Money = sub["monthly_amount"]
+    return amount
+
+
+def moved(desk: Desk, old: Mapping[str, Any] | None, row: Mapping[str, Any] | None) -> None:
+    """Keeps what has changed; changes of one subscription at one instant are one movement."""
+    sub = row or old
+    assert sub is not None
+    currency = sub["currency"]
+    before, after = brings(old, currency), brings(row, currency)
+    if before == after:
+        return
+    key = f"{sub['id']}|{instant_text(desk.now)}"
+    held = desk.peek("_mrr", key)
+    if held is not None:
+        before = held["before"]
+    movement = {
+        "id": key, "at": desk.now, "customer": sub["customer"], "subscription": sub["id"],
+        "before": before, "after": after,
+    }  # fmt: skip
+    desk.put("_mrr", key, movement if before != after else None)

@@ -1,0 +1,184 @@
+"""What a subscription owes: prices in advance and in arrears, usage, bounds, lines that wait.
+
+Everything here reads and computes; renewals, changes and previews all ask it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..billing import invoicing, lines, periods, proration, rating
+from ..billing.invoicing import BOUND_KINDS, Bound, Line
+from ..billing.periods import Period
+from ..billing.proration import Charge
+from ..values import Money
+from . import usage
+from .customers import settings, zone_of
+from .desk import Desk
+from .terms import Item, advance_prices, cycle_of, items, prices_of
+from .usage import Metered, share_of
+
+_WAITING = (
+    "kind", "description", "amount", "quantity", "unit_amount", "subscription", "plan", "meter",
+    "period_start", "period_end", "discountable",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Owed:
+    """Lines that fall due, the bounds of their period, and the usage windows among them."""
+
+    lines: list[Line] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
+    metered: list[Metered] = field(default_factory=list)
+
+
+def advance(
+    desk: Desk, sub: Mapping[str, Any], period: Period, items_: Sequence[Item]
+) -> list[Line]:
+    """The prices in advance of a period; less for a first one that is cut short."""
+    share = proration.period_share(period, settings(desk).proration, zone_of(desk, sub["customer"]))
+    found: list[Line] = []
+    for item in items_:
+        subject = lines.Subject.of(sub["id"], item.plan)
+        found += lines.base_lines(
+            subject, advance_prices(item.plan, sub), item.quantity, period.start, period.end,
+            share, item.name,
+        )  # fmt: skip
+    return found
+
+
+def set_up(sub: Mapping[str, Any], items_: Sequence[Item]) -> list[Line]:
+    """The prices that are due once, with the first period."""
+    return [
+        lines.one_off_line(f"{item.plan.title or item.plan.name}, once", amount, 1, sub["id"])
+        for item in items_
+        for price in item.plan.prices
+        if price.interval is None and price.currency == sub["currency"]
+        for amount in [rating.fixed_amount(price, item.quantity).amount]
+    ]
+
+
+def arrears(
+    desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = False
+) -> Owed:
+    """What has come due by an instant; `final` where periods end there before their time."""
+    found = Owed(waiting(sub))
+    found.metered += usage.corrections(desk, sub)
+    found.lines += base_in_arrears(desk, sub, end)
+    found.metered += usage.owed(desk, sub, end, final)
+    found.lines += [line for metered in found.metered for line in metered.lines]
+    found.bounds += bounds_of(desk, sub, end)
+    return found
+
+
+def base_in_arrears(
+    desk: Desk, sub: Mapping[str, Any], end: datetime, only: str | None = None
+) -> list[Line]:
+    """The prices in arrears for the days used; `only` one item's."""
+    found: list[Line] = []
+    for item in items(desk, sub, sub["period_start"]):
+        late = [price for price in prices_of(item.plan, sub) if price.arrears]
+        if not late or only not in (None, item.name):
+            continue
+        period = periods.period_at(cycle_of(desk, sub), sub["period_start"])
+        known = (sub["billing"] or {}).get("arrears_from") or {}
+        start = known.get(item.name) or known.get("*") or period.start
+        share = share_of(desk, period, start, end, sub["customer"])
+        if settings(desk).proration != "none" and not share:
+            continue
+        subject = lines.Subject.of(sub["id"], item.plan)
+        found += lines.base_lines(subject, late, item.quantity, start, end, share)
+    return found
+
+
+def bounds_of(
+    desk: Desk, sub: Mapping[str, Any], end: datetime, settle: bool = True
+) -> list[Bound]:
+    """The minimum and maximum of the period that ends; before `settle` only the maximum."""
+    plan = items(desk, sub, sub["period_start"])[0].plan
+    least, most = plan.minimum(sub["currency"]), plan.maximum(sub["currency"])
+    if least is None and most is None:
+        return []
+    start = sub["usage_start"] or sub["period_start"]
+    period = periods.period_at(cycle_of(desk, sub), start)
+    begin = max(start, period.start)
+    before = (sub["billing"] or {}).get("before") or Money(0, sub["currency"])
+    share = share_of(desk, period, begin, end, sub["customer"])
+    return [Bound(sub["id"], plan.name, begin, end, least, most, before, share, settle)]
+
+
+def bounded(desk: Desk, sub: Mapping[str, Any]) -> bool:
+    """Whether the plan has a minimum or maximum."""
+    plan = items(desk, sub, sub["period_start"])[0].plan
+    return bool(plan.minimums or plan.maximums)
+
+
+def counts_to_bounds(made: Sequence[Line], sub: str) -> Money | None:
+    """What lines of an invoice cost in terms of a period's minimum and maximum."""
+    found = [
+        line.amount
+        for line in made
+        if line.subscription == sub and (line.kind in BOUND_KINDS or line.kind == "maximum")
+    ]
+    return sum(found[1:], found[0]) if found else None
+
+
+# --- lines that wait for the next invoice ----------------------------------------------------
+
+
+def waiting(sub: Mapping[str, Any]) -> list[Line]:
+    """The lines that were put on the next invoice."""
+    return [Line(**row) for row in (sub["billing"] or {}).get("waiting") or ()]
+
+
+def as_rows(made: Sequence[Line], covers: bool = False) -> list[dict[str, Any]]:
+    """Lines as they are kept until an invoice; what they cover has been noted but for drafts."""
+    names = (*_WAITING, "covers") if covers else _WAITING
+    return [{name: getattr(line, name) for name in names} for line in made]
+
+
+def settled(desk: Desk, owed: Owed) -> list[Line]:
+    """The lines with the top-up or discount of their bounds, for an invoice to come."""
+    half_even = settings(desk).half_even
+    rounded = invoicing.round_lines(owed.lines, half_even)
+    return [*rounded, *invoicing.bound_lines(rounded, owed.bounds, half_even)]
+
+
+# --- what was really charged -----------------------------------------------------------------
+
+
+def charges_of(sub: Mapping[str, Any], item: str | None = None) -> list[dict[str, Any]]:
+    """What was charged for the running period: of all, or of the plan or one add-on."""
+    found = (sub["billing"] or {}).get("charges") or []
+    return [charge for charge in found if item is None or charge["item"] == item]
+
+
+def as_charges(rows: Sequence[Mapping[str, Any]]) -> list[Charge]:
+    """The same in the form that proration computes with."""
+    return [Charge(c["amount"], c["start"], c["end"], c["given_back"]) for c in rows]
+
+
+def with_charges(
+    rows: Sequence[dict[str, Any]], charges: Sequence[Charge]
+) -> list[dict[str, Any]]:
+    """Rows with what proration has made of them."""
+    return [
+        {**row, "amount": c.amount, "start": c.start, "end": c.end, "given_back": c.given_back}
+        for row, c in zip(rows, charges, strict=False)
+    ]
+
+
+def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> list[dict[str, Any]]:
+    """What an invoice really charged a subscription in advance, line by line."""
+    return [
+        {
+            "item": line.covers, "amount": line.charged, "start": line.period_start,
+            "end": line.period_end, "given_back": line.zero, "line": key, "invoice": invoice,
+        }
+        for line, key in made
+        if line.covers is not None and line.subscription == sub
+    ]  # fmt: skip

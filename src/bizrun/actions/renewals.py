@@ -1,0 +1,362 @@
+"""Periods: begun, renewed, billed; the subscriptions of a customer that are due together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from ..billing import catalog, periods
+from ..billing.invoicing import Bound, Line
+from ..billing.periods import Period
+from ..times import add
+from ..values import Duration, Money
+from . import invoices, owed, usage
+from .credits import Surplus
+from .customers import LIVE, settings, subscriptions
+from .desk import Desk
+from .invoices import Issued
+from .owed import Owed
+from .status import allowed, announce
+from .terms import cycle_of, held, items, monthly
+
+# What ends with a period, or with the invoice that takes it.
+_ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "before")
+
+
+@dataclass(slots=True)
+class Turn:
+    """A period that ends and the one that follows: what both put on an invoice."""
+
+    before: Mapping[str, Any]
+    after: dict[str, Any]
+    owed: Owed
+    advance: list[Line]
+    period: Period
+
+
+def turn(desk: Desk, sub: Mapping[str, Any], credit: Sequence[Line] = ()) -> Turn:
+    """What the end of the running period makes; it changes nothing yet."""
+    trialing = sub["status"] == "trialing"
+    due = Owed(owed.waiting(sub)) if trialing else owed.arrears(desk, sub, sub["period_end"])
+    due.lines += credit
+    after = _taken(sub)
+    cycle = cycle_of(desk, after)
+    fresh = trialing or after["anchor"] != sub["anchor"]
+    period = periods.period(cycle, 0) if fresh else periods.period_at(cycle, sub["period_end"])
+    return begin(desk, sub, after, due, period, trialing)
+
+
+def begin(
+    desk: Desk, before: Mapping[str, Any], after: dict[str, Any], due: Owed, period: Period,
+    first: bool,
+) -> Turn:  # fmt: skip
+    """A turn into a period; `first` adds what is due once."""
+    after |= {
+        "period_start": period.start, "period_end": period.end, "usage_start": period.start,
+    }  # fmt: skip
+    having = items(desk, after, period.start)
+    after["monthly_amount"] = monthly(having, after)
+    advance = owed.advance(desk, after, period, having)
+    if first:
+        advance += owed.set_up(after, having)
+    return Turn(before, after, due, advance, period)
+
+
+def _taken(sub: Mapping[str, Any]) -> dict[str, Any]:
+    """The subscription with what was scheduled for the end of its period."""
+    after = dict(sub)
+    known = held(sub)
+    pending = known.get("pending") or {}
+    if sub["pending_plan"] is not None:
+        after |= {"plan": sub["pending_plan"], "pending_plan": None}
+        known["since"] = sub["period_end"]
+    if sub["pending_quantity"] is not None:
+        after |= {"quantity": sub["pending_quantity"], "pending_quantity": None}
+    interval = pending.get("interval")
+    if interval is not None and not catalog.same_interval(
+        catalog.interval(interval), catalog.interval(sub["interval"])
+    ):
+        after |= {"interval": interval, "anchor": sub["period_end"]}
+        known |= {"anchor_day": None, "exact": True}
+    if pending.get("coupon") is not None:
+        entry = {**pending["coupon"], "at": sub["period_end"]}
+        after["coupons"] = [*(sub["coupons"] or ()), entry]
+    if sub["status"] == "trialing":
+        after["status"] = "active"
+    after["billing"] = known
+    return after
+
+
+# --- due -------------------------------------------------------------------------------------
+
+
+def due(desk: Desk, key: str) -> None:
+    """The end of a period or trial: of this subscription, and of those due with it."""
+    sub = desk.row("Subscription", key)
+    if sub["status"] not in LIVE or sub["period_end"] > desk.now:
+        return
+    from .subscriptions import end
+
+    turns = []
+    for each in together(desk, sub):
+        if each["cancel_at"] is not None and each["cancel_at"] <= each["period_end"]:
+            end(desk, each["id"], "cancelled")
+        elif each["status"] in ("paused", "suspended"):
+            _roll(desk, each)
+        else:
+            turns.append(turn(desk, each))
+    if turns:
+        bill(desk, turns, "trial_end" if sub["status"] == "trialing" else "renewal")
+
+
+def together(desk: Desk, sub: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The subscriptions that stand on one invoice with this one, oldest first."""
+    if not (sub["billing"] or {}).get("others"):
+        return [sub]
+    return [
+        each for each in subscriptions(desk, sub["customer"])
+        if each["id"] == sub["id"]
+        or (each["period_end"] == sub["period_end"] and each["currency"] == sub["currency"])
+    ]  # fmt: skip
+
+
+def bill(desk: Desk, turns: Sequence[Turn], reason: str) -> Issued | None:
+    """One invoice for all, and each subscription in its new period."""
+    first = turns[0].after
+    for each in turns:
+        if each.after["coupons"] != each.before["coupons"]:
+            desk.change("Subscription", each.after["id"], coupons=each.after["coupons"])
+    site = f"{first['id']}/{reason}/{turns[0].period.start:%Y%m%dT%H%M%S}"
+    made = make(
+        desk, [turn.after for turn in turns], [turn.owed for turn in turns],
+        [line for turn in turns for line in turn.advance], site, reason, graced=True,
+    )  # fmt: skip
+    for each in turns:
+        settle(desk, each, made)
+        _tell(desk, each)
+    return made
+
+
+def make(
+    desk: Desk, subs: Sequence[Mapping[str, Any]], dues: Sequence[Owed], advance: Sequence[Line],
+    site: str, reason: str, graced: bool = False, surplus: Surplus | None = None,
+) -> Issued | None:  # fmt: skip
+    """An invoice over what is owed; a draft first where usage may still come in."""
+    customer, currency = subs[0]["customer"], subs[0]["currency"]
+    all_lines = [*(line for due_ in dues for line in due_.lines), *advance]
+    bounds = [bound for due_ in dues for bound in due_.bounds]
+    if not all_lines and not bounds:
+        return None
+    metered = [each for due_ in dues for each in due_.metered]
+    if graced and metered and settings(desk).grace != Duration():
+        made = invoices.open_draft(
+            desk, customer, all_lines, site, reason, currency, subs, bounds,
+            _draft_source(all_lines, metered, bounds, subs),
+        )  # fmt: skip
+        if made is not None:
+            at = add(desk.now, settings(desk).grace, desk.tz)
+            desk.set_timer(f"draft|{made.key}", at, what="draft", invoice=made.key)
+    else:
+        made = invoices.issue(
+            desk, customer, all_lines, site, reason, currency, subs, bounds, surplus
+        )
+    usage.keep(desk, metered, made.key if made else None)
+    return made
+
+
+def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
+    """Keeps a subscription in its new period, with what was really charged for it."""
+    before, after, period = turned.before, turned.after, turned.period
+    key = after["id"]
+    known = {name: value for name, value in held(after).items() if name not in _ENDS}
+    charges = owed.charge_rows(made.made, made.key, key) if made else []
+    if charges:
+        known["charges"] = charges
+    if owed.bounded(desk, after):
+        known["before"] = base_of(turned.advance, after["currency"])
+    after["billing"] = known
+    names = ("status", "plan", "quantity", "interval", "anchor", "period_start", "period_end",
+             "usage_start", "monthly_amount", "pending_plan", "pending_quantity",
+             "billing")  # fmt: skip
+    changes = {name: after[name] for name in names if after[name] != before[name]}
+    if "status" in changes and not allowed(desk, before["status"], after["status"]):
+        del changes["status"]
+    desk.change("Subscription", key, **changes)
+    schedule(desk, after, period.start)
+
+
+def base_of(made: Sequence[Line], currency: str) -> Money:
+    """What the fixed parts in advance come to, without discounts."""
+    return sum((line.amount for line in made if line.kind == "base"), Money(0, currency))
+
+
+def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
+    """The timers of a period: its end, and the first usage period within it."""
+    key = sub["id"]
+    desk.set_timer(f"renew|{key}", sub["period_end"], what="renew", sub=key)
+    inner = usage.next_boundary(desk, sub, at)
+    if inner is not None:
+        desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
+
+
+def _tell(desk: Desk, turned: Turn) -> None:
+    before, after = turned.before, turned.after
+    key, customer = after["id"], after["customer"]
+    if before["plan"] != after["plan"]:
+        announce(desk, "Subscription.plan_changed", key, customer,
+                 **{"from": before["plan"], "to": after["plan"]})  # fmt: skip
+    trialing = before["status"] == "trialing"
+    announce(desk, f"Subscription.{'activated' if trialing else 'renewed'}", key, customer)
+
+
+def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
+    """A period that nothing is charged for. What was used while suspended waits."""
+    known = held(sub)
+    cycle = cycle_of(desk, sub)
+    period = periods.period_at(cycle, sub["period_end"])
+    if sub["status"] == "suspended":
+        found = list(usage.owed(desk, sub, sub["period_end"], False))
+        used = [line for each in found for line in each.lines if line.amount]
+        usage.keep(desk, found, None)
+        known["waiting"] = [*(known.get("waiting") or ()), *owed.as_rows(used)]
+    known |= {"charges": [], "billed": None, "arrears_from": None}
+    changed = desk.change(
+        "Subscription", sub["id"], period_start=period.start, period_end=period.end,
+        usage_start=period.start, billing=known,
+    )  # fmt: skip
+    schedule(desk, changed, period.start)
+
+
+# --- usage within a period -------------------------------------------------------------------
+
+
+def usage_due(desk: Desk, key: str) -> None:
+    """The end of a usage period that is shorter than the subscription's own."""
+    sub = desk.row("Subscription", key)
+    if sub["status"] not in ("active", "past_due"):
+        return
+    found = Owed(metered=list(usage.owed(desk, sub, desk.now, False)))
+    found.metered = [each for each in found.metered if each.price.interval is not None]
+    _bill_part(desk, sub, found, f"{key}/usage/{desk.base}", True)
+    fresh = desk.row("Subscription", key)
+    inner = usage.next_boundary(desk, fresh, desk.now)
+    if inner is not None:
+        desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
+
+
+def _bill_part(
+    desk: Desk, sub: Mapping[str, Any], found: Owed, site: str, ends: bool
+) -> None:
+    """Bills usage in mid-period; `ends` where its window is over."""
+    found.lines = [line for each in found.metered for line in each.lines if line.amount]
+    if not found.lines:
+        return
+    found.bounds = owed.bounds_of(desk, sub, sub["period_end"], settle=False)
+    made = invoices.issue(
+        desk, sub["customer"], found.lines, site, "usage", sub["currency"], [sub], found.bounds
+    )
+    known = held(desk.row("Subscription", sub["id"]))
+    billed = dict(known.get("billed") or {})
+    for each in found.metered:
+        name = f"{each.item.name}|{each.price.meter}"
+        billed.pop(name, None)
+        if not ends:
+            billed[name] = each.row["billed"]
+    known["billed"] = billed
+    if ends:
+        usage.keep(desk, found.metered, made.key if made else None)
+    if made and "before" in known:
+        cost = owed.counts_to_bounds(made.lines, sub["id"])
+        known["before"] = known["before"] + cost if cost else known["before"]
+    desk.change("Subscription", sub["id"], billing=known)
+
+
+def threshold(desk: Desk, meter: str, customer: str) -> None:
+    """Bills usage as soon as what is not billed of it reaches the plan's threshold."""
+    for sub in subscriptions(desk, customer):
+        if sub["status"] not in ("active", "past_due"):
+            continue
+        plan = items(desk, sub, sub["period_start"])[0].plan
+        limit = usage.thresholds(plan, sub["currency"])
+        if limit is None or all(price.meter != meter for price in plan.usages):
+            continue
+        found = Owed(metered=list(usage.owed(desk, sub, desk.now, True)))
+        due_ = sum((line.amount for each in found.metered for line in each.lines), limit * 0)
+        if due_ >= limit:
+            _bill_part(desk, sub, found, f"{sub['id']}/threshold/{desk.base}", False)
+
+
+# --- drafts ----------------------------------------------------------------------------------
+
+
+def _draft_source(
+    made: Sequence[Line], metered: Sequence[usage.Metered], bounds: Sequence[Bound],
+    subs: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """What a draft is made from again when it becomes final."""
+    counted = {id(line) for each in metered for line in each.lines}
+    return {
+        "subs": [sub["id"] for sub in subs],
+        "lines": owed.as_rows([line for line in made if id(line) not in counted], True),
+        "usages": [
+            {"id": each.row["id"], "kind": each.lines[0].kind, "billed": each.before}
+            for each in metered if each.lines
+        ],
+        "bounds": [_bound_row(bound) for bound in bounds],
+    }  # fmt: skip
+
+
+def _bound_row(bound: Bound) -> dict[str, Any]:
+    names = ("subscription", "plan", "period_start", "period_end", "minimum", "maximum", "before",
+             "settle")  # fmt: skip
+    row = {name: getattr(bound, name) for name in names}
+    return {**row, "share": [bound.share.numerator, bound.share.denominator]}
+
+
+def draft_due(desk: Desk, key: str) -> None:
+    """The grace of a draft is over: it becomes final, with all that came in for it."""
+    draft = desk.row("Invoice", key)
+    if draft["status"] != "draft":
+        return
+    source = draft["draft"]
+    made = [Line(**row) for row in source["lines"]]
+    for part in source["usages"]:
+        row = desk.peek("_usage", part["id"])
+        assert row is not None, part
+        again = usage.again(desk, row, part["kind"], usage.billed_of(part["billed"]))
+        if again is not None:
+            made += again.lines
+            usage.keep(desk, [again], key)
+    bounds = [Bound(**{**row, "share": Fraction(*row["share"])}) for row in source["bounds"]]
+    subs = [desk.row("Subscription", sub) for sub in source["subs"]]
+    issued = invoices.close_draft(desk, draft, made, subs, bounds)
+    for sub in source["subs"]:
+        _recharge(desk, sub, issued)
+
+
+def _recharge(desk: Desk, key: str, issued: Issued) -> None:
+    """What the final invoice really charged, where the draft's charges still run."""
+    known = held(desk.row("Subscription", key))
+    rows = known.get("charges") or []
+    fresh = {(c["item"], c["start"]): c for c in owed.charge_rows(issued.made, issued.key, key)}
+    known["charges"] = [
+        {**fresh[place], "given_back": row["given_back"]}
+        if row["invoice"] == issued.key and (place := (row["item"], row["start"])) in fresh
+        and row["end"] == fresh[place]["end"]
+        else row
+        for row in rows
+    ]  # fmt: skip
+    if rows != known["charges"]:
+        desk.change("Subscription", key, billing=known)
+
+
+def unused(desk: Desk, sub: Mapping[str, Any], title: str, amount: Money) -> Line:
+    """The credit line for what is left of a period."""
+    return Line(
+        "proration", f"Unused time on {title}", -amount, subscription=sub["id"], plan=sub["plan"],
+        period_start=desk.now, period_end=sub["period_end"], discountable=False,
+    )  # fmt: skip
+

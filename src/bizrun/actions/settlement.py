@@ -1,0 +1,242 @@
+"""How an invoice ends: paid, lowered, tried again by the dunning policy, given up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..billing import dunning
+from ..billing.dunning import Exhausted, Retry
+from ..errors import Refusal
+from ..model import Outcome
+from ..values import Money
+from . import ledger, marketplace, payments
+from .customers import LIVE, grants, zone_of
+from .desk import Desk, Row
+from .payments import subscriptions_of
+from .status import set_status
+
+_OPEN = ("final", "sent")
+_PAYABLE = ("final", "sent", "uncollectible")
+
+
+# --- paid ------------------------------------------------------------------------------------
+
+
+def charge_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
+    """What follows from a charge: the payment, its invoice, the subscription, dunning."""
+    key = str(effect["data"]["payment"])
+    payment = desk.row("Payment", key)
+    succeeded = outcome.status == "succeeded"
+    desk.change(
+        "Payment", key, status="succeeded" if succeeded else "failed", error=outcome.error,
+        reference=outcome.reference,
+    )  # fmt: skip
+    invoice = payment["invoice"]
+    names = {
+        "payment": key, "customer": payment["customer"], "invoice": invoice,
+        "subscription": payment["subscription"],
+    }  # fmt: skip
+    if succeeded:
+        desk.announce("Payment.succeeded", key, **names)
+        _received(desk, payment, effect["data"], outcome.data)
+    else:
+        desk.announce("Payment.failed", key, error=outcome.error, **names)
+        if invoice:
+            _failed(desk, invoice, outcome.error)
+    return key
+
+
+def _received(
+    desk: Desk, payment: Mapping[str, Any], asked: Mapping[str, Any], answer: Any
+) -> None:
+    """Money that came in: for its invoice, as far as that is open; the rest is the customer's."""
+    key, amount, customer = payment["id"], payment["amount"], payment["customer"]
+    if not payment["invoice"]:
+        marketplace.received(desk, payment, bool(asked.get("hold")), answer)
+        return
+    row = desk.row("Invoice", payment["invoice"])
+    used = min(amount, row["amount_open"]) if row["status"] in _PAYABLE else amount * 0
+    ledger.paid(desk, payment, row, used, answer)
+    if used < amount:
+        from .credits import grant
+
+        grant(desk, customer, amount - used, f"paid/{key}", f"payment {key}")
+    if used:
+        _reduce(desk, row, used)
+
+
+def _reduce(desk: Desk, row: Mapping[str, Any], amount: Money) -> None:
+    """Lowers what is open on an invoice; nothing left means paid."""
+    left = row["amount_open"] - amount
+    if left:
+        desk.change("Invoice", row["id"], amount_open=left)
+        return
+    changed = desk.change(
+        "Invoice", row["id"], status="paid", amount_open=left, paid_at=desk.now, dunning=None
+    )
+    if row["status"] == "sent":
+        desk.drop_timer(f"overdue|{row['id']}")
+    stop(desk, changed)
+    _announce(desk, "Invoice.paid", changed)
+
+
+def lower(desk: Desk, invoice: str, amount: Money) -> Money:
+    """Lowers what is open on an invoice by up to an amount; by how much it was."""
+    row = desk.row("Invoice", invoice)
+    if row["status"] not in _OPEN:
+        return amount * 0
+    part: Money = min(amount, row["amount_open"])
+    if part:
+        _reduce(desk, row, part)
+    return part
+
+
+def stop(desk: Desk, row: Mapping[str, Any]) -> None:
+    """Ends the dunning of an invoice; its subscriptions recover if nothing else is open."""
+    if not row["attempts"] and not row["dunning"]:
+        return
+    desk.drop_timer(f"retry|{row['id']}")
+    for key in subscriptions_of(row):
+        sub = desk.row("Subscription", key)
+        if sub["status"] in ("past_due", "suspended") and not _other_open(desk, sub, row["id"]):
+            desk.drop_timer(f"grace|{key}")
+            set_status(desk, key, "active", "Subscription.recovered")
+            if sub["status"] == "suspended":
+                from .changes import bill_rest
+
+                bill_rest(desk, key, "recovery")
+
+
+def _other_open(desk: Desk, sub: Mapping[str, Any], invoice: str) -> bool:
+    """Whether another invoice of the subscription still waits after failed attempts."""
+    return any(
+        row["id"] != invoice and row["status"] in _OPEN and row["dunning"]
+        and sub["id"] in subscriptions_of(row)
+        for row in desk.select("Invoice", customer=sub["customer"])
+    )  # fmt: skip
+
+
+def pay_invoice(
+    desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
+) -> tuple[Any, bool]:
+    """`pay_invoice { invoice }`: a try by hand uses up no step of the policy."""
+    row = desk.row("Invoice", args["invoice"])
+    if row["status"] not in _PAYABLE:
+        raise Refusal(
+            f"invoice {row['number'] or row['id']} is {row['status']}: nothing is open on it"
+        )
+    if args.get("from_credit"):
+        _from_credit(desk, row)
+        return None, False
+    changed = desk.change("Invoice", row["id"], attempts=row["attempts"] + 1)
+    return payments.collect(desk, changed, resume, site, place), True
+
+
+def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:
+    """Pays from account credit, oldest expiry first, as far as that goes."""
+    left, zero = row["amount_open"], row["amount_open"] * 0
+    found = [g for g in grants(desk, row["customer"], row["currency"])
+             if g.balance > zero and (g.expires is None or g.expires > desk.now)]  # fmt: skip
+    uses = []
+    for grant in sorted(found, key=lambda g: (g.expires is None, g.expires or desk.now)):
+        part = min(left, grant.balance)
+        if part:
+            desk.change("Wallet", grant.id, balance=grant.balance - part)
+            uses.append({"wallet": grant.id, "amount": part})
+            left = left - part
+    used = row["amount_open"] - left
+    if not used:
+        raise Refusal(f"{row['customer']} has no credit for invoice {row['number']}")
+    entry = f"{row['id']}/from_credit/{desk.base}"
+    ledger.recovered(desk, entry, row, used)
+    ledger.post(
+        desk, entry, row["customer"],
+        (ledger.CREDIT, used), (ledger.RECEIVABLE, -used),
+    )  # fmt: skip
+    changed = desk.change("Invoice", row["id"], credits=[*(row["credits"] or ()), *uses])
+    _reduce(desk, changed, used)
+
+
+def _announce(desk: Desk, event: str, row: Mapping[str, Any], **more: Any) -> None:
+    desk.announce(
+        event, row["id"], invoice=row["id"], customer=row["customer"],
+        subscription=row["subscription"], **more,
+    )  # fmt: skip
+
+
+# --- not paid --------------------------------------------------------------------------------
+
+
+def _failed(desk: Desk, invoice: str, error: str | None) -> None:
+    """Notes the failure; the policy says when to try again, or what ends it."""
+    row = desk.row("Invoice", invoice)
+    if row["status"] not in _OPEN:
+        return
+    _announce(desk, "Invoice.payment_failed", row, error=error)
+    for key in subscriptions_of(row):
+        if desk.row("Subscription", key)["status"] in ("active", "trialing"):
+            set_status(desk, key, "past_due")
+    held = row["dunning"] or {"first": desk.now, "used": 0}
+    if held.get("over"):
+        return
+    step = dunning.after_failure(
+        desk.program.dunning, held["first"], desk.now, held["used"], error,
+        zone_of(desk, row["customer"]),
+    )  # fmt: skip
+    match step:
+        case Retry(at=at):
+            desk.change("Invoice", invoice, dunning=held)
+            desk.set_timer(f"retry|{invoice}", at, what="retry", invoice=invoice)
+        case Exhausted():
+            changed = desk.change("Invoice", invoice, dunning={**held, "over": True})
+            _exhaust(desk, changed, step)
+
+
+def retry(desk: Desk, invoice: str) -> None:
+    """A retry of the policy is due: it uses up a step."""
+    row = desk.row("Invoice", invoice)
+    if row["status"] in _OPEN:
+        held = row["dunning"] or {"first": desk.now, "used": 0}
+        changed = desk.change(
+            "Invoice", invoice, attempts=row["attempts"] + 1,
+            dunning={**held, "used": held["used"] + 1},
+        )  # fmt: skip
+        payments.collect(desk, changed, None)
+
+
+def _exhaust(desk: Desk, invoice: Mapping[str, Any], end: Exhausted) -> None:
+    desk.drop_timer(f"retry|{invoice['id']}")
+    if desk.program.dunning is None:
+        return
+    _announce(desk, "Dunning.exhausted", invoice)
+    _give_up(desk, invoice, end.action)
+    if end.grace_at is not None:
+        desk.set_timer(
+            f"grace|{invoice['subscription'] or invoice['id']}", end.grace_at, what="grace",
+            invoice=invoice["id"], action=end.grace_action,
+        )  # fmt: skip
+
+
+def _give_up(desk: Desk, invoice: Mapping[str, Any], action: str | None) -> None:
+    from .subscriptions import end
+
+    live = [key for key in subscriptions_of(invoice)
+            if desk.row("Subscription", key)["status"] in LIVE]  # fmt: skip
+    match action:
+        case "suspend":
+            for key in live:
+                set_status(desk, key, "suspended")
+        case "cancel":
+            for key in live:
+                end(desk, key, "cancelled")
+        case "mark_uncollectible" if invoice["status"] in _OPEN:
+            desk.change("Invoice", invoice["id"], status="uncollectible")
+            ledger.written_off(desk, invoice)
+
+
+def grace_over(desk: Desk, task: Mapping[str, Any]) -> None:
+    """The grace period after the last retry is over."""
+    row = desk.row("Invoice", task["invoice"])
+    if row["status"] in _PAYABLE:
+        _give_up(desk, row, task["action"])

@@ -1,0 +1,188 @@
+"""What a subscription's plan says to it: its version and phase, prices, add-ons and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ..billing import catalog, periods, proration, rating
+from ..diagnostics import did_you_mean
+from ..errors import EvalError, Refusal
+from ..values import UNLIMITED, Money, Number, number_text, show
+from .customers import customer_row, settings, zone_of
+from .desk import Desk
+
+PLAN = ""
+
+
+class Item(NamedTuple):
+    """A plan or add-on of a subscription: `name` is empty for the plan."""
+
+    name: str
+    plan: catalog.Plan
+    quantity: Number
+
+
+def held(sub: Mapping[str, Any]) -> dict[str, Any]:
+    """What billing remembers of a subscription, as a dict of its own."""
+    return dict(sub["billing"] or {})
+
+
+def plan_named(desk: Desk, name: Any) -> catalog.Plan:
+    """The plan of that name."""
+    plan = desk.program.plans.get(name)
+    if plan is None:
+        meant = did_you_mean(str(name), desk.program.plans)
+        hint = f" Did you mean `{meant}`?" if meant else ""
+        raise Refusal(f"Unknown plan `{show(name)}`.{hint}")
+    return plan
+
+
+def addon_named(desk: Desk, name: Any) -> catalog.Plan:
+    """The add-on of that name."""
+    found = desk.program.addons.get(name)
+    if found is None:
+        meant = did_you_mean(str(name), desk.program.addons)
+        hint = f" Did you mean `{meant}`?" if meant else ""
+        raise Refusal(f"Unknown addon `{show(name)}`.{hint}")
+    return found
+
+
+def terms(desk: Desk, sub: Mapping[str, Any], at: datetime) -> catalog.Plan:
+    """The plan of a subscription as it holds for it at an instant: its version, its phase."""
+    return dated(desk, sub, plan_named(desk, sub["plan"]), at)
+
+
+def dated(
+    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime
+) -> catalog.Plan:
+    """A plan or add-on with the version and phase that hold for a subscription."""
+    if not plan.versions and not plan.phases:
+        return plan
+    zone = zone_of(desk, sub["customer"])
+    since = (sub["billing"] or {}).get("since")
+    if plan.versions:
+        began = periods.local_day(since or sub["started"], zone)
+        renewed = periods.local_day(sub["period_start"] or sub["started"], zone)
+        plan = catalog.version_for(
+            plan, began, max(began, renewed), periods.local_day(at, zone),
+            lambda version: _migrates(desk, sub, version),
+        )  # fmt: skip
+    return catalog.plan_at(plan, since or sub["anchor"], at, zone) if plan.phases else plan
+
+
+def _migrates(desk: Desk, sub: Mapping[str, Any], version: catalog.Version) -> bool:
+    """Whether a running subscription comes over to a version, by its `migrate where`."""
+    condition = desk.program.version_conditions.get(version.where or "")
+    if condition is None or desk.peek("Subscription", sub["id"]) is None:
+        return False
+    return desk.holds(condition, self=sub["id"])
+
+
+def items(desk: Desk, sub: Mapping[str, Any], at: datetime) -> list[Item]:
+    """The plan and the add-ons of a subscription at an instant."""
+    found = [Item(PLAN, terms(desk, sub, at), sub["quantity"])]
+    for addon in sub["addons"] or ():
+        plan = desk.program.addons.get(addon["addon"])
+        if plan is not None:
+            found.append(Item(plan.name, dated(desk, sub, plan, at), addon["quantity"]))
+    return found
+
+
+def prices_of(plan: catalog.Plan, sub: Mapping[str, Any]) -> tuple[catalog.Price, ...]:
+    """The prices of a plan that hold for a subscription's currency and interval."""
+    return catalog.choose_prices(plan, sub["currency"], interval_of(sub))
+
+
+def interval_of(sub: Mapping[str, Any]) -> catalog.Interval:
+    """The interval of a subscription."""
+    return catalog.interval(sub["interval"])
+
+
+def advance_prices(plan: catalog.Plan, sub: Mapping[str, Any]) -> list[catalog.Price]:
+    """The prices that are due at the beginning of a period."""
+    return [price for price in prices_of(plan, sub) if not price.arrears]
+
+
+def advance_amount(items_: list[Item], sub: Mapping[str, Any]) -> Money:
+    """What a whole period of these items costs in advance."""
+    total = Money(0, sub["currency"])
+    for item in items_:
+        for price in advance_prices(item.plan, sub):
+            total = total + rating.fixed_amount(price, item.quantity).amount
+    return total
+
+
+def monthly(items_: list[Item], sub: Mapping[str, Any]) -> Money:
+    """What the fixed parts come to in a month."""
+    total = Money(0, sub["currency"])
+    for item in items_:
+        for price in prices_of(item.plan, sub):
+            amount = rating.fixed_amount(price, item.quantity).amount
+            total = total + proration.per_month(amount, price.interval)
+    return total.rounded()
+
+
+def cycle_of(desk: Desk, sub: Mapping[str, Any]) -> periods.Cycle:
+    """The billing periods of a subscription."""
+    known = sub["billing"] or {}
+    return periods.cycle(
+        sub["anchor"], interval_of(sub), settings(desk), zone_of(desk, sub["customer"]),
+        known.get("anchor_day"), bool(known.get("exact")),
+    )  # fmt: skip
+
+
+# --- choosing --------------------------------------------------------------------------------
+
+
+def choose_currency(desk: Desk, plan: catalog.Plan, customer: str, wanted: str | None) -> str:
+    """The asked currency, else the customer's own, the business's, or the plan's first."""
+    known = [price.currency for price in plan.prices]
+    if wanted is not None:
+        if known and wanted not in known:
+            raise Refusal(f"plan `{plan.name}` has no price in {wanted}")
+        return wanted
+    for likely in (customer_row(desk, customer).get("currency"), desk.currency):
+        if likely in known:
+            return str(likely)
+    return known[0] if known else desk.currency
+
+
+def choose_interval(
+    plan: catalog.Plan, currency: str, wanted: str | None, running: str | None = None
+) -> catalog.Interval:
+    """The asked interval; else the running one where the plan has it, or the plan's first."""
+    if wanted is not None:
+        interval = interval_named(wanted)
+        if not catalog.choose_prices(plan, currency, interval):
+            raise Refusal(f"plan `{plan.name}` has no price in {currency} per {interval}")
+        return interval
+    own = [p.interval for p in plan.prices if p.currency == currency and p.interval is not None]
+    if plan.prices and not any(price.currency == currency for price in plan.prices):
+        raise Refusal(f"plan `{plan.name}` has no price in {currency}")
+    if running is not None:
+        now = catalog.interval(running)
+        if not own or any(catalog.same_interval(now, interval) for interval in own):
+            return now
+    return own[0] if own else catalog.Interval(1, "month")
+
+
+def interval_named(text: str) -> catalog.Interval:
+    """An interval as an author writes it; refused where it is none."""
+    try:
+        return catalog.interval(text)
+    except EvalError as error:
+        raise Refusal(str(error)) from None
+
+
+def choose_quantity(plan: catalog.Plan, wanted: Any) -> Any:
+    """How many seats: as asked, within the plan's bounds."""
+    low, high = plan.seats or (0, UNLIMITED)
+    quantity = max(1, low) if wanted is None else wanted
+    if quantity < 0:
+        raise Refusal(f"a quantity can't be below zero, and {number_text(quantity)} is")
+    if not low <= quantity <= high:
+        bounds = f"{number_text(low)} to {number_text(high)}"
+        raise Refusal(f"plan `{plan.name}` takes {bounds} seats, not {number_text(quantity)}")
+    return quantity

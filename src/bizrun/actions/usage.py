@@ -1,0 +1,249 @@
+"""Usage: its periods, what of them was billed, corrections for what comes late.
+
+A row of `_usage` stands for each period of a meter that was billed: where it lay, by which terms,
+and what it came to. Counts that come for it afterwards make a correction line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from ..billing import buckets, catalog, lines, periods, proration, rating
+from ..billing.invoicing import Line
+from ..billing.periods import Period
+from ..billing.rating import Rated
+from ..values import Money, Number
+from .customers import LIVE, settings, zone_of
+from .desk import Desk, Row
+from .terms import PLAN, Item, cycle_of, dated, items, terms
+
+_MOMENT = timedelta(microseconds=1)
+Billed = dict[tuple[str, ...], Rated]
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What a meter came to in a window of a subscription, and what of it was billed before."""
+
+    item: Item
+    price: catalog.UsagePrice
+    start: datetime
+    end: datetime
+    lines: tuple[Line, ...]
+    row: Row
+    before: Sequence[Any] = ()
+
+
+def share_of(
+    desk: Desk, period: Period, start: datetime, end: datetime, customer: str
+) -> Fraction:
+    """The part of a whole period that lies between two instants, as the business prorates."""
+    chosen, zone = settings(desk), zone_of(desk, customer)
+    if start == period.whole_start and end == period.end:
+        return Fraction(1)
+    if chosen.proration == "none":
+        return periods.first_share(period, zone, False)
+    return periods.share(period, start, end, zone, chosen.proration == "second")
+
+
+def meter_period(desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice,
+                 at: datetime) -> Period:  # fmt: skip
+    """The period of a usage price that an instant falls in: its own, else the plan's."""
+    return periods.period_at(periods.for_meter(cycle_of(desk, sub), price.interval), at)
+
+
+def window_start(
+    desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, at: datetime
+) -> datetime:
+    """Where the running usage of a price begins: its period, or a change of plan within."""
+    start: datetime = sub["usage_start"] or sub["period_start"]
+    if price.interval is None:
+        return start
+    return max(start, meter_period(desk, sub, price, at).start)
+
+
+def measured(
+    desk: Desk, price: catalog.UsagePrice, customer: str, start: datetime, end: datetime
+) -> list[rating.Usage]:
+    """What a meter counted in a window, by the values of the price's dimensions."""
+    meter = desk.program.meters.get(price.meter)
+    if meter is None:
+        return []
+    found = []
+    for bucket in desk.measured(price.meter, customer, start):
+        figure = buckets.result(bucket, meter.aggregate, end)
+        if figure < 0:
+            desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
+        values = dict(zip(meter.by, bucket["by"].split("|"), strict=False))
+        picked = tuple(values.get(name, "") for name in price.pricing.dimensions)
+        found.append(rating.Usage(figure, bucket["count"], picked))
+    return found
+
+
+def rate_window(
+    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, price: catalog.UsagePrice,
+    start: datetime, end: datetime,
+) -> tuple[Rated, ...]:  # fmt: skip
+    """What the usage of a window costs, the allowance taken off."""
+    allowance = catalog.allowance(plan, price.meter)
+    included: Number = allowance.quantity if allowance else 0
+    if allowance and allowance.prorated:
+        period = meter_period(desk, sub, price, max(start, end - _MOMENT))
+        share = share_of(desk, period, start, end, sub["customer"])
+        included = proration.prorated_allowance(included, share)
+    usages = measured(desk, price, sub["customer"], start, end)
+    return rating.rate_usage(price, usages, sub["currency"], included)
+
+
+def usage_key(sub: str, item: str, meter: str, start: datetime) -> str:
+    """The id of a usage period's row."""
+    return f"{sub}|{item}|{meter}|{start:%Y%m%dT%H%M%S%f}"
+
+
+def owed(
+    desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool
+) -> Iterator[Metered]:
+    """The usage that falls due at an instant; `final`: whatever its period, for it ends now."""
+    known = (sub["billing"] or {}).get("billed") or {}
+    for item in items(desk, sub, sub["period_start"]):
+        for price in catalog.choose_usages(item.plan, sub["currency"]):
+            shorter = price.interval is not None and not final
+            if shorter and meter_period(desk, sub, price, end - _MOMENT).end != end:
+                continue
+            start = window_start(desk, sub, price, max(sub["usage_start"], end - _MOMENT))
+            billed = billed_of(known.get(f"{item.name}|{price.meter}") or ())
+            yield meter_window(desk, sub, item, price, start, end, billed)
+
+
+def meter_window(
+    desk: Desk, sub: Mapping[str, Any], item: Item, price: catalog.UsagePrice,
+    start: datetime, end: datetime, billed: Billed, kind: str = "usage",
+) -> Metered:  # fmt: skip
+    """The lines of a window and the row that remembers it."""
+    rated = rate_window(desk, sub, item.plan, price, start, end)
+    subject = lines.Subject.of(sub["id"], item.plan)
+    made = lines.usage_lines(subject, price.meter, rated, start, end, billed, kind)
+    half_even = settings(desk).half_even
+    parts = []
+    for line, part in zip(made, rated, strict=True):
+        before = billed.get(part.values)
+        amount = line.amount.rounded(half_even) + (before.amount if before else 0 * line.amount)
+        parts.append([list(part.values), part.quantity, amount])
+    row: Row = {
+        "id": usage_key(sub["id"], item.name, price.meter, start), "subscription": sub["id"],
+        "customer": sub["customer"], "meter": price.meter, "start": start, "end": end,
+        "invoice": None, "billed": parts,
+        "terms": {"item": item.name, "plan": sub["plan"],
+                  "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
+                  "anchor": sub["anchor"]},
+    }  # fmt: skip
+    was = [[list(values), part.quantity, part.amount] for values, part in billed.items()]
+    return Metered(item, price, start, end, tuple(made), row, was)
+
+
+def billed_of(parts: Sequence[Any]) -> Billed:
+    """What a row of `_usage` says was billed, by the values of the dimensions."""
+    return {
+        tuple(values): Rated(amount, quantity, (), values=tuple(values))
+        for values, quantity, amount in parts
+    }
+
+
+def keep(desk: Desk, found: Sequence[Metered], invoice: str | None) -> None:
+    """Remembers windows that an invoice has billed."""
+    for metered in found:
+        desk.put("_usage", metered.row["id"], {**metered.row, "invoice": invoice})
+
+
+# --- corrections -----------------------------------------------------------------------------
+
+
+def corrections(desk: Desk, sub: Mapping[str, Any]) -> list[Metered]:
+    """What late counts change on periods that were billed: rate(all) − rate(billed)."""
+    found = []
+    for key in (sub["billing"] or {}).get("late") or ():
+        row = desk.peek("_usage", key)
+        if row is not None and (metered := _again(desk, row)) is not None:
+            found.append(metered)
+    return found
+
+
+def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Metered | None:
+    """A window that was rated before, rated anew by the terms that held then."""
+    sub, then = desk.row("Subscription", row["subscription"]), row["terms"]
+    known = {**(sub["billing"] or {}), "since": then["since"]}
+    past = {
+        **sub, "plan": then["plan"], "period_start": row["start"], "billing": known,
+        "interval": then["interval"], "anchor": then["anchor"],
+    }  # fmt: skip
+    if then["item"] == PLAN:
+        plan = terms(desk, past, row["start"])
+    elif (addon := desk.program.addons.get(then["item"])) is not None:
+        plan = dated(desk, past, addon, row["start"])
+    else:
+        return None
+    for price in catalog.choose_usages(plan, sub["currency"]):
+        if price.meter == row["meter"]:
+            item = Item(then["item"], plan, 1)
+            made = meter_window(desk, past, item, price, row["start"], row["end"], billed, kind)
+            return replace(made, row={**made.row, "terms": then})
+    return None
+
+
+def _again(desk: Desk, row: Mapping[str, Any]) -> Metered | None:
+    return again(desk, row, "correction", billed_of(row["billed"]))
+
+
+def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> bool:
+    """Notes a count for a period that an invoice has billed: the next invoice corrects it."""
+    row = billed_window(desk, meter, customer, at)
+    if row is None:
+        return False
+    invoice = desk.peek("Invoice", row["invoice"]) if row["invoice"] else None
+    if invoice is not None and invoice["status"] == "draft":
+        return True
+    sub = desk.row("Subscription", row["subscription"])
+    if sub["status"] not in LIVE:
+        # Its own invoices are over; another subscription of the customer carries the line.
+        live = [s for s in desk.subscriptions(customer)
+                if s["status"] in LIVE and s["currency"] == sub["currency"]]  # fmt: skip
+        sub = live[0] if live else sub
+    known = dict(sub["billing"] or {})
+    late = list(known.get("late") or ())
+    if row["id"] not in late:
+        known["late"] = [*late, row["id"]]
+        desk.change("Subscription", sub["id"], billing=known)
+    return True
+
+
+def billed_window(desk: Desk, meter: str, customer: str, at: datetime) -> Row | None:
+    """The billed usage period of a customer's meter that an instant falls in."""
+    rows = desk.rows(
+        "_usage", {"customer": customer, "meter": meter}, [("start", "<=", at)],
+        (("start", True),), 4,
+    )  # fmt: skip
+    return next((row for row in rows if row["end"] > at), None)
+
+
+# --- thresholds and periods of its own -------------------------------------------------------
+
+
+def thresholds(plan: catalog.Plan, currency: str) -> Money | None:
+    """The amount at which usage is billed in mid-period."""
+    return catalog.in_currency(plan.bill_usage_at, currency)
+
+
+def next_boundary(desk: Desk, sub: Mapping[str, Any], at: datetime) -> datetime | None:
+    """Where the next usage period ends that is shorter than the subscription's own."""
+    found = [
+        end
+        for item in items(desk, sub, at)
+        for price in catalog.choose_usages(item.plan, sub["currency"])
+        if price.interval is not None
+        and (end := meter_period(desk, sub, price, at).end) < sub["period_end"]
+    ]
+    return min(found, default=None)

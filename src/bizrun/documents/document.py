@@ -1,0 +1,141 @@
+"""What an invoice document is made from: plain rows, the same for every form that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ..values import Money
+
+Row = Mapping[str, Any]
+_TAX_IDS = ("tax_id", "vat_id", "vat_number", "tax_number")
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDocument:
+    """An invoice's row with its lines in order, who sends it and who gets it; `zone` is IANA.
+
+    `business` has the texts of the business block (`title`, `address`, `email`, `website`,
+    `tax_id`, `pay_url`, `bank`, `logo` as the text of an SVG); `customer` is its row, or empty.
+    """
+
+    row: Row
+    lines: tuple[Row, ...]
+    business: Row
+    customer: Row
+    zone: str
+
+    @staticmethod
+    def of(
+        row: Row, lines: Iterable[Row], business: Row, customer: Row | None, zone: str
+    ) -> InvoiceDocument:
+        """The document of rows as a store has them."""
+        ordered = sorted(lines, key=lambda line: int(line["position"]))
+        own = (customer or {}).get("timezone")
+        return InvoiceDocument(
+            row, tuple(ordered), business, customer or {}, own if _is_zone(own) else zone
+        )
+
+    @property
+    def number(self) -> str:
+        """The invoice's number, its id while it has none."""
+        return str(self.row["number"] or self.row["id"])
+
+    @property
+    def tz(self) -> tzinfo:
+        """The zone of the dates on the document."""
+        return ZoneInfo(self.zone)
+
+    @property
+    def paid(self) -> Money:
+        """What was paid of the amount due."""
+        paid: Money = self.row["amount_due"] - self.row["amount_open"]
+        return paid
+
+
+def _is_zone(name: Any) -> bool:
+    if not isinstance(name, str) or not name:
+        return False
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A name and address as far as a row says: `country` a code of ISO 3166, or nothing."""
+
+    name: str
+    lines: tuple[str, ...]
+    street: str
+    postcode: str
+    city: str
+    region: str
+    country: str
+    email: str
+    tax_id: str
+
+
+def customer_party(row: Row, key: str) -> Party:
+    """Who the invoice is for: its `company` or `name`, else its email, else its key."""
+    names = [text for field in ("company", "name") if (text := _text(row.get(field)))]
+    email = _text(row.get("email"))
+    held = row.get("billing_address") or row.get("address")
+    address = {**row, **held} if isinstance(held, Mapping) else row
+    free = _lines(held) if isinstance(held, str) else []
+    place = {name: _first(address, fields) for name, fields in _PLACE.items()}
+    if not free:
+        free = _written(place, [_text(address.get(f)) for f in ("line2", "street2")])
+    name = (names or [email or key])[0]
+    tax_id = next((t for field in _TAX_IDS if (t := _text(row.get(field)))), "")
+    return Party(name, (*names[1:], *free), **place, email=email, tax_id=tax_id)
+
+
+def business_party(business: Row) -> Party:
+    """Who the invoice is from; the last line of its address may be its country."""
+    free = _lines(business.get("address"))
+    place = dict.fromkeys(_PLACE, "")
+    place["street"] = free[0] if free else ""
+    place["country"] = _text(business.get("country"))
+    return Party(
+        _text(business.get("title")), tuple(free), **place,
+        email=_text(business.get("email")), tax_id=_text(business.get("tax_id")),
+    )  # fmt: skip
+
+
+_PLACE = {
+    "street": ("street", "line1", "address_line1"),
+    "postcode": ("postcode", "postal_code", "zip", "zip_code"),
+    "city": ("city", "town"),
+    "region": ("region", "state", "province"),
+    "country": ("country", "country_code"),
+}
+
+
+def _written(place: Mapping[str, str], more: list[str]) -> list[str]:
+    """An address by the lines, as the post of its country wants it."""
+    if place["country"] in ("US", "CA", "AU", "USA") or place["region"]:
+        town = " ".join(filter(None, (place["region"], place["postcode"])))
+        town = ", ".join(filter(None, (place["city"], town)))
+    else:
+        town = " ".join(filter(None, (place["postcode"], place["city"])))
+    return [line for line in (place["street"], *more, town, place["country"]) if line]
+
+
+def _first(row: Row, fields: tuple[str, ...]) -> str:
+    return next((text for field in fields if (text := _text(row.get(field)))), "")
+
+
+def _text(value: Any) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _lines(value: Any) -> list[str]:
+    if not isinstance(value, str):
+        return []
+    return [line for part in value.splitlines() if (line := " ".join(part.split()))]

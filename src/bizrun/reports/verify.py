@@ -1,0 +1,194 @@
+"""What is wrong with a state: its log, its ledger, its invoices and their numbers, its effects."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..store.base import Row, Store
+from ..values import Money
+
+if TYPE_CHECKING:
+    from ..ir.program import Program
+
+MOST = 20  # of one kind
+_SEQ = re.compile(r"\{seq[^}]*\}")
+
+
+def verify(store: Store, program: Program) -> list[str]:
+    """A sentence for each thing that is wrong; none where the state is sound."""
+    found: list[str] = []
+    for check in (_store, _ledger, _invoices, _numbers, _payments, _effects, _references):
+        problems = list(check(store, program))
+        found += problems[:MOST]
+        if len(problems) > MOST:
+            found.append(f"… and {len(problems) - MOST:,} more like these")
+    return found
+
+
+def _store(store: Store, program: Program) -> Iterable[str]:
+    return store.verify()
+
+
+# --- money -------------------------------------------------------------------------------------
+
+
+def _ledger(store: Store, program: Program) -> Iterator[str]:
+    """Each entry sums to zero in each currency, and so does the whole."""
+    sums: dict[tuple[str, str], Money] = {}
+    for row in store.select("Ledger"):
+        key = (row["entry"], row["amount"].currency)
+        held = sums.get(key)
+        sums[key] = row["amount"] if held is None else held + row["amount"]
+    for (entry, _), total in sorted(sums.items()):
+        if total:
+            yield f"the ledger's entry {entry} does not balance: its postings sum to {total}"
+
+
+def _invoices(store: Store, program: Program) -> Iterator[str]:
+    lines: defaultdict[str, list[Row]] = defaultdict(list)
+    for line in store.select("InvoiceLine"):
+        lines[line["invoice"]].append(line)
+    entries = {row["entry"] for row in store.select("Ledger")}
+    for row in store.select("Invoice"):
+        name = row["number"] or row["id"]
+        for problem in _arithmetic(row, lines.pop(row["id"], [])):
+            yield f"invoice {name}: {problem}"
+        issued = row["status"] != "draft"
+        if issued and row["total"] and f"{row['id']}/issued" not in entries:
+            yield f"invoice {name} is {row['status']}, but the ledger has no entry of it"
+    for key in sorted(lines):
+        yield f"there are lines of an invoice {key}, which is not there"
+
+
+def _arithmetic(row: Row, lines: list[Row]) -> Iterator[str]:
+    zero = Money(0, row["currency"])
+    amounts = [row[n] for n in ("subtotal", "discount", "tax", "total", "credit", "amount_due")]
+    amounts += [line[n] for line in lines for n in ("amount", "discount", "tax")]
+    strange = {a.currency for a in amounts if a and a.currency != row["currency"]}
+    if strange:
+        yield f"it is in {row['currency']} and has amounts in {', '.join(sorted(strange))}"
+        return
+    if not lines:
+        yield "it has no lines"
+    yield from _equal("its lines", sum((x["amount"] for x in lines), zero), "subtotal", row)
+    yield from _equal("their discounts", sum((x["discount"] for x in lines), zero), "discount", row)
+    yield from _equal("their tax", sum((x["tax"] for x in lines), zero), "tax", row)
+    inclusive = row["subtotal"] - row["discount"]
+    if row["total"] not in (inclusive + row["tax"], inclusive):
+        yield (
+            f"subtotal {row['subtotal']} less discount {row['discount']} plus tax {row['tax']} "
+            f"is not its total {row['total']}"
+        )
+    due = row["total"] - row["credit"]
+    if row["amount_due"] != due and not (due < zero and not row["amount_due"]):
+        yield (
+            f"total {row['total']} less credit {row['credit']} is not its amount due "
+            f"{row['amount_due']}"
+        )
+    if row["status"] in ("paid", "void") and row["amount_open"]:
+        yield f"it is {row['status']}, but {row['amount_open']} is open on it"
+    if row["amount_open"] > row["amount_due"]:
+        yield f"{row['amount_open']} is open on it, more than the {row['amount_due']} due"
+
+
+def _equal(what: str, found: Money, field: str, row: Row) -> Iterator[str]:
+    if found != row[field]:
+        yield f"{what} come to {found}, and its {field} is {row[field]}"
+
+
+def _payments(store: Store, program: Program) -> Iterator[str]:
+    """Each payment is for an invoice or says what for; refunds stay within it."""
+    given: dict[str, Money] = {}
+    for row in store.select("Refund"):
+        if row["status"] != "failed":
+            held = given.get(row["payment"])
+            given[row["payment"]] = row["amount"] if held is None else held + row["amount"]
+    invoices: dict[str, Money] = {}
+    for row in store.select("Payment"):
+        key, amount = row["id"], row["amount"]
+        invoice = row["invoice"]
+        if invoice is not None and store.get("Invoice", invoice) is None:
+            yield f"payment {key} is for the invoice {invoice}, which is not there"
+        back = given.pop(key, Money(0, amount.currency))
+        if back > amount:
+            yield f"of payment {key} over {amount}, {back} was given back"
+        if row["refunded"] != back:
+            yield f"payment {key} says that {row['refunded']} was refunded, its refunds say {back}"
+        if invoice is not None and row["status"] in ("succeeded", "refunded"):
+            held = invoices.get(invoice)
+            invoices[invoice] = amount if held is None else held + amount
+    for key in sorted(given):
+        yield f"there is a refund of a payment {key}, which is not there"
+    for key, paid in sorted(invoices.items()):
+        row_ = store.get("Invoice", key)
+        if row_ is not None and paid > row_["amount_due"]:
+            yield (
+                f"invoice {row_['number'] or key} was paid {paid}, more than the "
+                f"{row_['amount_due']} due"
+            )
+
+
+# --- numbers, effects, references ----------------------------------------------------------------
+
+
+def _numbers(store: Store, program: Program) -> Iterator[str]:
+    """Every number of a series from 1 to its last is there, once."""
+    for series in store.select("_number"):
+        pattern = _series(series["id"])
+        if pattern is None:
+            continue
+        taken: set[int] = set()
+        for table in ("Invoice", "CreditNote"):
+            for row in store.select(table):
+                number = row["number"]
+                if number is None or not (match := pattern.match(number)):
+                    continue
+                count = int(match[1])
+                if count in taken:
+                    yield f"the number {number} stands on two documents"
+                taken.add(count)
+        missing = sorted(set(range(1, series["last"] + 1)) - taken)
+        if missing:
+            some = ", ".join(str(n) for n in missing[:5])
+            yield f"the series {series['id']} has gaps: {some} of {series['last']} are not there"
+        if taken and max(taken) > series["last"]:
+            yield f"the series {series['id']} counts to {series['last']}, but has {max(taken)}"
+
+
+def _series(name: str) -> re.Pattern[str] | None:
+    """What numbers of a series look like: `ACME-2026-{seq:05}` has one place for the count."""
+    if len(_SEQ.findall(name)) != 1:
+        return None
+    before, after = _SEQ.split(name)
+    return re.compile(f"{re.escape(before)}(\\d+){re.escape(after)}\\Z")
+
+
+def _effects(store: Store, program: Program) -> Iterator[str]:
+    """Every effect has a key and an order of its own, and each charge its payment."""
+    orders: dict[int, str] = {}
+    for row in store.select("_effect"):
+        key, order = row["id"], row["order"]
+        if order in orders:
+            yield f"the effects {orders[order][:16]} and {key[:16]} have the same order {order}"
+        orders[order] = key
+        if row["status"] not in ("ready", "sending", "done", "failed", "unknown"):
+            yield f"the effect {key[:16]} has a status that there is not: {row['status']}"
+        if row["kind"] == "charge" and store.get("Payment", row["data"]["payment"]) is None:
+            yield f"the charge {key[:16]} belongs to no payment"
+
+
+def _references(store: Store, program: Program) -> Iterator[str]:
+    """What billing refers to is there."""
+    bills = program.bills
+    for table in ("Invoice", "Payment", "Subscription"):
+        for row in store.select(table):
+            for field, target in (("customer", bills), ("subscription", "Subscription")):
+                if field in row and target is not None and _lost(store, target, row[field]):
+                    yield f"{table} {row['id']} belongs to the {target} {row[field]}, which is gone"
+
+
+def _lost(store: Store, table: str, key: Any) -> bool:
+    return key is not None and store.get(table, key) is None

@@ -1,0 +1,111 @@
+"""Lines decoded straight into the events that a program declares.
+
+What a typed decoder takes needs no second look but at its references; any other line it leaves
+to the careful way, which says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, Union
+
+import msgspec
+
+from ..ir import nodes as ir
+from ..ir.program import EventType, Program
+from ..lang.types import Choice, EntityType, Prim, Type
+from ..store.base import INTERNAL
+
+MAX_ID = 500
+_BOUND = 2**63 - 1
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+# Beyond 64 bits msgspec has no bounds: such a number is read with care.
+_Number = Annotated[int, msgspec.Meta(ge=-_BOUND, le=_BOUND)]
+
+
+class Shape(NamedTuple):
+    """How an event type is read: its name, its payload as a dict, the fields that refer."""
+
+    type: str
+    payload: Callable[[Any], dict[str, Any]]
+    references: tuple[tuple[str, str], ...]
+
+
+Typed = tuple[Callable[[bytes], Any], dict[type, Shape]]
+
+
+def typed_decoder(program: Program) -> Typed | None:
+    """A decoder of lines, and the shape of each class that it gives; None without any type."""
+    shapes: dict[type, Shape] = {}
+    for declared in program.events.values():
+        if declared.declared and declared.name != INTERNAL:
+            payload = _payload(declared)
+            if payload is not None:
+                shapes[_envelope(declared.name, payload)] = _shape(declared, payload)
+    if not shapes:
+        return None
+    kinds: Any = Union[tuple(shapes)]  # noqa: UP007
+    return msgspec.json.Decoder(kinds, strict=True).decode, shapes
+
+
+def _envelope(name: str, payload: type) -> type:
+    fields: list[Any] = [
+        ("id", _Id), ("time", str), ("data", payload), ("source", Literal[""], ""),
+        ("subject", None, None), ("corrects", None, None),
+    ]  # fmt: skip
+    return msgspec.defstruct("Line", fields, tag_field="type", tag=name, gc=False)
+
+
+def _payload(declared: EventType) -> type | None:
+    """The class of a payload whose fields are all plain; None where one needs more than that."""
+    fields: list[Any] = []
+    names: dict[str, str] = {}
+    for place, (name, type_) in enumerate(declared.payload.fields):
+        kind = _kind(type_)
+        default = declared.defaults.get(name)
+        if kind is None or (default is not None and not _is_plain(default)):
+            return None
+        own = f"value{place}"
+        names[own] = name
+        fields.append((own, kind) if default is None else (own, kind, default.value))  # type: ignore[attr-defined]
+    return msgspec.defstruct(
+        "Payload", fields, rename=names, forbid_unknown_fields=True, kw_only=True, gc=False
+    )
+
+
+def _is_plain(default: ir.Expr) -> bool:
+    return isinstance(default, ir.Const) and type(default.value) in (str, int, bool)
+
+
+def _kind(type_: Type) -> Any:
+    match type_:
+        case Prim("text") | EntityType():
+            return str
+        case Prim("number" | "integer"):
+            return _Number
+        case Prim("bool"):
+            return bool
+        case Choice(values):
+            return Literal[tuple(values)]
+    return None
+
+
+def _shape(declared: EventType, payload: type) -> Shape:
+    """How a payload becomes the dict that handlers read: one function, made for this type.
+
+    No text of an author is in its source: names are values of its namespace.
+    """
+    space: dict[str, Any] = {}
+    parts = []
+    for place, (name, _) in enumerate(declared.payload.fields):
+        space[f"name{place}"] = name
+        parts.append(f"name{place}: data.value{place}")
+    source = f"def payload(line):\n data = line.data\n return {{{', '.join(parts)}}}"
+    exec(compile(source, "<payload>", "exec"), space)
+    references = tuple(
+        (name, type_.name)
+        for name, type_ in declared.payload.fields
+        if isinstance(type_, EntityType)
+    )
+    return Shape(declared.name, space["payload"], references)

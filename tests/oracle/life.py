@@ -1,0 +1,430 @@
+"""What happens to one customer: boundaries and actions in order, and the invoices they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .books import ZERO, Attached, Purse, bill
+from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
+from .rates import base, rate
+from .world import Act, Bill, Buyer, Coupon, Line, Plan, Rules, Usage
+
+
+@dataclass
+class Held:
+    """What was charged for a stretch of time, and can still be given back."""
+
+    line: Line
+    start: datetime
+    end: datetime
+
+    @property
+    def net(self) -> Fraction:
+        """The amount less its part of the discounts."""
+        return self.line.amount - self.line.share
+
+
+@dataclass
+class Sub:
+    """One subscription on its way."""
+
+    plan: Plan
+    quantity: int
+    opened: datetime
+    anchor_day: int | None
+    cycle: Cycle | None = None
+    n: int = 0
+    status: str = "active"
+    ends: datetime | None = None
+    next_plan: Plan | None = None
+    next_quantity: int | None = None
+    cancelling: bool = False
+    coupons: list[Attached] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    waiting: list[Line] = field(default_factory=list)
+    since: datetime | None = None
+    plan_since: datetime | None = None
+    usage_from: dict[str, datetime] = field(default_factory=dict)
+    base_billed: Fraction = ZERO
+
+    @property
+    def start(self) -> datetime:
+        """Where the running period begins."""
+        assert self.cycle is not None
+        return self.cycle.on(self.n)
+
+    @property
+    def end(self) -> datetime:
+        """Where the running period ends."""
+        assert self.cycle is not None
+        return self.cycle.on(self.n + 1)
+
+
+class Life:
+    """One customer's life under the rules of a business."""
+
+    def __init__(
+        self, rules: Rules, plans: dict[str, Plan], coupons: dict[str, Coupon], buyer: Buyer
+    ) -> None:
+        self.rules, self.plans, self.coupons, self.buyer = rules, plans, coupons, buyer
+        self.zone = buyer.zone
+        self.seconds = rules.proration == "second"
+        self.subs: dict[str, Sub] = {}
+        self.purse = Purse()
+        self.bills: list[Bill] = []
+        self.usage = [act for act in buyer.acts if act.kind == "usage"]
+
+    def run(self, until: datetime) -> list[Bill]:
+        """All invoices up to an instant."""
+        for act in self.buyer.acts:
+            if act.kind != "usage":
+                self._advance(act.at)
+                getattr(self, "_" + act.kind)(act)
+        self._advance(until)
+        return self.bills
+
+    # --- time ----------------------------------------------------------------------------------
+
+    def _advance(self, to: datetime) -> None:
+        while (due := self._next_due()) is not None and due <= to:
+            lines: list[Line] = []
+            fixed: list[Line] = []
+            coupons: list[Attached] = []
+            for sub in self.subs.values():
+                if self._due(sub) == due:
+                    advance, arrears = self._turn(sub, due)
+                    fixed += advance
+                    lines += arrears
+                    coupons += sub.coupons
+            self._make(due, fixed + lines, coupons, "boundary")
+
+    def _next_due(self) -> datetime | None:
+        dues = [due for sub in self.subs.values() if (due := self._due(sub)) is not None]
+        return min(dues, default=None)
+
+    def _due(self, sub: Sub) -> datetime | None:
+        """When something of a subscription falls due next."""
+        if sub.status == "cancelled":
+            return None
+        if sub.status == "trialing":
+            return sub.ends
+        dues = [sub.end]
+        for usage in sub.plan.usages:
+            if usage.monthly:
+                dues.append(self._month_end(sub, usage))
+        return min(dues)
+
+    def _month_end(self, sub: Sub, usage: Usage) -> datetime:
+        """Where the running month of a usage price ends, counted from the anchor."""
+        begun = sub.usage_from[usage.meter]
+        assert sub.cycle is not None
+        k = 1
+        while (end := self._month(sub.cycle, k)) <= begun:
+            k += 1
+        return min(end, sub.end)
+
+    def _month(self, cycle: Cycle, k: int) -> datetime:
+        assert not cycle.late
+        return instant(shift(cycle.anchor, k, "month", cycle.day), cycle.zone, cycle.clock)
+
+    def _turn(self, sub: Sub, at: datetime) -> tuple[list[Line], list[Line]]:
+        """What falls due at a boundary: (in advance, the rest)."""
+        if sub.status == "trialing":
+            return self._open(sub, at), []
+        if sub.status == "paused":
+            self._step(sub)
+            return [], []
+        if at < sub.end:
+            return [], self._usage_lines(sub, at, months=True)
+        behind = self._arrears(sub, at) + self._usage_lines(sub, at)
+        behind += self._bounds(sub, at, behind) + self._take_waiting(sub)
+        if sub.cancelling:
+            sub.status = "cancelled"
+            return [], behind
+        self._scheduled(sub, at)
+        return self._step(sub), behind
+
+    def _scheduled(self, sub: Sub, at: datetime) -> None:
+        sub.quantity = sub.next_quantity or sub.quantity
+        sub.next_quantity = None
+        if sub.next_plan is not None:
+            moved = sub.next_plan.interval != sub.plan.interval
+            sub.plan, sub.next_plan = sub.next_plan, None
+            if moved:
+                sub.cycle, sub.n = self._cycle(sub, at), -1
+
+    def _step(self, sub: Sub) -> list[Line]:
+        """The next period begins; its fixed part where that is in advance."""
+        sub.n += 1
+        return self._begin(sub)
+
+    def _begin(self, sub: Sub) -> list[Line]:
+        sub.held, sub.base_billed = [], ZERO
+        sub.since = sub.plan_since = sub.start
+        sub.usage_from = {usage.meter: sub.start for usage in sub.plan.usages}
+        if sub.status == "paused":
+            return []
+        return self._charge(sub, sub.start, sub.end, "fixed")
+
+    def _charge(self, sub: Sub, start: datetime, end: datetime, kind: str) -> list[Line]:
+        """A fixed part in advance for a stretch of the running period."""
+        if sub.plan.arrears:
+            return []
+        assert sub.cycle is not None
+        part = self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
+        amount = self.rules.round(base(sub.plan, sub.quantity) * part)
+        line = Line(amount, kind, local_date(start, self.zone), note=sub.plan.name)
+        sub.held.append(Held(line, start, end))
+        sub.base_billed += amount
+        return [line]
+
+    def _length(self, start: datetime, end: datetime) -> Fraction:
+        return length(self.zone, start, end, self.seconds)
+
+    # --- what lies behind ----------------------------------------------------------------------
+
+    def _arrears(self, sub: Sub, at: datetime) -> list[Line]:
+        """A price in arrears for the days used, the day of a change not included."""
+        if not sub.plan.arrears:
+            return []
+        assert sub.cycle is not None and sub.since is not None
+        part = self._length(sub.since, at) / sub.cycle.whole(sub.n, self.seconds)
+        amount = self.rules.round(base(sub.plan, sub.quantity) * part)
+        begins = local_date(sub.since, self.zone)
+        sub.since = at
+        return [Line(amount, "fixed", begins, note="arrears")] if part else []
+
+    def _usage_lines(self, sub: Sub, at: datetime, months: bool = False) -> list[Line]:
+        lines: list[Line] = []
+        for usage in sub.plan.usages:
+            if months and not (usage.monthly and self._month_end(sub, usage) == at):
+                continue
+            start = sub.usage_from[usage.meter]
+            sub.usage_from[usage.meter] = at
+            lines += self._rated(sub, usage, start, at)
+        return lines
+
+    def _rated(self, sub: Sub, usage: Usage, start: datetime, end: datetime) -> list[Line]:
+        seen = [
+            act.data
+            for act in self.usage
+            if act.data["meter"] == usage.meter and start <= act.at < end
+        ]
+        begins = local_date(start, self.zone)
+        if usage.by:
+            prices = dict(usage.by)
+            lines = []
+            for value in dict.fromkeys(data["by"] for data in seen):
+                total = sum((d["units"] for d in seen if d["by"] == value), ZERO)
+                amount = self.rules.round(total * prices.get(value, prices["else"]))
+                lines.append(Line(amount, "usage", begins, note=value))
+            return lines
+        total, events = measure(usage.meter, seen), len(seen)
+        included = Fraction(usage.includes)
+        if usage.prorated:
+            assert sub.cycle is not None
+            included *= self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
+        amount = self.rules.round(rate(usage, max(total - included, ZERO), events))
+        return [Line(amount, "usage", begins, note=usage.meter)]
+
+    def _bounds(self, sub: Sub, at: datetime, behind: list[Line]) -> list[Line]:
+        """The top-up to a minimum, or what is above a maximum."""
+        low, high = sub.plan.minimum, sub.plan.maximum
+        if low is None and high is None:
+            return []
+        assert sub.cycle is not None and sub.plan_since is not None
+        part = self._length(sub.plan_since, at) / sub.cycle.whole(sub.n, self.seconds)
+        spent = sub.base_billed + sum((line.amount for line in behind), ZERO)
+        begins = local_date(sub.plan_since, self.zone)
+        sub.plan_since = at
+        if low is not None and spent < low * part:
+            return [Line(self.rules.round(low * part - spent), "minimum", begins)]
+        if high is not None and spent > high:
+            return [Line(high - spent, "maximum", begins)]
+        return []
+
+    def _take_waiting(self, sub: Sub) -> list[Line]:
+        taken, sub.waiting = sub.waiting, []
+        return taken
+
+    def _credit(self, sub: Sub, at: datetime) -> list[Line]:
+        """The unused part of what was really charged; nothing is credited twice."""
+        lines: list[Line] = []
+        for held in sub.held:
+            start = max(held.start, at)
+            if held.end <= start or self.rules.proration == "none":
+                continue
+            part = self._length(start, held.end) / self._length(held.start, held.end)
+            amount = self.rules.round(held.net * part)
+            if amount:
+                begins = local_date(at, self.zone)
+                lines.append(Line(-amount, "credit", begins, discounted=False))
+        sub.held = []
+        return lines
+
+    # --- actions -------------------------------------------------------------------------------
+
+    def _subscribe(self, act: Act) -> None:
+        data = act.data
+        plan = self.plans[data["plan"]]
+        sub = Sub(plan, data.get("quantity", 1), act.at, data.get("anchor_day"))
+        self.subs[data["deal"]] = sub
+        if data.get("coupon"):
+            self._attach(sub, data["coupon"], act.at)
+        if plan.trial:
+            sub.status = "trialing"
+            sub.ends = self._trial_end(act.at, plan.trial)
+            return
+        self._make(act.at, self._open(sub, act.at), sub.coupons, "start")
+
+    def _trial_end(self, at: datetime, days: int) -> datetime:
+        day = shift(local_date(at, self.zone), days, "day")
+        if self.seconds:
+            return instant(day, self.zone, at.astimezone(ZoneInfo(self.zone)).time())
+        return instant(day, self.zone)
+
+    def _open(self, sub: Sub, at: datetime) -> list[Line]:
+        """The first paid period begins."""
+        sub.status = "active"
+        sub.cycle, sub.n = self._cycle(sub, at), 0
+        return self._begin(sub)
+
+    def _cycle(self, sub: Sub, at: datetime) -> Cycle:
+        if self.rules.calendar:
+            return calendar(self.zone, at, sub.plan.interval, self.seconds)
+        day, sub.anchor_day = sub.anchor_day, None
+        return anniversary(self.zone, at, sub.plan.interval, day, self.seconds)
+
+    def _attach(self, sub: Sub, name: str, at: datetime) -> None:
+        sub.coupons.append(Attached(self.coupons[name], local_date(at, self.zone)))
+
+    def _coupon(self, act: Act) -> None:
+        for sub in self.subs.values():
+            if sub.status != "cancelled":
+                self._attach(sub, act.data["coupon"], act.at)
+
+    def _grant(self, act: Act) -> None:
+        self.purse.grant(act.data["amount"], act.data.get("expires"))
+
+    def _oneoff(self, act: Act) -> None:
+        lines = [
+            Line(self.rules.round(amount), "one_off", local_date(act.at, self.zone))
+            for amount in act.data["amounts"]
+        ]
+        self._make(act.at, lines, [], "one_off")
+
+    def _change(self, act: Act) -> None:
+        sub, plan = self.subs[act.data["deal"]], self.plans[act.data["plan"]]
+        if sub.status == "trialing":
+            sub.plan = plan
+            return
+        if act.data["when"] == "period_end":
+            sub.next_plan = plan
+            return
+        self._change_now(sub, plan, act)
+
+    def _change_now(self, sub: Sub, plan: Plan, act: Act) -> None:
+        at = self._moment(act.at)
+        moved = plan.interval != sub.plan.interval
+        used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
+        used += self._bounds(sub, at, used)
+        credit = self._credit(sub, at) if act.data.get("prorate", True) else []
+        sub.held, sub.next_plan, sub.plan = [], None, plan
+        sub.base_billed = ZERO
+        if moved:
+            sub.cycle, sub.n = self._cycle(sub, act.at), 0
+            charge = self._begin(sub)
+        elif self.rules.proration == "none":
+            charge = []
+        else:
+            charge = self._charge(sub, at, sub.end, "charge")
+        sub.since = sub.plan_since = at
+        sub.usage_from = {usage.meter: act.at for usage in plan.usages}
+        if act.data.get("invoice") == "next":
+            sub.waiting += credit + charge
+            credit = charge = []
+            self._make(act.at, used, sub.coupons, "change")
+            return
+        lines = used + self._take_waiting(sub) + credit + charge
+        self._make(act.at, lines, sub.coupons, "change")
+
+    def _quantity(self, act: Act) -> None:
+        sub, quantity = self.subs[act.data["deal"]], act.data["quantity"]
+        if sub.status == "trialing":
+            sub.quantity = quantity
+            return
+        if act.data["when"] == "period_end":
+            sub.next_quantity = quantity
+            return
+        at = self._moment(act.at)
+        credit = self._credit(sub, at) if act.data.get("prorate", True) else []
+        sub.held, sub.next_quantity, sub.quantity = [], None, quantity
+        charge = [] if self.rules.proration == "none" else self._charge(sub, at, sub.end, "charge")
+        if act.data.get("invoice") == "next":
+            sub.waiting += credit + charge
+            return
+        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "quantity")
+
+    def _moment(self, at: datetime) -> datetime:
+        """From when a change counts: the day of the change is included."""
+        return at if self.seconds else instant(local_date(at, self.zone), self.zone)
+
+    def _pause(self, act: Act) -> None:
+        sub = self.subs[act.data["deal"]]
+        at = self._moment(act.at)
+        lines = self._arrears(sub, at) + self._credit(sub, at)
+        sub.status = "paused"
+        self._make(act.at, lines, sub.coupons, "pause")
+
+    def _resume(self, act: Act) -> None:
+        sub = self.subs[act.data["deal"]]
+        if sub.cancelling:
+            sub.cancelling = False
+            return
+        at = self._moment(act.at)
+        sub.status, sub.since = "active", at
+        self._make(act.at, self._charge(sub, at, sub.end, "charge"), sub.coupons, "resume")
+
+    def _cancel(self, act: Act) -> None:
+        sub = self.subs[act.data["deal"]]
+        if sub.status == "trialing":
+            sub.status = "cancelled"
+            return
+        if act.data["when"] == "period_end":
+            sub.cancelling = True
+            return
+        at = self._moment(act.at)
+        used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
+        used += self._bounds(sub, at, used)
+        lines = used + self._take_waiting(sub)
+        lines += self._credit(sub, at) if act.data.get("prorate") else []
+        sub.status = "cancelled"
+        self._make(act.at, lines, sub.coupons, "cancel")
+
+    def _make(self, at: datetime, lines: list[Line], coupons: list[Attached], why: str) -> None:
+        lines = [line for line in lines if line.amount]
+        made = bill(self.rules, at, lines, coupons, self.buyer.taxes, self.purse, why)
+        if made is not None:
+            self.bills.append(made)
+
+
+def measure(meter: str, seen: list[dict[str, Any]]) -> Fraction:
+    """What a meter says of events in their order of time."""
+    units = [data["units"] for data in seen]
+    match meter:
+        case "calls" | "payments" | "chat":
+            return sum(units, ZERO)
+        case "hits":
+            return Fraction(len(units))
+        case "peak":
+            return max(units, default=ZERO)
+        case "newest":
+            return units[-1] if units else ZERO
+        case "people":
+            return Fraction(len({data["who"] for data in seen}))
+    raise AssertionError(meter)
+

@@ -1,0 +1,309 @@
+"""Random worlds: rules, plans, coupons, and what happens to customers; from a seed alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+from .calendars import instant
+from .spec import TAXES, World
+from .world import EXPONENTS, Act, Buyer, Coupon, Plan, Rules, Tier, Usage
+
+ZONES = (
+    "UTC", "America/Los_Angeles", "Europe/Berlin", "Asia/Kolkata", "Pacific/Apia",
+    "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Tokyo", "Africa/Cairo", "Pacific/Chatham",
+)  # fmt: skip
+FIRST = datetime(2023, 10, 1, tzinfo=UTC)
+UNTIL = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+class Maker:
+    """Makes one world from a seed."""
+
+    def __init__(self, seed: int, buyers: int = 60) -> None:
+        self.r = Random(seed)
+        self.rules = self._rules(seed)
+        self.unit = Fraction(1, 10 ** EXPONENTS[self.rules.currency])
+        self.plans = self._plans()
+        self.coupons = self._coupons()
+        made = tuple(self._buyer(f"c{i:03}") for i in range(buyers))
+        self.world = World(self.rules, self.plans, self.coupons, made)
+
+    def _rules(self, seed: int) -> Rules:
+        r = self.r
+        proration = ("day", "day", "second", "day", "none")[seed % 5]
+        return Rules(
+            currency=("USD", "EUR", "JPY", "KWD")[seed % 4],
+            zone=r.choice(ZONES),
+            rounding=r.choice(("half_up", "half_even")),
+            proration=proration,
+            calendar=proration != "none" and seed % 3 == 1,
+            credit="before_tax" if seed % 7 == 3 else "after_tax",
+            inclusive=seed % 6 == 2,
+        )
+
+    # --- what is sold --------------------------------------------------------------------------
+
+    def money(self, low: int, high: int) -> Fraction:
+        """An amount of whole minor units, `low` to `high` in dollars or the like of them."""
+        scale = {"JPY": 100, "KWD": 1000}.get(self.rules.currency, 100)
+        return self.r.randint(low * scale, high * scale) * self.unit
+
+    def small(self) -> Fraction:
+        """A unit price with digits below the minor unit."""
+        return self.r.randint(1, 5000) * self.unit / self.r.choice((1, 10, 100))
+
+    def _plans(self) -> tuple[Plan, ...]:
+        months = [(1, "month"), (1, "month"), (1, "month"), (3, "month"), (6, "month"),
+                  (1, "year"), (1, "week")]  # fmt: skip
+        if not self.rules.calendar:
+            months += [(2, "week"), (10, "day"), (2, "month")]
+        plans = [
+            Plan(f"flat_{i}", self.money(5, 300), interval, trial=self.r.choice((0, 0, 0, 14)))
+            for i, interval in enumerate(months)
+        ]
+        for i, model in enumerate(("each", "graduated", "volume", "stairstep", "each")):
+            tiers = self._tiers(self.r.choice((3, 5, 10)))
+            plans.append(
+                Plan(f"seat_{i}", self.money(3, 40), (1, "month"), tiers, model)
+            )
+        plans += [
+            Plan(f"late_{i}", self.money(5, 200), (1, "month"), arrears=True) for i in range(2)
+        ]
+        plans += [self._usage_plan(i) for i in range(6)]
+        if not self.rules.calendar:
+            usage = (self._usage("calls", monthly=True),)
+            plans.append(Plan("yearly_use", self.money(100, 900), (1, "year"), usages=usage))
+        return tuple(plans)
+
+    def _usage_plan(self, i: int) -> Plan:
+        meters = self.r.sample(("calls", "hits", "peak", "newest", "people", "payments", "chat"), 2)
+        usages = tuple(self._usage(meter) for meter in meters)
+        low = self.money(100, 400) if i == 4 else None
+        high = self.money(100, 400) if i == 5 else None
+        late = i == 3
+        price = self.money(0 if late else 5, 90)
+        return Plan(
+            f"use_{i}", price, (1, "month"), arrears=late, usages=usages, minimum=low, maximum=high
+        )
+
+    def _usage(self, meter: str, monthly: bool = False) -> Usage:
+        r = self.r
+        if meter == "payments":
+            return Usage(meter, "share", unit=Fraction(r.randint(1, 500), 10000), fixed=self.small())
+        if meter == "chat":
+            prices = (("big", self.small()), ("small", self.small()), ("else", self.small()))
+            return Usage(meter, "each", by=prices)
+        model = r.choice(("each", "graduated", "volume", "stairstep", "package"))
+        includes = r.choice((0, 0, r.randint(1, 60)))
+        if model in ("each", "package"):
+            size = r.choice((2, 10, 100))
+            return Usage(
+                meter, model, package=size, unit=self.small(), includes=includes, monthly=monthly
+            )
+        return Usage(
+            meter, model, self._tiers(r.choice((5, 20, 100))), includes=includes, monthly=monthly
+        )
+
+    def _tiers(self, step: int) -> tuple[Tier, ...]:
+        r, tiers, top = self.r, [], 0
+        for _ in range(r.randint(1, 3)):
+            top += r.randint(1, step)
+            flat = r.choice((Fraction(0), Fraction(0), self.money(1, 20)))
+            tiers.append(Tier(top, r.choice((Fraction(0), self.small())), flat))
+        return (*tiers, Tier(None, self.small()))
+
+    def _coupons(self) -> tuple[Coupon, ...]:
+        percents = [Fraction(p) for p in (10, 25, "33.3", "12.5", 100)]
+        return (
+            *(
+                Coupon(f"P{i}", p / 100, Fraction(0), months=self.r.choice((None, 1, 3, 12)))
+                for i, p in enumerate(percents)
+            ),
+            Coupon("P_ONCE", Fraction(1, 5), Fraction(0), once=True),
+            Coupon("M_ONCE", None, self.money(5, 60), once=True),
+            Coupon("M_THREE", None, self.money(5, 60), months=3),
+            Coupon("M_EVER", None, self.money(1, 20)),
+        )
+
+    # --- what happens --------------------------------------------------------------------------
+
+    def _buyer(self, key: str) -> Buyer:
+        zone = self.r.choice((self.rules.zone, self.r.choice(ZONES)))
+        country = self.r.choice(tuple(TAXES))
+        flavour = self.r.choice(
+            ("flat", "change", "change", "seats", "pause", "late", "use", "use", "two", "yearly")
+        )
+        acts = sorted(_Acts(self, zone, flavour).acts, key=lambda act: act.at)
+        return Buyer(key, zone, TAXES[country], country, tuple(acts))
+
+
+class _Acts:
+    """The acts of one customer, by the kind of life that they lead."""
+
+    def __init__(self, maker: Maker, zone: str, flavour: str) -> None:
+        self.m, self.r, self.zone = maker, maker.r, zone
+        self.rules = maker.rules
+        self.acts: list[Act] = []
+        self.start = self._first()
+        self.at = self.start
+        self.coupons = [] if flavour == "two" else list(maker.coupons)
+        getattr(self, "_life_" + flavour)()
+        if self.r.random() < 0.35:
+            self._credit()
+        if self.r.random() < 0.2:
+            amounts = [maker.money(1, 50) for _ in range(self.r.randint(1, 3))]
+            self._add(self._somewhere(), "oneoff", amounts=amounts)
+
+    def _add(self, at: datetime, kind: str, **data: Any) -> None:
+        self.acts.append(Act(at, kind, data))
+
+    def _first(self) -> datetime:
+        day = FIRST + timedelta(days=self.r.randint(0, 420))
+        if self.r.random() < 0.6:
+            day = day.replace(day=1) + timedelta(days=self.r.choice((27, 28, 29, 30)))
+        return self._on(day)
+
+    def _on(self, day: datetime) -> datetime:
+        if self.r.random() < 0.15:
+            return instant(day.date(), self.zone)
+        return day.replace(hour=0) + timedelta(seconds=self.r.randint(0, 86399))
+
+    def _later(self, low: int = 1, high: int = 40) -> datetime:
+        self.at = self._on(max(self.at, self.start) + timedelta(days=self.r.randint(low + 1, high)))
+        return self.at
+
+    def _somewhere(self) -> datetime:
+        return self._on(self.start + timedelta(days=self.r.randint(2, 400)))
+
+    def _pick(self, prefix: str) -> str:
+        return self.r.choice([p.name for p in self.m.plans if p.name.startswith(prefix)])
+
+    def _subscribe(self, plan: str, deal: str = "", **more: Any) -> str:
+        data = {"quantity": 1, "coupon": None, "anchor_day": None, **more}
+        found = next(p for p in self.m.plans if p.name == plan)
+        monthly = found.interval == (1, "month") and not found.trial
+        plain = self.rules.proration != "none" and not self.rules.calendar
+        if plain and monthly and self.r.random() < 0.3:
+            data["anchor_day"] = self.r.choice((1, 15, 28, 29, 30, 31))
+        if self.coupons and self.r.random() < 0.5:
+            data["coupon"] = self.r.choice(self.coupons).name
+        deal = deal or f"d{self.r.getrandbits(60):x}"
+        self._add(self.start, "subscribe", deal=deal, plan=plan, **data)
+        return deal
+
+    def _credit(self) -> None:
+        for _ in range(self.r.randint(1, 3)):
+            at = self._somewhere()
+            expires = at + timedelta(days=self.r.randint(5, 90)) if self.r.random() < 0.4 else None
+            self._add(at, "grant", amount=self.m.money(1, 120), expires=expires)
+
+    def _end(self, deal: str) -> None:
+        if self.r.random() < 0.5:
+            when = self.r.choice(("now", "period_end"))
+            prorate = self._credits and self.r.random() < 0.5
+            self._add(self._later(1, 90), "cancel", deal=deal, when=when, prorate=prorate)
+
+    @property
+    def _credits(self) -> bool:
+        # What credit before tax does beside a credit line, the rules leave open.
+        return self.rules.credit == "after_tax"
+
+    def _life_flat(self) -> None:
+        deal = self._subscribe(self._pick("flat"))
+        if self.coupons and self.r.random() < 0.3:
+            name = self.r.choice(self.coupons).name
+            self._add(self._later(), "coupon", coupon=name)
+        self._end(deal)
+
+    def _life_change(self) -> None:
+        deal = self._subscribe(self._pick("flat"))
+        for _ in range(self.r.randint(1, 6)):
+            when = self.r.choice(("now", "now", "period_end")) if self._credits else "period_end"
+            self._add(
+                self._later(0, 45), "change", deal=deal, plan=self._pick("flat"), when=when,
+                prorate=self.r.random() < 0.9, invoice="now",
+            )  # fmt: skip
+        self._end(deal)
+
+    def _life_seats(self) -> None:
+        deal = self._subscribe(self._pick("seat"), quantity=self.r.randint(1, 20))
+        for _ in range(self.r.randint(1, 6)):
+            when = self.r.choice(("now", "now", "period_end")) if self._credits else "period_end"
+            self._add(
+                self._later(0, 25), "quantity", deal=deal, quantity=self.r.randint(1, 30),
+                when=when, prorate=True, invoice="now",
+            )  # fmt: skip
+        self._end(deal)
+
+    def _life_pause(self) -> None:
+        deal = self._subscribe(self._pick("flat"))
+        if not self._credits or self.rules.proration == "none":
+            return
+        for _ in range(self.r.randint(1, 3)):
+            self._add(self._later(20, 80), "pause", deal=deal)
+            self._add(self._later(0, 60), "resume", deal=deal)
+
+    def _life_late(self) -> None:
+        deal = self._subscribe(self._pick("late"))
+        if self._credits and self.rules.proration != "none":
+            for _ in range(self.r.randint(0, 3)):
+                plan = self._pick(self.r.choice(("late", "flat_0", "flat_1")))
+                self._add(
+                    self._later(0, 45), "change", deal=deal, plan=plan, when="now", prorate=True,
+                    invoice="now",
+                )  # fmt: skip
+        self._end(deal)
+
+    def _life_use(self) -> None:
+        plan = self._pick("use")
+        deal = self._subscribe(plan)
+        self._use(plan, 250)
+        bounded = plan in ("use_4", "use_5")
+        if self._credits and self.rules.proration != "none" and not bounded:
+            if self.r.random() < 0.5:
+                to = self.r.choice(("use_0", "use_1", "use_2", "use_3"))
+                self._add(
+                    self._later(10, 120), "change", deal=deal, plan=to, when="now",
+                    prorate=True, invoice="now",
+                )  # fmt: skip
+                self._use(to, 250)
+        if not bounded:
+            self._end(deal)
+
+    def _use(self, plan: str, days: int) -> None:
+        found = next(p for p in self.m.plans if p.name == plan)
+        for usage in found.usages:
+            for _ in range(self.r.randint(5, 40)):
+                seconds = self.r.randint(1, days * 86400)
+                self._usage_event(usage.meter, self.start + timedelta(seconds=seconds))
+
+    def _usage_event(self, meter: str, at: datetime) -> None:
+        r = self.r
+        data: dict[str, Any] = {"meter": meter, "units": Fraction(r.randint(1, 40))}
+        if meter == "payments":
+            data["units"] = self.m.money(1, 300)
+        if meter == "calls" and r.random() < 0.2:
+            data["units"] = Fraction(r.randint(1, 4000), 100)
+        if meter == "chat":
+            data["by"] = r.choice(("big", "small", "other"))
+        if meter == "people":
+            data["who"] = f"w{r.randint(1, 30)}"
+        self._add(at, "usage", **data)
+
+    def _life_two(self) -> None:
+        first = self._subscribe(self._pick("flat"))
+        second = self._subscribe(self._pick("seat"), quantity=self.r.randint(1, 9))
+        self._end(first)
+        self._end(second)
+
+    def _life_yearly(self) -> None:
+        names = [p.name for p in self.m.plans]
+        if "yearly_use" not in names:
+            return self._life_flat()
+        self._subscribe("yearly_use")
+        self._use("yearly_use", 400)
+        return None
+

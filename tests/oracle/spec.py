@@ -1,0 +1,231 @@
+"""Writes a random world as .biz text, and what happens in it as events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from .world import Act, Buyer, Coupon, Plan, Rules, Tier, Usage
+
+TAXES = {"T0": (), "T1": (Fraction(8, 100),), "T2": (Fraction(825, 10000), Fraction(5, 100))}
+
+ENTITIES = """
+entity Account { id text key, timezone text, country text }
+entity Deal { id text key, account Account, sub Subscription }
+event A.new { id text, timezone text, country text }
+event A.subscribe {
+  account Account, deal text, plan plan, quantity integer, coupon coupon?, anchor_day integer?
+}
+event A.change { deal Deal, plan plan, when "now" | "period_end", prorate bool, invoice "now" | "next" }
+event A.quantity { deal Deal, quantity integer, when "now" | "period_end", prorate bool, invoice "now" | "next" }
+event A.pause { deal Deal }
+event A.resume { deal Deal }
+event A.cancel { deal Deal, when "now" | "period_end", prorate bool }
+event A.coupon { account Account, coupon coupon }
+event A.grant { account Account, amount money, expires time? }
+event A.oneoff { account Account, lines [money] }
+event U.calls key account { account Account, units number }
+event U.hits key account { account Account }
+event U.peak key account { account Account, units number }
+event U.newest key account { account Account, units number }
+event U.people key account { account Account, who text }
+event U.payments key account { account Account, amount money }
+event U.chat key account { account Account, units number, kind text }
+meter calls { sum units of U.calls per account }
+meter hits { count U.hits per account }
+meter peak { max units of U.peak per account }
+meter newest { last units of U.newest per account }
+meter people { unique who of U.people per account }
+meter payments { sum amount of U.payments per account }
+meter chat { sum units of U.chat per account by kind }
+on A.new as e { create Account { id: e.id, timezone: e.timezone, country: e.country } }
+on A.subscribe as e {
+  let s = subscribe {
+    customer: e.account, plan: e.plan, quantity: e.quantity, coupon: e.coupon,
+    anchor_day: e.anchor_day
+  }
+  create Deal { id: e.deal, account: e.account, sub: s }
+}
+on A.change as e {
+  change_plan {
+    subscription: e.deal.sub, plan: e.plan, when: e.when, prorate: e.prorate, invoice: e.invoice
+  }
+}
+on A.quantity as e {
+  set_quantity {
+    subscription: e.deal.sub, quantity: e.quantity, when: e.when, prorate: e.prorate,
+    invoice: e.invoice
+  }
+}
+on A.pause as e { pause { subscription: e.deal.sub } }
+on A.resume as e { resume { subscription: e.deal.sub } }
+on A.cancel as e { cancel { subscription: e.deal.sub, when: e.when, prorate: e.prorate } }
+on A.coupon as e { apply_coupon { customer: e.account, coupon: e.coupon } }
+on A.grant as e { credit { customer: e.account, amount: e.amount, expires: e.expires } }
+on A.oneoff as e {
+  invoice { customer: e.account, lines: [for l in e.lines: { description: "one-off", amount: l }] }
+}
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """A business with all its customers."""
+
+    rules: Rules
+    plans: tuple[Plan, ...]
+    coupons: tuple[Coupon, ...]
+    buyers: tuple[Buyer, ...]
+
+
+def decimal(value: Fraction) -> str:
+    """A fraction as the literal that it exactly is."""
+    text = f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+    assert Fraction(text) == value, value
+    return text
+
+
+def biz(world: World) -> str:
+    """The world as one .biz file."""
+    rules = world.rules
+    parts = [
+        f'business "Oracle" {{\n  language 1\n  currency {rules.currency}\n'
+        f'  timezone "{rules.zone}"\n  bills Account\n  rounding {rules.rounding}\n'
+        f"  proration {'by ' if rules.proration != 'none' else ''}{rules.proration}\n"
+        f"  billing {'calendar' if rules.calendar else 'anniversary'}\n"
+        f"  credit {rules.credit}\n}}\n",
+        ENTITIES,
+    ]
+    mode = "inclusive" if rules.inclusive else "exclusive"
+    for country, rates in TAXES.items():
+        for i, percent in enumerate(rates):
+            shown = decimal(percent * 100)
+            name = f"tax_{country.lower()}_{i}"
+            parts.append(f'tax {name} {{ {shown}% {mode} when customer.country == "{country}" }}')
+    parts += [coupon_text(coupon, rules) for coupon in world.coupons]
+    parts += [plan_text(plan, rules) for plan in world.plans]
+    return "\n".join(parts) + "\n"
+
+
+def coupon_text(coupon: Coupon, rules: Rules) -> str:
+    """`coupon NAME { 10% off for 3 months }`."""
+    off = (
+        f"{decimal(coupon.percent * 100)}%"
+        if coupon.percent is not None
+        else f"{decimal(coupon.amount)} {rules.currency}"
+    )
+    tail = " once" if coupon.once else f" for {coupon.months} months" if coupon.months else ""
+    return f"coupon {coupon.name} {{ {off} off{tail} }}"
+
+
+def plan_text(plan: Plan, rules: Rules) -> str:
+    """A plan with its price, usage prices and bounds."""
+    cur = rules.currency
+    count, unit = plan.interval
+    per = f"per {unit}" if count == 1 else f"per {count} {unit}s"
+    tail = " in arrears" if plan.arrears else ""
+    lines = [f"plan {plan.name} {{"]
+    if plan.seat_model in ("", "each"):
+        seat = "per seat " if plan.seat_model else ""
+        lines.append(f"  price {decimal(plan.price)} {cur} {seat}{per}{tail}")
+    else:
+        tiers = tiers_text(plan.seats, cur)
+        lines.append(f"  price per seat {per} {plan.seat_model} {{\n{tiers}  }}{tail}")
+    if plan.trial:
+        lines.append(f"  trial {plan.trial} days")
+    for usage in plan.usages:
+        lines += usage_text(usage, cur)
+    if plan.minimum is not None:
+        lines.append(f"  minimum {decimal(plan.minimum)} {cur}")
+    if plan.maximum is not None:
+        lines.append(f"  maximum {decimal(plan.maximum)} {cur}")
+    return "\n".join([*lines, "}"])
+
+
+def tiers_text(tiers: tuple[Tier, ...], cur: str) -> str:
+    """The rows of a tier table."""
+    rows = []
+    for tier in tiers:
+        unit = f"{decimal(tier.unit)} {cur}" if tier.unit else "free"
+        word = "always" if tier.always else ""
+        flat = f" + {decimal(tier.flat)} {cur} flat {word}" if tier.flat else ""
+        head = f"up to {tier.up_to}" if tier.up_to is not None else "above"
+        rows.append(f"    {head}: {unit}{flat}\n")
+    return "".join(rows)
+
+
+def usage_text(usage: Usage, cur: str) -> list[str]:
+    """A usage price, and what is included."""
+    lines = []
+    if usage.includes:
+        lines.append(
+            f"  includes {usage.includes} {usage.meter}{' prorated' if usage.prorated else ''}"
+        )
+    head = f"  usage {usage.meter}{' per month' if usage.monthly else ''}"
+    match usage.model:
+        case "each" if usage.by:
+            prices = ", ".join(
+                f'{key if key == "else" else chr(34) + key + chr(34)}: {decimal(p)} {cur}'
+                for key, p in usage.by
+            )
+            lines.append(f"{head} per kind {{ {prices} }}")
+        case "each":
+            lines.append(f"{head}: {decimal(usage.unit)} {cur}")
+        case "share":
+            percent = decimal(usage.unit * 100)
+            lines.append(f"{head}: {percent}% + {decimal(usage.fixed)} {cur} per payment")
+        case "package":
+            lines.append(f"{head} package of {usage.package}: {decimal(usage.unit)} {cur}")
+        case model:
+            lines.append(f"{head} {model} {{\n{tiers_text(usage.tiers, cur)}  }}")
+    return lines
+
+
+def events(world: World) -> list[dict[str, Any]]:
+    """All that happens, in order of time; ties in the order of the customer's own acts."""
+    found: list[tuple[Any, int, dict[str, Any]]] = []
+    for buyer in world.buyers:
+        first = buyer.acts[0].at
+        new = {"id": buyer.key, "timezone": buyer.zone, "country": buyer.country}
+        found.append((first, -1, {"type": "A.new", "data": new}))
+        for i, act in enumerate(buyer.acts):
+            found.append((act.at, i, event(act, buyer, world.rules.currency)))
+    found.sort(key=lambda x: (x[0], x[2]["data"].get("account") or "", x[1]))
+    return [
+        {"id": f"e{i}", "time": at.isoformat().replace("+00:00", "Z"), **body}
+        for i, (at, _, body) in enumerate(found)
+    ]
+
+
+def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
+    """One act as an event."""
+    if act.kind == "usage":
+        return {"type": f"U.{act.data['meter']}", "data": usage_data(act, buyer, cur)}
+    data: dict[str, Any] = dict(act.data)
+    if "amount" in data:
+        data["amount"] = f"{decimal(data['amount'])} {cur}"
+    if "amounts" in data:
+        data["lines"] = [f"{decimal(a)} {cur}" for a in data.pop("amounts")]
+    if data.get("expires"):
+        data["expires"] = data["expires"].isoformat().replace("+00:00", "Z")
+    if "deal" not in data or act.kind == "subscribe":
+        data["account"] = buyer.key
+    return {"type": f"A.{act.kind}", "data": data}
+
+
+def usage_data(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
+    """The payload of a usage event."""
+    match act.data["meter"]:
+        case "hits":
+            rest = {}
+        case "people":
+            rest = {"who": act.data["who"]}
+        case "payments":
+            rest = {"amount": f"{decimal(act.data['units'])} {cur}"}
+        case "chat":
+            rest = {"units": decimal(act.data["units"]), "kind": act.data["by"]}
+        case _:
+            rest = {"units": decimal(act.data["units"])}
+    return {"account": buyer.key, **rest}

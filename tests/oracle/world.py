@@ -1,0 +1,133 @@
+"""What a random business sells and how it rounds: values of the independent calculation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+EXPONENTS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The choices of a `business` block."""
+
+    currency: str = "USD"
+    zone: str = "UTC"
+    rounding: str = "half_up"
+    proration: str = "day"
+    calendar: bool = False
+    credit: str = "after_tax"
+    inclusive: bool = False
+
+    def round(self, value: Fraction) -> Fraction:
+        """To whole minor units: halves away from zero, or to the even one."""
+        units = 10 ** EXPONENTS[self.currency]
+        scaled = abs(value) * units
+        whole, rest = divmod(scaled.numerator, scaled.denominator)
+        twice = 2 * rest - scaled.denominator
+        if twice > 0 or (twice == 0 and (self.rounding == "half_up" or whole % 2)):
+            whole += 1
+        return Fraction(whole if value >= 0 else -whole, units)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Up to and with `up_to` units (None: above), at a unit price and with a flat amount."""
+
+    up_to: int | None
+    unit: Fraction
+    flat: Fraction = Fraction(0)
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A usage price: `each`, `graduated`, `volume`, `stairstep`, `package` or `share`."""
+
+    meter: str
+    model: str
+    tiers: tuple[Tier, ...] = ()
+    package: int = 1
+    unit: Fraction = Fraction(0)
+    fixed: Fraction = Fraction(0)
+    includes: int = 0
+    prorated: bool = False
+    monthly: bool = False
+    by: tuple[tuple[str, Fraction], ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one plan costs; `seats` are the tiers of a price per seat."""
+
+    name: str
+    price: Fraction
+    interval: tuple[int, str]
+    seats: tuple[Tier, ...] = ()
+    seat_model: str = ""
+    arrears: bool = False
+    trial: int = 0
+    usages: tuple[Usage, ...] = ()
+    minimum: Fraction | None = None
+    maximum: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class Coupon:
+    """A percentage or an amount off: `once`, for so many months, or as long as it lasts."""
+
+    name: str
+    percent: Fraction | None
+    amount: Fraction
+    once: bool = False
+    months: int | None = None
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that happens to a customer; `data` are its fields."""
+
+    at: datetime
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """A customer: where, what taxes hold there, and all that happens in order."""
+
+    key: str
+    zone: str
+    taxes: tuple[Fraction, ...]
+    country: str
+    acts: tuple[Act, ...]
+
+
+@dataclass
+class Line:
+    """One line as the calculation sees it; `share` is its part of the discounts."""
+
+    amount: Fraction
+    kind: str
+    begins: Any = None
+    discounted: bool = True
+    note: str = ""
+    share: Fraction = Fraction(0)
+    held: Any = None
+
+
+@dataclass
+class Bill:
+    """What an invoice should say."""
+
+    at: datetime
+    lines: list[Line]
+    discount: Fraction
+    tax: Fraction
+    total: Fraction
+    credit: Fraction
+    due: Fraction
+    why: str = ""
