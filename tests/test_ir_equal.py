@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bizrun.errors import Refusal
+from bizrun.ir import codec
 from bizrun.ir import nodes as ir
 from bizrun.ir.compile import compile_expression, compile_unit, explain_error
 from bizrun.ir.interpret import evaluate, run_segment, trace
@@ -69,8 +70,8 @@ def outcome(run: Any, expr: ir.Expr) -> Any:
 
 def check(expr: ir.Expr) -> None:
     assert outcome(compiled, expr) == outcome(interpreted, expr)
-    assert ir.decode(ir.encode(expr)) == expr
-    assert ir.digest(ir.decode(ir.encode(expr))) == ir.digest(expr)
+    assert codec.decode(codec.encode(expr)) == expr
+    assert codec.digest(codec.decode(codec.encode(expr))) == codec.digest(expr)
 
 
 @RELAXED
@@ -113,7 +114,7 @@ def test_statements(first: tuple[ir.Step, ...], second: tuple[ir.Step, ...]) -> 
     unit = handler(first, second)
     one, other = run_both(unit)
     assert one == other
-    assert ir.decode(ir.encode(unit)) == unit
+    assert codec.decode(codec.encode(unit)) == unit
 
 
 @RELAXED
@@ -122,7 +123,7 @@ def test_a_stored_unit_numbers_its_patterns_alike(
     first: tuple[ir.Step, ...], second: tuple[ir.Step, ...]
 ) -> None:
     unit = handler(first, second)
-    again = ir.decode(ir.encode(unit))
+    again = codec.decode(codec.encode(unit))
     assert [code.pattern for code in compile_unit(unit).patterns] == [
         code.pattern for code in compile_unit(again).patterns
     ]

@@ -27,6 +27,7 @@ class Event:
     cause: int | None = None
     depth: int = 0
     stamp: str | None = None
+    tenant: str | None = None
 
     def envelope(self) -> dict[str, Any]:
         """What a handler reads as `event`."""

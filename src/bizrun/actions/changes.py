@@ -339,7 +339,7 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     sub = _living(desk, args["subscription"])
     if addon.only and sub["plan"] not in addon.only:
         raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
-    if addon.prices and not prices_of(addon, sub):
+    if any(price.interval for price in addon.prices) and not prices_of(addon, sub):
         raise Refusal(
             f"addon `{addon.name}` has no price in {sub['currency']} per {sub['interval']}"
         )
@@ -349,6 +349,10 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     having.append({"addon": addon.name, "quantity": quantity})
     _change_addon(desk, sub, having, addon, quantity, args, site, place)
     return str(sub["id"])
+
+
+def _is_new(sub: Mapping[str, Any], addon: catalog.Plan) -> bool:
+    return all(held_["addon"] != addon.name for held_ in sub["addons"] or ())
 
 
 def remove_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
@@ -377,6 +381,8 @@ def _change_addon(
     found = Owed(owed.waiting(sub))
     late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
     made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name)
+    if quantity and _is_new(sub, addon):
+        made += owed.set_up(sub, [item])
     found.lines += [*late, *made]
     known = held(after)
     known["arrears_from"] = {**(known.get("arrears_from") or {}), addon.name: desk.now}

@@ -10,7 +10,7 @@ from ..billing.credit_notes import Note, NoteLine
 from ..billing.credit_notes import credit_note as note_of
 from ..billing.credits import CreditUse
 from ..billing.invoicing import Line
-from ..errors import Refusal
+from ..errors import EvalError, Refusal
 from ..values import Money
 from . import ledger, payments, settlement
 from .customers import customer_row, settings
@@ -175,7 +175,10 @@ def _note(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[st
         for note in desk.select("CreditNote", invoice=row["id"])
         for part in note["lines"] or ()
     )
-    found = note_of(lines, before, place, args.get("amount"), settings(desk).half_even)
+    try:
+        found = note_of(lines, before, place, args.get("amount"), settings(desk).half_even)
+    except EvalError as problem:
+        raise Refusal(str(problem)) from None
     if found.total <= Money(0, row["currency"]):
         raise Refusal(f"nothing of invoice {row['number']} is left to credit")
     return found

@@ -96,7 +96,7 @@ class Desk(Protocol):
     def count(self, meter: str, customer: str, quantity: Any, at: datetime) -> None:
         """Counts on a meter without an event."""
 
-    def holds(self, condition: Any, **names: Any) -> bool:
+    def holds(self, condition: Any, /, **names: Any) -> bool:
         """Whether a condition of the spec (a tax's `when`) holds for these values."""
 
     def evaluate(self, expression: Any) -> Any:

@@ -250,11 +250,11 @@ def payable(desk: Desk, name: str, currency: str) -> Money:
 def transfer(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> None:
-    """`transfer { to, amount }`: to a seller never more than is payable; to others a payout."""
+    """`transfer { to, amount }`: never more than is payable; without a marketplace, a payout."""
     amount, name = args["amount"], party(args["to"])
     if amount <= Money(0, amount.currency):
         raise Refusal(f"a transfer is above zero, and {amount} is not")
-    seller = desk.peek("_seller", name) is not None
+    seller = desk.program.marketplace
     if seller:
         left = payable(desk, name, amount.currency)
         if amount > left:

@@ -35,9 +35,8 @@ class InvoiceDocument:
         """The document of rows as a store has them."""
         ordered = sorted(lines, key=lambda line: int(line["position"]))
         own = (customer or {}).get("timezone")
-        return InvoiceDocument(
-            row, tuple(ordered), business, customer or {}, own if _is_zone(own) else zone
-        )
+        known = own if isinstance(own, str) and _is_zone(own) else zone
+        return InvoiceDocument(row, tuple(ordered), business, customer or {}, known)
 
     @property
     def number(self) -> str:
@@ -56,9 +55,7 @@ class InvoiceDocument:
         return paid
 
 
-def _is_zone(name: Any) -> bool:
-    if not isinstance(name, str) or not name:
-        return False
+def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):

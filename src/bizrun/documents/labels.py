@@ -235,8 +235,6 @@ _TEXTS = {
 }
 
 WORDS: dict[str, dict[str, str]] = {
-    code: dict(
-        zip(_KEYS, (" ".join(word.split()) for word in text.split("|")), strict=True)
-    )
+    code: dict(zip(_KEYS, (" ".join(word.split()) for word in text.split("|")), strict=True))
     for code, text in _TEXTS.items()
 }

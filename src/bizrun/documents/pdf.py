@@ -6,17 +6,20 @@ and is never read as source.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import struct
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import groupby
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..errors import BizError
 from ..values import Money, number
 from .document import InvoiceDocument, Party, business_party, customer_party
 from .labels import Labels, labels
@@ -24,12 +27,19 @@ from .labels import Labels, labels
 MISSING = "Invoices are HTML pages; for PDF: pip install 'bizrun[pdf]'"
 ARCHIVE = "a-3b"
 MAX_TEXT = 4_000
+MAX_LOGO = 500_000
 _DIGIT = 1.85  # mm of a wide digit at 10 pt
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufffe\uffff]|[\ud800-\udfff]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufffe\uffff]|[\ud800-\udfff]"
+)
 _LONG = re.compile(r"\S{30,}")
 _UNIT = re.compile(r"(.+) per ([\w-]+)\Z")
 # The paper that an invoice will be printed on goes with where the business is.
 _LETTER = ("USD", "CAD", "MXN")
+
+
+class CannotSet(BizError):
+    """An invoice can't be set as a page."""
 
 
 def available() -> bool:
@@ -45,19 +55,24 @@ def invoice_pdf(document: InvoiceDocument) -> bytes:
 
 
 def _set(data: str, timestamp: int) -> bytes:
+    asked = {"sys_inputs": {"data": data}, "format": "pdf", "timestamp": timestamp}
+    failed: Exception | None = None
+    # Where no font has a character, the text is still in the file; an archive wants its shape too.
+    for system_fonts, standards in ((False, [ARCHIVE]), (True, [ARCHIVE]), (True, [])):
+        try:
+            compiler = _compiler(system_fonts)
+            return bytes(compiler.compile(_source(), pdf_standards=standards, **asked))
+        except _typst_error() as error:
+            failed = error
+    raise CannotSet(str(failed))
+
+
+@cache
+def _typst_error() -> type[Exception]:
     import typst
 
-    asked = {"sys_inputs": {"data": data}, "format": "pdf", "timestamp": timestamp}
-    source = _source()
-    try:
-        return bytes(_compiler(False).compile(source, pdf_standards=[ARCHIVE], **asked))
-    except typst.TypstError:
-        pass
-    try:
-        return bytes(_compiler(True).compile(source, pdf_standards=[ARCHIVE], **asked))
-    except typst.TypstError:
-        # No font here has it: the text is still in the file, but an archive wants its shape too.
-        return bytes(_compiler(True).compile(source, **asked))
+    error: type[Exception] = typst.TypstError
+    return error
 
 
 @cache
@@ -71,6 +86,63 @@ def _compiler(system_fonts: bool) -> Any:
 @cache
 def _source() -> bytes:
     return Path(__file__).with_name("invoice.typ").read_bytes()
+
+
+# --- the logo ----------------------------------------------------------------------------------
+
+
+def logo(spec: str | Path, name: str) -> str:
+    """A logo as the text of an SVG, from a file in the spec's folder; CannotSet where it is none.
+
+    A PNG or JPEG is put into an SVG of its size, for data reaches the page as text.
+    """
+    folder = Path(spec).resolve().parent
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder):
+        raise CannotSet(f"the logo {name} is not in the folder of the spec")
+    try:
+        data = path.read_bytes() if path.stat().st_size <= MAX_LOGO else b""
+    except OSError as error:
+        raise CannotSet(f"the logo {name} can't be read: {error.strerror}") from None
+    if not data:
+        raise CannotSet(f"the logo {name} is empty, or has more than {MAX_LOGO:,} bytes")
+    text = _svg(data)
+    try:
+        _compiler(False).compile(_LOGO, sys_inputs={"logo": text}, format="pdf")
+    except _typst_error() as error:
+        raise CannotSet(f"the logo {name} can't be set: {error}") from None
+    return text
+
+
+_LOGO = b'#image(bytes(sys.inputs.logo), format: "svg")'
+
+
+def _svg(data: bytes) -> str:
+    if data.startswith(b"\x89PNG") and len(data) > 24:
+        width, height = struct.unpack(">II", data[16:24])
+        return _framed("png", width, height, data)
+    if data.startswith(b"\xff\xd8"):
+        width, height = _jpeg_size(data)
+        return _framed("jpeg", width, height, data)
+    return data.decode("utf-8", "replace")
+
+
+def _framed(kind: str, width: int, height: int, data: bytes) -> str:
+    coded = base64.b64encode(data).decode("ascii")
+    size = f'width="{width}" height="{height}"'
+    image = f'<image {size} href="data:image/{kind};base64,{coded}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{image}</svg>'
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the frame header; square where there is none."""
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:
+        if 0xC0 <= data[at + 1] <= 0xCF and data[at + 1] not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+            return width, height
+        at += 2 + int(struct.unpack(">H", data[at + 2 : at + 4])[0])
+    return 100, 100
 
 
 # --- what stands on the page -------------------------------------------------------------------
@@ -99,8 +171,16 @@ def page(document: InvoiceDocument) -> dict[str, Any]:
         "headline": clean(_headline(document, said)),
         "words": {
             word: said[word]
-            for word in ("from", "bill_to", "description", "quantity", "price", "amount",
-                         "pay", "page")
+            for word in (
+                "from",
+                "bill_to",
+                "description",
+                "quantity",
+                "price",
+                "amount",
+                "pay",
+                "page",
+            )
         },
         "widths": _widths(lines, said),
         "lines": lines,
@@ -207,7 +287,7 @@ def _notes(document: InvoiceDocument, said: Labels) -> list[str]:
 
 
 def _pay_url(document: InvoiceDocument) -> str:
-    """The link where an invoice is paid: `{number}`, `{id}`, `{amount}`, `{currency}` are put in."""
+    """Where an invoice is paid: `{number}`, `{id}`, `{amount}`, `{currency}` filled in."""
     url = str(document.business.get("pay_url") or "")
     if not url.startswith(("https://", "http://")):
         return ""

@@ -19,13 +19,17 @@ from zoneinfo import ZoneInfo
 from ..errors import BizError
 from ..model import Effect, Outcome
 from ..values import instant_text, plain
+from . import pdf
+from .document import InvoiceDocument
 from .email import Attachment, message, rendered
 from .invoice import invoice_html
+from .press import Press, press
 
 Row = Mapping[str, Any]
 MARK = ".written"
 MAX_NAME = 120
 MAX_PROBLEMS = 100
+FEW = 20  # as many invoices are set before a process of their own has begun
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+=_.-]+|\.{2,}")
 
 
@@ -58,6 +62,7 @@ class Business(Protocol):
     """What the sink reads of a program."""
 
     title: str
+    path: str
     timezone: str
     bills: str | None
     templates: dict[str, Any]
@@ -67,8 +72,9 @@ class Business(Protocol):
 class Sink:
     """The files of one business under a folder. Every write can be done again."""
 
-    def __init__(self, folder: str | Path, program: Business) -> None:
+    def __init__(self, folder: str | Path, program: Business, form: str | None = None) -> None:
         self.folder = Path(folder)
+        self.form = form or ("pdf" if pdf.available() else "html")
         self.program = program
         self.business = {"title": program.title, "name": program.title, **program.about}
         self.templates = {name: t.parts for name, t in program.templates.items()}
@@ -77,11 +83,21 @@ class Sink:
         self.problems: list[str] = []
         self.failed = 0
         self._waiting: list[Row] = []
+        self._press: Press | None = None
+        self._few: list[tuple[str, InvoiceDocument]] = []
+        self._charged: list[str] = []
+        self._pressed: dict[str, tuple[Any, ...]] = {}
+        self._set_logo()
         self._order = 0
         self._size = 0
         self._last = ""
         self._at: str | None = None
         self._marked = ""
+
+    @property
+    def hint(self) -> str:
+        """How to get better files, in a sentence; nothing where they are as good as they get."""
+        return pdf.MISSING if self.form == "html" and self.written["invoices"] else ""
 
     # --- while it runs -------------------------------------------------------------------------
 
@@ -111,6 +127,9 @@ class Sink:
         if mark["last"] and (last is None or last["order"] != mark["order"]):
             self._clear()
             mark = _NOTHING
+        if mark["form"] not in ("", self.form):
+            self._clear_pages(mark["form"])
+            mark = {**mark, "at": None}
         self._order, self._size = mark["order"], mark["size"]
         self._last, self._at = mark["last"], mark["at"]
         self._cut()
@@ -119,6 +138,8 @@ class Sink:
 
     def write_new(self, store: Rows) -> None:
         """Writes what was delivered since the last call: call it after each commit."""
+        if self._charged and self.form == "pdf":
+            self._press_paid(store)
         if self._waiting:
             rows = list(self._waiting)
             self._waiting.clear()
@@ -127,14 +148,94 @@ class Sink:
     def finish(self, store: Rows) -> None:
         """Writes invoices that are new or have changed since this was done last."""
         self.write_new(store)
-        ranges = [_Bound("updated_at", ">=", datetime.fromisoformat(self._at))] if self._at else []
+        newest = self._pages(store)
+        if self._press is not None:
+            complete = self._press.close()
+            for problem in self._press.problems:
+                self._problem(problem)
+            self._press = None
+            if not complete:
+                self._pressed.clear()
+                newest = self._pages(store, alone=True)
+        while self._few:
+            self._press_here(*self._few.pop(0))
+        self._pressed.clear()
+        self._at = newest
+        self._write_mark()
+
+    # --- invoices ------------------------------------------------------------------------------
+
+    def _press_paid(self, store: Rows) -> None:
+        """Has the invoices set, beside the run, whose charges came through before this commit."""
+        for key in self._charged:
+            row = store.get("Invoice", key)
+            if row is not None and row["status"] == "paid":
+                self._invoice(row, store, alone=False)
+        self._charged.clear()
+
+    def _pages(self, store: Rows, alone: bool = False) -> str | None:
+        """Writes what has changed since the mark; the time of the latest change."""
+        ranges = [("updated_at", ">=", datetime.fromisoformat(self._at))] if self._at else []
         newest = self._at
         for row in store.select("Invoice", {}, ranges, (("updated_at", False),)):
             if row["status"] != "draft":
-                self._invoice(row, store)
+                self._invoice(row, store, alone)
             newest = instant_text(row["updated_at"])
-        self._at = newest
-        self._write_mark()
+        return newest
+
+    def _invoice(self, row: Row, store: Rows, alone: bool) -> None:
+        state = (row["updated_at"], row["status"], row["amount_open"].amount)
+        if self._pressed.get(row["id"]) == state:
+            return
+        number = str(row["number"] or row["id"])
+        name = safe_name(number)
+        if name != number:
+            name = f"{name}-{sha256(number.encode()).hexdigest()[:6]}"
+        document = self._document(row, store)
+        if self.form == "html":
+            self._put("invoices", f"{name}.html", self._html(document))
+            return
+        if row["id"] not in self._pressed:
+            self.written["invoices"] += 1
+        self._pressed[row["id"]] = state
+        folder = self.folder / "invoices"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = str(folder / f"{name}.pdf")
+        if alone:
+            self._press_here(path, document)
+        elif self._press is not None:
+            self._press.put(path, document)
+        else:
+            self._few.append((path, document))
+            if len(self._few) > FEW:
+                self._press = Press()
+                while self._few:
+                    self._press.put(*self._few.pop(0))
+
+    def _press_here(self, path: str, document: InvoiceDocument) -> None:
+        if problem := press(path, document):
+            self._problem(problem)
+
+    def _document(self, row: Row, store: Rows) -> InvoiceDocument:
+        lines = store.select("InvoiceLine", {"invoice": row["id"]})
+        bills = self.program.bills
+        customer = store.get(bills, row["customer"]) if bills else None
+        zone = self.program.timezone
+        return InvoiceDocument.of(row, lines, self.business, customer, zone)
+
+    def _html(self, document: InvoiceDocument) -> bytes:
+        page = invoice_html(
+            document.row, document.lines, self.business, document.customer, document.tz
+        )
+        return page.encode()
+
+    def _set_logo(self) -> None:
+        name = self.business.pop("logo", "")
+        if name and self.form == "pdf":
+            try:
+                self.business["logo"] = pdf.logo(self.program.path, name)
+            except pdf.CannotSet as error:
+                self._problem(str(error))
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -144,7 +245,10 @@ class Sink:
             if row["kind"] == "email":
                 if row.get("error") is None:
                     self._email(row, store)
-            elif row["kind"] != "charge":
+            elif row["kind"] == "charge":
+                if row["data"].get("invoice"):
+                    self._charged.append(str(row["data"]["invoice"]))
+            else:
                 lines.append(json.dumps(_told(row), ensure_ascii=False, default=str) + "\n")
             self._order, self._last = row["order"], str(row["id"])
         if lines:
@@ -177,25 +281,17 @@ class Sink:
             row = store.get("Invoice", str(key))
             if row is None:
                 return None
-            page = self._page(row, store)
-            return Attachment(f"{row['number'] or key}.html", "text/html; charset=utf-8", page)
+            return self._attached(self._document(row, store))
         content = value.get("content")
         if isinstance(content, str):
             return Attachment(str(value.get("name", "file.txt")), "text/plain", content.encode())
         return None
 
-    def _page(self, row: Row, store: Rows) -> bytes:
-        lines = list(store.select("InvoiceLine", {"invoice": row["id"]}))
-        bills = self.program.bills
-        customer = store.get(bills, row["customer"]) if bills else None
-        return invoice_html(row, lines, self.business, customer, self.zone).encode()
-
-    def _invoice(self, row: Row, store: Rows) -> None:
-        number = str(row["number"] or row["id"])
-        name = safe_name(number)
-        if name != number:
-            name = f"{name}-{sha256(number.encode()).hexdigest()[:6]}"
-        self._put("invoices", f"{name}.html", self._page(row, store))
+    def _attached(self, document: InvoiceDocument) -> Attachment:
+        number = document.number
+        if self.form == "html":
+            return Attachment(f"{number}.html", "text/html; charset=utf-8", self._html(document))
+        return Attachment(f"{number}.pdf", "application/pdf", pdf.invoice_pdf(document))
 
     def _put(self, kind: str, name: str, data: bytes) -> None:
         path = f"{self.folder}/{kind}/{name}"
@@ -220,13 +316,14 @@ class Sink:
             found = json.loads((self.folder / MARK).read_bytes())
             return {
                 "order": int(found["order"]), "size": int(found["size"]),
-                "last": str(found["last"]), "at": found["at"],
+                "last": str(found["last"]), "at": found["at"], "form": found.get("form", "html"),
             }  # fmt: skip
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return dict(_NOTHING)
 
     def _write_mark(self) -> None:
         mark = {"order": self._order, "size": self._size, "last": self._last, "at": self._at}
+        mark["form"] = self.form
         text = json.dumps(mark) + "\n"
         if text != self._marked:
             temporary = self.folder / f"{MARK}.new"
@@ -244,12 +341,18 @@ class Sink:
 
     def _clear(self) -> None:
         """Takes away what an earlier state left here, and nothing else."""
-        for pattern in ("emails/*.eml", "invoices/*.html", "effects.jsonl"):
+        for pattern in ("emails/*.eml", "effects.jsonl"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
+        for form in ("html", "pdf", "new"):
+            self._clear_pages(form)
+
+    def _clear_pages(self, form: str) -> None:
+        for path in self.folder.glob(f"invoices/*.{form}"):
+            path.unlink(missing_ok=True)
 
 
-_NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None}
+_NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None, "form": ""}
 
 
 def safe_name(value: Any) -> str:

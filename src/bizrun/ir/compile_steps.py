@@ -179,6 +179,10 @@ def _log(step: ir.LogStep, body: Body) -> list[ast.stmt]:
     return [_do("log", call("show", expression(step.message, body.scope)))]
 
 
+def _across(step: ir.AcrossStep, body: Body) -> list[ast.stmt]:
+    return [_do("across", literal(step.lifted))]
+
+
 # --- hand-overs ------------------------------------------------------------------------------
 
 
@@ -262,6 +266,7 @@ _STEPS: dict[type, Callable[[Any, Body], list[ast.stmt]]] = {
     ir.RejectStep: _reject,
     ir.RecordStep: _record,
     ir.LogStep: _log,
+    ir.AcrossStep: _across,
     ir.GotoStep: _goto,
     ir.AwaitAction: _await_action,
     ir.AwaitEvent: _await_event,

@@ -127,5 +127,8 @@ class Context(Protocol):
     def log(self, message: str) -> None:
         """A line in the run's log."""
 
+    def across(self, lifted: bool) -> None:
+        """From here on every tenant's rows are seen, or the event's own tenant's again."""
+
     def reply(self, value: Any) -> None:
         """The reply to the sender of the event."""

@@ -459,6 +459,8 @@ def _change(step: ir.Step, body: _Body) -> None:
             ctx.record(metric, body.value(value))
         case ir.LogStep(message=message):
             ctx.log(show(body.value(message)))
+        case ir.AcrossStep(lifted=lifted):
+            ctx.across(lifted)
         case _:
             raise AssertionError(step)
 

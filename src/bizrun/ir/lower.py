@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..diagnostics import Span
 from ..lang import ast
@@ -13,6 +14,16 @@ from .lower_expr import ExpressionLowering, Scope, conjuncts
 from .variables import free_names, live_names
 
 EVENT = "_event"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lift(ast.Node):
+    """Where `across tenants` begins (`on`) or ends, among the statements that it stands between."""
+
+    on: bool
+
+
+_Statement = ast.Stmt | _Lift
 # What these fields of actions hold leaves the state: references in them become rows.
 _SNAPSHOTS = ("data", "context", "input")
 
@@ -22,7 +33,6 @@ class _Draft:
     """A segment on its way: its steps are known before its live names."""
 
     steps: tuple[ir.Step, ...] = ()
-    bound: tuple[str, ...] = field(default_factory=tuple)
 
 
 class HandlerLowering(ExpressionLowering):
@@ -32,6 +42,7 @@ class HandlerLowering(ExpressionLowering):
         super().__init__(checked)
         self._drafts: list[_Draft] = []
         self._site = 0
+        self._lifted = False
 
     # --- what stands at the top of a file --------------------------------------------------------
 
@@ -45,7 +56,7 @@ class HandlerLowering(ExpressionLowering):
         params: tuple[str, ...] = (),
     ) -> ir.Handler:
         """A handler with its segments; the first takes the payload or parameters it reads."""
-        self._drafts, self._site = [], 0
+        self._drafts, self._site, self._lifted = [], 0, False
         place = self.place(span)
         scope = Scope().bind(*params)
         lowered = None
@@ -56,7 +67,7 @@ class HandlerLowering(ExpressionLowering):
                 value = ir.Get(ir.Local(EVENT), name, loose=True)
                 prelude.append(ir.LetStep(place, name, value))
                 scope = scope.bind(name)
-        start = self._segment(())
+        start = self._segment()
         steps = self._block(body, scope, None, place)
         self._drafts[start].steps = (*prelude, *steps)
         return ir.Handler(id_, kind, place, self._segments(), lowered, params)
@@ -124,13 +135,27 @@ class HandlerLowering(ExpressionLowering):
 
     # --- segments ------------------------------------------------------------------------------
 
-    def _segment(self, bound: tuple[str, ...]) -> int:
-        self._drafts.append(_Draft(bound=bound))
+    def _segment(self) -> int:
+        self._drafts.append(_Draft())
         return len(self._drafts) - 1
+
+    def _fill(
+        self,
+        number: int,
+        body: Sequence[_Statement],
+        scope: Scope,
+        then: int | None,
+        place: ir.Place,
+    ) -> None:
+        """Lowers the steps of a segment; what is lifted here is lifted there too, and only there."""
+        lifted = self._lifted
+        start = (ir.AcrossStep(place, True),) if lifted else ()
+        self._drafts[number].steps = (*start, *self._block(body, scope, then, place))
+        self._lifted = lifted
 
     def _continue(
         self,
-        rest: tuple[ast.Stmt, ...],
+        rest: tuple[_Statement, ...],
         scope: Scope,
         then: int | None,
         place: ir.Place,
@@ -138,15 +163,15 @@ class HandlerLowering(ExpressionLowering):
         """The segment of what follows a cut; none where nothing does."""
         if not rest:
             return then
-        number = self._segment(())
-        self._drafts[number].steps = self._block(rest, scope, then, place)
+        number = self._segment()
+        self._fill(number, rest, scope, then, place)
         return number
 
     def _required(
-        self, rest: tuple[ast.Stmt, ...], scope: Scope, then: int | None, place: ir.Place
+        self, rest: tuple[_Statement, ...], scope: Scope, then: int | None, place: ir.Place
     ) -> int:
         number = self._continue(rest, scope, then, place)
-        return self._segment(()) if number is None else number
+        return self._segment() if number is None else number
 
     def _segments(self) -> tuple[ir.Segment, ...]:
         steps = [draft.steps for draft in self._drafts]
@@ -160,16 +185,23 @@ class HandlerLowering(ExpressionLowering):
         return self._site
 
     def _block(
-        self, body: tuple[ast.Stmt, ...], scope: Scope, then: int | None, end: ir.Place
+        self, body: Sequence[_Statement], scope: Scope, then: int | None, end: ir.Place
     ) -> tuple[ir.Step, ...]:
         """The steps of a block that goes on in segment `then`, if any."""
+        body = tuple(body)
         steps: list[ir.Step] = []
         for index, stmt in enumerate(body):
             rest = body[index + 1 :]
             place = self.place(stmt.span)
             match stmt:
+                case ast.AcrossTenants(body=lifted) if not self._lifted:
+                    inside = (_Lift(stmt.span, True), *lifted, _Lift(stmt.span, False))
+                    return (*steps, *self._block((*inside, *rest), scope, then, end))
                 case ast.AcrossTenants(body=lifted):
                     return (*steps, *self._block((*lifted, *rest), scope, then, end))
+                case _Lift(on=on):
+                    self._lifted = on
+                    steps.append(ir.AcrossStep(place, on))
                 case ast.Let(value=ast.Action() as action) if self._waits(action):
                     inner = scope.bind(stmt.name)
                     following = self._required(rest, inner, then, place)
@@ -205,7 +237,7 @@ class HandlerLowering(ExpressionLowering):
     def _wait(
         self,
         stmt: ast.WaitFor,
-        rest: tuple[ast.Stmt, ...],
+        rest: tuple[_Statement, ...],
         scope: Scope,
         then: int | None,
         place: ir.Place,
@@ -219,14 +251,14 @@ class HandlerLowering(ExpressionLowering):
     def _loop(
         self,
         stmt: ast.ForEach,
-        rest: tuple[ast.Stmt, ...],
+        rest: tuple[_Statement, ...],
         scope: Scope,
         then: int | None,
         place: ir.Place,
     ) -> ir.Step:
-        body = self._segment(())
+        body = self._segment()
         inner = scope.bind(stmt.variable)
-        self._drafts[body].steps = self._block(stmt.body, inner, None, place)
+        self._fill(body, stmt.body, inner, None, place)
         after = self._continue(rest, scope, then, place)
         source = self.lower(stmt.source, scope)
         return ir.LoopStep(place, source, stmt.variable, body, after, self._next_site())
@@ -238,8 +270,8 @@ class HandlerLowering(ExpressionLowering):
             return ir.IfStep(
                 place,
                 self.lower(stmt.condition, scope),
-                self._block(stmt.then, scope, join, place),
-                self._block(stmt.otherwise, scope, join, place),
+                self._arm(stmt.then, scope, join, place),
+                self._arm(stmt.otherwise, scope, join, place),
             )
         return ir.MatchStep(
             place,
@@ -247,12 +279,20 @@ class HandlerLowering(ExpressionLowering):
             tuple(
                 (
                     tuple(self.lower(pattern, scope) for pattern in case.patterns),
-                    self._block(case.body, scope, join, place),
+                    self._arm(case.body, scope, join, place),
                 )
                 for case in stmt.cases
             ),
-            self._block(stmt.otherwise or (), scope, join, place),
+            self._arm(stmt.otherwise or (), scope, join, place),
         )
+
+    def _arm(
+        self, body: tuple[ast.Stmt, ...], scope: Scope, join: int | None, place: ir.Place
+    ) -> tuple[ir.Step, ...]:
+        lifted = self._lifted
+        steps = self._block(body, scope, join, place)
+        self._lifted = lifted
+        return steps
 
     # --- statements that do not wait --------------------------------------------------------------
 
@@ -349,8 +389,8 @@ class HandlerLowering(ExpressionLowering):
         scope: Scope,
         place: ir.Place,
     ) -> ir.Step:
-        segment = self._segment(())
-        self._drafts[segment].steps = self._block(body, scope, None, place)
+        segment = self._segment()
+        self._fill(segment, body, scope, None, place)
         pattern = self.pattern(unless, scope)[0] if unless is not None else None
         return ir.TimerStep(place, self.lower(when, scope), segment, pattern, self._next_site())
 

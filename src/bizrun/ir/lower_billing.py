@@ -235,7 +235,7 @@ class BillingLowering:
             case "invoice_number":
                 text = setting.value
                 parts = text.parts if isinstance(text, ast.Text) else (words[0].strip('"'),)
-                return {"invoice_number": "".join(_raw(part) for part in parts)}
+                return {"invoice_number": "".join(placeholder(part) for part in parts)}
             case "collect":
                 said: dict[str, Any] = {"collect": words[0]}
                 if "due" in words:
@@ -246,7 +246,7 @@ class BillingLowering:
         return {}
 
 
-def _raw(part: str | ast.Interpolation) -> str:
+def placeholder(part: str | ast.Interpolation) -> str:
     """An interpolation of an invoice number as it was written: its names are the number's own."""
     if isinstance(part, str):
         return part

@@ -7,10 +7,11 @@ from pathlib import PurePath
 from ..lang import ast
 from ..lang.symbols import Checked, EntityInfo, EventInfo
 from ..lang.types import EntityType, known
+from ..lang.walk import walk_code
 from . import nodes as ir
 from .constants import constant
 from .lower import EVENT, HandlerLowering
-from .lower_billing import BillingLowering
+from .lower_billing import BillingLowering, placeholder
 from .lower_expr import Scope
 from .lower_triggers import lower_trigger
 from .program import (
@@ -29,7 +30,18 @@ from .program import (
 )
 
 # What a business says of itself on invoices and emails.
-ABOUT = ("email", "address", "website", "tax_id")
+ABOUT = (
+    "email", "address", "website", "tax_id", "country", "locale", "logo", "footer", "bank",
+    "pay_url",
+)  # fmt: skip
+
+
+def splits(node: ast.Node) -> bool:
+    """Whether a node is a charge of a marketplace: split, or held."""
+    if not isinstance(node, ast.Action) or node.name != "charge":
+        return False
+    names = {entry.name for entry in node.data.entries if isinstance(entry, ast.Entry)}
+    return bool(names & {"split", "hold"})
 
 
 def lower(checked: Checked) -> Program:
@@ -66,6 +78,12 @@ class _ProgramLowering:
         ]
         self._reports(program)
         self._billing(program)
+        program.marketplace = any(
+            splits(node)
+            for file in self.checked.loaded.files
+            for declaration in file.declarations
+            for node in walk_code(declaration)
+        )
         return program
 
     # --- handlers ------------------------------------------------------------------------------
@@ -74,7 +92,7 @@ class _ProgramLowering:
         for on in self.symbols.handlers:
             id_ = self._id("on " + " or ".join(name for name, _ in on.pattern.types))
             program.handlers.append(
-                self.code.handler(id_, "on", on.body, on.span, on.pattern)
+                self.code.handler(id_, "on", _body(on), on.span, on.pattern)
             )
         program.schedules = [self._schedule(node) for node in self.symbols.schedules]
         for api in self.symbols.apis:
@@ -214,7 +232,15 @@ class _ProgramLowering:
         business = symbols.business
         for setting in business.settings if business else ():
             if setting.key in ABOUT and isinstance(setting.value, ast.Text):
-                program.about[setting.key] = setting.value.plain or ""
+                program.about[setting.key] = "".join(
+                    part if isinstance(part, str) else placeholder(part)
+                    for part in setting.value.parts
+                )
+
+
+def _body(node: ast.On) -> tuple[ast.Stmt, ...]:
+    """A handler's statements; `on … across tenants` lifts the filter from all of them."""
+    return (ast.AcrossTenants(node.span, node.body),) if node.across_tenants else node.body
 
 
 def _self(entity: str) -> EntityType:

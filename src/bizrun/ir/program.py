@@ -216,6 +216,7 @@ class Program:
     billing: catalog.BillingSettings | None = None
     connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
+    marketplace: bool = False  # some charge is split or held: transfers are out of what is owed
 
     def unit(self, handler: ir.Handler) -> ir.Unit:
         """A handler with the functions and constants that it reaches."""

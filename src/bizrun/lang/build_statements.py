@@ -122,14 +122,17 @@ def _do(tree: Any, context: Context) -> ast.Stmt:
 
 
 def _action(tree: Any, context: Context) -> ast.Action | ast.Bad:
-    head, *_, data = tree.children
+    head = tree.children[0]
     name = action_name(head)
     if name is None:
         message = 'An action has a name, as in `charge { … }` or `shippo.post "/path" { … }`.'
         context.report("E0101", context.of(head), message)
         return ast.Bad(context.of(tree))
     target = optional_text(tree, context)
-    return ast.Action(context.of(tree), name, context.of(head), target, build_map(data, context))
+    map_ = first(tree, "map")
+    # Without braces, as in `rates.get "/today"`: nothing is sent along.
+    data = build_map(map_, context) if map_ else ast.MapLiteral(context.of(tree), ())
+    return ast.Action(context.of(tree), name, context.of(head), target, data)
 
 
 def action_name(head: Any) -> str | None:

@@ -12,7 +12,7 @@ from ..store.base import Store
 from ..times import local_date
 from ..values import Money
 from .figures import Span
-from .ledger import Sums, add, balances, entries
+from .ledger import Sums, add, balances, entries, expired
 from .revenue import earned
 
 ROOTS = {
@@ -66,6 +66,14 @@ def _dated(store: Store, span: Span) -> Iterator[tuple[date, list[str]]]:
     for entry, rows in entries(store, span):
         day = local_date(rows[0]["created_at"], span.tz)
         yield day, _entry(day, entry, rows)
+    for when, customer, amount in expired(store):
+        if span.start <= when < span.end:
+            day = local_date(when, span.tz)
+            rows = [
+                {"account": ledger.CREDIT, "amount": amount, "customer": customer},
+                {"account": ledger.EXPIRED, "amount": -amount, "customer": customer},
+            ]
+            yield day, _entry(day, f"{customer}/expired", rows)
     for day, sums in _recognised(store, span):
         rows = []
         for (_, currency), amount in sorted(sums.items()):

@@ -26,7 +26,8 @@ def add(sums: dict[Any, Money], name: str, amount: Money) -> None:
 def balances(store: Store, at: datetime, tz: ZoneInfo) -> Sums:
     """The balance of each account in each currency just before an instant, debits above zero.
 
-    What was earned of deferred revenue until then stands with the revenue.
+    What was earned of deferred revenue until then stands with the revenue, and credit that has
+    expired unused is nobody's any more.
     """
     found: Sums = {}
     for row in store.select("Ledger"):
@@ -38,7 +39,19 @@ def balances(store: Store, at: datetime, tz: ZoneInfo) -> Sums:
             part = earned(row, at, tz)
             add(found, ledger.DEFERRED, -part)
             add(found, ledger.REVENUE, part)
+    for when, _, balance in expired(store):
+        if when < at:
+            add(found, ledger.CREDIT, balance)
+            add(found, ledger.EXPIRED, -balance)
     return found
+
+
+def expired(store: Store) -> Iterator[tuple[datetime, str, Money]]:
+    """Credit that is left of a grant when it expires: when, whose, and how much."""
+    for row in store.select("Wallet"):
+        if row["expires"] is not None and row["balance"]:
+            # What a void invoice gives back later has expired by then.
+            yield max(row["expires"], row["updated_at"]), row["customer"], row["balance"]
 
 
 def trial_balance(store: Store, span: Span) -> Figures:
@@ -93,7 +106,7 @@ class _Books:
             if account in _BY_PARTY:
                 add(self.parties[account], row["customer"] or "", amount)
             about, _, what = row["entry"].rpartition("/")
-            if account in _INCOME and what in ("issued", "note"):
+            if account in _INCOME and what in ("issued", "note", "void"):
                 add(self.income, about, -amount)
             if account not in ledger.ACCOUNTS:
                 self.strange.append(f"the ledger has an account that there is not: {account}")
@@ -150,11 +163,17 @@ def _credit(store: Store, books: _Books) -> Iterator[str]:
 def _income(store: Store, books: _Books) -> Iterator[str]:
     """What an invoice earns and defers is its net, and a credit note's what it takes back."""
     nets: Sums = {}
+    void = set()
     for row in store.select("Invoice"):
-        if row["status"] != "draft":
+        if row["status"] == "void":
+            void.add(row["id"])
+        elif row["status"] != "draft":
             add(nets, row["id"], row["subtotal"] - row["discount"])
     for row in store.select("CreditNote"):
         add(nets, row["id"], -row["amount"])
+        if row["invoice"] in void:
+            # Its notes had taken that back before it was void.
+            add(nets, row["invoice"], row["amount"])
     yield from _differ("income of {}", books.income, nets)
 
 
@@ -211,7 +230,7 @@ def _sellers(store: Store, books: _Books) -> Iterator[str]:
 
 
 def entries(store: Store, span: Span) -> Iterable[tuple[str, list[Mapping[str, Any]]]]:
-    """The entries of a span with their postings, in order of time."""
+    """The entries of a span with their postings, in order of time, as they were posted."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     order = (("created_at", False),)
     for row in store.select("Ledger", {}, (), order):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..store.base import Row, Store
 from ..values import Money
+from .ledger import problems
 
 if TYPE_CHECKING:
     from ..ir.program import Program
@@ -35,16 +36,9 @@ def _store(store: Store, program: Program) -> Iterable[str]:
 # --- money -------------------------------------------------------------------------------------
 
 
-def _ledger(store: Store, program: Program) -> Iterator[str]:
-    """Each entry sums to zero in each currency, and so does the whole."""
-    sums: dict[tuple[str, str], Money] = {}
-    for row in store.select("Ledger"):
-        key = (row["entry"], row["amount"].currency)
-        held = sums.get(key)
-        sums[key] = row["amount"] if held is None else held + row["amount"]
-    for (entry, _), total in sorted(sums.items()):
-        if total:
-            yield f"the ledger's entry {entry} does not balance: its postings sum to {total}"
+def _ledger(store: Store, program: Program) -> Iterable[str]:
+    """Each entry sums to zero, and the accounts are what invoices, wallets and payments say."""
+    return problems(store)
 
 
 def _invoices(store: Store, program: Program) -> Iterator[str]:

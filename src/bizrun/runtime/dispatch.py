@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..ir import nodes as ir
@@ -203,6 +204,7 @@ def _wait_types(engine: Engine) -> list[str]:
     return found
 
 
+@cache
 def snake(name: str) -> str:
     """An entity's name as payloads carry it: `UsageRecord` is `usage_record`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

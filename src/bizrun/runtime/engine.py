@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..errors import BizError, EvalError, Refusal
+from ..ir import codec
 from ..ir import nodes as ir
 from ..ir.compile import Code, compile_expression, compile_unit, explain_error
 from ..ir.program import EventType, Program
@@ -33,6 +34,7 @@ from .recording import Recording
 from .schedules import Schedules
 from .state import State
 from .tables import tables_of
+from .tenancy import Tenancy
 from .timers import Timers
 from .triggers import Triggers
 from .waits import Waits
@@ -71,6 +73,7 @@ class Engine:
         self._hashes: dict[int, str] = {}
         self._compiled: dict[tuple[int, tuple[str, ...]], Callable[..., Any]] = {}
         self.questions = actions.questions()
+        self.tenancy = Tenancy(self, program.tenant) if program.tenant else None
         self.recording = Recording(self)
         self.intake = Intake(program.currency, self._exists, program.plans)
         self.dispatch = Dispatch(self)
@@ -328,18 +331,11 @@ class Engine:
         while work.loops:
             items, variable, body, after, live, site = work.loops.pop(0)
             for number, item in enumerate(items):
-                round_ = Work(
-                    self, work.now, f"{work.base}/{site}.{number}", work.event, work.source,
-                    work.code, work.caller,
-                )  # fmt: skip
-                round_.fuel = work.fuel
+                round_ = work.part(f"{site}.{number}")
                 self.run_isolated(round_, body, {**live, variable: item})
                 work.fuel = round_.fuel - 1
             if after is not None:
-                rest = Work(
-                    self, work.now, f"{work.base}/{site}", work.event, work.source, work.code,
-                    work.caller,
-                )  # fmt: skip
+                rest = work.part(str(site))
                 if self.run_isolated(rest, after, live) and rest.replied is not None:
                     work.replied = rest.replied
 
@@ -405,7 +401,7 @@ class Engine:
             subject = data.get(declared.key or "subject")
         event = Event(
             f"{work.base}/{site}", type_, work.now, data, "bizrun", subject, 0,
-            source.seq if source else None, depth,
+            source.seq if source else None, depth, None, work.tenant,
         )  # fmt: skip
         self._pending.append(("event", event, None))
 
@@ -456,7 +452,7 @@ class Engine:
             event = Event(
                 f"{work.base}/{type_}/{key}", type_, work.now, data, "bizrun", key, 0,
                 work.source.seq if work.source else None,
-                (work.source.depth if work.source else 0) + 1,
+                work.depth + 1, None, work.tenant,
             )  # fmt: skip
             if event.depth > MAX_DEPTH:
                 raise EvalError(f"a chain of more than {MAX_DEPTH} events of changes")
@@ -550,7 +546,7 @@ class Engine:
         """The hash of a handler with all that it reaches."""
         found = self._hashes.get(id(code))
         if found is None:
-            found = self._hashes[id(code)] = ir.digest(code.unit)
+            found = self._hashes[id(code)] = codec.digest(code.unit)
         return found
 
     def fit(self, value: Any, type_: Type, what: str) -> Any:

@@ -103,6 +103,8 @@ def lanes(engine: Engine) -> Take:
             at > clock and timers.next_due is not None and timers.next_due <= at
         ):
             engine.advance(at)
+            if waits.any_on(type_):  # something may have begun to wait on the way
+                return False
         elif at > clock:
             engine.clock = at
         for name, entity in line.references or ():

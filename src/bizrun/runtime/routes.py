@@ -51,6 +51,8 @@ def call_api(
     api, found = route
     data = {**dict(parse_qsl(query)), **data}
     event = Event(base, f"{method} {path}", now, {}, "api")
+    if engine.tenancy is not None and engine.program.bills is not None:
+        event.tenant = engine.tenancy.of_key(engine.program.bills, caller)
     code = engine.dispatch.code(api.handler)
     envelope = {"id": base, "type": event.type, "time": now, "subject": caller}
     work = Work(engine, now, base, envelope, event, code, caller)

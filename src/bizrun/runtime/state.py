@@ -51,11 +51,6 @@ class State:
         rows[key] = row
 
     def keep(self, table: str, key: str, row: Row) -> None:
-        """Replaces a row for good: no undo takes it back. Nothing of this step changed it yet."""
-        self.dirty.setdefault(table, {})[key] = row
-        self._dirty_rows += 1
-
-    def keep(self, table: str, key: str, row: Row) -> None:
         """Replaces a row beyond undoing: by what events that are handled already have counted."""
         rows = self.dirty.get(table)
         if rows is None:

@@ -62,13 +62,15 @@ class Timers:
             self.look()
 
     def _fetch(self, until: datetime) -> None:
-        rows = list(
-            self.engine.state.select(
-                "_timer", {}, [Range("due", "<=", until)], (("due", False), ("order", False)), CHUNK
-            )
-        )
-        self._heap = [(row["due"], row["order"], row["id"]) for row in rows]
-        self._horizon = until if len(rows) < CHUNK else rows[-1]["due"]
+        # By instant alone, so that the store reads no more than a chunk of what is due.
+        select, due = self.engine.state.select, (("due", False),)
+        rows = list(select("_timer", {}, [Range("due", "<=", until)], due, CHUNK))
+        if len(rows) == CHUNK:
+            until = rows[-1]["due"]
+            rows = [row for row in rows if row["due"] < until]
+            rows += select("_timer", {"due": until})
+        self._heap = sorted((row["due"], row["order"], row["id"]) for row in rows)
+        self._horizon = until
 
     def _fire_one(self, row: Row, due: datetime) -> None:
         engine = self.engine

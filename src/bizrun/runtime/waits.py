@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EvalError
-from ..ir import nodes as ir
+from ..ir import codec
 from ..model import Event
 from ..store.base import Row
 from ..values import show
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 MAX_DEPTH = 32
+TENANT = "$tenant"
 
 
 class Waits:
@@ -48,7 +49,7 @@ class Waits:
 
             row = self.engine.state.get("_unit", hash_)
             assert row is not None, f"the store lost unit {hash_}"
-            found = self._codes[hash_] = compile_unit(ir.decode(row["code"]))
+            found = self._codes[hash_] = compile_unit(codec.decode(row["code"]))
         return found
 
     def keep(self, code: Code) -> str:
@@ -58,7 +59,7 @@ class Waits:
         # Asked each time: what a refused handler has stored is gone again.
         if state.get("_unit", hash_) is None:
             self._codes[hash_] = code
-            state.replace("_unit", hash_, None, {"id": hash_, "code": ir.encode(code.unit)})
+            state.replace("_unit", hash_, None, {"id": hash_, "code": codec.encode(code.unit)})
         return hash_
 
     def sweep(self) -> None:
@@ -69,7 +70,7 @@ class Waits:
             return
         handlers = [*program.handlers, *(s.handler for s in program.schedules)]
         handlers += [api.handler for api in program.apis]
-        stored -= {ir.digest(program.unit(handler)) for handler in handlers}
+        stored -= {codec.digest(program.unit(handler)) for handler in handlers}
         if stored:
             stored -= self._needed()
         for hash_ in sorted(stored):
@@ -94,7 +95,7 @@ class Waits:
             "segment": segment,
             "name": name,
             "live": dict(live),
-            "event": dict(work.event),
+            "event": _envelope(work),
             "caller": work.caller,
         }
 
@@ -156,7 +157,7 @@ class Waits:
         state = self.engine.state
         row: Row = {
             "id": key, "order": order, "unit": self.keep(work.code), "pattern": pattern,
-            "segment": segment, "name": name, "live": dict(live), "event": dict(work.event),
+            "segment": segment, "name": name, "live": dict(live), "event": _envelope(work),
             "timer": timer, "cancels": cancels, "types": list(types),
         }  # fmt: skip
         state.replace("_wait", key, None, row)
@@ -290,9 +291,17 @@ class Waits:
         if task["name"]:
             live[task["name"]] = result
         work = Work(self.engine, now, base, task["event"], source, code, task.get("caller"))
+        work.tenant = task["event"].get(TENANT) or work.tenant
         self.engine.run_isolated(work, task["segment"], live)
         if work.replied is not None:
             self.engine.replies[str(task["event"].get("id"))] = work.replied
+
+
+def _envelope(work: Work) -> dict[str, Any]:
+    """The event that a handler began with, and whose tenant it goes on to see."""
+    if work.tenant is None:
+        return dict(work.event)
+    return {**work.event, TENANT: work.tenant}
 
 
 def forms(type_: str) -> tuple[str, ...]:

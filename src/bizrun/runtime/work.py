@@ -34,7 +34,7 @@ class Work:
 
     __slots__ = (
         "base", "caller", "code", "currency", "effects", "engine", "event", "fuel", "handler",
-        "loops", "made", "now", "replied", "source", "tz",
+        "lifted", "loops", "made", "now", "replied", "source", "tenant", "tz",
     )  # fmt: skip
 
     def __init__(
@@ -58,10 +58,23 @@ class Work:
         self.currency = engine.program.currency
         self.handler = code.unit.handler.id if code else ""
         self.fuel = FUEL
+        self.lifted = False
+        self.tenant: str | None = None
+        if engine.tenancy is not None:
+            self.tenant = engine.tenancy.of_event(source)
         self.effects = 0
         self.replied: Any = None
         self.made: Any = None
         self.loops: list[tuple[Any, ...]] = []
+
+    def part(self, name: str) -> Work:
+        """A piece of this work by itself: a round of a loop, or what follows one."""
+        part = Work(
+            self.engine, self.now, f"{self.base}/{name}", self.event, self.source, self.code,
+            self.caller,
+        )  # fmt: skip
+        part.tenant, part.fuel = self.tenant, self.fuel
+        return part
 
     @property
     def depth(self) -> int:
@@ -75,21 +88,32 @@ class Work:
         if key is None:
             raise Refusal(f"a {entity} is needed here, and there is none")
         row = self.engine.state.get(entity, key)
-        if row is None:
+        if row is None or (self.tenant is not None and not self._sees(entity, key, row)):
             raise Refusal(f"there is no {entity} `{show(key)[:80]}`")
         return row
+
+    def _sees(self, entity: str, key: str, row: Row) -> bool:
+        """Whether the tenant of this work may see a row."""
+        tenancy = self.engine.tenancy
+        return tenancy is None or self.lifted or tenancy.sees(self.tenant, entity, key, row)
+
+    def across(self, lifted: bool) -> None:
+        """From here on every tenant's rows are seen, or the event's own tenant's again."""
+        self.lifted = lifted
 
     def find(self, entity: str, key: Any) -> str | None:
         """The key of the row with that key or unique value."""
         if key is None:
             return None
         key = key if isinstance(key, str) else str(show(key))
-        if self.engine.state.get(entity, key) is not None:
-            return str(key)
+        row = self.engine.state.get(entity, key)
+        if row is not None:
+            return str(key) if self._sees(entity, key, row) else None
         declared = self.engine.program.entities[entity]
         for name in declared.uniques:
             for row in self.engine.state.select(entity, {name: key}, limit=1):
-                return str(row[declared.key])
+                found = str(row[declared.key])
+                return found if self._sees(entity, found, row) else None
         return None
 
     def rows(
@@ -101,16 +125,20 @@ class Work:
         limit: int | None,
     ) -> Sequence[Row]:
         """Rows that match, as they were created where no order is asked for."""
+        filtered = self.tenant is not None and not self.lifted
         found = list(
             self.engine.state.select(
                 entity,
                 equals,
                 [Range(*bound) for bound in ranges],
                 order or (("created_at", False),),
-                limit,
+                None if filtered else limit,
             )
         )
         self.spend(len(found) + 1)
+        if filtered:
+            found = [row for row in found if self._sees(entity, self.key(entity, row), row)]
+            return found[:limit] if limit is not None else found
         return found
 
     def key(self, entity: str, row: Mapping[str, Any]) -> str:
@@ -151,6 +179,8 @@ class Work:
             return key
         if declared.generated_key or (declared.builtin and declared.key not in data):
             data.setdefault(declared.key, self.new_id(_prefix(entity), site))
+        if self.engine.tenancy is not None and not self.lifted:
+            self.engine.tenancy.claim(self.tenant, entity, data)
         row: Row = {}
         for name, field in declared.fields.items():
             if name in data:
@@ -284,7 +314,10 @@ class Work:
     def select(self, table: str, **equals: Any) -> list[Row]:
         """Rows that match, as they were created."""
         order = (("created_at", False),) if table in self.program.entities else ()
-        return list(self.engine.state.select(table, equals, (), order))
+        found = list(self.engine.state.select(table, equals, (), order))
+        if self.tenant is None or table not in self.program.entities:
+            return found
+        return [row for row in found if self._sees(table, self.key(table, row), row)]
 
     def subscriptions(self, customer: str) -> list[Row]:
         """The subscriptions of a customer, oldest first."""
@@ -322,7 +355,7 @@ class Work:
         declared = self.program.meters[meter]
         self.engine.metering.add(declared, customer, quantity, at, self.base)
 
-    def holds(self, condition: Any, **names: Any) -> bool:
+    def holds(self, condition: Any, /, **names: Any) -> bool:
         """Whether a condition of the spec holds for these values."""
         compute = self.engine.compiled(condition, tuple(names))
         return bool(compute(self, *names.values()))

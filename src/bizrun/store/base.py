@@ -83,8 +83,13 @@ class Store(Protocol):
     must then stop without acknowledging anything since the last commit.
     """
 
-    def prepare(self, tables: Sequence[Table]) -> list[str]:
+    def prepare(
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
+    ) -> list[str]:
         """Creates what is missing and migrates what has changed, in a transaction of its own.
+
+        `defaults` has by table and column what rows get in a column that is new to them; with
+        None it is one that every row must have, so that there can't be any.
 
         Returns a sentence for each change of an existing table (a column added, dropped, its
         type widened). StoreError where stored rows do not fit the new declaration, saying which.

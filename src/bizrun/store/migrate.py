@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .base import Column, Table
 from .schema import (
     check_fit,
     check_key,
+    check_needed,
     check_unique,
     convert,
     diff,
@@ -27,7 +28,9 @@ from .sql import (
 )
 
 
-def migrate(db: sqlite3.Connection, old: Table | None, new: Table) -> list[str]:
+def migrate(
+    db: sqlite3.Connection, old: Table | None, new: Table, defaults: Mapping[str, Any]
+) -> list[str]:
     """Creates or changes a table; what is told of it. StoreError where rows don't fit."""
     told: list[str] = []
     name = quoted(new.name)
@@ -40,11 +43,26 @@ def migrate(db: sqlite3.Connection, old: Table | None, new: Table) -> list[str]:
         db.execute(create_table(new))
     else:
         told = _change(db, old, new)
+        for column in new.columns:
+            if column.name in defaults and column.name not in {c.name for c in old.columns}:
+                _default(db, new, column, defaults[column.name])
     _index(db, new)
     db.execute(
         "INSERT OR REPLACE INTO _meta VALUES (?, ?)", (f"table:{new.name}", table_to_json(new))
     )
     return told
+
+
+def _default(db: sqlite3.Connection, table: Table, column: Column, value: Any) -> None:
+    """Gives a new column's default to the rows there are; None is for one that has none."""
+    name, encode = quoted(column.name), SQLITE[column.type].encode
+    rows = quoted(table.name)
+    if value is None:
+        found = db.execute(f"SELECT count(*) FROM {rows} WHERE {name} IS NULL").fetchone()[0]
+        check_needed(table, column, found)
+        return
+    stored = value if encode is None else encode(value)
+    db.execute(f"UPDATE {rows} SET {name} = ? WHERE {name} IS NULL", (stored,))
 
 
 def _change(db: sqlite3.Connection, old: Table, new: Table) -> list[str]:

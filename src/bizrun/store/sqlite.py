@@ -37,6 +37,7 @@ _DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
 _CACHE_ROWS = 10_000
 _PENDING_ROWS = 10_000
 _FIRST_ROWS = 250
+_PREFIX = 4
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,6 +105,7 @@ class SqliteStore:
         self._pending_unique: dict[tuple[str, str], dict[Any, str]] = {}
         self._young: dict[tuple[str, str], Row | None] = {}
         self._old: dict[tuple[str, str], Row | None] = {}
+        self._tops: dict[tuple[str, str], str] = {}
         self._cursors: WeakSet[_Cursor] = WeakSet()
         self._aside: set[str] = set()
         self._db: sqlite3.Connection | None = None
@@ -207,7 +209,9 @@ class SqliteStore:
     # --- tables ------------------------------------------------------------------------------
 
     @_guarded
-    def prepare(self, tables: Sequence[Table]) -> list[str]:
+    def prepare(
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
+    ) -> list[str]:
         """Creates and migrates tables; see `Store.prepare`."""
         check_tables(tables)
         db = self._connection()
@@ -222,7 +226,8 @@ class SqliteStore:
             told: list[str] = []
             for table in changed:
                 stored = self._tables.get(table.name)
-                told += migrate(db, None if stored is None else stored.table, table)
+                new = defaults.get(table.name, {})
+                told += migrate(db, None if stored is None else stored.table, table, new)
             self._commit_counted()
         except BaseException:
             if db.in_transaction:
@@ -230,6 +235,7 @@ class SqliteStore:
             self._load()
             raise
         self._young.clear()
+        self._tops.clear()
         self._old.clear()
         self._load()
         return told
@@ -252,11 +258,30 @@ class SqliteStore:
             row = self._old.pop(place)
         else:
             table, key = place
+            prefix = key[:_PREFIX]
+            if prefix and prefix.isascii() and key > self._top(table, prefix):
+                return None
             sql = self._tables[table]
             columns = self._connection().execute(sql.get, (key,)).fetchone()
             row = None if columns is None else sql.decode(columns)
         self._remember(place, row)
         return row
+
+    def _top(self, table: str, prefix: str) -> str:
+        """The largest key of a table that begins so, or one above it.
+
+        Keys mostly grow, so most of those that are not there need no look into the file.
+        """
+        found = self._tops.get((table, prefix))
+        if found is None:
+            if len(self._tops) >= _CACHE_ROWS:
+                self._tops.clear()
+            key = quoted(self._tables[table].table.key)
+            text = f"SELECT max({key}) FROM {quoted(table)} WHERE {key} >= ? AND {key} < ?"
+            bounds = (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+            found = self._connection().execute(text, bounds).fetchone()[0] or ""
+            self._tops[table, prefix] = found
+        return found
 
     def _remember(self, place: tuple[str, str], row: Row | None) -> None:
         # Two halves instead of a list in order of use: the older half is dropped whole.
@@ -445,9 +470,12 @@ class SqliteStore:
         kept = [row for row in pending.values() if row is not None]
         if kept:
             _execute_many(db, sql, list(map(sql.encode, kept)))
+        tops = self._tops
         for key, row in pending.items():
             self._old.pop((table, key), None)
             self._remember((table, key), row)
+            if key > tops.get((table, key[:_PREFIX]), key):
+                tops[table, key[:_PREFIX]] = key
         pending.clear()
         for column in sql.unique:
             self._pending_unique.pop((table, column), None)
@@ -537,6 +565,7 @@ class SqliteStore:
             self._keep_cursors()
             db.execute("ROLLBACK")
             self._young.clear()
+            self._tops.clear()
             self._old.clear()
             self._log.load()
 
@@ -568,6 +597,7 @@ class SqliteStore:
         """Releases the state; uncommitted writes are dropped."""
         self._pending.clear()
         self._young.clear()
+        self._tops.clear()
         self._old.clear()
         for cursor in list(self._cursors):
             cursor.fail(self._gone())

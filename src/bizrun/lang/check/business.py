@@ -202,6 +202,12 @@ SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
     "address": _text,
     "website": _text,
     "tax_id": _text,
+    "logo": _text,
+    "pay_url": _text,
+    "bank": _text,
+    "footer": _text,
+    "country": _text,
+    "locale": _text,
 }
 
 

@@ -1,0 +1,104 @@
+"""Tenants: what belongs to one is never seen from another.
+
+A row belongs to the tenant that it names, or that a row names to which it refers. A handler sees
+its event's tenant only; rows that belong to none are everybody's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Refusal
+from ..lang.types import EntityType, known
+from ..model import Event
+from ..store.base import Row
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Tenancy:
+    """The tenants of one program: by which fields a row leads to its own."""
+
+    def __init__(self, engine: Engine, tenant: str) -> None:
+        self.engine = engine
+        self.tenant = tenant
+        self._paths = {name: self._path(name) for name in engine.program.entities}
+
+    def _path(self, entity: str) -> tuple[tuple[str, str], ...] | None:
+        """The shortest way of references to the tenant: fields and what they refer to."""
+        entities = self.engine.program.entities
+        queue: deque[tuple[str, tuple[tuple[str, str], ...]]] = deque([(entity, ())])
+        seen = {entity}
+        while queue:
+            name, path = queue.popleft()
+            if name == self.tenant:
+                return path
+            for field, target in entities[name].references.items():
+                if target not in seen and target in entities:
+                    seen.add(target)
+                    queue.append((target, (*path, (field, target))))
+        return None
+
+    def own_field(self, entity: str) -> str | None:
+        """The field by which rows of an entity name their tenant themselves."""
+        path = self._paths[entity]
+        return path[0][0] if path and len(path) == 1 else None
+
+    def of_row(self, entity: str, key: str, row: Mapping[str, Any] | None) -> str | None:
+        """The tenant of a row, none where it belongs to none."""
+        path = self._paths.get(entity)
+        if path is None:
+            return None
+        if not path:
+            return key
+        for field, target in path:
+            found = row.get(field) if row is not None else None
+            if not isinstance(found, str):
+                return None
+            key = found
+            row = self.engine.state.get(target, key) if target != self.tenant else None
+        return key
+
+    def of_key(self, entity: str, key: Any) -> str | None:
+        """The tenant of what a key refers to."""
+        if not isinstance(key, str) or entity not in self._paths:
+            return None
+        return self.of_row(entity, key, self.engine.state.get(entity, key))
+
+    def of_event(self, event: Event | None) -> str | None:
+        """The tenant of an event: inherited, or that of the first row its payload refers to."""
+        if event is None:
+            return None
+        if event.tenant is None:
+            event.tenant = self._of_payload(event)
+        return event.tenant
+
+    def _of_payload(self, event: Event) -> str | None:
+        declared = self.engine.program.events.get(event.type)
+        if declared is not None:
+            for name, type_ in declared.payload.fields:
+                entity = known(type_)
+                if isinstance(entity, EntityType):
+                    tenant = self.of_key(entity.name, event.data.get(name))
+                    if tenant is not None:
+                        return tenant
+        return self.of_key(event.type.partition(".")[0], event.subject)
+
+    def sees(self, tenant: str | None, entity: str, key: str, row: Row) -> bool:
+        """Whether a tenant's handler may see a row."""
+        if tenant is None or self._paths.get(entity) is None:
+            return True
+        return self.of_row(entity, key, row) in (None, tenant)
+
+    def claim(self, tenant: str | None, entity: str, data: dict[str, Any]) -> None:
+        """A new row belongs to the tenant that makes it; never to another."""
+        field = self.own_field(entity)
+        if tenant is None or field is None:
+            return
+        if data.get(field) is None:
+            data[field] = tenant
+        elif data[field] != tenant:
+            raise Refusal(f"a {entity} of another {self.tenant} can't be made here")
