@@ -218,11 +218,14 @@ def test_recognition_by_day() -> None:
     ),
 )
 def test_a_change_is_seen(program: Any, table: str, field: str, says: str) -> None:
-    for _, store, _ in walk(program, 4, 50):
-        pass
     none = ("void", "uncollectible", "pending", "failed")
-    rows = (row for row in store.select(table) if row[field])
-    row = next(row for row in rows if row.get("status") not in none)
+    for _, store, _ in walk(program, 4, 50):
+        row = next(
+            (r for r in store.select(table) if r[field] and r.get("status") not in none), None
+        )
+        if row is not None:
+            break
+    assert row is not None and not problems(store)
     more = row[field] + Money("0.01", "USD")
     store.write({table: {row["id"]: {**row, field: more}}})
     found = problems(store)

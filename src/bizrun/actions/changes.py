@@ -183,9 +183,7 @@ def _prorated(
     )  # fmt: skip
 
 
-def _surplus(
-    sub: Mapping[str, Any], args: Mapping[str, Any], site: object, place: Any
-) -> Surplus:
+def _surplus(sub: Mapping[str, Any], args: Mapping[str, Any], site: object, place: Any) -> Surplus:
     billed = tuple(c["invoice"] for c in owed.charges_of(sub) if c["invoice"])
     return Surplus(billed, bool(args.get("refund")), str(site), place)
 
@@ -236,9 +234,7 @@ def _bill_change(
     _store(desk, sub, after)
 
 
-def _charged(
-    desk: Desk, after: Mapping[str, Any], made: Sequence[Line]
-) -> list[dict[str, Any]]:
+def _charged(desk: Desk, after: Mapping[str, Any], made: Sequence[Line]) -> list[dict[str, Any]]:
     """What lines that wait will really charge: less the coupons that hold."""
     totals = invoices.draft_of(desk, after["customer"], made, after["currency"], [after])
     pairs = [(line, "") for line in totals.lines]

@@ -88,9 +88,7 @@ class Desk(Protocol):
     def drop_timer(self, key: str) -> None:
         """Takes a timer back."""
 
-    def measured(
-        self, meter: str, customer: str, start: datetime
-    ) -> Sequence[Mapping[str, Any]]:
+    def measured(self, meter: str, customer: str, start: datetime) -> Sequence[Mapping[str, Any]]:
         """What a meter counted in the usage period that begins at an instant."""
 
     def count(self, meter: str, customer: str, quantity: Any, at: datetime) -> None:

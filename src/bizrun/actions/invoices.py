@@ -152,9 +152,7 @@ def _is_sent(desk: Desk, customer: str) -> bool:
     return "payment_method" in row and row["payment_method"] is None
 
 
-def _finish(
-    desk: Desk, row: Row, totals: InvoiceTotals, surplus: credits.Surplus | None
-) -> None:
+def _finish(desk: Desk, row: Row, totals: InvoiceTotals, surplus: credits.Surplus | None) -> None:
     """The money of an invoice that has become final, its events, and its collection."""
     key, customer = row["id"], row["customer"]
     ledger.issued(desk, key, customer, totals)

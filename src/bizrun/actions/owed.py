@@ -62,9 +62,7 @@ def set_up(sub: Mapping[str, Any], items_: Sequence[Item]) -> list[Line]:
     ]
 
 
-def arrears(
-    desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = False
-) -> Owed:
+def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = False) -> Owed:
     """What has come due by an instant; `final` where periods end there before their time."""
     found = Owed(waiting(sub))
     found.metered += usage.corrections(desk, sub)
@@ -162,9 +160,7 @@ def as_charges(rows: Sequence[Mapping[str, Any]]) -> list[Charge]:
     return [Charge(c["amount"], c["start"], c["end"], c["given_back"]) for c in rows]
 
 
-def with_charges(
-    rows: Sequence[dict[str, Any]], charges: Sequence[Charge]
-) -> list[dict[str, Any]]:
+def with_charges(rows: Sequence[dict[str, Any]], charges: Sequence[Charge]) -> list[dict[str, Any]]:
     """Rows with what proration has made of them."""
     return [
         {**row, "amount": c.amount, "start": c.start, "end": c.end, "given_back": c.given_back}

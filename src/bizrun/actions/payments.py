@@ -83,9 +83,7 @@ def refund(
     """`refund { payment, amount? }`: never more than is left of the charge."""
     payment = desk.row("Payment", args["payment"])
     if payment["status"] not in ("succeeded", "refunded"):
-        raise Refusal(
-            f"payment {payment['id']} is {payment['status']}: there is nothing to refund"
-        )
+        raise Refusal(f"payment {payment['id']} is {payment['status']}: there is nothing to refund")
     left = payment["amount"] - payment["refunded"]
     amount = args.get("amount") or left
     if amount.currency != left.currency or amount <= left * 0 or amount > left:
@@ -177,7 +175,8 @@ def _in_charge(
     part, net, amount = parts[row["line"]], nets[row["line"]], row["amount"]
     if not net or amount == net:
         return part
-    return (amount * divide(part.amount, net.amount)).rounded()
+    share: Money = amount * divide(part.amount, net.amount)
+    return share.rounded()
 
 
 def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> None:
@@ -200,9 +199,7 @@ def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> No
 
 def _taken(rows: list[dict[str, Any]], invoice: str, amount: Money) -> list[dict[str, Any]]:
     mine = [row for row in rows if row["invoice"] == invoice]
-    charges = [
-        proration.Charge(r["amount"], r["start"], r["end"], r["given_back"]) for r in mine
-    ]
+    charges = [proration.Charge(r["amount"], r["start"], r["end"], r["given_back"]) for r in mine]
     zero = amount * 0
     if amount > zero:
         backs = [charge.given_back for charge in proration.refunded(charges, amount)]

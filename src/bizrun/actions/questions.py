@@ -18,9 +18,7 @@ from .desk import Desk, Row
 from .terms import cycle_of, items
 
 
-def usage_start(
-    desk: Desk, customer: str, at: datetime, meter: str | None = None
-) -> datetime:
+def usage_start(desk: Desk, customer: str, at: datetime, meter: str | None = None) -> datetime:
     """Where the usage period begins that an instant is in: the subscription's, else the month."""
     return usage_period(desk, customer, at, meter)[0]
 

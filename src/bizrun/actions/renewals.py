@@ -247,9 +247,7 @@ def usage_due(desk: Desk, key: str) -> None:
         desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
 
 
-def _bill_part(
-    desk: Desk, sub: Mapping[str, Any], found: Owed, site: str, ends: bool
-) -> None:
+def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str, ends: bool) -> None:
     """Bills usage in mid-period; `ends` where its window is over."""
     found.lines = [line for each in found.metered for line in each.lines if line.amount]
     if not found.lines:
@@ -359,4 +357,3 @@ def unused(desk: Desk, sub: Mapping[str, Any], title: str, amount: Money) -> Lin
         "proration", f"Unused time on {title}", -amount, subscription=sub["id"], plan=sub["plan"],
         period_start=desk.now, period_end=sub["period_end"], discountable=False,
     )  # fmt: skip
-

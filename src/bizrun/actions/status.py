@@ -23,9 +23,7 @@ def allowed(desk: Desk, source: str, target: str) -> bool:
     return True
 
 
-def set_status(
-    desk: Desk, key: str, status: str, event: str | None = None, **more: Any
-) -> None:
+def set_status(desk: Desk, key: str, status: str, event: str | None = None, **more: Any) -> None:
     """Changes a subscription's status and says so; an author's own lifecycle has the last word."""
     sub = desk.row("Subscription", key)
     if allowed(desk, sub["status"], status):

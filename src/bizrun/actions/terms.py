@@ -54,9 +54,7 @@ def terms(desk: Desk, sub: Mapping[str, Any], at: datetime) -> catalog.Plan:
     return dated(desk, sub, plan_named(desk, sub["plan"]), at)
 
 
-def dated(
-    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime
-) -> catalog.Plan:
+def dated(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime) -> catalog.Plan:
     """A plan or add-on with the version and phase that hold for a subscription."""
     if not plan.versions and not plan.phases:
         return plan

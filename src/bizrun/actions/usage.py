@@ -38,9 +38,7 @@ class Metered:
     before: Sequence[Any] = ()
 
 
-def share_of(
-    desk: Desk, period: Period, start: datetime, end: datetime, customer: str
-) -> Fraction:
+def share_of(desk: Desk, period: Period, start: datetime, end: datetime, customer: str) -> Fraction:
     """The part of a whole period that lies between two instants, as the business prorates."""
     chosen, zone = settings(desk), zone_of(desk, customer)
     if start == period.whole_start and end == period.end:
@@ -104,9 +102,7 @@ def usage_key(sub: str, item: str, meter: str, start: datetime) -> str:
     return f"{sub}|{item}|{meter}|{start:%Y%m%dT%H%M%S%f}"
 
 
-def owed(
-    desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool
-) -> Iterator[Metered]:
+def owed(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool) -> Iterator[Metered]:
     """The usage that falls due at an instant; `final`: whatever its period, for it ends now."""
     known = (sub["billing"] or {}).get("billed") or {}
     for item in items(desk, sub, sub["period_start"]):

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
 @click.option("--live", is_flag=True, help="Deliver to the real providers.")
 @click.option("--progress", type=click.Choice(["json"]), help="Say after each commit what it has.")
+@click.option("--batch", type=click.IntRange(1), default=1000, hidden=True)
 @click.option("--strict", is_flag=True, help="End with 1 where events were rejected.")
 @json_option
 def run(
     spec: str, events: str | None, state: str | None, fresh: bool, until: str | None,
-    out: str | None, live: bool, progress: str | None, strict: bool, as_json: bool,
+    out: str | None, live: bool, progress: str | None, batch: int, strict: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Check SPEC, then run it over its events, and print what happened."""
     if live:
@@ -48,14 +49,17 @@ def run(
     _, program = program_of(spec)
     options = Options(
         spec, events, state or default_state(spec), fresh, _instant(until, program),
-        _folder(out, spec), progress == "json", as_json,
+        _folder(out, spec), progress == "json", as_json, batch,
     )  # fmt: skip
     return _run(program, options, strict)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run: `folder` None for no files, `until` None for the last event's time."""
+    """How to run: `folder` None for no files, `until` None for the last event's time.
+
+    `batch` is how many events are committed together.
+    """
 
     spec: str
     events: str | None
@@ -65,6 +69,7 @@ class Options:
     folder: str | None
     progress: bool
     as_json: bool
+    batch: int
 
 
 def _folder(out: str | None, spec: str) -> str | None:
@@ -204,7 +209,7 @@ def _stream(
         shown()
 
     try:
-        run_stream(engine, lines, acknowledged, until=options.until)
+        run_stream(engine, lines, acknowledged, options.batch, options.until)
     finally:
         done()
 

@@ -24,7 +24,8 @@ from ..store.base import Row, Store
 from ..times import zone
 from ..values import instant_text
 from .actions import Actions
-from .dispatch import Dispatch, Route, snake
+from .dispatch import Dispatch, Route
+from .emitting import Emitting
 from .fit import fit
 from .intake import Intake, loose
 from .lifecycles import Lifecycles
@@ -33,14 +34,13 @@ from .outbox import Deliver, Outbox
 from .recording import Recording
 from .schedules import Schedules
 from .state import State
-from .tables import tables_of
+from .tables import defaults_of, tables_of
 from .tenancy import Tenancy
 from .timers import Timers
 from .triggers import Triggers
 from .waits import Waits
 from .work import Work
 
-MAX_DEPTH = 32
 
 
 class Engine:
@@ -58,7 +58,7 @@ class Engine:
         self.actions = actions
         self.tz: ZoneInfo = zone(program.timezone)
         self.record_all = record_all
-        self.migrated = store.prepare(tables_of(program))
+        self.migrated = store.prepare(tables_of(program), defaults_of(program))
         self.state = State(store)
         self.counts = Counts()
         self._clock_row = self.state.get("_clock", "clock")
@@ -74,6 +74,7 @@ class Engine:
         self._compiled: dict[tuple[int, tuple[str, ...]], Callable[..., Any]] = {}
         self.questions = actions.questions()
         self.tenancy = Tenancy(self, program.tenant) if program.tenant else None
+        self.emitting = Emitting(self)
         self.recording = Recording(self)
         self.intake = Intake(program.currency, self._exists, program.plans)
         self.dispatch = Dispatch(self)
@@ -387,38 +388,6 @@ class Engine:
 
     # --- what work asks for ----------------------------------------------------------------------
 
-    def emit(
-        self, work: Work, type_: str, data: dict[str, Any], site: object, subject: Any = None
-    ) -> None:
-        """Queues an event caused by this work."""
-        source = work.source
-        depth = (source.depth if source else 0) + 1
-        if depth > MAX_DEPTH:
-            raise EvalError(f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?")
-        data = self._typed(type_, data, work)
-        declared = self.program.events.get(type_)
-        if subject is None and declared is not None:
-            subject = data.get(declared.key or "subject")
-        event = Event(
-            f"{work.base}/{site}", type_, work.now, data, "bizrun", subject, 0,
-            source.seq if source else None, depth, None, work.tenant,
-        )  # fmt: skip
-        self._pending.append(("event", event, None))
-
-    def _typed(self, type_: str, data: dict[str, Any], work: Work) -> dict[str, Any]:
-        declared = self.program.events.get(type_)
-        if declared is None or not declared.declared:
-            return data
-        for name, field in declared.payload.fields:
-            if data.get(name) is None:
-                if name in declared.defaults:
-                    data[name] = self.compiled(declared.defaults[name], ())(work)
-                else:
-                    data.setdefault(name, None)
-            else:
-                data[name] = fit(self, data[name], field, f"{type_}.{name}")
-        return data
-
     def later(self, item: tuple[Any, ...]) -> None:
         """Queues what comes after the changes of this step."""
         self._pending.append(item)
@@ -439,29 +408,6 @@ class Engine:
             base = f"{work.base}/{site}/resumed"
             self._pending.append(("resume", resume, result, work.now, base, work.source))
         return result
-
-    def changed(self, work: Work, entity: str, key: str, old: Row | None, row: Row | None) -> None:
-        """Tells who looks at rows that one has changed."""
-        if entity == "Subscription":
-            self.actions.moved(work, old, row)
-        if self.program.lifecycles:
-            self.lifecycles.entered(work, entity, key, old, row)
-        if self.program.triggers:
-            self.triggers.changed(entity, key, old, row)
-        for type_, data in self.dispatch.changes(entity, key, old, row):
-            event = Event(
-                f"{work.base}/{type_}/{key}", type_, work.now, data, "bizrun", key, 0,
-                work.source.seq if work.source else None,
-                work.depth + 1, None, work.tenant,
-            )  # fmt: skip
-            if event.depth > MAX_DEPTH:
-                raise EvalError(f"a chain of more than {MAX_DEPTH} events of changes")
-            self._pending.append(("event", event, None))
-
-    def fire_trigger(self, work: Work, trigger: Any, key: str) -> None:
-        """Emits the event of a trigger."""
-        data = {"subject": key, snake(trigger.entity): key}
-        self.emit(work, trigger.event, data, "fired", key)
 
     def outcome(self, effect: Row, outcome: Outcome, resume: dict[str, Any] | None) -> None:
         """What follows from the outcome of an effect."""

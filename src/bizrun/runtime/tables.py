@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..ir.nodes import Const
 from ..ir.program import Entity, Program
-from ..lang.types import Prim, Type, known
+from ..lang.types import ListOf, Prim, Type, known
 from ..store.base import Column, ColumnType, Table
 
 _DIRECT: dict[str, ColumnType] = {
@@ -88,6 +91,21 @@ SYSTEM = (
         "_mrr", "id:text at:time customer:text subscription:text before:money after:money"
     ),
 )
+
+
+def defaults_of(program: Program) -> dict[str, dict[str, Any]]:
+    """What stored rows get in a field that is new; None for one that they would have to have."""
+    found: dict[str, dict[str, Any]] = {}
+    for entity in program.entities.values():
+        fields = found[entity.name] = {}
+        for name, field in entity.fields.items():
+            if isinstance(field.default, Const):
+                fields[name] = field.default.value
+            elif isinstance(known(field.type), ListOf):
+                fields[name] = []
+            elif not field.optional:
+                fields[name] = None
+    return found
 
 
 def tables_of(program: Program) -> tuple[Table, ...]:

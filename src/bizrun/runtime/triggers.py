@@ -175,7 +175,7 @@ class Triggers:
         if row != old:
             state.replace("_trigger", id_, old, row)
         if fires:
-            self.engine.fire_trigger(work, trigger, key)
+            self.engine.emitting.fire_trigger(work, trigger, key)
         if trigger.meters:
             self._remember(trigger, key, work, holds, period)
         self._schedule(trigger, key, work, now)

@@ -202,7 +202,7 @@ class Work:
             raise Refusal(f"there is already a {entity} `{key}`")
         self._check_unique(entity, row, key)
         self.engine.state.replace(entity, key, None, row)
-        self.engine.changed(self, entity, key, None, row)
+        self.engine.emitting.changed(self, entity, key, None, row)
         self.made = key
         return str(key)
 
@@ -219,7 +219,7 @@ class Work:
             if row[name] is None and name not in data and field.default is not None:
                 row[name] = self.engine.default(entity, name, self)
         self.engine.state.replace(entity, key, None, row)
-        self.engine.changed(self, entity, key, None, row)
+        self.engine.emitting.changed(self, entity, key, None, row)
         return row
 
     def keep(self, table: str, row: Row) -> None:
@@ -283,13 +283,13 @@ class Work:
             self.engine.lifecycles.check(entity, old, row)
         row["updated_at"] = self.now
         self.engine.state.replace(entity, key, old, row)
-        self.engine.changed(self, entity, key, old, row)
+        self.engine.emitting.changed(self, entity, key, old, row)
 
     def delete(self, entity: str, key: Any) -> None:
         """Removes a row."""
         old = self.row(entity, key)
         self.engine.state.replace(entity, str(key), old, None)
-        self.engine.changed(self, entity, str(key), old, None)
+        self.engine.emitting.changed(self, entity, str(key), old, None)
 
     def member(self, entity: str, key: Any, field: str, item: Any, remove: bool) -> None:
         """Adds an item to a list field, or removes it."""
@@ -336,7 +336,7 @@ class Work:
 
     def announce(self, event: str, subject: str, **data: Any) -> None:
         """An event of billing, handled after this commits."""
-        self.engine.emit(self, event, data, f"{event}/{subject}", subject)
+        self.engine.emitting.emit(self, event, data, f"{event}/{subject}", subject)
 
     def set_timer(self, key: str, due: datetime, **task: Any) -> None:
         """Has `billing.due` called at an instant."""
@@ -370,7 +370,7 @@ class Work:
         self, event: str, data: dict[str, Any], site: object, place: Place | None = None
     ) -> None:
         """A new event, handled after this commits."""
-        self.engine.emit(self, event, data, site)
+        self.engine.emitting.emit(self, event, data, site)
 
     def act(
         self, action: str, target: Any, data: dict[str, Any], site: object, place: Place

@@ -15,6 +15,7 @@ from .schema import (
     Change,
     check_fit,
     check_key,
+    check_needed,
     check_tables,
     check_unique,
     convert,
@@ -245,7 +246,9 @@ class MemoryStore:
         self._forgotten: list[tuple[dict[str, Any], str, Any]] = []
         self._closed = False
 
-    def prepare(self, tables: Sequence[Table]) -> list[str]:
+    def prepare(
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
+    ) -> list[str]:
         """Creates and migrates tables; see `Store.prepare`."""
         check_tables(tables)
         self.rollback()
@@ -257,13 +260,25 @@ class MemoryStore:
             elif old.table != table:
                 check_key(old.table, table, len(old.rows))
                 change = diff(old.table, table)
-                ready.append((_Rows(table, _migrated(old, change)), change))
+                rows = _Rows(table, _migrated(old, change))
+                self._check_needed(rows, change, defaults.get(table.name, {}))
+                ready.append((rows, change))
         told: list[str] = []
         for rows, made in ready:
             if made is not None:
                 told += sentences(made, *self._set_aside(rows, made))
+                new = defaults.get(rows.table.name, {})
+                for name in [c.name for c in made.added if c.name in new]:
+                    for row in rows.rows.values():
+                        row[name] = new[name] if row[name] is None else row[name]
             self._tables[rows.table.name] = rows
         return told
+
+    def _check_needed(self, rows: _Rows, change: Change, defaults: Mapping[str, Any]) -> None:
+        for column in change.added:
+            if column.name in defaults and defaults[column.name] is None:
+                held = self._aside.get((rows.table.name, column.name), (column, {}))[1]
+                check_needed(rows.table.name, column, len(rows.rows.keys() - held.keys()))
 
     def _set_aside(self, rows: _Rows, change: Change) -> tuple[dict[str, int], dict[str, int]]:
         """Keeps what dropped columns hold and gives back what added ones once held."""

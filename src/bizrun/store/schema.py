@@ -84,6 +84,15 @@ def check_key(old: Table, new: Table, rows: int) -> None:
         )
 
 
+def check_needed(table: str, column: Column, rows: int) -> None:
+    """Refuses a new column that every row must have while there are rows without."""
+    if rows:
+        raise StoreError(
+            f"{table}.{column.name} is new and needed, but the {rows} stored rows have none: give "
+            f"it a constant default, or make it optional with `?`"
+        )
+
+
 def check_fit(
     table: str, old: Column, new: Column, values: Iterable[tuple[str, Any]]
 ) -> Iterable[tuple[str, Any]]:

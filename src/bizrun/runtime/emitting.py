@@ -1,0 +1,79 @@
+"""Events that work causes: emitted ones, those of changed rows, those of triggers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EvalError
+from ..model import Event
+from ..store.base import Row
+from .dispatch import snake
+from .fit import fit
+from .work import Work
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+MAX_DEPTH = 32
+
+
+class Emitting:
+    """Queues the events of one engine; they are handled after the work that caused them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def emit(
+        self, work: Work, type_: str, data: dict[str, Any], site: object, subject: Any = None
+    ) -> None:
+        """Queues an event caused by this work."""
+        source = work.source
+        depth = (source.depth if source else 0) + 1
+        if depth > MAX_DEPTH:
+            raise EvalError(f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?")
+        data = self._typed(type_, data, work)
+        declared = self.engine.program.events.get(type_)
+        if subject is None and declared is not None:
+            subject = data.get(declared.key or "subject")
+        event = Event(
+            f"{work.base}/{site}", type_, work.now, data, "bizrun", subject, 0,
+            source.seq if source else None, depth, None, work.tenant,
+        )  # fmt: skip
+        self.engine.later(("event", event, None))
+
+    def _typed(self, type_: str, data: dict[str, Any], work: Work) -> dict[str, Any]:
+        declared = self.engine.program.events.get(type_)
+        if declared is None or not declared.declared:
+            return data
+        for name, field in declared.payload.fields:
+            if data.get(name) is None:
+                if name in declared.defaults:
+                    data[name] = self.engine.compiled(declared.defaults[name], ())(work)
+                else:
+                    data.setdefault(name, None)
+            else:
+                data[name] = fit(self.engine, data[name], field, f"{type_}.{name}")
+        return data
+
+    def changed(self, work: Work, entity: str, key: str, old: Row | None, row: Row | None) -> None:
+        """Tells who looks at rows that one has changed."""
+        if entity == "Subscription":
+            self.engine.actions.moved(work, old, row)
+        if self.engine.program.lifecycles:
+            self.engine.lifecycles.entered(work, entity, key, old, row)
+        if self.engine.program.triggers:
+            self.engine.triggers.changed(entity, key, old, row)
+        for type_, data in self.engine.dispatch.changes(entity, key, old, row):
+            event = Event(
+                f"{work.base}/{type_}/{key}", type_, work.now, data, "bizrun", key, 0,
+                work.source.seq if work.source else None,
+                work.depth + 1, None, work.tenant,
+            )  # fmt: skip
+            if event.depth > MAX_DEPTH:
+                raise EvalError(f"a chain of more than {MAX_DEPTH} events of changes")
+            self.engine.later(("event", event, None))
+
+    def fire_trigger(self, work: Work, trigger: Any, key: str) -> None:
+        """Emits the event of a trigger."""
+        data = {"subject": key, snake(trigger.entity): key}
+        self.emit(work, trigger.event, data, "fired", key)
