@@ -26,6 +26,7 @@ lint: $(DEV) ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(DEV) ## the workloads of benchmarks/, each beside its limit and a peer
+	-$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
 fuzz: $(DEV) ## random and mutated specs and streams; N=10000 for more
@@ -43,7 +44,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[pdf]'
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python

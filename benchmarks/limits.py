@@ -102,11 +102,11 @@ def usage_decoded(path: Path, folder: Path) -> Timing:
     """W2 in memory: counters, alerts and invoices by hand over decoded dicts."""
     items = [item for item in decoded(path) if item["type"] == "API.called"]
     with timed(len(items)) as timing:
-        timing.result = _count(items)
+        timing.result = count_usage(items)
     return timing
 
 
-def _count(items: Iterable[dict[str, Any]]) -> dict[str, int]:
+def count_usage(items: Iterable[dict[str, Any]]) -> dict[str, int]:
     """Counts by account and month; an alert at 80, 90 and 100 %; then the invoices."""
     counters: dict[str, int] = {}
     alerts: list[tuple[str, int]] = []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from .clock import Timing, timed
-from .limits import BATCH, QUOTA, _count, batches, conditions, database, decoded
+from .limits import BATCH, QUOTA, SPECS, batches, conditions, count_usage, database, decoded
 
 
 def rules_zen(path: Path, folder: Path) -> Timing:
@@ -20,9 +20,7 @@ def rules_zen(path: Path, folder: Path) -> Timing:
     payloads = [item["data"] for item in decoded(path)]
     rules = [zen.compile_expression(_zen(rule)) for rule in conditions()]
     with timed(len(payloads)) as timing:
-        timing.result = sum(
-            sum(bool(rule.evaluate(data)) for rule in rules) for data in payloads
-        )
+        timing.result = sum(sum(bool(rule.evaluate(data)) for rule in rules) for data in payloads)
     return timing
 
 
@@ -37,10 +35,24 @@ def rules_zen_one(path: Path, folder: Path) -> Timing:
     return timing
 
 
+def rules_compiled(path: Path, folder: Path) -> Timing:
+    """W1: bizrun's own rules, the function alone, over decoded dicts: no peer, but comparable."""
+    from bizrun.ir.compile import compile_matches
+    from bizrun.ir.nodes import Unit
+    from bizrun.pipeline import compile_spec
+
+    _, program = compile_spec(str(SPECS / "rules.biz"))
+    assert program is not None
+    matches = compile_matches([Unit(handler, (), ()) for handler in program.handlers])
+    payloads = [item["data"] for item in decoded(path)]
+    with timed(len(payloads)) as timing:
+        found = [matches(None, data)[0] for data in payloads]  # type: ignore[arg-type]
+    timing.result = sum(map(len, found))
+    return timing
+
+
 def _zen(rule: str) -> str:
     """A Python condition as zen writes it."""
-    import re
-
     return re.sub(r"in \((.*?)\)", r"in [\1]", rule)
 
 
@@ -51,7 +63,7 @@ def usage_lines(path: Path, folder: Path) -> Timing:
         count = sum(1 for _ in file)
     with path.open("rb") as file, timed(count) as timing:
         items = map(decode, file)
-        timing.result = _count(item for item in items if item["type"] == "API.called")
+        timing.result = count_usage(item for item in items if item["type"] == "API.called")
     return timing
 
 
@@ -154,12 +166,3 @@ def _sqlalchemy(path: Path, folder: Path, batch: int) -> Timing:
                     session.commit()
             session.commit()
     return timing
-
-
-PEERS: dict[str, Callable[[Path, Path], Timing]] = {
-    peer.__name__: peer
-    for peer in (
-        rules_zen, rules_zen_one, usage_lines, usage_sqlite, signups_sqlalchemy,
-        signups_sqlalchemy_each,
-    )
-}  # fmt: skip

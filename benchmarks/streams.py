@@ -53,6 +53,21 @@ def usage(count: int) -> Iterator[Item]:
         yield _item("use", number, "API.called", at, data)
 
 
+def growing(count: int) -> Iterator[Item]:
+    """Usage at an even pace, 30 accounts and 10,000 events a month: as much work in each part."""
+    chance = random.Random(3)
+    for number in range(30):
+        yield _item("acc", number, "Account.opened", START, {"id": f"a{number:04}"})
+    step = timedelta(milliseconds=262_980)
+    for number in range(count):
+        data = {
+            "account": f"a{chance.randrange(30):04}",
+            "endpoint": "/chat",
+            "units": chance.randrange(1, 12),
+        }
+        yield _item("use", number, "API.called", START + step * number, data)
+
+
 def signups(count: int) -> Iterator[Item]:
     """W3: sign-ups over ten days."""
     step = timedelta(days=10) / max(count, 1) // timedelta(milliseconds=1)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from bizrun.ir.lower_program import lower
 from bizrun.ir.program import Program
 from bizrun.lang import ast
 from bizrun.lang.symbols import Checked
+from bizrun.model import Event
 from bizrun.pipeline import load_and_check
 from bizrun.providers.sandbox import Sandbox
 from bizrun.runtime.engine import Engine
@@ -101,3 +105,79 @@ def test_golden(path: Path) -> None:
             line, _ = checked.loaded.sources[failure.span.file].position(failure.span.start)
             problems.append(f"{test.title}, line {line}: {failure.message} {failure.details}")
     assert not problems, "\n".join(problems)
+
+
+PLANS = ("small", "large", "team", "after")
+
+
+def step(
+    engine: Engine, rng: random.Random, sandbox: Sandbox, account: str
+) -> tuple[str, dict[str, Any]]:
+    """Any one thing that may happen to an account."""
+    when = rng.choice(("now", "now", "period_end"))
+    invoices = [r["id"] for r in engine.state.select("Invoice", {"customer": account})]
+    payments = [r["id"] for r in engine.state.select("Payment", {"customer": account})]
+    next_ = rng.choice(("now", "now", "next"))
+    plan, flag = rng.choice(PLANS), rng.random() < 0.5
+    if rng.random() < 0.2:
+        (sandbox.payments_fail if flag else sandbox.payments_succeed)()
+    mine: list[tuple[str, dict[str, Any]]] = [
+        ("Do.subscribe", {"plan": plan, "coupon": rng.choice((None, "ONCE", "MANY"))}),
+        ("Do.change", {"plan": plan, "when": when, "invoice": next_, "refund": flag,
+                       "prorate": rng.random() < 0.8, "reset": rng.random() < 0.1}),
+        ("Do.change", {"plan": "small", "interval": rng.choice(("year", "month"))}),
+        ("Do.quantity", {"quantity": rng.randint(0, 6), "when": when, "invoice": next_}),
+        ("Do.cancel", {"when": when, "prorate": flag, "refund": rng.random() < 0.3}),
+        ("Do.pause", {}), ("Do.resume", {}), ("Do.resume", {}),
+        ("Do.coupon", {"coupon": rng.choice(("ONCE", "MANY", "FIXED"))}),
+        ("Do.credit", {"amount": f"{rng.randint(1, 40)} USD"}),
+        ("Do.invoice", {"amount": f"{rng.randint(1, 99)}.{rng.randint(10, 99)} USD"}),
+        ("Addon.add", {"quantity": rng.randint(1, 3)}), ("Addon.drop", {}),
+        *[("Api.called", {"units": rng.randint(1, 400)})] * 6,
+    ]  # fmt: skip
+    others: list[tuple[str, dict[str, Any]]] = []
+    if invoices:
+        about = {"invoice": rng.choice(invoices)}
+        others = [
+            ("Do.void", about), ("Do.pay", about), ("Do.pay", {**about, "from_credit": True}),
+            ("Do.note", {**about, "refund": flag}),
+            ("Do.note", {**about, "amount": f"{rng.randint(1, 20)} USD"}),
+        ]  # fmt: skip
+    if payments:
+        about = {"payment": rng.choice(payments)}
+        others += [("Do.refund", about), ("Do.refund", {**about, "amount": "3.33 USD"})]
+    return rng.choice([*((type_, {"account": account, **data}) for type_, data in mine), *others])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_random_walk_keeps_the_books(seed: int) -> None:
+    _, program = load(GOLDEN / "chaos.biz")
+    rng, sandbox = random.Random(seed), Sandbox()
+    engine = Engine(program, MemoryStore(), Toolbox(), sandbox.deliver, True)
+    now = datetime(2026, 1, 30, 12, tzinfo=UTC)
+    accounts = {"a": "US", "b": "DE", "c": "FR"}
+    engine.advance(now)
+    for name, country in accounts.items():
+        row = dict.fromkeys(program.entities["Account"].fields)
+        row |= {"id": name, "country": country, "payment_method": "pm", "created_at": now,
+                "updated_at": now}  # fmt: skip
+        engine.state.put("Account", name, row)
+    for number in range(150):
+        account = rng.choice(list(accounts))
+        type_, data = step(engine, rng, sandbox, account)
+        late = timedelta(days=rng.choice((0, 0, 0, 1, 9, 40))) if type_ == "Api.called" else None
+        at = now - (late or timedelta())
+        engine.submit(Event(f"e{number}", type_, at, data), "{}")
+        now += timedelta(hours=rng.choice((0, 1, 7, 30, 24 * 9)))
+        engine.advance(now)
+    engine.advance(now + timedelta(days=400))
+    books(engine)
+    numbers(engine)
+    failed = [r["reason"] for r in engine.state.select("_dead", {}) if r["status"] == "failed"]
+    assert not failed
+    for row in engine.state.select("Invoice", {}):
+        assert row["amount_open"].amount >= 0
+    for row in engine.state.select("Payment", {}):
+        assert row["refunded"].amount <= row["amount"].amount
+    for row in engine.state.select("Wallet", {}):
+        assert row["balance"].amount >= 0

@@ -7,16 +7,18 @@ Run again to its end, its state has the hash of an undisturbed run. `make crash 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import wraps
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -44,9 +46,9 @@ from .streams import END, everything, run_once, with_mistakes, write_spec
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 POINTS = int(os.environ.get("BIZRUN_CRASH", "50"))
-EVENTS = 600 if POINTS > 50 else 250
+EVENTS = 600 if POINTS > 50 else 120
 BATCH = 20
-UNTIL = "2026-04-10T00:00:00Z" if POINTS <= 50 else END
+UNTIL = "2026-03-01T00:00:00Z" if POINTS <= 50 else END
 IN_TIME = 0.3  # of the points: at random moments, whatever is being done then
 
 # Where to kill: a function that is called often in a run, before it or after it.
@@ -163,7 +165,7 @@ class World:
         self.program: Program = program
         # What is imported and compiled now, the runs below inherit.
         run_once(self.spec, self.events.read_bytes())
-        assert self.run("warm") == 0
+        assert self.run("warm") == 0, self.said("warm")
         told = folder / "counts.json"
         begun = time.monotonic()
         assert self.run("calm", count_calls(told)) == 0, self.said("calm")
@@ -191,17 +193,18 @@ class World:
             os.chdir(self.folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             os.dup2(os.open(f"{name}.err", flags), 2)
-            sys.stdout = open(os.devnull, "w")
-            sys.stderr = open(2, "w", closefd=False)
-            bizrun.runtime.stream.run_stream = partial(stream.run_stream, batch=BATCH)
+            sys.stdout, sys.stderr = io.StringIO(), os.fdopen(2, "w", closefd=False)
             # Reading the spec takes most of the time, and there is nothing to kill in it.
             bizrun.cli.run.program_of = lambda spec: (self.checked, self.program)
             if patch is not None:
                 patch()
             code = bizrun.cli.main.main(
                 [str(self.spec), "--events", str(self.events), "--state", f"{name}.db", "--until",
-                 UNTIL, "--out", f"{name}.out", "--progress", "json", "--json", "--debug"]
+                 UNTIL, "--out", f"{name}.out", "--batch", str(BATCH), "--progress",
+                 "json", "--json", "--debug"]
             )  # fmt: skip
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)

@@ -72,9 +72,8 @@ def test_environment_changes_nothing(bizrun: Path, tmp_path: Path, stream: bytes
         folder.mkdir()
         write_spec(folder)
         (folder / "everything.events.jsonl").write_bytes(stream)
-        summary = json.loads(
-            command(bizrun, folder, place, "everything.biz", "--json", "--fresh", "--until", END)
-        )
+        options = ["--json", "--fresh", "--until", END, "--batch", ("1000", "7", "1", "64")[number]]
+        summary = json.loads(command(bizrun, folder, place, "everything.biz", *options))
         summary.pop("spec")
         hash_ = command(bizrun, folder, place, "state-hash", "--state", ".bizrun/everything.db")
         found = summary, files(folder / "out"), hash_

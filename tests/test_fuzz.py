@@ -228,11 +228,13 @@ NASTY: list[str] = [
     '{"amount": "NaN", "currency": "USD"}', '"15%"', '"1e9%"', '"NaN%"', '"P1Y"', '"P99999999Y"',
     '"P"', '"3 days"', '"99999999999 years"', '"-5 days"', '"10 GB"', '"1e40 GB"', '"unlimited"',
     '"2026-01-31"', '"2026-02-31"', '"9999-12-31T23:59:59Z"', '"0001-01-01T00:00:00Z"',
-    '"2026-01-31T09:00:00+14:00"', '"2026-01-31T09:00:00"', '"2026-W05-6"', '"2400-01-01T00:00:00Z"',
+    '"2026-01-31T09:00:00+14:00"', '"2026-01-31T09:00:00"', '"2026-W05-6"',
+    '"2400-01-01T00:00:00Z"',
     '"2026-01-31T24:00:00Z"', '"a0"', '"nobody"', '{"id": "a0"}', '{"id": {"id": "a0"}}', '["a0"]',
     '{"$map": {"a": 1}}', '{"$money": "1 USD"}', '{"$key": "a0"}', '{"k": "Const"}', '"gold"',
     '"line\\nbreak"', '"a@example.com"', '"x\\r\\nBcc: y@example.com"', "[" * 90 + "]" * 90,
-    '{"a":' * 90 + "1" + "}" * 90, "[" * 5000 + "]" * 5000, '{"a":' * 100_000, "[1" + ",1" * 9000 + "]",
+    '{"a":' * 90 + "1" + "}" * 90, "[" * 5000 + "]" * 5000,
+    '{"a":' * 100_000, "[1" + ",1" * 9000 + "]",
 ]  # fmt: skip
 
 
@@ -240,7 +242,7 @@ def stream_input(number: int) -> tuple[str, bytes]:
     """The name of a spec, and a stream for it."""
     rng = random.Random(f"{SEED} stream {number}")
     if number % 3 == 0:
-        data = "\n".join(json.dumps(line) for line in everything(60, number)).encode()
+        data = "\n".join(json.dumps(line) for line in everything(30, number)).encode()
         for _ in range(rng.randrange(1, 12)):
             data = flipped(rng, data) if rng.random() < 0.5 else cut(rng, data)
         return "everything", data
@@ -258,7 +260,20 @@ def stream_input(number: int) -> tuple[str, bytes]:
 def cut(rng: random.Random, data: bytes) -> bytes:
     at = rng.randrange(len(data) + 1)
     end = min(len(data), at + rng.choice((0, 1, 5, 300)))
-    more = [b"\r", b"\n", b"\x00", b"\xff", b'"', b"}", b"{", b"\xed\xa0\x80", b",", b"\\", b"0", b""]
+    more = [
+        b"\r",
+        b"\n",
+        b"\x00",
+        b"\xff",
+        b'"',
+        b"}",
+        b"{",
+        b"\xed\xa0\x80",
+        b",",
+        b"\\",
+        b"0",
+        b"",
+    ]
     return data[:at] + rng.choice(more) + data[end:]
 
 
@@ -357,6 +372,60 @@ def ran(engine: Engine, data: bytes, batch: int) -> str | None:
     if len(counts.refusals) != counts.rejected:
         return f"{len(counts.refusals)} reasons for {counts.rejected} refusals"
     return None
+
+
+# --- what these tests found --------------------------------------------------------------------
+
+FOUND_SPECS = {
+    "a row of an untyped event is changed": "on Foo.bar(order) { update order { a: 1 } }",
+    "a row of an untyped event is deleted": "on Foo.bar(order) { delete order }",
+    "a list of an untyped event is changed": 'on Foo.bar(order) { add "x" to order.tags }',
+    "a meter of an event that nobody declares":
+        "plan p { price 1 USD per month, usage m: 1 USD }\n"
+        "meter m { count Foo.bar per account where .x > 3 }",
+}  # fmt: skip
+BUSINESS = 'business "F" { bills Account, currency USD }\nentity Account { id text key }\n'
+
+
+@pytest.mark.parametrize("text", FOUND_SPECS.values(), ids=FOUND_SPECS.keys())
+def test_found_specs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = (BUSINESS + text).encode()
+    monkeypatch.setattr(sys.modules[__name__], "spec_input", lambda number: data)
+    assert try_spec(0) is None
+
+
+FIRST = '{"id":"s","type":"Account.signup","time":"%s","data":{"id":"a0"}}\n'
+FOUND_STREAMS = {
+    "a mark at its beginning": (b"\xef\xbb\xbf" + (FIRST % "2026-01-01T00:00:00Z").encode(), 1),
+    "a year far ahead": (
+        (FIRST % "2026-01-01T00:00:00Z" + FIRST % "9999-12-31T00:00:00Z").replace(
+            '"s"', '"t"', 1).encode(), 1,
+    ),
+    "a first year that is none": ((FIRST % "0001-01-01T00:00:00Z").encode(), 0),
+    "a first event without a time": (
+        b'{"id":"x","type":"Account.signup","data":{"id":"b"}}\n'
+        + (FIRST % "2026-01-01T00:00:00Z").encode(), 1,
+    ),
+    "data that is no object": (b'{"type":"A.b","time":"2026-01-01T00:00:00Z","data":5}\n', 0),
+    "too deep to be read": (
+        b'{"type":"A.b","time":"2026-01-01T00:00:00Z","data":{"a":' + b"[" * 700 + b"]" * 700
+        + b"}}\n", 0,
+    ),
+    "half a last line": ((FIRST % "2026-01-01T00:00:00Z").encode() + b'{"id": "x", "ty', 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "handled"), FOUND_STREAMS.values(), ids=FOUND_STREAMS.keys())
+def test_found_streams(data: bytes, handled: int) -> None:
+    """A year far ahead let every schedule tick for all the years between."""
+    store = MemoryStore()
+    engine = open_engine(program_of("types"), store, Sandbox())
+    assert ran(engine, data, 1000) is None
+    assert engine.counts.handled == handled
+    assert engine.counts.rejected == engine.counts.read - handled
+    again = open_engine(program_of("types"), store, Sandbox())
+    assert ran(again, data, 1000) is None
+    assert again.counts.duplicate == again.counts.read
 
 
 # --- many inputs in one process ----------------------------------------------------------------

@@ -145,7 +145,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "an unknown type": ("  due     time?", "  due     moment?"),
     "an unknown template": ('template: "mailN"', 'template: "maleN"'),
     "an unknown meter": ("  usage callsN graduated {", "  usage callzN graduated {"),
-    "an unknown field of a query": ("where .status == \"late\" order", 'where .state == "late" order'),
+    "an unknown field of a query": ('where .status == "late"', 'where .state == "late"'),
     "an unknown field to sort by": ("order by .id {", "order by .ident {"),
     "an unknown field in create": ("due: now + graceN }", "dew: now + graceN }"),
     "an unknown name in a text": ('"grace {order.id}"', '"grace {oder.id}"'),
@@ -183,8 +183,8 @@ KINDS: dict[str, tuple[str, str]] = {
     # triggers, meters, templates, tests
     "a meter of an unknown field": ("{ sum units of", "{ sum unit of"),
     "a template's name is not given": ("data: { order, total } }", "data: { order } }"),
-    "a template's broken syntax": ("body \"\"\"You pay {{ total }}.", "body \"\"\"You pay {{ total."),
-    "an event's unknown field": ('id: "o", amount: 5 USD }', 'id: "o", amounts: 5 USD, amount: 5 USD }'),
+    "a template's broken syntax": ("You pay {{ total }}.", "You pay {{ total."),
+    "an event's unknown field": ("amount: 5 USD }", "amounts: 5 USD, amount: 5 USD }"),
     "a schedule's impossible time": ("every day at 09:00 {", "every day at 25:00 {"),
 }  # fmt: skip
 

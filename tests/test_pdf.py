@@ -15,11 +15,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import facturx
+import pypdf
 import pytest
 
-pytest.importorskip("typst")
-
-from bizrun.documents import pdf, press
+from bizrun.documents import einvoice, pdf, press
 from bizrun.documents.document import InvoiceDocument
 from bizrun.documents.labels import WORDS, labels
 from bizrun.documents.pdf import CannotSet, invoice_pdf, logo, page
@@ -214,7 +214,6 @@ def test_no_text_is_read_as_markup_or_breaks_the_page(text: str) -> None:
 
 
 def test_three_hundred_lines_go_over_pages() -> None:
-    pypdf = pytest.importorskip("pypdf")
     many = document(*(line(n, f"Item {n}", "1", kind="one_off") for n in range(1, 301)))
     read = pypdf.PdfReader(BytesIO(invoice_pdf(many)))
     texts = [p.extract_text() for p in read.pages]
@@ -364,3 +363,73 @@ def test_an_email_has_the_pdf_attached(tmp_path: Path) -> None:
     assert found is not None
     assert (found.name, found.type) == ("ACME-00000.pdf", "application/pdf")
     assert found.content.startswith(b"%PDF")
+
+
+# --- e-invoices ----------------------------------------------------------------------------------
+
+
+def e_invoice(**more: Any) -> InvoiceDocument:
+    discounted = {"discount": Money("9.98", "EUR"), "tax": Money("17.06", "EUR")}
+    return document(
+        line(1, "Team", "99.80", currency="EUR", quantity=2, **discounted,
+             unit_amount=Money("49.90", "EUR")),
+        line(2, "Unused time on Starter", "-10.02", currency="EUR", kind="proration",
+             tax=Money("-1.90", "EUR")),
+        line(3, "Books", "20", currency="EUR", tax=Money("1.40", "EUR")),
+        **{
+            "currency": "EUR", "zone": "Europe/Berlin", "subtotal": "109.78", "discount": "9.98",
+            "tax": "16.56", "total": "116.36", "credit": "6.36", "amount_due": "110",
+            "amount_open": "110",
+            "taxes": [{"name": "vat", "rate": "19%", "amount": Money("15.16", "EUR")},
+                      {"name": "reduced", "rate": "7%", "amount": Money("1.40", "EUR")}],
+            "business": {"country": "DE", "tax_id": "DE 123 456 789", "einvoice": "en16931",
+                         "bank": "IBAN DE12 2005 0550 1234 5678 90\nBIC HASPDEHHXXX"},
+            "customer": {"country": "DE", "city": "Köln", "postcode": "50667", "vat_id": "DE9"},
+            **more,
+        },
+    )  # fmt: skip
+
+
+def test_an_e_invoice_is_what_factur_x_reads_out_of_the_file() -> None:
+    one = e_invoice()
+    data = invoice_pdf(one)
+    assert data == invoice_pdf(one)
+    assert data.startswith(b"%PDF-1.7")
+    name, xml = facturx.get_facturx_xml_from_pdf(data)
+    assert name == "factur-x.xml"
+    assert facturx.xml_check_xsd(xml, flavor="factur-x", level="en16931")
+    for text in ("<ram:DuePayableAmount>110.00<", "<ram:TotalPrepaidAmount>6.36<",
+                 "<ram:IBANID>DE12200505501234567890<", "<ram:BasisAmount>79.80<",
+                 "<ram:BasisAmount>20.00<", '<ram:ID schemeID="VA">DE123456789<'):  # fmt: skip
+        assert text in xml.decode(), text
+    metadata = str(pypdf.PdfReader(BytesIO(data)).root_object["/Metadata"].get_object().get_data())
+    assert "<fx:ConformanceLevel>EN 16931</fx:ConformanceLevel>" in metadata
+    assert metadata.count("<pdfaExtension:schemas>") == 1
+
+
+@pytest.mark.parametrize(
+    ("customer", "category", "reason"),
+    [
+        ({"country": "FR", "vat_id": "FR1"}, "AE", "Reverse charge"),
+        ({"country": "DE"}, "E", "Exempt from tax"),
+    ],
+)
+def test_an_e_invoice_without_tax_says_why(
+    customer: dict[str, str], category: str, reason: str
+) -> None:
+    business = {"country": "DE", "tax_id": "DE123456789", "einvoice": "en16931"}
+    xml = einvoice.invoice_xml(document(business=business, customer=customer))
+    assert facturx.xml_check_xsd(xml, flavor="factur-x", level="en16931")
+    assert f"<ram:CategoryCode>{category}<".encode() in xml
+    assert f"<ram:ExemptionReason>{reason}<".encode() in xml
+
+
+def test_what_can_be_no_e_invoice_is_a_plain_pdf_and_says_why() -> None:
+    problems: list[str] = []
+    assert invoice_pdf(document(business={"einvoice": "en16931"}), problems).startswith(b"%PDF")
+    assert problems == [
+        "the invoice ACME-2026-00042 is no e-invoice: the business's `country` and the "
+        "customer's `country` is not given (a country is a code like DE)"
+    ]
+    with pytest.raises(einvoice.NotConforming, match="not of one rate"):
+        einvoice.invoice_xml(e_invoice(taxes=[]))

@@ -242,13 +242,19 @@ on Asked(account) {
 
 
 TIMES = """
-lifecycle Account.state { start "fresh", "fresh" -> "stale" after 3 days, "stale" -> "gone" after 3 days }
+lifecycle Account.state {
+  start "fresh"
+  "fresh" -> "stale" after 3 days
+  "stale" -> "gone" after 3 days
+}
 trigger Account.old for Account when age(self) reaches 5 days
 every day at 09:00 { log "tick" }
 metric accounts: number = count(Account) every day
 on Account.old as o { log "old" }
 """
-STATEFUL = HEAD.replace('said text = ""', 'said text = "", state "fresh" | "stale" | "gone" = "fresh"')
+STATEFUL = HEAD.replace(
+    'said text = ""', 'said text = "", state "fresh" | "stale" | "gone" = "fresh"'
+)
 
 
 def test_timers_of_removed_declarations(story: Story) -> None:
@@ -266,10 +272,10 @@ def test_timers_of_removed_declarations(story: Story) -> None:
 
 def test_a_bills_entity_that_is_gone(story: Story) -> None:
     """Renewals of subscriptions go on, also where their plan is no longer sold."""
-    plan = 'plan gold { price 9 USD per month }\nplan iron { price 1 USD per month }\n'
+    plan = "plan gold { price 9 USD per month }\nplan iron { price 1 USD per month }\n"
     starts = "on Asked(account) { subscribe { customer: account, plan: gold } }\n"
     story.run(HEAD + plan + starts, SIGNUP, ASKED)
-    without = 'plan iron { price 1 USD per month }\n'
+    without = "plan iron { price 1 USD per month }\n"
     story.run(HEAD + without, until="2026-04-01T00:00:00Z")
     assert story.count("Invoice") >= 1
 

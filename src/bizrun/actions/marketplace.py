@@ -263,9 +263,7 @@ def transfer(
     account = ledger.SELLERS if seller else ledger.PAYOUTS
     sent = desk.effect("transfer", {**args, "to": name, "account": account}, site, place, None,
                        resume)  # fmt: skip
-    ledger.post(
-        desk, f"{sent.id}/transfer", name, (account, amount), (ledger.TRANSIT, -amount)
-    )
+    ledger.post(desk, f"{sent.id}/transfer", name, (account, amount), (ledger.TRANSIT, -amount))
 
 
 def transfer_outcome(desk: Desk, effect: Row, outcome: Outcome) -> dict[str, Any]:

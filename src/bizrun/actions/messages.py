@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import Refusal
 from ..model import Outcome
+from ..times import local_date
 from .desk import Desk, Row
 
 
@@ -22,6 +23,7 @@ def message(
     """Writes the effect; what it says is frozen now."""
     if name == "email":
         _check_email(desk, args)
+        _fill_subject(desk, args)
     if name in ("ai.generate", "ai.decide", "ai.analyze") and "schema" not in args:
         args["schema"] = {"type": "text"}
     data = {"target": target, **args} if target is not None else args
@@ -38,6 +40,23 @@ def _check_email(desk: Desk, args: Mapping[str, Any]) -> None:
         meant = did_you_mean(str(template), desk.program.templates)
         hint = f" Did you mean `{meant}`?" if meant else ""
         raise Refusal(f"there is no template `{template}`.{hint}")
+
+
+def _fill_subject(desk: Desk, args: dict[str, Any]) -> None:
+    """Fills the subject of a template now: what is sent, and what tests see, has it."""
+    template = desk.program.templates.get(args.get("template") or "")
+    if template is None or args.get("subject") is not None or "subject" not in template.parts:
+        return
+    from ..documents.templates import TemplateError, subject
+
+    program = desk.program
+    business = {"title": program.title, "name": program.title, **program.about}
+    known = {"now": desk.now, "today": local_date(desk.now, desk.tz), **(args.get("data") or {})}
+    try:
+        args["subject"] = subject(template.name, template.parts, known, business, desk.tz)
+    except TemplateError:
+        # Writing the message fails on the same, and says why.
+        return
 
 
 def _customer(args: Mapping[str, Any]) -> str | None:

@@ -262,3 +262,5 @@ def _report(engine: Engine, options: Options, sink: Sink | None) -> None:
         ),
         nl=False,
     )  # fmt: skip
+    if sink is not None and sink.hint:
+        click.echo(sink.hint)

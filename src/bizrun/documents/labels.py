@@ -38,22 +38,11 @@ class Labels:
 
     def money(self, amount: Money) -> str:
         """`$1,234.50`, `1.234,50 €`; below the minor unit as many digits as the price has."""
-        places = EXPONENTS.get(amount.currency, 2)
-        places = max(places, -_exponent(amount.amount.normalize()))
-        pattern = _money_pattern(self.locale, places)
-        text = pattern.apply(
-            amount.amount, self.locale, currency=amount.currency, currency_digits=False
-        )
-        return _minus(_CODE.sub("\\1\u00a0", text))
+        return _money(self.locale, amount.amount, amount.currency)
 
     def number(self, value: Number) -> str:
         """A quantity with its thousands apart, all of its digits."""
-        text = number_text(value)
-        if not text.lstrip("-")[:1].isdigit():
-            return text
-        places = max(0, -_exponent(Decimal(text)))
-        text = _number_pattern(self.locale, places).apply(Decimal(text), self.locale)
-        return _minus(text)
+        return _number(self.locale, value)
 
     def percent(self, text: str) -> str:
         """A rate such as `8.25%` in the language's own digits and signs."""
@@ -110,6 +99,23 @@ def _minus(text: str) -> str:
     return text.replace("-", "\u2212")
 
 
+@lru_cache(maxsize=4096)
+def _money(locale: Any, amount: Decimal, currency: str) -> str:
+    places = max(EXPONENTS.get(currency, 2), -_exponent(amount.normalize()))
+    pattern = _money_pattern(locale, places)
+    text = pattern.apply(amount, locale, currency=currency, currency_digits=False)
+    return _minus(_CODE.sub("\\1\u00a0", text))
+
+
+@lru_cache(maxsize=4096)
+def _number(locale: Any, value: Number) -> str:
+    text = number_text(value)
+    if not text.lstrip("-")[:1].isdigit():
+        return text
+    places = max(0, -_exponent(Decimal(text)))
+    return _minus(_number_pattern(locale, places).apply(Decimal(text), locale))
+
+
 @cache
 def _money_pattern(locale: Any, places: int) -> Any:
     return _with_places(locale.currency_formats["standard"].pattern, places)
@@ -155,7 +161,7 @@ _KEYS = (
     "amount_due", "page", "to", "free", "flat", "unlimited", "packages", "tax_id", "unused",
     "remaining", "minimum", "maximum", "per", "due_on", "paid_on", "nothing_due", "by_credit",
     "voided", "draft", "uncollectible", "stamp_paid", "stamp_void", "stamp_draft", "pay", "thanks",
-    "credited", "reference", "above", "correction",
+    "credited", "reference", "above", "correction", "vat",
 )  # fmt: skip
 
 _TEXTS = {
@@ -167,7 +173,7 @@ _TEXTS = {
         |This invoice was voided. Nothing is due.|This is a draft, not a request for payment.
         |This invoice was written off.|Paid|Void|Draft|Pay online|Thank you for your business.
         |{amount} was added to your account credit.|Please give the reference {number}
-        |over {bound}|Correction: {name}""",
+        |over {bound}|Correction: {name}|VAT""",
     "de": """Rechnung|Rechnung an|Von|Rechnungsnummer|Rechnungsdatum|Fällig am|Bezahlt am
         |Leistungszeitraum|Beschreibung|Menge|Einzelpreis|Betrag|Zwischensumme|Rabatt|Steuer
         |Gesamtbetrag|Guthaben|Bezahlt|Zu zahlen|Seite {page} von {pages}|{start} – {end}|frei
@@ -178,7 +184,7 @@ _TEXTS = {
         |Dies ist ein Entwurf, keine Zahlungsaufforderung.|Diese Rechnung wurde ausgebucht.
         |Bezahlt|Storniert|Entwurf|Online bezahlen|Vielen Dank für Ihren Auftrag.
         |{amount} wurden Ihrem Guthaben gutgeschrieben.|Bitte geben Sie {number} als Zweck an
-        |über {bound}|Korrektur: {name}""",
+        |über {bound}|Korrektur: {name}|USt.""",
     "fr": """Facture|Facturé à|De|Numéro de facture|Date d’émission|Date d’échéance
         |Date de paiement|Période|Description|Quantité|Prix unitaire|Montant|Sous-total|Remise|Taxe
         |Total|Avoir|Payé|Montant dû|Page {page} sur {pages}|{start} – {end}|gratuit|forfait|∞
@@ -189,7 +195,7 @@ _TEXTS = {
         |Ceci est un brouillon et non une demande de paiement.|Cette facture a été passée en perte.
         |Payée|Annulée|Brouillon|Payer en ligne|Merci de votre confiance.
         |{amount} ont été ajoutés à votre avoir.|Merci d’indiquer la référence {number}
-        |plus de {bound}|Correction : {name}""",
+        |plus de {bound}|Correction : {name}|TVA""",
     "es": """Factura|Facturar a|De|Número de factura|Fecha de emisión|Vencimiento|Fecha de pago
         |Período|Descripción|Cantidad|Precio unitario|Importe|Subtotal|Descuento|Impuesto|Total
         |Saldo a favor|Pagado|Importe a pagar|Página {page} de {pages}|{start} – {end}|gratis|fijo
@@ -200,7 +206,7 @@ _TEXTS = {
         |Esto es un borrador, no una solicitud de pago.|Esta factura se dio por incobrable.
         |Pagada|Anulada|Borrador|Pagar en línea|Gracias por su confianza.
         |Se han añadido {amount} a su saldo a favor.|Indique la referencia {number}
-        |más de {bound}|Corrección: {name}""",
+        |más de {bound}|Corrección: {name}|IVA""",
     "it": """Fattura|Intestata a|Da|Numero fattura|Data di emissione|Scadenza|Data di pagamento
         |Periodo|Descrizione|Quantità|Prezzo unitario|Importo|Subtotale|Sconto|Imposta|Totale
         |Credito|Pagato|Importo dovuto|Pagina {page} di {pages}|{start} – {end}|gratis|forfait|∞
@@ -211,7 +217,7 @@ _TEXTS = {
         |Questa è una bozza, non una richiesta di pagamento.|Questa fattura è stata stralciata.
         |Pagata|Annullata|Bozza|Paga online|Grazie per la fiducia.
         |{amount} sono stati aggiunti al credito.|Indicare il riferimento {number}
-        |oltre {bound}|Correzione: {name}""",
+        |oltre {bound}|Correzione: {name}|IVA""",
     "nl": """Factuur|Factuur aan|Van|Factuurnummer|Factuurdatum|Vervaldatum|Betaald op|Periode
         |Omschrijving|Aantal|Prijs|Bedrag|Subtotaal|Korting|Btw|Totaal|Tegoed|Betaald|Te betalen
         |Pagina {page} van {pages}|{start} – {end}|gratis|vast|∞|pakketten|Btw-nummer
@@ -221,7 +227,7 @@ _TEXTS = {
         |Deze factuur is vervallen. Er is niets te betalen.|Dit is een concept, geen betaalverzoek.
         |Deze factuur is afgeschreven.|Betaald|Vervallen|Concept|Online betalen
         |Dank u voor uw vertrouwen.|{amount} is aan uw tegoed toegevoegd.
-        |Vermeld de referentie {number}|boven {bound}|Correctie: {name}""",
+        |Vermeld de referentie {number}|boven {bound}|Correctie: {name}|Btw""",
     "pt": """Fatura|Faturar a|De|Número da fatura|Data de emissão|Vencimento|Data de pagamento
         |Período|Descrição|Quantidade|Preço unitário|Valor|Subtotal|Desconto|Imposto|Total|Crédito
         |Pago|Valor a pagar|Página {page} de {pages}|{start} – {end}|grátis|fixo|∞|pacotes|NIF
@@ -231,7 +237,7 @@ _TEXTS = {
         |Isto é um rascunho, não um pedido de pagamento.|Esta fatura foi dada como incobrável.
         |Paga|Anulada|Rascunho|Pagar online|Obrigado pela confiança.
         |{amount} foram adicionados ao seu crédito.|Indique a referência {number}
-        |mais de {bound}|Correção: {name}""",
+        |mais de {bound}|Correção: {name}|IVA""",
 }
 
 WORDS: dict[str, dict[str, str]] = {

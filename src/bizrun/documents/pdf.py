@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from ..errors import BizError
 from ..values import Money, number
+from . import einvoice
 from .document import InvoiceDocument, Party, business_party, customer_party
 from .labels import Labels, labels
 
@@ -28,7 +29,8 @@ MISSING = "Invoices are HTML pages; for PDF: pip install 'bizrun[pdf]'"
 ARCHIVE = "a-3b"
 MAX_TEXT = 4_000
 MAX_LOGO = 500_000
-_DIGIT = 1.85  # mm of a wide digit at 10 pt
+_DIGIT = 185  # hundredths of a mm, at 10 pt
+_SMALL_DIGIT = 157
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufffe\uffff]|[\ud800-\udfff]"
 )
@@ -47,11 +49,23 @@ def available() -> bool:
     return find_spec("typst") is not None
 
 
-def invoice_pdf(document: InvoiceDocument) -> bytes:
-    """The pages of an invoice. Text that no embedded font has is set in one of the system's."""
-    data = json.dumps(page(document), ensure_ascii=False)
+def invoice_pdf(document: InvoiceDocument, problems: list[str] | None = None) -> bytes:
+    """The pages of an invoice; CannotSet where typst can't set them.
+
+    Text that no embedded font has is set in one of the system's. With `einvoice` in the business
+    the file is a Factur-X; where it can't be, it is a plain PDF and `problems` says why.
+    """
+    said = page(document)
     issued = document.row["issued_at"] or document.row["created_at"]
-    return _set(data, int(issued.timestamp()) if isinstance(issued, datetime) else 0)
+    timestamp = int(issued.timestamp()) if isinstance(issued, datetime) else 0
+    if document.business.get("einvoice") and document.row["status"] != "draft":
+        try:
+            said["xml"] = einvoice.invoice_xml(document).decode()
+        except einvoice.NotConforming as error:
+            if problems is not None:
+                problems.append(f"the invoice {document.number} is no e-invoice: {error}")
+    data = _set(json.dumps(said, ensure_ascii=False), timestamp)
+    return einvoice.declare(data) if said["xml"] else data
 
 
 def _set(data: str, timestamp: int) -> bytes:
@@ -162,6 +176,7 @@ def page(document: InvoiceDocument) -> dict[str, Any]:
         "paper": _paper(document),
         "title": said["invoice"],
         "number": clean(document.number),
+        "xml": "",
         "logo": business.get("logo") or "",
         "seller": {"name": clean(seller.name), "lines": _seller(seller, business, said)},
         "buyer": {"name": clean(buyer.name), "lines": _buyer(buyer, said)},
@@ -317,14 +332,14 @@ def _line(line: Mapping[str, Any], document: InvoiceDocument, said: Labels) -> d
     }
 
 
-def _widths(lines: list[dict[str, Any]], said: Labels) -> list[float]:
-    """The widths in mm of the columns of figures: wide enough for the longest, with a gap."""
+def _widths(lines: list[dict[str, Any]], said: Labels) -> list[int]:
+    """The widths, in hundredths of a mm, of the columns of figures: enough for the longest."""
     found = []
     for name in ("quantity", "price", "amount"):
         plain = max((len(line[name]) for line in lines), default=0)
         small = max((len(step[name]) for line in lines for step in line["steps"]), default=0)
-        widest = max(plain * _DIGIT, small * _DIGIT * 0.85, len(said[name]) * _DIGIT * 0.85)
-        found.append(round(min(widest, 60) + 6, 1))
+        widest = max(plain * _DIGIT, max(small, len(said[name])) * _SMALL_DIGIT)
+        found.append(min(widest, 6_000) + 600)
     return found
 
 
@@ -371,7 +386,7 @@ def _rate(step: Mapping[str, Any], said: Labels) -> str:
         parts[-1] = f"{said.number(int(step['packages']))} × {parts[-1]}"
     if step.get("flat") is not None:
         parts.append(said.money(_money(step["flat"])))
-    return " + ".join(parts)
+    return " + ".join(parts) if parts else said["free"]
 
 
 def _money(value: Any) -> Money:
@@ -414,15 +429,15 @@ def _taxes(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, str]]
     if not shares or total != row["tax"]:
         return [(said["tax"], row["tax"], "")]
     return [
-        (f"{_tax_name(str(tax['name']))} {said.percent(str(tax['rate']))}", amount, "")
+        (f"{_tax_name(str(tax['name']), said)} {said.percent(str(tax['rate']))}", amount, "")
         for tax, amount in shares
     ]
 
 
-def _tax_name(name: str) -> str:
+def _tax_name(name: str, said: Labels) -> str:
     words = name.replace("_", " ").split()
     shown = [word.upper() if len(word) == 2 or word in _TAXES else word for word in words]
-    text = " ".join(shown)
+    text = " ".join(said["vat"] if word == "VAT" else word for word in shown)
     return text[:1].upper() + text[1:]
 
 

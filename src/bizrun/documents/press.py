@@ -91,8 +91,7 @@ def work() -> None:
     for path, document in _jobs(sys.stdin.buffer):
         if os.getppid() != parent:
             return  # the next run writes what is left, and it may have begun
-        if problem := press(path, document):
-            problems.append(problem)
+        press(path, document, problems)
     sys.stdout.buffer.write(pickle.dumps(problems))
 
 
@@ -104,16 +103,16 @@ def _jobs(stream: IO[bytes]) -> Any:
             return
 
 
-def press(path: str, document: InvoiceDocument) -> str:
-    """Writes an invoice's file, whole or not at all; a sentence where the invoice can't be set."""
+def press(path: str, document: InvoiceDocument, problems: list[str]) -> None:
+    """Writes an invoice's file, whole or not at all; adds a sentence where that can't be."""
     from .pdf import CannotSet, invoice_pdf
 
     try:
-        data = invoice_pdf(document)
+        data = invoice_pdf(document, problems)
     except CannotSet as error:
-        return f"the invoice {document.number} was not written: {error}"
+        problems.append(f"the invoice {document.number} was not written: {error}")
+        return
     file = Path(path)
     temporary = file.with_suffix(".new")
     temporary.write_bytes(data)
     temporary.replace(file)
-    return ""

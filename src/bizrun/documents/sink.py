@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from ..errors import BizError
 from ..model import Effect, Outcome
 from ..values import instant_text, plain
-from . import pdf
+from . import einvoice, pdf
 from .document import InvoiceDocument
 from .email import Attachment, message, rendered
 from .invoice import invoice_html
@@ -87,7 +87,11 @@ class Sink:
         self._few: list[tuple[str, InvoiceDocument]] = []
         self._charged: list[str] = []
         self._pressed: dict[str, tuple[Any, ...]] = {}
+        self._missing = ""
         self._set_logo()
+        if "einvoice" in self.business and not einvoice.available():
+            self._missing = einvoice.MISSING
+            del self.business["einvoice"]
         self._order = 0
         self._size = 0
         self._last = ""
@@ -97,7 +101,9 @@ class Sink:
     @property
     def hint(self) -> str:
         """How to get better files, in a sentence; nothing where they are as good as they get."""
-        return pdf.MISSING if self.form == "html" and self.written["invoices"] else ""
+        if not self.written["invoices"]:
+            return ""
+        return pdf.MISSING if self.form == "html" else self._missing
 
     # --- while it runs -------------------------------------------------------------------------
 
@@ -175,7 +181,8 @@ class Sink:
 
     def _pages(self, store: Rows, alone: bool = False) -> str | None:
         """Writes what has changed since the mark; the time of the latest change."""
-        ranges = [("updated_at", ">=", datetime.fromisoformat(self._at))] if self._at else []
+        since = datetime.fromisoformat(self._at) if self._at else None
+        ranges = [_Bound("updated_at", ">=", since)] if since else []
         newest = self._at
         for row in store.select("Invoice", {}, ranges, (("updated_at", False),)):
             if row["status"] != "draft":
@@ -213,7 +220,9 @@ class Sink:
                     self._press.put(*self._few.pop(0))
 
     def _press_here(self, path: str, document: InvoiceDocument) -> None:
-        if problem := press(path, document):
+        problems: list[str] = []
+        press(path, document, problems)
+        for problem in problems:
             self._problem(problem)
 
     def _document(self, row: Row, store: Rows) -> InvoiceDocument:

@@ -92,6 +92,24 @@ def render(
     )
 
 
+def subject(
+    name: str,
+    parts: Mapping[str, str],
+    data: Mapping[str, Any],
+    business: Mapping[str, Any],
+    zone: tzinfo | None = None,
+) -> str:
+    """The subject of `render` alone."""
+    from .sandbox import Sheet, fill
+
+    sheet = Sheet(zone)
+    try:
+        head = fill(parts.get("subject", ""), {"business": business, **data}, sheet)
+    except Exception as error:
+        raise TemplateError(_sentence(name, "subject", error)) from None
+    return _one_line(_put(_split(head), sheet.values)) or name
+
+
 def plain(subject: str, body: str) -> Rendered:
     """A message of a subject and a text that are not a template: nothing in them is Markdown."""
     from .sandbox import clean

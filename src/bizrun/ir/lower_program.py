@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from ..lang import ast
 from ..lang.symbols import Checked, EntityInfo, EventInfo
-from ..lang.types import EntityType, known
+from ..lang.types import ANY, EntityType, Type, known
 from ..lang.walk import walk_code
 from . import nodes as ir
 from .constants import constant
@@ -32,7 +32,7 @@ from .program import (
 # What a business says of itself on invoices and emails.
 ABOUT = (
     "email", "address", "website", "tax_id", "country", "locale", "logo", "footer", "bank",
-    "pay_url",
+    "pay_url", "einvoice",
 )  # fmt: skip
 
 
@@ -177,7 +177,8 @@ class _ProgramLowering:
     def _reports(self, program: Program) -> None:
         symbols = self.symbols
         for name, node in symbols.meters.items():
-            payload = symbols.events[node.events[0][0]].payload
+            event = symbols.events.get(node.events[0][0])
+            payload: Type = event.payload if event is not None else ANY
             scope = Scope({}, (ir.Local(EVENT), payload))
             where = self.code.lower(node.where, scope) if node.where is not None else None
             program.meters[name] = Meter(

@@ -159,7 +159,8 @@ def _given(effect: Effect, value: Any) -> Outcome:
     error = value.get("error") if reply else None
     if effect.kind in ("charge", "refund", "transfer", "email", "notify", "slack"):
         failed = isinstance(error, str)
-        return Outcome("failed" if failed else "succeeded", error, None, reference(effect))
+        kept = value if isinstance(value, Mapping) and "fee" in value else None
+        return Outcome("failed" if failed else "succeeded", error, kept, reference(effect))
     if not reply:
         data = {"ok": True, "status": 200, "body": value}
         return Outcome("succeeded", None, data, reference(effect))

@@ -86,5 +86,9 @@ def percent(part: Number | Money, whole: Number | Money) -> Percent | None:
     """A share to a tenth of a percent; none of nothing."""
     if not whole:
         return None
-    share = part / whole if isinstance(part, Money) else divide(part, whole)  # type: ignore[arg-type]
+    share = divide(_number(part), _number(whole))
     return Percent(Decimal(share).quantize(Decimal("0.001")))
+
+
+def _number(value: Number | Money) -> Number:
+    return value.amount if isinstance(value, Money) else value

@@ -111,9 +111,7 @@ def tallies(store: Store, span: Span) -> list[tuple[str, dict[str, Tally]]]:
     return found
 
 
-def _take(
-    moved: list[Movement], place: int, until: datetime, tallies: Mapping[str, Tally]
-) -> int:
+def _take(moved: list[Movement], place: int, until: datetime, tallies: Mapping[str, Tally]) -> int:
     while place < len(moved) and moved[place].at < until:
         tallies[moved[place].after.currency].take(moved[place])
         place += 1

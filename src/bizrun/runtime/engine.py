@@ -125,6 +125,8 @@ class Engine:
 
     def _read(self, event: Event, declared: EventType | None) -> None:
         if declared is None:
+            if not isinstance(event.data, dict):
+                raise Refusal("`data` must be an object")
             event.data = loose(event.data)
             return
         event.data = self.intake.payload(

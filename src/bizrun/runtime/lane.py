@@ -18,6 +18,7 @@ from .metering import Metering
 if TYPE_CHECKING:
     from .engine import Engine
 
+
 class Line(msgspec.Struct, gc=False):
     """One line on its way: what its event will be made of, or the reason why it is none.
 
@@ -99,9 +100,7 @@ def lanes(engine: Engine) -> Take:
         if lane is None or waits.any_on(type_):
             return False
         clock = engine.clock
-        if clock is None or (
-            at > clock and timers.next_due is not None and timers.next_due <= at
-        ):
+        if clock is None or (at > clock and timers.next_due is not None and timers.next_due <= at):
             engine.advance(at)
             if waits.any_on(type_):  # something may have begun to wait on the way
                 return False
@@ -121,12 +120,12 @@ def lanes(engine: Engine) -> Take:
                 return False
         if lane.counter is not None:
             # A late one may be of a period that is billed already.
-            counted = lane.counter(data, at) if at >= engine.clock else None  # type: ignore[operator]
+            counted = lane.counter(data, at) if at >= engine.clock else None
             if counted is None:
                 return False
             metering.count_on(*counted)
         elif lane.meters and (
-            at < engine.clock or not metering.count_quickly(data, at, lane.meters)  # type: ignore[operator]
+            at < engine.clock or not metering.count_quickly(data, at, lane.meters)
         ):
             return False
         engine._seq = seq = engine._seq + 1

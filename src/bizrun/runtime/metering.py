@@ -65,7 +65,8 @@ class Metering:
             meters = tuple(self._by_type.get(type_, ()))
             watches, program = self.engine.actions.watches, self.engine.program
             simple = all(
-                not watches(program, meter.name) and meter.aggregate in ("sum", "count") and not meter.by and meter.where is None
+                not watches(program, meter.name) and meter.aggregate in ("sum", "count")
+                and not meter.by and meter.where is None
                 and meter.per is not None and meter.unit is None
                 for meter in meters
             )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gc
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ from .typed import MAX_ID, typed_decoder
 
 BATCH = 1000
 MAX_LINE = 1_000_000
+MAX_NESTING = 100
+SHALLOW = 2 * MAX_NESTING  # a line of so many bytes can't be nested deeper
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 # A mistaken year would let every schedule tick for all the years between.
 YEARS_AHEAD = 20
 FIRST_YEAR, LAST_YEAR = 1970, 2200
@@ -146,7 +150,8 @@ def _submit(engine: Engine, line: Line, beyond: str | None) -> str | None:
     """What became of a line's event; None where it is none after all."""
     counts = engine.counts
     if line.time is None:
-        if engine.clock is None:
+        # Run again, when there is a clock, it stays what it was.
+        if engine.clock is None or engine.state.get("_dead", _malformed_key(line)) is not None:
             _malformed(engine, line, "it has no `time`, and no event before it has one")
             return None
         line.time = engine.clock
@@ -161,9 +166,7 @@ def _submit(engine: Engine, line: Line, beyond: str | None) -> str | None:
     match receipt.status:
         case "rejected":
             counts.rejected += 1
-            counts.refusals.append(
-                {"id": event.id, "type": event.type, "reason": receipt.reason}
-            )
+            counts.refusals.append({"id": event.id, "type": event.type, "reason": receipt.reason})
             return receipt.status
         case "unmatched":
             counts.unmatched += 1
@@ -231,12 +234,16 @@ def _content(raw: str) -> Any:
 
 
 def _malformed(engine: Engine, line: Line, reason: str | None = None) -> None:
-    key = f"malformed|{line.number}|{_digest(line.raw)}"
+    key = _malformed_key(line)
     if engine.state.get("_dead", key) is not None:
         engine.counts.duplicate += 1
         return
     engine.counts.malformed += 1
     _keep(engine, line, key, "malformed", reason or line.reason or "")
+
+
+def _malformed_key(line: Line) -> str:
+    return f"malformed|{line.number}|{_digest(line.raw)}"
 
 
 def _keep(engine: Engine, line: Line, key: str, status: str, reason: str) -> None:
@@ -275,17 +282,33 @@ def reader(program: Program) -> Read:
             found = decode(data)
             stamp = found.time
             at = instant(stamp)
-            if at.tzinfo is UTC and len(data) <= MAX_LINE:
+            if at.tzinfo is UTC and (len(data) <= SHALLOW or _is_plain(data)):
                 type_, payload, references = shapes[type(found)]
                 raw = data.decode().strip()
-                return Line(
-                    number, raw, found.id, type_, at, payload(found), stamp, references
-                )
+                return Line(number, raw, found.id, type_, at, payload(found), stamp, references)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             pass  # Read with care, for a reason that its author understands.
         return _read_carefully(number, data)
 
     return read
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a line is neither too long nor nested too deeply."""
+    return len(data) <= MAX_LINE and not _too_deep(data)
+
+
+def _too_deep(data: bytes) -> bool:
+    if data.count(b"{") + data.count(b"[") <= MAX_NESTING:
+        return False
+    depth = deepest = 0
+    for byte in _TEXTS.sub(b"", data):
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest > MAX_NESTING
 
 
 def _read_carefully(number: int, data: bytes) -> Line | None:
@@ -305,6 +328,9 @@ def _read_carefully(number: int, data: bytes) -> Line | None:
     if not raw:
         return None
     line = Line(number, raw)
+    if _too_deep(data):
+        line.reason = f"the JSON is nested more than {MAX_NESTING} deep"
+        return line
     try:
         envelope = _decode(raw)
         _fill(line, envelope)
@@ -372,5 +398,3 @@ def read_lines(file: Any) -> Iterator[bytes]:
         yield data
         while len(data) > MAX_LINE and not data.endswith(b"\n"):
             data = file.readline(MAX_LINE + 2)
-
-

@@ -63,19 +63,18 @@ def _payload(declared: EventType) -> type | None:
     names: dict[str, str] = {}
     for place, (name, type_) in enumerate(declared.payload.fields):
         kind = _kind(type_)
-        default = declared.defaults.get(name)
-        if kind is None or (default is not None and not _is_plain(default)):
-            return None
         own = f"value{place}"
         names[own] = name
-        fields.append((own, kind) if default is None else (own, kind, default.value))  # type: ignore[attr-defined]
+        match declared.defaults.get(name):
+            case None if kind is not None:
+                fields.append((own, kind))
+            case ir.Const(str() | int() as value) if kind is not None:
+                fields.append((own, kind, value))
+            case _:
+                return None
     return msgspec.defstruct(
         "Payload", fields, rename=names, forbid_unknown_fields=True, kw_only=True, gc=False
     )
-
-
-def _is_plain(default: ir.Expr) -> bool:
-    return isinstance(default, ir.Const) and type(default.value) in (str, int, bool)
 
 
 def _kind(type_: Type) -> Any:

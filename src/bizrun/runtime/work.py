@@ -172,6 +172,7 @@ class Work:
 
     def create(self, entity: str, data: dict[str, Any], site: object, upsert: bool = False) -> str:
         """A new row, or with `upsert` a changed one where the key or a unique field is known."""
+        check_books(entity)
         declared = self.engine.program.entities[entity]
         if upsert and (key := self._same(entity, data)) is not None:
             changes = {k: v for k, v in data.items() if k != declared.key}
@@ -262,6 +263,7 @@ class Work:
 
     def update(self, entity: str, key: Any, changes: dict[str, Any]) -> None:
         """Changes fields of a row."""
+        check_books(entity)
         old = self.row(entity, key)
         declared = self.engine.program.entities[entity]
         row = dict(old)
@@ -287,6 +289,7 @@ class Work:
 
     def delete(self, entity: str, key: Any) -> None:
         """Removes a row."""
+        check_books(entity)
         old = self.row(entity, key)
         self.engine.state.replace(entity, str(key), old, None)
         self.engine.emitting.changed(self, entity, str(key), old, None)
@@ -470,6 +473,12 @@ class Work:
     def reply(self, value: Any) -> None:
         """The reply to the sender."""
         self.replied = value
+
+
+def check_books(entity: str) -> None:
+    """Refuses a handler that would write the ledger: only what moves money does."""
+    if entity == "Ledger":
+        raise Refusal("the ledger is written by billing alone")
 
 
 def _prefix(entity: str) -> str:

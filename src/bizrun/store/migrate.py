@@ -59,7 +59,7 @@ def _default(db: sqlite3.Connection, table: Table, column: Column, value: Any) -
     rows = quoted(table.name)
     if value is None:
         found = db.execute(f"SELECT count(*) FROM {rows} WHERE {name} IS NULL").fetchone()[0]
-        check_needed(table, column, found)
+        check_needed(table.name, column, found)
         return
     stored = value if encode is None else encode(value)
     db.execute(f"UPDATE {rows} SET {name} = ? WHERE {name} IS NULL", (stored,))

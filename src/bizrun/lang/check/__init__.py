@@ -41,9 +41,24 @@ def check(
     check_places(checker)
     check_refs(checker)
     check_declarations(checked, report)
+    _check_untyped_rows(checker, loaded)
     prelude = loaded.files[0].span.file
     checked.diagnostics = settled((*loaded.diagnostics, *report.diagnostics), prelude)
     return checked
+
+
+def _check_untyped_rows(checker: Checker, loaded: Loaded) -> None:
+    """Reports changes of something untyped, where no other mistake made it so."""
+    found = (*loaded.diagnostics, *checker.report.diagnostics)
+    if any(problem.severity == "error" for problem in found):
+        return
+    for span, verb in checker.untyped_rows:
+        checker.report.add(
+            "E0415",
+            span,
+            f"`{verb}` takes a row of an entity, and nothing says of which this is one",
+            "declare the event with a field of the entity's type, or look it up: `Entity(key)`",
+        )
 
 
 def check_expression(

@@ -144,6 +144,11 @@ def _text(setting: ast.Setting, facts: Facts) -> str | None:
     return None if isinstance(setting.value, ast.Text) else "is a text"
 
 
+def _einvoice(setting: ast.Setting, facts: Facts) -> str | None:
+    known = isinstance(setting.value, ast.Text) and setting.value.plain == "en16931"
+    return None if known else 'is `"en16931"`, the norm of the European Union'
+
+
 def _number(setting: ast.Setting, facts: Facts) -> str | None:
     if not isinstance(setting.value, ast.Text):
         return 'is a text like `"ACME-{year}-{seq:05}"`'
@@ -204,6 +209,7 @@ SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
     "tax_id": _text,
     "logo": _text,
     "pay_url": _text,
+    "einvoice": _einvoice,
     "bank": _text,
     "footer": _text,
     "country": _text,

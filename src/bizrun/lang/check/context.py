@@ -42,6 +42,9 @@ class Checker:
     shape_defaults: dict[str, frozenset[str]] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     actions: dict[str, ActionSignature] = field(default_factory=dict)
+    # Rows to change of which nobody can say the entity, with the verb: wrong unless something
+    # else is, from which this only follows.
+    untyped_rows: list[tuple[Span, str]] = field(default_factory=list)
     depth: int = 0
 
     @property

@@ -188,6 +188,8 @@ def check_row(c: Checker, node: ast.Expr, scope: Scope, verb: str) -> EntityInfo
             c.report.add(
                 "E0415", node.span, f"`{verb}` takes a row of an entity, not {type_text(other)}"
             )
+        case _:
+            c.untyped_rows.append((node.span, verb))
     return None
 
 
@@ -240,6 +242,10 @@ def check_members(c: Checker, node: ast.AddTo | ast.RemoveFrom, scope: Scope) ->
     verb = "add" if isinstance(node, ast.AddTo) else "remove"
     collection = infer(c, node.collection, scope)
     want: Type = ANY
+    if isinstance(node.collection, ast.Field):
+        base = known(c.checked.types.get(node.collection.base, ANY))
+        if not isinstance(base, EntityType):
+            c.untyped_rows.append((node.collection.base.span, verb))
     match known(collection):
         case ListOf(item) if isinstance(node.collection, ast.Field):
             want = item
