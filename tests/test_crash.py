@@ -47,7 +47,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 POINTS = int(os.environ.get("BIZRUN_CRASH", "50"))
 EVENTS = 600 if POINTS > 50 else 120
-BATCH = 20
+BATCH = 10
 UNTIL = "2026-03-01T00:00:00Z" if POINTS <= 50 else END
 IN_TIME = 0.3  # of the points: at random moments, whatever is being done then
 
@@ -378,12 +378,14 @@ def acknowledge_first() -> None:
 def forget_ids() -> None:
     """A fault: what was handled is not known when the stream comes again."""
     real = SqliteStore.append
-    SqliteStore.append = lambda self, entries, claim=True: real(self, entries, False)  # type: ignore[method-assign]
+    owner: Any = SqliteStore
+    owner.append = lambda self, entries, claim=True: real(self, entries, False)
 
 
 def forget_files() -> None:
     """A fault: what a crash left out of the folder is not written by the next run."""
-    sink.Sink.begin = lambda self, store: self.folder.mkdir(parents=True, exist_ok=True)  # type: ignore[method-assign]
+    owner: Any = sink.Sink
+    owner.begin = lambda self, store: self.folder.mkdir(parents=True, exist_ok=True)
 
 
 @pytest.mark.parametrize(
