@@ -170,8 +170,8 @@ on Account.upset(account) {
 }
 
 trigger Account.rich for Account when .credits reaches 20
-trigger Account.busy for Account
-  when usage(self, calls) reaches 80% of limit(self, calls) once per period
+trigger Account.busy for Account when usage(self, calls) reaches fair(self) once per period
+fn fair(a: Account) -> number = 80% of limit(a, calls)
 trigger Account.old  for Account when age(self) reaches 30 days
 trigger Account.poor for Account when .credits drops below 1
 

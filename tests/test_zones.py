@@ -138,10 +138,14 @@ def test_another_anchor_day(day: int) -> None:
             assert (period.start, period.end) == (own.on(k), own.on(k + 1))
             part = periods.first_share(period, "Europe/Berlin", False)
             whole = own.whole(k, False)
-            assert part == calendars.length("Europe/Berlin", own.on(k), own.on(k + 1), False) / whole
+            assert (
+                part == calendars.length("Europe/Berlin", own.on(k), own.on(k + 1), False) / whole
+            )
 
 
-@pytest.mark.parametrize("interval", [(1, "month"), (3, "month"), (6, "month"), (1, "year"), (1, "week")])
+@pytest.mark.parametrize(
+    "interval", [(1, "month"), (3, "month"), (6, "month"), (1, "year"), (1, "week")]
+)
 def test_calendar_periods(interval: tuple[int, str]) -> None:
     zone = "America/New_York"
     settings = BillingSettings(timezone=zone, billing="calendar")
@@ -153,4 +157,6 @@ def test_calendar_periods(interval: tuple[int, str]) -> None:
             period = periods.period(cycle, k)
             assert (period.start, period.end) == (own.on(k), own.on(k + 1))
             part = periods.first_share(period, zone, False)
-            assert part == calendars.length(zone, own.on(k), own.on(k + 1), False) / own.whole(k, False)
+            assert part == calendars.length(zone, own.on(k), own.on(k + 1), False) / own.whole(
+                k, False
+            )

@@ -81,11 +81,11 @@ def discount(rules: Rules, lines: list[Line], coupons: list[Attached]) -> Fracti
         if rest <= 0:
             continue
         percent, amount = attached.coupon.percent, attached.coupon.amount
-        if percent is not None:
-            off = rules.round(rest * percent)
+        off = rules.round(rest * percent) if percent is not None else min(amount, rest)
+        if percent is not None and min(left) < 0:
+            # What is above a maximum takes its own part back: not in proportion to the sum.
             parts = spread(off, [value * percent for value in left], rules.currency)
         else:
-            off = min(amount, rest)
             parts = in_proportion(off, [max(value, ZERO) for value in left], rules.currency)
         for line, part in zip(chosen, parts, strict=True):
             line.share += part

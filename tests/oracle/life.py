@@ -218,7 +218,11 @@ class Life:
         if usage.by:
             prices = dict(usage.by)
             lines = []
-            for value in dict.fromkeys(data["by"] for data in seen):
+            cases = list(prices)
+            values = {data["by"] for data in seen}
+            for value in sorted(
+                values, key=lambda v: (v not in prices, cases.index(v) if v in prices else v)
+            ):
                 total = sum((d["units"] for d in seen if d["by"] == value), ZERO)
                 amount = self.rules.round(total * prices.get(value, prices["else"]))
                 lines.append(Line(amount, "usage", begins, note=value))
@@ -325,6 +329,10 @@ class Life:
         if act.data["when"] == "period_end":
             sub.next_plan = plan
             return
+        if plan.name == sub.plan.name:
+            # Nothing changes, but what was scheduled is replaced.
+            sub.next_plan = None
+            return
         self._change_now(sub, plan, act)
 
     def _change_now(self, sub: Sub, plan: Plan, act: Act) -> None:
@@ -359,6 +367,9 @@ class Life:
             return
         if act.data["when"] == "period_end":
             sub.next_quantity = quantity
+            return
+        if quantity == sub.quantity:
+            sub.next_quantity = None
             return
         at = self._moment(act.at)
         credit = self._credit(sub, at) if act.data.get("prorate", True) else []
@@ -427,4 +438,3 @@ def measure(meter: str, seen: list[dict[str, Any]]) -> Fraction:
         case "people":
             return Fraction(len({data["who"] for data in seen}))
     raise AssertionError(meter)
-

@@ -66,9 +66,7 @@ class Maker:
         ]
         for i, model in enumerate(("each", "graduated", "volume", "stairstep", "each")):
             tiers = self._tiers(self.r.choice((3, 5, 10)))
-            plans.append(
-                Plan(f"seat_{i}", self.money(3, 40), (1, "month"), tiers, model)
-            )
+            plans.append(Plan(f"seat_{i}", self.money(3, 40), (1, "month"), tiers, model))
         plans += [
             Plan(f"late_{i}", self.money(5, 200), (1, "month"), arrears=True) for i in range(2)
         ]
@@ -92,7 +90,9 @@ class Maker:
     def _usage(self, meter: str, monthly: bool = False) -> Usage:
         r = self.r
         if meter == "payments":
-            return Usage(meter, "share", unit=Fraction(r.randint(1, 500), 10000), fixed=self.small())
+            return Usage(
+                meter, "share", unit=Fraction(r.randint(1, 500), 10000), fixed=self.small()
+            )
         if meter == "chat":
             prices = (("big", self.small()), ("small", self.small()), ("else", self.small()))
             return Usage(meter, "each", by=prices)
@@ -172,7 +172,11 @@ class _Acts:
         return day.replace(hour=0) + timedelta(seconds=self.r.randint(0, 86399))
 
     def _later(self, low: int = 1, high: int = 40) -> datetime:
-        self.at = self._on(max(self.at, self.start) + timedelta(days=self.r.randint(low + 1, high)))
+        before = max(self.at, self.start)
+        self.at = self._on(before + timedelta(days=self.r.randint(low + 1, high)))
+        if self.at <= before:
+            # The local midnight of a day may lie before an instant of the day before it.
+            self.at = before + timedelta(minutes=1)
         return self.at
 
     def _somewhere(self) -> datetime:
@@ -200,9 +204,11 @@ class _Acts:
             expires = at + timedelta(days=self.r.randint(5, 90)) if self.r.random() < 0.4 else None
             self._add(at, "grant", amount=self.m.money(1, 120), expires=expires)
 
-    def _end(self, deal: str) -> None:
+    def _end(self, deal: str, late: bool = False) -> None:
         if self.r.random() < 0.5:
-            when = self.r.choice(("now", "period_end"))
+            # What an ended price in arrears costs without proration, the rules leave open.
+            open_ = late and self.rules.proration == "none"
+            when = "period_end" if open_ else self.r.choice(("now", "period_end"))
             prorate = self._credits and self.r.random() < 0.5
             self._add(self._later(1, 90), "cancel", deal=deal, when=when, prorate=prorate)
 
@@ -255,7 +261,7 @@ class _Acts:
                     self._later(0, 45), "change", deal=deal, plan=plan, when="now", prorate=True,
                     invoice="now",
                 )  # fmt: skip
-        self._end(deal)
+        self._end(deal, late=True)
 
     def _life_use(self) -> None:
         plan = self._pick("use")
@@ -271,7 +277,7 @@ class _Acts:
                 )  # fmt: skip
                 self._use(to, 250)
         if not bounded:
-            self._end(deal)
+            self._end(deal, late=True)
 
     def _use(self, plan: str, days: int) -> None:
         found = next(p for p in self.m.plans if p.name == plan)
@@ -306,4 +312,3 @@ class _Acts:
         self._subscribe("yearly_use")
         self._use("yearly_use", 400)
         return None
-

@@ -167,7 +167,7 @@ def usage_text(usage: Usage, cur: str) -> list[str]:
     match usage.model:
         case "each" if usage.by:
             prices = ", ".join(
-                f'{key if key == "else" else chr(34) + key + chr(34)}: {decimal(p)} {cur}'
+                f"{key if key == 'else' else chr(34) + key + chr(34)}: {decimal(p)} {cur}"
                 for key, p in usage.by
             )
             lines.append(f"{head} per kind {{ {prices} }}")

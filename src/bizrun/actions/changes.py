@@ -80,13 +80,19 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     elif restarts:
         _restart(desk, sub, after, args, site, place)
     elif same:
-        desk.change("Subscription", key, pending_plan=None)
+        # Nothing changes but what was scheduled: a later change of plan replaces it.
+        desk.change("Subscription", key, pending_plan=None, billing=without_pending(sub))
         return str(key)
     else:
         _change_now(desk, sub, after, args, "plan_change", site, place)
     announce(desk, "Subscription.plan_changed", key, sub["customer"],
              **{"from": sub["plan"], "to": plan.name})  # fmt: skip
     return str(key)
+
+
+def without_pending(sub: Mapping[str, Any]) -> dict[str, Any]:
+    """What billing remembers of a subscription, less a scheduled change of plan."""
+    return {name: value for name, value in held(sub).items() if name != "pending"}
 
 
 def _later(

@@ -176,7 +176,9 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
     if charges:
         known["charges"] = charges
     if owed.bounded(desk, after):
-        known["before"] = base_of(turned.advance, after["currency"])
+        known["before"] = base_of(
+            turned.advance, after["currency"], settings(desk).half_even
+        )
     after["billing"] = known
     names = ("status", "plan", "quantity", "interval", "anchor", "period_start", "period_end",
              "usage_start", "monthly_amount", "pending_plan", "pending_quantity",
@@ -188,9 +190,10 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
     schedule(desk, after, period.start)
 
 
-def base_of(made: Sequence[Line], currency: str) -> Money:
-    """What the fixed parts in advance come to, without discounts."""
-    return sum((line.amount for line in made if line.kind == "base"), Money(0, currency))
+def base_of(made: Sequence[Line], currency: str, half_even: bool) -> Money:
+    """What the fixed parts in advance come to on their invoice, without discounts."""
+    base = (line.amount.rounded(half_even) for line in made if line.kind == "base")
+    return sum(base, Money(0, currency))
 
 
 def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:

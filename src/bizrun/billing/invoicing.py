@@ -138,6 +138,7 @@ def invoice(draft: Draft, settings: BillingSettings, zone: str | None = None) ->
     """
     half_even = settings.half_even
     lines = [line for line in round_lines(draft.lines, half_even) if _says_something(line)]
+    lines.sort(key=_place)
     lines += bound_lines(lines, draft.bounds, half_even)
     coupons = _coupons(lines, draft, half_even, zone or settings.timezone)
     net = [line.amount for line in lines]
@@ -181,6 +182,13 @@ def bound_lines(lines: Sequence[Line], bounds: Sequence[Bound], half_even: bool)
         if bound.maximum is not None and cost > bound.maximum:
             found.append(_bound_line("maximum", bound, (bound.maximum - cost).rounded(half_even)))
     return [line for line in found if line.amount]
+
+
+def _place(line: Line) -> int:
+    """Where a line stands: in advance, in arrears, prorations, one-off lines."""
+    if line.kind == "base" and line.covers is not None:
+        return 0
+    return {"proration": 2, "one_off": 3}.get(line.kind, 1)
 
 
 def _says_something(line: Line) -> bool:
