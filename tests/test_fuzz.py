@@ -406,6 +406,10 @@ FOUND_STREAMS = {
         b'{"id":"x","type":"Account.signup","data":{"id":"b"}}\n'
         + (FIRST % "2026-01-01T00:00:00Z").encode(), 1,
     ),
+    "no time at first, and then another version that is refused": (
+        b'{"id":"x","type":"Account.signup","data":{"id":"b"}}\n'
+        b'{"id":"x","type":"API.called","time":"2026-01-01T00:00:00Z","data":{}}\n', 0,
+    ),
     "data that is no object": (b'{"type":"A.b","time":"2026-01-01T00:00:00Z","data":5}\n', 0),
     "too deep to be read": (
         b'{"type":"A.b","time":"2026-01-01T00:00:00Z","data":{"a":' + b"[" * 700 + b"]" * 700

@@ -226,6 +226,21 @@ def test_three_hundred_lines_go_over_pages() -> None:
     assert found == list(range(1, 301))
 
 
+@pytest.mark.parametrize("tiers", [[], TIERS * 3])
+@pytest.mark.parametrize("address", ["", "\n".join(f"Line {n}" for n in range(7))])
+def test_what_is_set_as_one_page_is_one_page(tiers: list[Any], address: str) -> None:
+    seen = set()
+    business = {"pay_url": "https://x.example", "bank": "a\nb\nc"}
+    for count in range(1, 30):
+        lines = [line(n, f"Item {n} {'wide words ' * 3}", "1", detail=tiers) for n in range(count)]
+        one = document(*lines, customer={"address": address}, business=business)
+        seen.add(short := page(one)["short"])
+        if short:
+            (only,) = pypdf.PdfReader(BytesIO(invoice_pdf(one))).pages
+            assert "Page 1 of 1" in only.extract_text()
+    assert seen == {True, False}
+
+
 def test_a_link_where_an_invoice_can_be_paid() -> None:
     link = {"pay_url": "https://pay.example/{number}?a={amount}&c={currency}&x={id}"}
     said = page(document(number="A/1 #2", business=link))
@@ -335,13 +350,13 @@ def test_what_a_crash_left_out_is_written_by_the_next_run(tmp_path: Path) -> Non
     assert len(list((tmp_path / "invoices").glob("*.pdf"))) == 3
 
 
-def test_without_the_extra_they_are_html_and_say_how_to_get_pdf(tmp_path: Path) -> None:
+def test_html_pages_say_how_to_get_pdf_and_give_way_to_it(tmp_path: Path) -> None:
     store = Rows(*invoices(2))
     plain = sink(tmp_path, "html")
     plain.begin(store)
     plain.finish(store)
     assert len(list((tmp_path / "invoices").glob("*.html"))) == 2
-    assert "pip install 'bizrun[pdf]'" in plain.hint
+    assert "--invoices pdf" in plain.hint
     better = sink(tmp_path)
     better.begin(store)
     better.finish(store)

@@ -28,7 +28,8 @@ TYPES = (
     "text", "number", "integer", "bool", "money", "percent", "duration", "size", "time", "date",
     "json",
 )  # fmt: skip
-ALL = Table("All", (Column("id", "text"), *(Column(f"a_{type}", type) for type in TYPES)))  # type: ignore[arg-type]
+_EACH = [Column(f"a_{type}", type) for type in TYPES]  # type: ignore[arg-type]
+ALL = Table("All", (Column("id", "text"), *_EACH))
 ACCOUNT = Table(
     "Account",
     (

@@ -505,7 +505,8 @@ def test_values_that_another_program_wrote(tmp_path: Path, statement: str, says:
     path = tmp_path / "state.db"
     columns = {"due": "time", "paid": "money", "n": "number", "data": "json", "span": "duration",
                "share": "percent"}  # fmt: skip
-    table = Table("Row", (Column("id", "text"), *(Column(n, t) for n, t in columns.items())))  # type: ignore[arg-type]
+    each = [Column(n, t) for n, t in columns.items()]  # type: ignore[arg-type]
+    table = Table("Row", (Column("id", "text"), *each))
     store = SqliteStore(str(path))
     store.prepare([table])
     store.write({"Row": {"r": {"id": "r"}}})
@@ -646,7 +647,8 @@ def test_sql_tools_can_read_the_tables(tmp_path: Path) -> None:
         "date": (date(2026, 1, 31), "2026-01-31"),
         "json": ({"b": [1, Money(1, "JPY")], "a": "ü"}, '{"b":[1,{"$m":"1 JPY"}],"a":"ü"}'),
     }
-    table = Table("Kind", (Column("id", "text"), *(Column(f"a_{k}", k) for k in kinds)))  # type: ignore[arg-type]
+    each = [Column(f"a_{k}", k) for k in kinds]  # type: ignore[arg-type]
+    table = Table("Kind", (Column("id", "text"), *each))
     store = SqliteStore(str(tmp_path / "state.db"))
     store.prepare([table])
     row = {"id": "k"} | {f"a_{kind}": value for kind, (value, _) in kinds.items()}

@@ -86,7 +86,7 @@ def test_parts_of_a_period_add_up(zone: str) -> None:
     settings = BillingSettings(timezone=zone)
     for start in STARTS[:2]:
         cycle = periods.cycle(start, Interval(1, "month"), settings, zone)
-        for k in range(0, 40):
+        for k in range(40):
             period = periods.period(cycle, k)
             if period.start == period.end:
                 continue

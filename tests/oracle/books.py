@@ -89,7 +89,8 @@ def discount(rules: Rules, lines: list[Line], coupons: list[Attached]) -> Fracti
             parts = in_proportion(off, [max(value, ZERO) for value in left], rules.currency)
         for line, part in zip(chosen, parts, strict=True):
             line.share += part
-        attached.used = attached.coupon.once
+        # One that takes off nothing is not used up.
+        attached.used = attached.coupon.once and off > 0
         whole += off
     return whole
 

@@ -29,6 +29,17 @@ class Held:
 
 
 @dataclass
+class Window:
+    """A usage period that was billed, and for how much."""
+
+    usage: Usage
+    start: datetime
+    end: datetime
+    included: Fraction
+    billed: dict[str, Fraction] = field(default_factory=dict)
+
+
+@dataclass
 class Sub:
     """One subscription on its way."""
 
@@ -50,6 +61,7 @@ class Sub:
     plan_since: datetime | None = None
     usage_from: dict[str, datetime] = field(default_factory=dict)
     base_billed: Fraction = ZERO
+    windows: list[Window] = field(default_factory=list)
 
     @property
     def start(self) -> datetime:
@@ -140,8 +152,9 @@ class Life:
             return [], []
         if at < sub.end:
             return [], self._usage_lines(sub, at, months=True)
+        late = self._corrections(sub, at)
         behind = self._arrears(sub, at) + self._usage_lines(sub, at)
-        behind += self._bounds(sub, at, behind) + self._take_waiting(sub)
+        behind += self._bounds(sub, at, behind) + self._take_waiting(sub) + late
         if sub.cancelling:
             sub.status = "cancelled"
             return [], behind
@@ -209,31 +222,53 @@ class Life:
         return lines
 
     def _rated(self, sub: Sub, usage: Usage, start: datetime, end: datetime) -> list[Line]:
+        included = Fraction(usage.includes)
+        if usage.prorated and not usage.monthly:
+            assert sub.cycle is not None
+            included *= self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
+        window = Window(usage, start, end, included)
+        sub.windows.append(window)
+        return self._window_lines(window, end, "usage")
+
+    def _window_lines(self, window: Window, now: datetime, kind: str) -> list[Line]:
+        """What usage known by now costs, less what was billed of it."""
+        begins = local_date(window.start, self.zone)
+        lines: list[Line] = []
+        for note, exact in self._priced(window, now).items():
+            amount = self.rules.round(exact) - window.billed.get(note, ZERO)
+            window.billed[note] = window.billed.get(note, ZERO) + amount
+            lines.append(Line(amount, kind, begins, note=note))
+        return lines
+
+    def _priced(self, window: Window, now: datetime) -> dict[str, Fraction]:
+        """The exact price of a window, by the value of a dimension."""
+        usage = window.usage
         seen = [
             act.data
             for act in self.usage
-            if act.data["meter"] == usage.meter and start <= act.at < end
+            if act.data["meter"] == usage.meter
+            and window.start <= act.at < window.end
+            and act.data.get("sent", act.at) < now
         ]
-        begins = local_date(start, self.zone)
         if usage.by:
             prices = dict(usage.by)
-            lines = []
-            cases = list(prices)
             values = {data["by"] for data in seen}
-            for value in sorted(
-                values, key=lambda v: (v not in prices, cases.index(v) if v in prices else v)
-            ):
-                total = sum((d["units"] for d in seen if d["by"] == value), ZERO)
-                amount = self.rules.round(total * prices.get(value, prices["else"]))
-                lines.append(Line(amount, "usage", begins, note=value))
-            return lines
-        total, events = measure(usage.meter, seen), len(seen)
-        included = Fraction(usage.includes)
-        if usage.prorated:
-            assert sub.cycle is not None
-            included *= self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
-        amount = self.rules.round(rate(usage, max(total - included, ZERO), events))
-        return [Line(amount, "usage", begins, note=usage.meter)]
+            # In the order of the price's cases, then by name.
+            order = [*prices, *sorted(values - set(prices))]
+            return {
+                value: sum((d["units"] for d in seen if d["by"] == value), ZERO)
+                * prices.get(value, prices["else"])
+                for value in sorted(values, key=order.index)
+            }
+        billable = max(measure(usage.meter, seen) - window.included, ZERO)
+        return {usage.meter: rate(usage, billable, len(seen))}
+
+    def _corrections(self, sub: Sub, at: datetime) -> list[Line]:
+        """What late events change of periods that were billed: rate(all) − rate(billed)."""
+        lines: list[Line] = []
+        for window in sub.windows:
+            lines += self._window_lines(window, at, "correction")
+        return lines
 
     def _bounds(self, sub: Sub, at: datetime, behind: list[Line]) -> list[Line]:
         """The top-up to a minimum, or what is above a maximum."""
@@ -265,6 +300,7 @@ class Life:
             part = self._length(start, held.end) / self._length(held.start, held.end)
             amount = self.rules.round(held.net * part)
             if amount:
+                sub.base_billed -= amount
                 begins = local_date(at, self.zone)
                 lines.append(Line(-amount, "credit", begins, discounted=False))
         sub.held = []

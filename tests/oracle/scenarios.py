@@ -71,6 +71,16 @@ class Maker:
             Plan(f"late_{i}", self.money(5, 200), (1, "month"), arrears=True) for i in range(2)
         ]
         plans += [self._usage_plan(i) for i in range(6)]
+        for i in range(2):
+            # A quantity that changes under a minimum or a maximum.
+            price, bound = self.money(3, 20), self.money(40, 300)
+            plans.append(
+                Plan(
+                    f"bound_{i}", price, (1, "month"), seat_model="each",
+                    usages=(self._usage("calls"),), minimum=bound if i == 0 else None,
+                    maximum=bound if i == 1 else None,
+                )
+            )  # fmt: skip
         if not self.rules.calendar:
             usage = (self._usage("calls", monthly=True),)
             plans.append(Plan("yearly_use", self.money(100, 900), (1, "year"), usages=usage))
@@ -101,8 +111,9 @@ class Maker:
         if model in ("each", "package"):
             size = r.choice((2, 10, 100))
             return Usage(
-                meter, model, package=size, unit=self.small(), includes=includes, monthly=monthly
-            )
+                meter, model, package=size, unit=self.small(), includes=includes, monthly=monthly,
+                prorated=includes > 0 and r.random() < 0.4,
+            )  # fmt: skip
         return Usage(
             meter, model, self._tiers(r.choice((5, 20, 100))), includes=includes, monthly=monthly
         )
@@ -112,7 +123,8 @@ class Maker:
         for _ in range(r.randint(1, 3)):
             top += r.randint(1, step)
             flat = r.choice((Fraction(0), Fraction(0), self.money(1, 20)))
-            tiers.append(Tier(top, r.choice((Fraction(0), self.small())), flat))
+            always = bool(flat) and r.random() < 0.3
+            tiers.append(Tier(top, r.choice((Fraction(0), self.small())), flat, always))
         return (*tiers, Tier(None, self.small()))
 
     def _coupons(self) -> tuple[Coupon, ...]:
@@ -134,7 +146,21 @@ class Maker:
         zone = self.r.choice((self.rules.zone, self.r.choice(ZONES)))
         country = self.r.choice(tuple(TAXES))
         flavour = self.r.choice(
-            ("flat", "change", "change", "seats", "pause", "late", "use", "use", "two", "yearly")
+            (
+                "flat",
+                "change",
+                "change",
+                "seats",
+                "pause",
+                "late",
+                "use",
+                "use",
+                "two",
+                "yearly",
+                "next",
+                "bound",
+                "tardy",
+            )
         )
         acts = sorted(_Acts(self, zone, flavour).acts, key=lambda act: act.at)
         return Buyer(key, zone, TAXES[country], country, tuple(acts))
@@ -149,11 +175,14 @@ class _Acts:
         self.acts: list[Act] = []
         self.start = self._first()
         self.at = self.start
-        self.coupons = [] if flavour == "two" else list(maker.coupons)
+        plain = flavour in ("two", "next", "bound", "tardy")
+        self.coupons = [] if plain else list(maker.coupons)
         getattr(self, "_life_" + flavour)()
-        if self.r.random() < 0.35:
+        bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
+        # What credit before tax does beside what is above a maximum, the rules leave open.
+        if self.r.random() < 0.35 and (self._credits or not bounded):
             self._credit()
-        if self.r.random() < 0.2:
+        if self.r.random() < 0.2 and flavour != "tardy":
             amounts = [maker.money(1, 50) for _ in range(self.r.randint(1, 3))]
             self._add(self._somewhere(), "oneoff", amounts=amounts)
 
@@ -220,8 +249,9 @@ class _Acts:
     def _life_flat(self) -> None:
         deal = self._subscribe(self._pick("flat"))
         if self.coupons and self.r.random() < 0.3:
-            name = self.r.choice(self.coupons).name
-            self._add(self._later(), "coupon", coupon=name)
+            taken = {act.data.get("coupon") for act in self.acts}
+            names = [coupon.name for coupon in self.coupons if coupon.name not in taken]
+            self._add(self._later(), "coupon", coupon=self.r.choice(names))
         self._end(deal)
 
     def _life_change(self) -> None:
@@ -312,3 +342,46 @@ class _Acts:
         self._subscribe("yearly_use")
         self._use("yearly_use", 400)
         return None
+
+    def _life_next(self) -> None:
+        """Changes whose lines wait for the next invoice."""
+        kind = self.r.choice(("flat", "seat"))
+        plan = self._pick("seat") if kind == "seat" else self.r.choice(MONTHLY)
+        deal = self._subscribe(plan, quantity=self.r.randint(1, 9))
+        if not self._credits:
+            return
+        for _ in range(self.r.randint(1, 5)):
+            data: dict[str, Any] = {"deal": deal, "when": "now", "prorate": True}
+            data["invoice"] = self.r.choice(("next", "next", "now"))
+            if kind == "seat":
+                self._add(self._later(0, 25), "quantity", quantity=self.r.randint(1, 30), **data)
+            else:
+                self._add(self._later(0, 25), "change", plan=self.r.choice(MONTHLY), **data)
+        self._end(deal)
+
+    def _life_bound(self) -> None:
+        """Quantities that change under a minimum or maximum."""
+        if not self._credits:
+            return self._life_flat()
+        plan = self._pick("bound")
+        deal = self._subscribe(plan, quantity=self.r.randint(1, 20))
+        self._use(plan, 200)
+        for _ in range(self.r.randint(0, 5)):
+            self._add(
+                self._later(0, 25), "quantity", deal=deal, quantity=self.r.randint(1, 30),
+                when=self.r.choice(("now", "period_end")), prorate=True, invoice="now",
+            )  # fmt: skip
+        return None
+
+    def _life_tardy(self) -> None:
+        """Usage that arrives after its period was billed."""
+        plan = self.r.choice(("use_0", "use_1", "use_2"))
+        self._subscribe(plan)
+        self._use(plan, 250)
+        late = [act for act in self.acts if act.kind == "usage" and self.r.random() < 0.3]
+        for act in late:
+            act.data["sent"] = act.at + timedelta(seconds=self.r.randint(0, 50 * 86400))
+
+
+# Plans with the interval of a month, whose changes keep the period.
+MONTHLY = ("flat_0", "flat_1", "flat_2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -26,6 +27,7 @@ event A.cancel { deal Deal, when "now" | "period_end", prorate bool }
 event A.coupon { account Account, coupon coupon }
 event A.grant { account Account, amount money, expires time? }
 event A.oneoff { account Account, lines [money] }
+event A.tick { account Account }
 event U.calls key account { account Account, units number }
 event U.hits key account { account Account }
 event U.peak key account { account Account, units number }
@@ -191,12 +193,20 @@ def events(world: World) -> list[dict[str, Any]]:
         new = {"id": buyer.key, "timezone": buyer.zone, "country": buyer.country}
         found.append((first, -1, {"type": "A.new", "data": new}))
         for i, act in enumerate(buyer.acts):
-            found.append((act.at, i, event(act, buyer, world.rules.currency)))
+            sent = act.data.get("sent", act.at)
+            if sent != act.at:
+                # Moves the clock on: the late event itself is in the past.
+                tick = {"type": "A.tick", "data": {"account": buyer.key}}
+                found.append((sent, 2 * i, tick))
+            body = event(act, buyer, world.rules.currency)
+            found.append((sent, 2 * i + 1, {**body, "time": stamp(act.at)}))
     found.sort(key=lambda x: (x[0], x[2]["data"].get("account") or "", x[1]))
-    return [
-        {"id": f"e{i}", "time": at.isoformat().replace("+00:00", "Z"), **body}
-        for i, (at, _, body) in enumerate(found)
-    ]
+    return [{"id": f"e{i}", "time": stamp(at), **body} for i, (at, _, body) in enumerate(found)]
+
+
+def stamp(at: datetime) -> str:
+    """An instant as events write it."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
@@ -209,7 +219,7 @@ def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
     if "amounts" in data:
         data["lines"] = [f"{decimal(a)} {cur}" for a in data.pop("amounts")]
     if data.get("expires"):
-        data["expires"] = data["expires"].isoformat().replace("+00:00", "Z")
+        data["expires"] = stamp(data["expires"])
     if "deal" not in data or act.kind == "subscribe":
         data["account"] = buyer.key
     return {"type": f"A.{act.kind}", "data": data}

@@ -234,10 +234,24 @@ def _bill_change(
         made = renewals.make(desk, [after], [found], [], f"{key}/{site}", reason, False, surplus)
         kept += owed.charge_rows(made.made, made.key, key) if made else []
     known["charges"] = kept
-    if reason == "plan_change" and owed.bounded(desk, after):
-        known["before"] = change.charge
+    if owed.bounded(desk, after):
+        whole = reason == "plan_change"
+        known["before"] = change.charge if whole else _rebased(desk, sub, mine, change)
     after["billing"] = known
     _store(desk, sub, after)
+
+
+def _rebased(
+    desk: Desk, sub: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], change: Change
+) -> Money:
+    """What a minimum counts of the price in advance after a change within its period."""
+    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    before: Money = held(sub).get("before") or Money(0, sub["currency"])
+    if not change.credit:
+        return before + change.charge
+    full = owed.as_charges([{**row, "amount": row["full"]} for row in rows])
+    given = proration.credit(full, desk.now, chosen.proration, zone, chosen.half_even)
+    return before + change.charge - sum(given, Money(0, sub["currency"]))
 
 
 def _charged(desk: Desk, after: Mapping[str, Any], made: Sequence[Line]) -> list[dict[str, Any]]:

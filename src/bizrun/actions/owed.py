@@ -169,11 +169,15 @@ def with_charges(rows: Sequence[dict[str, Any]], charges: Sequence[Charge]) -> l
 
 
 def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> list[dict[str, Any]]:
-    """What an invoice really charged a subscription in advance, line by line."""
+    """What an invoice really charged a subscription in advance, line by line.
+
+    `full` is the amount without discounts.
+    """
     return [
         {
             "item": line.covers, "amount": line.charged, "start": line.period_start,
             "end": line.period_end, "given_back": line.zero, "line": key, "invoice": invoice,
+            "full": line.charged + (line.discount or line.zero),
         }
         for line, key in made
         if line.covers is not None and line.subscription == sub

@@ -176,9 +176,7 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
     if charges:
         known["charges"] = charges
     if owed.bounded(desk, after):
-        known["before"] = base_of(
-            turned.advance, after["currency"], settings(desk).half_even
-        )
+        known["before"] = base_of(turned.advance, after["currency"], settings(desk).half_even)
     after["billing"] = known
     names = ("status", "plan", "quantity", "interval", "anchor", "period_start", "period_end",
              "usage_start", "monthly_amount", "pending_plan", "pending_quantity",

@@ -121,9 +121,12 @@ def meter_window(
 ) -> Metered:  # fmt: skip
     """The lines of a window and the row that remembers it."""
     rated = rate_window(desk, sub, item.plan, price, start, end)
+    half_even = settings(desk).half_even
+    if billed:
+        # Both rates rounded: what did not change makes no line of a half unit.
+        rated = tuple(replace(part, amount=part.amount.rounded(half_even)) for part in rated)
     subject = lines.Subject.of(sub["id"], item.plan)
     made = lines.usage_lines(subject, price.meter, rated, start, end, billed, kind)
-    half_even = settings(desk).half_even
     parts = []
     for line, part in zip(made, rated, strict=True):
         before = billed.get(part.values)

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Start over: delete the state first.")
 @click.option("--until", metavar="INSTANT", help="Move the clock on after the last event.")
 @click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
+@click.option(
+    "--invoices",
+    type=click.Choice(["html", "pdf"]),
+    default="html",
+    help="As web pages (fast), or set for print.",
+)
 @click.option("--live", is_flag=True, help="Deliver to the real providers.")
 @click.option("--progress", type=click.Choice(["json"]), help="Say after each commit what it has.")
 @click.option("--batch", type=click.IntRange(1), default=1000, hidden=True)
@@ -38,7 +44,8 @@ if TYPE_CHECKING:
 @json_option
 def run(
     spec: str, events: str | None, state: str | None, fresh: bool, until: str | None,
-    out: str | None, live: bool, progress: str | None, batch: int, strict: bool, as_json: bool,
+    out: str | None, invoices: str, live: bool, progress: str | None, batch: int, strict: bool,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Check SPEC, then run it over its events, and print what happened."""
     if live:
@@ -49,7 +56,7 @@ def run(
     _, program = program_of(spec)
     options = Options(
         spec, events, state or default_state(spec), fresh, _instant(until, program),
-        _folder(out, spec), progress == "json", as_json, batch,
+        _folder(out, spec), progress == "json", as_json, batch, invoices,
     )  # fmt: skip
     return _run(program, options, strict)
 
@@ -58,7 +65,7 @@ def run(
 class Options:
     """How to run: `folder` None for no files, `until` None for the last event's time.
 
-    `batch` is how many events are committed together.
+    `batch` is how many events are committed together; `invoices` html or pdf.
     """
 
     spec: str
@@ -70,6 +77,7 @@ class Options:
     progress: bool
     as_json: bool
     batch: int
+    invoices: str
 
 
 def _folder(out: str | None, spec: str) -> str | None:
@@ -121,9 +129,12 @@ def _run(program: Program, options: Options, strict: bool) -> int:
 def _sink(program: Program, options: Options, engine: Engine, store: Store) -> Sink | None:
     if options.folder is None:
         return None
+    from ..documents import pdf
     from ..documents.sink import Sink
 
-    sink = Sink(options.folder, program)
+    if options.invoices == "pdf" and not pdf.available():
+        raise UsageError("PDF needs the `pdf` extra: pip install 'bizrun[pdf]'.")
+    sink = Sink(options.folder, program, options.invoices)
     _guarded(options.folder, lambda: sink.begin(store))
     assert engine.outbox.deliver is not None
     engine.outbox.deliver = sink.watch(engine.outbox.deliver)

@@ -16,6 +16,8 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -64,42 +66,66 @@ def invoice_pdf(document: InvoiceDocument, problems: list[str] | None = None) ->
         except einvoice.NotConforming as error:
             if problems is not None:
                 problems.append(f"the invoice {document.number} is no e-invoice: {error}")
-    data = _set(json.dumps(said, ensure_ascii=False), timestamp)
+    data = _set(said, timestamp)
     return einvoice.declare(data) if said["xml"] else data
 
 
-def _set(data: str, timestamp: int) -> bytes:
-    asked = {"sys_inputs": {"data": data}, "format": "pdf", "timestamp": timestamp}
-    failed: Exception | None = None
-    # Where no font has a character, the text is still in the file; an archive wants its shape too.
+def _set(said: Mapping[str, Any], timestamp: int) -> bytes:
+    """The PDF of what is said. An archive wants the shape of each character: where no font has
+    one, its text is still in the file, which is none for an archive then."""
+    failed = ""
     for system_fonts, standards in ((False, [ARCHIVE]), (True, [ARCHIVE]), (True, [])):
+        setter = _setter("invoice.typ", system_fonts)
         try:
-            compiler = _compiler(system_fonts)
-            return bytes(compiler.compile(_source(), pdf_standards=standards, **asked))
-        except _typst_error() as error:
-            failed = error
-    raise CannotSet(str(failed))
+            return setter.set(said, timestamp, standards)
+        except setter.error as error:
+            failed = str(error)
+    raise CannotSet(failed)
+
+
+class _Setter:
+    """A compiler that keeps fonts and a page between invoices.
+
+    Data lies in a file beside the page: as an input of the compiler it would have all of it done
+    anew each time, which takes half as long again.
+    """
+
+    def __init__(self, page: str, system_fonts: bool) -> None:
+        import typst
+
+        self.error: type[Exception] = typst.TypstError
+        self._lock = Lock()
+        self._folder = TemporaryDirectory(prefix="bizrun-")
+        folder = Path(self._folder.name)
+        self._data = (folder / "data.json").open("w+b", buffering=0)
+        self._size = 0
+        (folder / page).write_bytes(Path(__file__).with_name(page).read_bytes())
+        self._compiler = typst.Compiler(
+            folder / page,
+            root=folder,
+            font_paths=typst.Fonts(include_system_fonts=system_fonts),
+            ignore_system_fonts=not system_fonts,
+        )
+
+    def set(self, data: Mapping[str, Any], timestamp: int, standards: list[Any]) -> bytes:
+        """The page with that data."""
+        text = json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
+        with self._lock:
+            # Blanks instead of a shorter file: file systems write a truncated file out at once.
+            text = text.ljust(self._size)
+            self._size = len(text)
+            self._data.seek(0)
+            self._data.write(text)
+            found = self._compiler.compile(
+                format="pdf", timestamp=timestamp, pdf_standards=standards
+            )
+        assert isinstance(found, bytes)
+        return found
 
 
 @cache
-def _typst_error() -> type[Exception]:
-    import typst
-
-    error: type[Exception] = typst.TypstError
-    return error
-
-
-@cache
-def _compiler(system_fonts: bool) -> Any:
-    import typst
-
-    fonts = typst.Fonts(include_system_fonts=system_fonts)
-    return typst.Compiler(font_paths=fonts, ignore_system_fonts=not system_fonts)
-
-
-@cache
-def _source() -> bytes:
-    return Path(__file__).with_name("invoice.typ").read_bytes()
+def _setter(page: str, system_fonts: bool) -> _Setter:
+    return _Setter(page, system_fonts)
 
 
 # --- the logo ----------------------------------------------------------------------------------
@@ -121,14 +147,12 @@ def logo(spec: str | Path, name: str) -> str:
     if not data:
         raise CannotSet(f"the logo {name} is empty, or has more than {MAX_LOGO:,} bytes")
     text = _svg(data)
+    setter = _setter("logo.typ", False)
     try:
-        _compiler(False).compile(_LOGO, sys_inputs={"logo": text}, format="pdf")
-    except _typst_error() as error:
+        setter.set({"logo": text}, 0, [])
+    except setter.error as error:
         raise CannotSet(f"the logo {name} can't be set: {error}") from None
     return text
-
-
-_LOGO = b'#image(bytes(sys.inputs.logo), format: "svg")'
 
 
 def _svg(data: bytes) -> str:
@@ -170,8 +194,9 @@ def page(document: InvoiceDocument) -> dict[str, Any]:
     seller = business_party(business)
     buyer = customer_party(document.customer, str(row["customer"]))
     due = _open(row)
+    bank = str(business.get("bank") or "").splitlines() if due else []
     lines = [_line(line, document, said) for line in document.lines]
-    return {
+    found = {
         "language": said.language,
         "paper": _paper(document),
         "title": said["invoice"],
@@ -201,10 +226,29 @@ def page(document: InvoiceDocument) -> dict[str, Any]:
         "lines": lines,
         "sums": _sums(document, said),
         "notes": [clean(note) for note in _notes(document, said)],
-        "bank": [clean(x) for x in str(business.get("bank") or "").splitlines()] if due else [],
+        "bank": [clean(text) for text in bank],
         "pay_url": _pay_url(document) if due else "",
         "footer": clean(str(business.get("footer") or f"{seller.name} · {document.number}")),
     }
+    return {**found, "short": _short(found)}
+
+
+def _short(found: Mapping[str, Any]) -> bool:
+    """Whether all surely stands on one page, and each row in one line: estimated with room."""
+    lines = found["lines"]
+    rows = [line["description"] for line in lines if line["period"]]
+    rows += [text for line in lines for text in (line["description"], *_bounds(line))]
+    parties = [found["seller"], found["buyer"]]
+    beside = max(2 * len(x["lines"]) for x in parties) + 2
+    below = len(found["bank"]) + len(found["notes"]) + (5 if found["pay_url"] else 0)
+    sums = sum(len(group) + 1 for _, group in found["sums"])
+    height = 75 + 5 * (beside + len(rows) + len(lines) + sums + below)
+    flat = all(len(text) <= 50 and "\n" not in text for text in rows)
+    return flat and height <= 215 and sum(found["widths"]) <= 10_000
+
+
+def _bounds(line: Mapping[str, Any]) -> list[str]:
+    return [step["bounds"] for step in line["steps"]]
 
 
 def clean(text: str) -> str:

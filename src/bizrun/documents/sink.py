@@ -72,9 +72,9 @@ class Business(Protocol):
 class Sink:
     """The files of one business under a folder. Every write can be done again."""
 
-    def __init__(self, folder: str | Path, program: Business, form: str | None = None) -> None:
+    def __init__(self, folder: str | Path, program: Business, form: str = "html") -> None:
         self.folder = Path(folder)
-        self.form = form or ("pdf" if pdf.available() else "html")
+        self.form = form
         self.program = program
         self.business = {"title": program.title, "name": program.title, **program.about}
         self.templates = {name: t.parts for name, t in program.templates.items()}
@@ -103,7 +103,7 @@ class Sink:
         """How to get better files, in a sentence; nothing where they are as good as they get."""
         if not self.written["invoices"]:
             return ""
-        return pdf.MISSING if self.form == "html" else self._missing
+        return HINT if self.form == "html" else self._missing
 
     # --- while it runs -------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Sink:
 
     def _set_logo(self) -> None:
         name = self.business.pop("logo", "")
-        if name and self.form == "pdf":
+        if name and pdf.available():
             try:
                 self.business["logo"] = pdf.logo(self.program.path, name)
             except pdf.CannotSet as error:
@@ -298,7 +298,7 @@ class Sink:
 
     def _attached(self, document: InvoiceDocument) -> Attachment:
         number = document.number
-        if self.form == "html":
+        if not pdf.available():
             return Attachment(f"{number}.html", "text/html; charset=utf-8", self._html(document))
         return Attachment(f"{number}.pdf", "application/pdf", pdf.invoice_pdf(document))
 
@@ -361,6 +361,7 @@ class Sink:
             path.unlink(missing_ok=True)
 
 
+HINT = "Invoices are HTML pages; --invoices pdf sets them for print"
 _NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None, "form": ""}
 
 

@@ -75,4 +75,3 @@ def canonical(node: Any) -> bytes:
 def digest(node: Any) -> str:
     """The hash of a node: 32 hex digits of SHA-256 over its canonical JSON."""
     return sha256(canonical(node)).hexdigest()[:32]
-

@@ -67,9 +67,7 @@ class Context(Protocol):
     def emit(self, event: str, data: dict[str, Any], site: int, place: Place) -> None:
         """A new event, handled after this commits."""
 
-    def act(
-        self, action: str, target: Any, data: dict[str, Any], site: int, place: Place
-    ) -> Any:
+    def act(self, action: str, target: Any, data: dict[str, Any], site: int, place: Place) -> Any:
         """An action that is not waited for; its immediate result."""
 
     def timer(

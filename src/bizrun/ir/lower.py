@@ -91,9 +91,7 @@ class HandlerLowering(ExpressionLowering):
         name = node.name or (EVENT if node.fields else None)
         types = tuple(type_ for type_, _ in node.types)
         inner = scope.bind(node.name) if node.name else scope
-        fields = {
-            key: ir.Get(ir.Local(EVENT), key, loose=True) for key, _ in node.fields
-        }
+        fields = {key: ir.Get(ir.Local(EVENT), key, loose=True) for key, _ in node.fields}
         where_scope = Scope({**inner.names, **fields}, inner.row)
         if node.where is None:
             return ir.Pattern(types, name, None), inner
@@ -147,7 +145,7 @@ class HandlerLowering(ExpressionLowering):
         then: int | None,
         place: ir.Place,
     ) -> None:
-        """Lowers the steps of a segment; what is lifted here is lifted there too, and only there."""
+        """Lowers the steps of a segment; what is lifted here is lifted there too, not behind."""
         lifted = self._lifted
         start = (ir.AcrossStep(place, True),) if lifted else ()
         self._drafts[number].steps = (*start, *self._block(body, scope, then, place))
@@ -176,9 +174,7 @@ class HandlerLowering(ExpressionLowering):
     def _segments(self) -> tuple[ir.Segment, ...]:
         steps = [draft.steps for draft in self._drafts]
         live = live_names(steps)
-        return tuple(
-            ir.Segment(names, body) for names, body in zip(live, steps, strict=True)
-        )
+        return tuple(ir.Segment(names, body) for names, body in zip(live, steps, strict=True))
 
     def _next_site(self) -> int:
         self._site += 1
@@ -296,9 +292,7 @@ class HandlerLowering(ExpressionLowering):
 
     # --- statements that do not wait --------------------------------------------------------------
 
-    def _plain(
-        self, stmt: ast.Stmt, scope: Scope, place: ir.Place
-    ) -> tuple[ir.Step, Scope]:
+    def _plain(self, stmt: ast.Stmt, scope: Scope, place: ir.Place) -> tuple[ir.Step, Scope]:
         match stmt:
             case ast.Let(name=name, value=value):
                 return self._let(name, value, scope, place), scope.bind(name)
@@ -459,4 +453,3 @@ def _cuts(stmt: ast.Stmt, waits: object) -> bool:
         case ast.AcrossTenants(body=body):
             return any(_cuts(inner, waits) for inner in body)
     return False
-

@@ -278,4 +278,3 @@ def _amounts(pricing: catalog.Pricing) -> Iterator[Money]:
 
 def _currency(pricing: catalog.Pricing) -> str | None:
     return next((amount.currency for amount in _amounts(pricing)), None)
-

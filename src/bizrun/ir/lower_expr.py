@@ -260,9 +260,7 @@ class ExpressionLowering:
                 entries.append(self._spread(entry, scope, fits))
         return ir.MapExpr(tuple(entries))
 
-    def _spread(
-        self, node: ast.Spread, scope: Scope, fits: frozenset[str] | None
-    ) -> ir.SpreadExpr:
+    def _spread(self, node: ast.Spread, scope: Scope, fits: frozenset[str] | None) -> ir.SpreadExpr:
         type_ = self.type(node.value)
         value = self.lower(node.value, scope)
         names = tuple(sorted(fits)) if fits is not None else None

@@ -91,9 +91,7 @@ class _ProgramLowering:
     def _handlers(self, program: Program) -> None:
         for on in self.symbols.handlers:
             id_ = self._id("on " + " or ".join(name for name, _ in on.pattern.types))
-            program.handlers.append(
-                self.code.handler(id_, "on", _body(on), on.span, on.pattern)
-            )
+            program.handlers.append(self.code.handler(id_, "on", _body(on), on.span, on.pattern))
         program.schedules = [self._schedule(node) for node in self.symbols.schedules]
         for api in self.symbols.apis:
             program.apis.append(self._api(api))
@@ -136,7 +134,7 @@ class _ProgramLowering:
         )
         return Api(node.method, node.path, params, node.caller, node.roles, handler)
 
-    # --- entities and events -----------------------------------------------------------------------
+    # --- entities and events ---------------------------------------------------------------------
 
     def _entity(self, info: EntityInfo) -> Entity:
         fields = {
@@ -148,15 +146,11 @@ class _ProgramLowering:
             )
             for f in info.fields.values()
         }
-        return Entity(
-            info.name, info.key, fields, info.indexes, info.generated_key, info.builtin
-        )
+        return Entity(info.name, info.key, fields, info.indexes, info.generated_key, info.builtin)
 
     def _event(self, info: EventInfo) -> EventType:
         defaults = {n: self.code.lower(e, Scope()) for n, e in info.defaults.items()}
-        return EventType(
-            info.name, info.payload, info.key, defaults, info.declared, info.origin
-        )
+        return EventType(info.name, info.payload, info.key, defaults, info.declared, info.origin)
 
     def _lifecycle(self, node: ast.Lifecycle) -> Lifecycle:
         arrows = []
@@ -208,15 +202,14 @@ class _ProgramLowering:
         symbols = self.symbols
         program.plans = {name: self.billing.plan(node) for name, node in symbols.plans.items()}
         program.addons = {name: self.billing.plan(node) for name, node in symbols.addons.items()}
-        program.coupons = {
-            name: self.billing.coupon(node) for name, node in symbols.coupons.items()
-        }
-        program.taxes = {name: self.billing.tax(node) for name, node in symbols.taxes.items()}
+        program.coupons = {n: self.billing.coupon(c) for n, c in symbols.coupons.items()}
+        program.taxes = {name: self.billing.tax(tax) for name, tax in symbols.taxes.items()}
         names = {n: ir.Local(n) for n in ("customer", "plan", "line")}
         for name, tax in symbols.taxes.items():
             if tax.when is not None:
                 program.tax_conditions[name] = self.code.lower(tax.when, Scope(names))
-        for node in (*symbols.plans.values(), *symbols.addons.values()):
+        offers: list[ast.Plan | ast.Addon] = [*symbols.plans.values(), *symbols.addons.values()]
+        for node in offers:
             for item in node.items:
                 if isinstance(item, ast.PriceVersion) and item.where is not None:
                     row = (ir.Local("self"), _self("Subscription"))
@@ -251,9 +244,7 @@ def _self(entity: str) -> EntityType:
 
 
 def _named(pattern: ast.EventPattern) -> ast.EventPattern:
-    return ast.EventPattern(
-        pattern.span, pattern.types, EVENT, pattern.fields, pattern.where
-    )
+    return ast.EventPattern(pattern.span, pattern.types, EVENT, pattern.fields, pattern.where)
 
 
 def template_file(name: str, text: str, file: str) -> Template:

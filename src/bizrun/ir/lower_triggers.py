@@ -96,9 +96,7 @@ def _due(node: ir.Expr) -> list[ir.Expr]:
     return []
 
 
-def _turns(
-    clock: ir.Expr, bound: ir.Expr, strict: bool, flipped: bool = False
-) -> list[ir.Expr]:
+def _turns(clock: ir.Expr, bound: ir.Expr, strict: bool, flipped: bool = False) -> list[ir.Expr]:
     """`clock >= bound`, where the clock side grows with time."""
     due: ir.Expr | None = None
     match clock:

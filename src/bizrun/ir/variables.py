@@ -15,9 +15,7 @@ def free_names(node: Any) -> frozenset[str]:
         case ir.Local(name):
             return frozenset((name,))
         case ir.Query():
-            inner = free_names(
-                (node.where, node.order, node.select)
-            ) - {node.var}
+            inner = free_names((node.where, node.order, node.select)) - {node.var}
             outer = free_names((node.source, node.equals, node.ranges, node.limit))
             return inner | outer
         case ir.GroupBy():

@@ -54,7 +54,7 @@ class Context:
         self.found.append(Diagnostic(code, span, message, help))
 
 
-class TooDeep(Exception):  # noqa: N818 - no error of the program: the declaration is reported
+class TooDeep(Exception):
     """Raised within the builder where values are nested beyond MAX_NESTING."""
 
     def __init__(self, span: Span) -> None:

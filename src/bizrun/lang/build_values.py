@@ -29,7 +29,7 @@ def build_literal(token: Any, context: Context) -> ast.Literal | ast.Bad:
     return ast.Literal(span, type_, value)
 
 
-class _Wrong(Exception):  # noqa: N818 - becomes a diagnostic at once
+class _Wrong(Exception):
     def __init__(self, code: str, message: str, help: str | None = None) -> None:
         self.code, self.message, self.help = code, message, help
 

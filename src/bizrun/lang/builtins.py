@@ -111,8 +111,14 @@ _TEXTS = (
     _fn("starts_with", "Whether a text begins so.", BOOL, _p("text", TEXT), _p("start", TEXT)),
     _fn("ends_with", "Whether a text ends so.", BOOL, _p("text", TEXT), _p("end", TEXT)),
     _fn("join", "The items of a list as one text.", TEXT, _p("list", LIST), _p("by", TEXT)),
-    _fn("replace", "With every such part replaced.", TEXT,
-        _p("text", TEXT), _p("part", TEXT), _p("by", TEXT)),
+    _fn(
+        "replace",
+        "With every such part replaced.",
+        TEXT,
+        _p("text", TEXT),
+        _p("part", TEXT),
+        _p("by", TEXT),
+    ),
     _fn("text", "A value as it prints.", TEXT, _p("x")),
     _fn("number", "The number that a text says, or none.", maybe(NUMBER), _p("text", TEXT)),
 )

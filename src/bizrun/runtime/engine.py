@@ -42,7 +42,6 @@ from .waits import Waits
 from .work import Work
 
 
-
 class Engine:
     """Runs one program over one store. Single-threaded: one writer a state."""
 

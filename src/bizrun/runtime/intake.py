@@ -256,7 +256,7 @@ def _an(name: str) -> str:
 
 def _article(type_: Type) -> str:
     text = type_text(type_)
-    names = {"text": "text", "money": "money like \"29.00 USD\"", "json": "JSON"}
+    names = {"text": "text", "money": 'money like "29.00 USD"', "json": "JSON"}
     return names.get(text) or (text if text[0] in '["{' else _an(text))
 
 

@@ -110,12 +110,8 @@ class Lifecycles:
             self._conditions[id(arrow)] = condition
         return bool(condition(work, event.data, key))
 
-    def _take(
-        self, work: Work, lifecycle: Lifecycle, key: str, row: Row, target: str
-    ) -> None:
-        work.store_row(
-            lifecycle.entity, key, row, {**row, lifecycle.field: target}, free=True
-        )
+    def _take(self, work: Work, lifecycle: Lifecycle, key: str, row: Row, target: str) -> None:
+        work.store_row(lifecycle.entity, key, row, {**row, lifecycle.field: target}, free=True)
 
     # --- times ---------------------------------------------------------------------------------
 
@@ -146,6 +142,4 @@ class Lifecycles:
         if not lifecycle.allows(row[lifecycle.field], task["to"]):
             return
         work = Work(self.engine, now, base, {"id": base, "type": "", "time": now}, None)
-        self.engine.guarded(
-            work, lambda: self._take(work, lifecycle, task["key"], row, task["to"])
-        )
+        self.engine.guarded(work, lambda: self._take(work, lifecycle, task["key"], row, task["to"]))

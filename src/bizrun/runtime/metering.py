@@ -73,9 +73,7 @@ class Metering:
             self._quick[type_] = meters if simple else None
         return self._quick[type_]
 
-    def count_quickly(
-        self, data: dict[str, Any], at: datetime, meters: tuple[Meter, ...]
-    ) -> bool:
+    def count_quickly(self, data: dict[str, Any], at: datetime, meters: tuple[Meter, ...]) -> bool:
         """Counts on running figures in memory; False where an event needs the long way.
 
         The figures become rows again when they are read, and with each commit.

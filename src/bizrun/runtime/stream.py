@@ -107,6 +107,8 @@ def _handle_batch(engine: Engine, take: Take, read: list[Line]) -> list[str]:
         if line.reason is not None:
             _malformed(engine, line)
             continue
+        if line.time is None and not _timed(engine, line):
+            continue
         if key in here or key in known:
             if key in here:
                 seen = here[key], "rejected" if key in refused else "handled"
@@ -115,17 +117,14 @@ def _handle_batch(engine: Engine, take: Take, read: list[Line]) -> list[str]:
             if not _new_version(engine, line, seen):
                 continue
             refused.discard(key)
-        if line.time is not None and (limit is None or line.time > limit):
+        if limit is None or line.time > limit:
             limit, beyond = _limit(engine.clock, line.time)
         else:
             beyond = None
         if beyond is None and line.references is not None and take(line):
             counts.handled += 1
         else:
-            status = _submit(engine, line, beyond)
-            if status is None:
-                continue
-            if status == "rejected":
+            if _submit(engine, line, beyond) == "rejected":
                 refused.add(key)
         here[key] = line.raw
         acked.append(line.id)
@@ -146,15 +145,19 @@ def _limit(clock: datetime | None, at: datetime) -> tuple[datetime | None, str |
     return limit, f"its time is more than {YEARS_AHEAD} years after that of the events before it"
 
 
-def _submit(engine: Engine, line: Line, beyond: str | None) -> str | None:
-    """What became of a line's event; None where it is none after all."""
+def _timed(engine: Engine, line: Line) -> bool:
+    """Gives a line without a time that of the event before it; where there is none, keeps it."""
+    # Run again, when there is a clock, it stays what it was.
+    if engine.clock is None or engine.state.get("_dead", _malformed_key(line)) is not None:
+        _malformed(engine, line, "it has no `time`, and no event before it has one")
+        return False
+    line.time = engine.clock
+    return True
+
+
+def _submit(engine: Engine, line: Line, beyond: str | None) -> str:
+    """What became of a line's event."""
     counts = engine.counts
-    if line.time is None:
-        # Run again, when there is a clock, it stays what it was.
-        if engine.clock is None or engine.state.get("_dead", _malformed_key(line)) is not None:
-            _malformed(engine, line, "it has no `time`, and no event before it has one")
-            return None
-        line.time = engine.clock
     event = Event(
         line.id, line.type, line.time, {} if line.data is None else line.data, line.source,
         line.subject, stamp=line.stamp,

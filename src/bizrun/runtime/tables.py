@@ -87,9 +87,7 @@ SYSTEM = (
         ("status",),
     ),
     _table("_seller", "id:text payable:json held:json"),
-    _table(
-        "_mrr", "id:text at:time customer:text subscription:text before:money after:money"
-    ),
+    _table("_mrr", "id:text at:time customer:text subscription:text before:money after:money"),
 )
 
 

@@ -151,9 +151,7 @@ class Triggers:
             del self.pending[event, key]
             self.evaluate(self.triggers[event], key, now, base, cause)
 
-    def evaluate(
-        self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any
-    ) -> None:
+    def evaluate(self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any) -> None:
         """Looks at one subject now."""
         state = self.engine.state
         if state.get(trigger.entity, key) is None:

@@ -246,9 +246,7 @@ class Work:
                 continue
             for other in self.engine.state.select(entity, {name: value}, limit=1):
                 if other[declared.key] != key:
-                    raise Refusal(
-                        f"there is already a {entity} with {name} `{show(value)}`"
-                    )
+                    raise Refusal(f"there is already a {entity} with {name} `{show(value)}`")
 
     def fitting(self, entity: str, name: str, value: Any) -> Any:
         """A value as it is stored in a field; refused where it doesn't fit."""

@@ -314,9 +314,7 @@ class TableSQL:
             raise unreadable(self.table.name, key, self.table.columns[place], value) from None
         return row
 
-    def adjust(
-        self, columns: tuple[str, ...]
-    ) -> tuple[str, Callable[[Row], tuple[Any, ...]]]:
+    def adjust(self, columns: tuple[str, ...]) -> tuple[str, Callable[[Row], tuple[Any, ...]]]:
         """The statement that sets these columns of a row, and what makes its parameters."""
         found = self.adjusts.get(columns)
         if found is None:

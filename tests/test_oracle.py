@@ -1,0 +1,43 @@
+"""The engine beside a second calculation that shares no code with it (tests/oracle).
+
+Some 1,500 invoices in a plain run; `BIZRUN_ORACLE=20000` compares at least as many as it says.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+
+import pytest
+
+from .oracle.compare import Compared, compare
+from .oracle.scenarios import Maker
+
+WANTED = int(os.environ.get("BIZRUN_ORACLE", "0"))
+# Currencies, roundings, prorations, calendars, credit before tax and included taxes in turn.
+SEEDS = range(14)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_invoices_agree(seed: int) -> None:
+    _agrees(seed, 8)
+
+
+@pytest.mark.skipif(not WANTED, reason="BIZRUN_ORACLE says how many invoices to compare")
+def test_many_invoices_agree() -> None:
+    seen = 0
+    for seed in count(1000):
+        seen += _agrees(seed, 60)
+        if seen >= WANTED:
+            break
+    print(f"{seen} invoices compared")
+
+
+def _agrees(seed: int, buyers: int) -> int:
+    world, here = Maker(seed, buyers).world, Compared()
+    compare(world, here)
+    shown = "\n".join(str(difference) for difference in here.differences[:3])
+    assert not here.refused, here.refused[:3]
+    assert not here.differences, f"seed {seed}, {world.rules}\n{shown}"
+    assert here.invoices > buyers
+    return here.invoices
