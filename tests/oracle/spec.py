@@ -19,8 +19,12 @@ event A.new { id text, timezone text, country text }
 event A.subscribe {
   account Account, deal text, plan plan, quantity integer, coupon coupon?, anchor_day integer?
 }
-event A.change { deal Deal, plan plan, when "now" | "period_end", prorate bool, invoice "now" | "next" }
-event A.quantity { deal Deal, quantity integer, when "now" | "period_end", prorate bool, invoice "now" | "next" }
+event A.change {
+  deal Deal, plan plan, when "now" | "period_end", prorate bool, invoice "now" | "next"
+}
+event A.quantity {
+  deal Deal, quantity integer, when "now" | "period_end", prorate bool, invoice "now" | "next"
+}
 event A.pause { deal Deal }
 event A.resume { deal Deal }
 event A.cancel { deal Deal, when "now" | "period_end", prorate bool }

@@ -15,10 +15,12 @@ from .desk import Desk
 from .invoices import draft_of
 from .owed import Owed
 
+_ASLEEP = ("paused", "suspended")
+
 
 def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[str, Any]:
     """What the invoice due at an instant or next after it will say if nothing else happens."""
-    live = [s for s in subscriptions(desk, customer) if s["status"] != "paused"]
+    live = [s for s in subscriptions(desk, customer) if s["status"] not in _ASLEEP]
     if not live:
         raise Refusal(f"{show(customer)} has no subscription to preview")
     first: Mapping[str, Any] = min(live, key=lambda sub: sub["period_end"])
@@ -28,8 +30,11 @@ def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[
         together = [_next(desk, sub) for sub in together]
         first = together[0]
         due = first["period_end"]
+    # A cancellation makes an invoice of its own, a paused subscription none.
+    together = [sub for sub in together if sub["status"] not in _ASLEEP]
+    going = [sub for sub in together if not _ends(sub)]
     dues, advance, subs = [], [], []
-    for sub in together:
+    for sub in going or together[:1]:
         if _ends(sub):
             dues.append(_last(desk, sub))
             subs.append(sub)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from .. import times, values
@@ -48,6 +49,7 @@ class Interval:
         return Duration.of(self.count, self.unit)
 
 
+@lru_cache(maxsize=256)
 def interval(text: str) -> Interval:
     """Reads `month`, `1 month`, `6 months`, `quarter`; EvalError where it is none."""
     count, _, unit = text.strip().rpartition(" ")

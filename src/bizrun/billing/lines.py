@@ -109,6 +109,8 @@ def change_lines(
     covers: str | None = None,
 ) -> list[Line]:
     """A change in mid-period: what the old plan gives back, what the rest costs on the new one."""
+    if not change.credit and not change.charge:
+        return []
     start = change.charges[-1].start
     credit = Line(
         "proration",

@@ -239,10 +239,10 @@ def _short(found: Mapping[str, Any]) -> bool:
     rows = [line["description"] for line in lines if line["period"]]
     rows += [text for line in lines for text in (line["description"], *_bounds(line))]
     parties = [found["seller"], found["buyer"]]
-    beside = max(2 * len(x["lines"]) for x in parties) + 2
+    beside = 3 + max(sum(1 + len(text) // 28 for text in x["lines"]) for x in parties)
     below = len(found["bank"]) + len(found["notes"]) + (5 if found["pay_url"] else 0)
     sums = sum(len(group) + 1 for _, group in found["sums"])
-    height = 75 + 5 * (beside + len(rows) + len(lines) + sums + below)
+    height = 60 + 5 * (beside + len(rows) + len(lines) + sums + below)
     flat = all(len(text) <= 50 and "\n" not in text for text in rows)
     return flat and height <= 215 and sum(found["widths"]) <= 10_000
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -97,6 +98,9 @@ class Sink:
         self._last = ""
         self._at: str | None = None
         self._marked = ""
+        self._writing: list[Future[None]] = []
+        # Creating a file waits for the disk; the run goes on meanwhile.
+        self._writer = ThreadPoolExecutor(1, "files")
 
     @property
     def hint(self) -> str:
@@ -143,7 +147,11 @@ class Sink:
         self._write([row for row in left if row["status"] in ("done", "failed")], store)
 
     def write_new(self, store: Rows) -> None:
-        """Writes what was delivered since the last call: call it after each commit."""
+        """Writes what was delivered since the last call: call it after each commit.
+
+        The mark follows with the next call, when all files are there.
+        """
+        self._settle()
         if self._charged and self.form == "pdf":
             self._press_paid(store)
         if self._waiting:
@@ -167,7 +175,7 @@ class Sink:
             self._press_here(*self._few.pop(0))
         self._pressed.clear()
         self._at = newest
-        self._write_mark()
+        self._settle()
 
     # --- invoices ------------------------------------------------------------------------------
 
@@ -266,7 +274,6 @@ class Sink:
                 file.write(data)
             self._size += len(data)
             self.written["effects"] += len(lines)
-        self._write_mark()
 
     def _email(self, row: Row, store: Rows) -> None:
         data = row["data"]
@@ -303,15 +310,15 @@ class Sink:
         return Attachment(f"{number}.pdf", "application/pdf", pdf.invoice_pdf(document))
 
     def _put(self, kind: str, name: str, data: bytes) -> None:
-        path = f"{self.folder}/{kind}/{name}"
-        try:
-            file = open(path, "wb")  # noqa: PTH123, SIM115
-        except FileNotFoundError:
-            (self.folder / kind).mkdir(parents=True, exist_ok=True)
-            file = open(path, "wb")  # noqa: PTH123, SIM115
-        with file:
-            file.write(data)
+        self._writing.append(self._writer.submit(_write_file, self.folder / kind / name, data))
         self.written[kind] += 1
+
+    def _settle(self) -> None:
+        """Waits for the files that are being written, then moves the mark behind them."""
+        writing, self._writing = self._writing, []
+        for file in writing:
+            file.result()
+        self._write_mark()
 
     def _problem(self, sentence: str) -> None:
         self.failed += 1
@@ -359,6 +366,14 @@ class Sink:
     def _clear_pages(self, form: str) -> None:
         for path in self.folder.glob(f"invoices/*.{form}"):
             path.unlink(missing_ok=True)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 HINT = "Invoices are HTML pages; --invoices pdf sets them for print"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EvalError
@@ -304,6 +305,7 @@ def _envelope(work: Work) -> dict[str, Any]:
     return {**work.event, TENANT: work.tenant}
 
 
+@lru_cache(maxsize=4096)
 def forms(type_: str) -> tuple[str, ...]:
     """The patterns of types that an event type fits: itself, `A.*`, `*.b` and `*`."""
     head, _, _ = type_.partition(".")
