@@ -298,14 +298,18 @@ class _Acts:
         deal = self._subscribe(plan)
         self._use(plan, 250)
         bounded = plan in ("use_4", "use_5")
-        if self._credits and self.rules.proration != "none" and not bounded:
-            if self.r.random() < 0.5:
-                to = self.r.choice(("use_0", "use_1", "use_2", "use_3"))
-                self._add(
-                    self._later(10, 120), "change", deal=deal, plan=to, when="now",
-                    prorate=True, invoice="now",
-                )  # fmt: skip
-                self._use(to, 250)
+        if (
+            self._credits
+            and self.rules.proration != "none"
+            and not bounded
+            and self.r.random() < 0.5
+        ):
+            to = self.r.choice(("use_0", "use_1", "use_2", "use_3"))
+            self._add(
+                self._later(10, 120), "change", deal=deal, plan=to, when="now",
+                prorate=True, invoice="now",
+            )  # fmt: skip
+            self._use(to, 250)
         if not bounded:
             self._end(deal, late=True)
 
