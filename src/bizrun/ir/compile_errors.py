@@ -75,6 +75,7 @@ def _again(node: Any, frame: Any) -> str | None:
     except BizError as exc:
         return str(exc)
     except Exception:
+        # Only the better sentence is lost: the caller then words the failure that it has.
         return None
     return None
 
