@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+import apsw
 from msgspec.msgpack import Encoder
 
 from .base import INTERNAL, Known, LogEntry
@@ -40,7 +40,7 @@ _encode = Encoder().encode
 class EventLog:
     """Appends to the log within the caller's transaction, and reads it."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: apsw.Connection) -> None:
         self._db = db
         self._running: Any = None
         # The largest known id by source: a larger one can't be known. Empty: nothing is.
@@ -52,10 +52,10 @@ class EventLog:
     def load(self) -> None:
         """Goes back to what is stored, after opening and after a rollback."""
         db = self._db
-        self.seq = db.execute("SELECT max(seq) FROM _log").fetchone()[0] or 0
+        self.seq = db.execute("SELECT max(seq) FROM _log").get or 0
         self.committed_seq = self.seq
-        last = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").fetchone()
-        self.digest = last[0] if last else ""
+        newest = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").get
+        self.digest = newest or ""
         self._running = None
         self._tops.clear()
 
@@ -79,11 +79,9 @@ class EventLog:
     def _top(self, source: str) -> str:
         if len(self._tops) > _MOST_SOURCES:
             self._tops.clear()
-        row = self._db.execute(
-            "SELECT max(id) FROM _log_id WHERE source = ?", (storable(source),)
-        ).fetchone()
-        top = self._tops[source] = row[0] or ""
-        return str(top)
+        largest = "SELECT max(id) FROM _log_id WHERE source = ?"
+        top = self._tops[source] = str(self._db.execute(largest, (storable(source),)).get or "")
+        return top
 
     def append(self, entries: Iterable[tuple[Any, ...]], claim: bool) -> None:
         """Adds entries to the log, the chain and, with `claim`, the known ids."""
@@ -121,11 +119,12 @@ class EventLog:
         """Entries in order, read by the page, so that writes may come between."""
         where, values = ("AND status = ?", [status]) if status is not None else ("", [])
         sql = f"SELECT {_COLUMNS} FROM _log WHERE seq > ? {where} ORDER BY seq LIMIT {_PAGE}"
-        while rows := self._db.execute(sql, [after, *values]).fetchall():
+        rows: list[Any]
+        while rows := list(self._db.execute(sql, [after, *values])):
             yield from map(LogEntry._make, rows)
             if len(rows) < _PAGE:
                 return
-            after = rows[-1][0]
+            after = int(rows[-1][0])
 
     def entry(self, seq: int) -> LogEntry | None:
         """One entry."""
@@ -185,7 +184,7 @@ def storable(value: Any) -> Any:
 
 
 def select_in(
-    db: sqlite3.Connection, sql: str, first: Sequence[Any], values: Iterable[Any]
+    db: apsw.Connection, sql: str, first: Sequence[Any], values: Iterable[Any]
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement that ends in IN, for any number of values: few different texts."""
     left = list(values)

@@ -6,10 +6,11 @@ import contextlib
 import errno
 import fcntl
 import os
-import sqlite3
 import stat
 from pathlib import Path
 from typing import NamedTuple
+
+import apsw
 
 from ..errors import StoreError, UsageError
 
@@ -157,29 +158,28 @@ _FAILING = (
 )
 
 _SENTENCES = {
-    sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_READONLY: _READ_ONLY,
-    sqlite3.SQLITE_PERM: _READ_ONLY,
-    sqlite3.SQLITE_CANTOPEN: (
+    apsw.SQLITE_FULL: _FULL,
+    apsw.SQLITE_READONLY: _READ_ONLY,
+    apsw.SQLITE_PERM: _READ_ONLY,
+    apsw.SQLITE_CANTOPEN: (
         "{name} can't be opened: its folder may be read-only or gone; check it, or give --state "
         "another file"
     ),
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_IOERR: _FAILING,
-    sqlite3.SQLITE_NOMEM: "there is not enough memory to go on with {name}",
-    sqlite3.SQLITE_CONSTRAINT: (
+    apsw.SQLITE_BUSY: _LOCKED,
+    apsw.SQLITE_LOCKED: _LOCKED,
+    apsw.SQLITE_CORRUPT: _DAMAGED,
+    apsw.SQLITE_NOTADB: _DAMAGED,
+    apsw.SQLITE_IOERR: _FAILING,
+    apsw.SQLITE_NOMEM: "there is not enough memory to go on with {name}",
+    apsw.SQLITE_CONSTRAINT: (
         "a row does not fit its table in {name} ({detail}): that is a mistake in bizrun, please "
         "report it; nothing since the last acknowledged event is kept"
     ),
-    sqlite3.SQLITE_TOOBIG: "a value is too big for {name}: a row holds at most 1 GB",
+    apsw.SQLITE_TOOBIG: "a value is too big for {name}: a row holds at most 1 GB",
 }
 
 
-def failure(name: str, error: sqlite3.Error) -> StoreError:
+def failure(name: str, error: apsw.Error) -> StoreError:
     """What a failure of SQLite is called, and what to do about it."""
-    code = getattr(error, "sqlite_errorcode", None)
-    sentence = _SENTENCES.get(code & 0xFF, _FAILING) if code is not None else _FAILING
+    sentence = _SENTENCES.get(getattr(error, "result", -1) & 0xFF, _FAILING)
     return StoreError(sentence.format(name=name, detail=error))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import apsw
 
 from .base import Column, Table
 from .schema import (
@@ -29,13 +30,13 @@ from .sql import (
 
 
 def migrate(
-    db: sqlite3.Connection, old: Table | None, new: Table, defaults: Mapping[str, Any]
+    db: apsw.Connection, old: Table | None, new: Table, defaults: Mapping[str, Any]
 ) -> list[str]:
     """Creates or changes a table; what is told of it. StoreError where rows don't fit."""
     told: list[str] = []
     name = quoted(new.name)
     if old is not None:
-        rows = db.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+        rows = db.execute(f"SELECT count(*) FROM {name}").get
         check_key(old, new, rows)
         if old.key != new.key:
             db.execute(f"DROP TABLE {name}")
@@ -53,19 +54,19 @@ def migrate(
     return told
 
 
-def _default(db: sqlite3.Connection, table: Table, column: Column, value: Any) -> None:
+def _default(db: apsw.Connection, table: Table, column: Column, value: Any) -> None:
     """Gives a new column's default to the rows there are; None is for one that has none."""
     name, encode = quoted(column.name), SQLITE[column.type].encode
     rows = quoted(table.name)
     if value is None:
-        found = db.execute(f"SELECT count(*) FROM {rows} WHERE {name} IS NULL").fetchone()[0]
+        found = db.execute(f"SELECT count(*) FROM {rows} WHERE {name} IS NULL").get
         check_needed(table.name, column, found)
         return
     stored = value if encode is None else encode(value)
     db.execute(f"UPDATE {rows} SET {name} = ? WHERE {name} IS NULL", (stored,))
 
 
-def _change(db: sqlite3.Connection, old: Table, new: Table) -> list[str]:
+def _change(db: apsw.Connection, old: Table, new: Table) -> list[str]:
     change = diff(old, new)
     # An index on a column is in the way of changing it; all are made anew where they are gone.
     if change.dropped or change.changed:
@@ -80,7 +81,7 @@ def _change(db: sqlite3.Connection, old: Table, new: Table) -> list[str]:
     return sentences(change, aside, back)
 
 
-def _values(db: sqlite3.Connection, table: Table, column: Column) -> Iterator[tuple[str, Any]]:
+def _values(db: apsw.Connection, table: Table, column: Column) -> Iterator[tuple[str, Any]]:
     """Keys and values of a column, where there are any, in order of key."""
     decode = SQLITE[column.type].decode
     name = quoted(column.name)
@@ -95,19 +96,20 @@ def _values(db: sqlite3.Connection, table: Table, column: Column) -> Iterator[tu
             raise unreadable(table.name, key, column, value) from None
 
 
-def _set_aside(db: sqlite3.Connection, table: Table, column: Column) -> int:
+def _set_aside(db: apsw.Connection, table: Table, column: Column) -> int:
     """Drops a column after moving its values to `_dropped`, as they are; how many."""
     name = quoted(column.name)
-    moved = db.execute(
+    db.execute(
         f"INSERT OR REPLACE INTO _dropped SELECT ?, ?, {quoted(table.key)}, ?, {name} "
         f"FROM {quoted(table.name)} WHERE {name} IS NOT NULL",
         (table.name, column.name, column.type),
     )
+    moved = db.changes()
     db.execute(f"ALTER TABLE {quoted(table.name)} DROP COLUMN {name}")
-    return moved.rowcount
+    return moved
 
 
-def _retype(db: sqlite3.Connection, table: Table, was: Column, now: Column) -> None:
+def _retype(db: apsw.Connection, table: Table, was: Column, now: Column) -> None:
     """Gives a column another type, with every value in the new form."""
     fitting = check_fit(table.name, was, now, _values(db, table, was))
     if SQLITE[was.type] == SQLITE[now.type]:
@@ -119,10 +121,10 @@ def _retype(db: sqlite3.Connection, table: Table, was: Column, now: Column) -> N
     db.execute(f"ALTER TABLE {name} RENAME COLUMN {other} TO {quoted(now.name)}")
 
 
-def _add(db: sqlite3.Connection, table: Table, column: Column) -> int:
+def _add(db: apsw.Connection, table: Table, column: Column) -> int:
     """Adds a column; what it held before it was dropped comes back where its row is still there."""
     db.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {column_sql(column, table.key)}")
-    rows = db.execute(
+    rows: list[Any] = db.execute(
         'SELECT "key", "type", "value" FROM _dropped WHERE "table" = ? AND "column" = ? '
         f'AND "key" IN (SELECT {quoted(table.key)} FROM {quoted(table.name)})',
         (table.name, column.name),
@@ -143,7 +145,7 @@ def _add(db: sqlite3.Connection, table: Table, column: Column) -> int:
     return len(fitting)
 
 
-def _fill(db: sqlite3.Connection, table: Table, name: str, column: Column, values: Any) -> None:
+def _fill(db: apsw.Connection, table: Table, name: str, column: Column, values: Any) -> None:
     encode = SQLITE[column.type].encode
     db.executemany(
         f"UPDATE {quoted(table.name)} SET {name} = ? WHERE {quoted(table.key)} = ?",
@@ -151,7 +153,7 @@ def _fill(db: sqlite3.Connection, table: Table, name: str, column: Column, value
     )
 
 
-def _indexes(db: sqlite3.Connection, table: Table) -> list[str]:
+def _indexes(db: apsw.Connection, table: Table) -> list[str]:
     rows = db.execute(
         "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
         (table.name,),
@@ -159,7 +161,7 @@ def _indexes(db: sqlite3.Connection, table: Table) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _index(db: sqlite3.Connection, table: Table) -> None:
+def _index(db: apsw.Connection, table: Table) -> None:
     wanted = index_statements(table)
     there = set(_indexes(db, table))
     for name in there - wanted.keys():

@@ -5,7 +5,7 @@ Ids mostly grow, so most of those that are asked for in vain need no look into t
 
 from __future__ import annotations
 
-import sqlite3
+import apsw
 
 from .sql import TableSQL, quoted
 
@@ -23,7 +23,7 @@ class Tops:
         """Forgets all: the file has changed by other ways than `grow`."""
         self._tops.clear()
 
-    def lack(self, db: sqlite3.Connection, sql: TableSQL, key: str) -> bool:
+    def lack(self, db: apsw.Connection, sql: TableSQL, key: str) -> bool:
         """Whether a key is surely not in the table."""
         prefix = key[:_PREFIX]
         if not prefix or not prefix.isascii():
@@ -36,7 +36,7 @@ class Tops:
             column = quoted(sql.table.key)
             text = f"SELECT max({column}) FROM {quoted(sql.table.name)} WHERE {column} >= ? AND "
             bounds = (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
-            top = db.execute(f"{text}{column} < ?", bounds).fetchone()[0] or ""
+            top = db.execute(f"{text}{column} < ?", bounds).get or ""
             self._tops[place] = top
         return key > top
 
