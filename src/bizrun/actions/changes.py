@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from fractions import Fraction
 from typing import Any
 
 from ..billing import catalog, lines, periods, proration
-from ..billing.invoicing import Bound, Line
+from ..billing.invoicing import Line
 from ..billing.proration import Change
 from ..errors import Refusal
 from ..values import Money
@@ -18,7 +17,7 @@ from .credits import Surplus
 from .customers import LIVE, settings, zone_of
 from .desk import Desk
 from .owed import Owed
-from .status import announce
+from .status import announce, living
 from .terms import (
     PLAN,
     Item,
@@ -36,13 +35,8 @@ from .terms import (
 )
 
 _ASLEEP = ("trialing", "paused", "suspended")
-
-
-def _living(desk: Desk, key: Any) -> Mapping[str, Any]:
-    sub = desk.row("Subscription", key)
-    if sub["status"] not in LIVE:
-        raise Refusal(f"subscription {key} is {sub['status']} and can't be changed")
-    return sub
+# What ends the usage period too: allowances, tiers and minimum begin anew.
+_NEW_TERMS = ("plan_change", "version_change")
 
 
 # --- plan and quantity -----------------------------------------------------------------------
@@ -51,7 +45,7 @@ def _living(desk: Desk, key: Any) -> Mapping[str, Any]:
 def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`change_plan { subscription, plan, when?, prorate?, invoice?, coupon?, reset? }`."""
     key = args["subscription"]
-    sub = _living(desk, key)
+    sub = living(desk, key, "changed")
     plan = plan_named(desk, args["plan"])
     fresh = {**sub, "plan": plan.name, "billing": {**held(sub), "since": desk.now}}
     new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
@@ -111,7 +105,7 @@ def _later(
 def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`set_quantity { subscription, quantity, when?, prorate?, invoice? }`."""
     key = args["subscription"]
-    sub = _living(desk, key)
+    sub = living(desk, key, "changed")
     quantity = choose_quantity(terms(desk, sub, desk.now), args["quantity"])
     if args.get("when", "now") == "period_end":
         desk.change("Subscription", key, pending_quantity=quantity)
@@ -119,11 +113,17 @@ def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     after = {**sub, "quantity": quantity, "pending_quantity": None}
     if sub["status"] in _ASLEEP:
         _rewrite(desk, sub, after)
-    elif quantity == sub["quantity"]:
-        desk.change("Subscription", key, pending_quantity=None)
+    elif quantity == sub["quantity"] or not _by_quantity(desk, sub):
+        desk.change("Subscription", key, quantity=quantity, pending_quantity=None)
     else:
         _change_now(desk, sub, after, args, "quantity_change", site, place)
     return str(key)
+
+
+def _by_quantity(desk: Desk, sub: Mapping[str, Any]) -> bool:
+    """Whether what a subscription costs depends on its quantity."""
+    plan = terms(desk, sub, sub["period_start"])
+    return any(price.per_unit is not None for price in prices_of(plan, sub))
 
 
 def _rewrite(desk: Desk, sub: Mapping[str, Any], after: dict[str, Any]) -> None:
@@ -146,16 +146,16 @@ def _change_now(
 ) -> None:  # fmt: skip
     """Credits what is unused, charges the rest at the new price, on an invoice made at once."""
     old, new = terms(desk, sub, sub["period_start"]), terms(desk, after, desk.now)
-    new_plan = reason == "plan_change"
+    new_plan = reason in _NEW_TERMS
     found = owed.arrears(desk, sub, desk.now, True) if new_plan else Owed(owed.waiting(sub))
     base: list[Line] = []
     if not new_plan:
         # The days used at the old quantity.
         base = owed.base_in_arrears(desk, sub, desk.now, PLAN)
-    if new_plan:
-        _share_base(desk, sub, found)
-    change = _prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN,
-                       args.get("prorate") is not False)  # fmt: skip
+    prorate = args.get("prorate") is not False
+    if new_plan and prorate:
+        _less(found, owed.unused(desk, sub, owed.charges_of(sub, PLAN)))
+    change = _prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN, prorate)
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
     made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN)
@@ -194,18 +194,22 @@ def _surplus(sub: Mapping[str, Any], args: Mapping[str, Any], site: object, plac
     return Surplus(billed, bool(args.get("refund")), str(site), place)
 
 
-def _share_base(desk: Desk, sub: Mapping[str, Any], found: Owed) -> None:
-    """A period that ends early: its bounds count the part of the price that was used."""
-    found.bounds = [_used_bound(desk, sub, bound) for bound in found.bounds]
+def version_due(desk: Desk, key: str) -> None:
+    """A dated version with `migrate now` has come: like a change of plan, to the new terms."""
+    sub = desk.row("Subscription", key)
+    if sub["status"] not in LIVE or sub["period_end"] <= desk.now:
+        return
+    after = {**sub, "billing": {**held(sub), "versioned": desk.now}}
+    if sub["status"] in _ASLEEP:
+        _store(desk, sub, after)
+        renewals.await_version(desk, after, desk.now)
+        return
+    _change_now(desk, sub, after, {}, "version_change", "version", "")
 
 
-def _used_bound(desk: Desk, sub: Mapping[str, Any], bound: Bound) -> Bound:
-    whole = usage.share_of(
-        desk, periods.period_at(cycle_of(desk, sub), bound.period_start), bound.period_start,
-        sub["period_end"], sub["customer"],
-    )  # fmt: skip
-    part = bound.share / whole if whole else Fraction(1)
-    return replace(bound, before=proration.portion(bound.before, part))
+def _less(found: Owed, amount: Money) -> None:
+    """A period that ends early: its bounds don't count what is given back of the price."""
+    found.bounds = [replace(bound, before=bound.before - amount) for bound in found.bounds]
 
 
 def _bill_change(
@@ -215,7 +219,7 @@ def _bill_change(
     """Invoices a change now, or has its lines wait; keeps what stands charged."""
     key = sub["id"]
     known = {n: v for n, v in held(after).items() if n not in ("waiting", "late")}
-    if reason == "plan_change":
+    if reason in _NEW_TERMS:
         known.pop("billed", None)
     rows = owed.charges_of(sub)
     mine = [row for row in rows if row["item"] == item]
@@ -235,23 +239,21 @@ def _bill_change(
         kept += owed.charge_rows(made.made, made.key, key) if made else []
     known["charges"] = kept
     if owed.bounded(desk, after):
-        whole = reason == "plan_change"
+        whole = reason in _NEW_TERMS
         known["before"] = change.charge if whole else _rebased(desk, sub, mine, change)
     after["billing"] = known
     _store(desk, sub, after)
+    renewals.await_version(desk, after, desk.now)
 
 
 def _rebased(
     desk: Desk, sub: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], change: Change
 ) -> Money:
     """What a minimum counts of the price in advance after a change within its period."""
-    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
     before: Money = held(sub).get("before") or Money(0, sub["currency"])
     if not change.credit:
         return before + change.charge
-    full = owed.as_charges([{**row, "amount": row["full"]} for row in rows])
-    given = proration.credit(full, desk.now, chosen.proration, zone, chosen.half_even)
-    return before + change.charge - sum(given, Money(0, sub["currency"]))
+    return before + change.charge - owed.unused(desk, sub, rows)
 
 
 def _charged(desk: Desk, after: Mapping[str, Any], made: Sequence[Line]) -> list[dict[str, Any]]:
@@ -267,9 +269,9 @@ def _restart(
 ) -> None:  # fmt: skip
     """A change to another interval: a new period begins now."""
     found = owed.arrears(desk, sub, desk.now, True)
-    _share_base(desk, sub, found)
     surplus = _surplus(sub, args, site, place)
     if args.get("prorate") is not False:
+        _less(found, owed.unused(desk, sub, owed.charges_of(sub)))
         found.lines += credit_unused(desk, sub, None, store=False)
     zone = zone_of(desk, sub["customer"])
     cycle = periods.cycle(desk.now, catalog.interval(after["interval"]), settings(desk), zone)
@@ -305,7 +307,11 @@ def credit_unused(
             plan = plan_named(desk, sub["plan"]) if name == PLAN else addon_named(desk, name)
             made.append(renewals.unused(desk, sub, plan.title or plan.name, total))
     if store and made:
-        desk.change("Subscription", sub["id"], billing={**held(sub), "charges": kept})
+        known = {**held(sub), "charges": kept}
+        if "before" in known:
+            rows = [row for row in owed.charges_of(sub) if item in (None, row["item"])]
+            known["before"] = known["before"] - owed.unused(desk, sub, rows)
+        desk.change("Subscription", sub["id"], billing=known)
     return made
 
 
@@ -325,6 +331,9 @@ def bill_rest(desk: Desk, key: str, reason: str) -> None:
     known = {n: v for n, v in held(sub).items() if n not in ("waiting", "late")}
     made = renewals.make(desk, [sub], [found], [], f"{key}/{reason}/{desk.base}", reason)
     known["charges"] = owed.charge_rows(made.made, made.key, key) if made else []
+    if owed.bounded(desk, sub):
+        charged = (row["full"] for row in known["charges"])
+        known["before"] = sum(charged, Money(0, sub["currency"]))
     desk.change("Subscription", key, billing=known)
 
 
@@ -352,7 +361,7 @@ def _rest_line(
 def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`add_addon { subscription, addon, quantity? }`: charged for the rest of the period."""
     addon = addon_named(desk, args["addon"])
-    sub = _living(desk, args["subscription"])
+    sub = living(desk, args["subscription"], "changed")
     if addon.only and sub["plan"] not in addon.only:
         raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
     if any(price.interval for price in addon.prices) and not prices_of(addon, sub):
@@ -374,7 +383,7 @@ def _is_new(sub: Mapping[str, Any], addon: catalog.Plan) -> bool:
 def remove_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`remove_addon { subscription, addon }`: the unused part of its price is credited."""
     addon = addon_named(desk, args["addon"])
-    sub = _living(desk, args["subscription"])
+    sub = living(desk, args["subscription"], "changed")
     having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
     if len(having) == len(sub["addons"] or ()):
         raise Refusal(f"subscription {sub['id']} has no addon `{addon.name}`")

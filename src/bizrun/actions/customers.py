@@ -38,6 +38,13 @@ def subscriptions(desk: Desk, customer: str) -> list[Row]:
     return [row for row in desk.subscriptions(customer) if row["status"] in LIVE]
 
 
+def subscriptions_of(invoice: Mapping[str, Any]) -> list[str]:
+    """The subscriptions that stand on an invoice."""
+    if invoice["subscriptions"]:
+        return list(invoice["subscriptions"])
+    return [invoice["subscription"]] if invoice["subscription"] else []
+
+
 def subscription_of(desk: Desk, customer: str) -> Row | None:
     """The one that decides on limits and periods: the oldest that lives."""
     for row in desk.subscriptions(customer):

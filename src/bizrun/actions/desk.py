@@ -28,6 +28,10 @@ class Desk(Protocol):
     def program(self) -> Program:
         """The program that runs."""
 
+    @property
+    def late(self) -> bool:
+        """Whether something of a later time was handled before this."""
+
     def row(self, entity: str, key: Any) -> Mapping[str, Any]:
         """The row of a reference; refused where there is none."""
 

@@ -18,6 +18,7 @@ from . import coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
 from .customers import customer_row, grants, settings, zone_of
 from .desk import Desk, Row
+from .terms import checked_quantity
 
 Subs = Sequence[Mapping[str, Any]]
 
@@ -319,7 +320,8 @@ def _one_off(line: Mapping[str, Any]) -> Line:
     amount = line.get("amount")
     if not isinstance(amount, Money):
         raise Refusal(f"the line `{line.get('description')}` needs an amount of money")
-    return one_off_line(line["description"], amount, 1 if quantity is None else quantity)
+    counted = checked_quantity(1 if quantity is None else quantity)
+    return one_off_line(line["description"], amount, counted)
 
 
 def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:

@@ -115,6 +115,14 @@ def bounded(desk: Desk, sub: Mapping[str, Any]) -> bool:
     return bool(plan.minimums or plan.maximums)
 
 
+def unused(desk: Desk, sub: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Money:
+    """What of charges, undiscounted, lies from now on: a bound does not count it if given back."""
+    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    full = as_charges([{**row, "amount": row["full"]} for row in rows])
+    given = proration.credit(full, desk.now, chosen.proration, zone, chosen.half_even)
+    return sum(given, Money(0, sub["currency"]))
+
+
 def counts_to_bounds(made: Sequence[Line], sub: str) -> Money | None:
     """What lines of an invoice cost in terms of a period's minimum and maximum."""
     found = [

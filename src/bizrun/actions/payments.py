@@ -10,7 +10,7 @@ from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, divide
 from . import marketplace
-from .customers import customer_row, settings
+from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
 
@@ -141,13 +141,6 @@ def refund_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
 # --- what is still charged -------------------------------------------------------------------
 
 
-def subscriptions_of(invoice: Mapping[str, Any]) -> list[str]:
-    """The subscriptions that stand on an invoice."""
-    if invoice["subscriptions"]:
-        return list(invoice["subscriptions"])
-    return [invoice["subscription"]] if invoice["subscription"] else []
-
-
 def uncharge(
     desk: Desk, invoice: Mapping[str, Any], parts: Mapping[str, Money],
     nets: Mapping[str, Money],
@@ -189,12 +182,22 @@ def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> No
         known = dict(sub["billing"] or {})
         rows = known.get("charges") or []
         mine = [row for row in rows if row["invoice"] == invoice["id"]]
-        if not mine or not invoice["total"]:
+        if not mine:
             continue
         charged = sum((row["amount"] for row in mine[1:]), mine[0]["amount"])
-        rate = divide(charged.amount, invoice["total"].amount)
+        rate = divide(charged.amount, _asked(desk, invoice).amount)
         known["charges"] = _taken(rows, invoice["id"], (amount * rate).rounded())
         desk.change("Subscription", key, billing=known)
+
+
+def _asked(desk: Desk, invoice: Mapping[str, Any]) -> Money:
+    """What an invoice asked for with tax, before credit lines took from it."""
+    totals = [
+        line["amount"] - line["discount"] + line["tax"]
+        for line in desk.select("InvoiceLine", invoice=invoice["id"])
+    ]
+    zero = Money(0, invoice["currency"])
+    return sum((total for total in totals if total > zero), zero)
 
 
 def _taken(rows: list[dict[str, Any]], invoice: str, amount: Money) -> list[dict[str, Any]]:

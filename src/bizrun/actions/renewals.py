@@ -20,10 +20,10 @@ from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
 from .status import allowed, announce
-from .terms import cycle_of, held, items, monthly
+from .terms import cycle_of, held, items, monthly, next_version
 
 # What ends with a period, or with the invoice that takes it.
-_ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "before")
+_ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "before", "versioned")
 
 
 @dataclass(slots=True)
@@ -201,6 +201,14 @@ def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
     inner = usage.next_boundary(desk, sub, at)
     if inner is not None:
         desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
+    await_version(desk, sub, at)
+
+
+def await_version(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
+    """The timer of a version that takes the subscription over within its period."""
+    due_ = next_version(desk, sub, at)
+    if due_ is not None:
+        desk.set_timer(f"version|{sub['id']}", due_, what="version", sub=sub["id"])
 
 
 def _tell(desk: Desk, turned: Turn) -> None:

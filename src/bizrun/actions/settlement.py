@@ -11,9 +11,8 @@ from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money
 from . import ledger, marketplace, payments
-from .customers import LIVE, grants, zone_of
+from .customers import LIVE, grants, subscriptions_of, zone_of
 from .desk import Desk, Row
-from .payments import subscriptions_of
 from .status import set_status
 
 _OPEN = ("final", "sent")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ..errors import Refusal
+from ..values import show
+from .customers import LIVE, subscriptions_of
 from .desk import Desk
 
 _EVENTS = {
@@ -11,6 +15,26 @@ _EVENTS = {
     "suspended": "Subscription.suspended", "cancelled": "Subscription.cancelled",
     "expired": "Subscription.expired", "paused": "Subscription.paused",
 }  # fmt: skip
+
+
+def living(desk: Desk, key: Any, verb: str) -> Mapping[str, Any]:
+    """A subscription that may be changed at this instant.
+
+    Refused where it has ended, or where a final invoice of it is of a later time: what that
+    invoice says can't be undone by something dated before it.
+    """
+    sub = desk.row("Subscription", key)
+    if sub["status"] not in LIVE:
+        raise Refusal(f"subscription {key} is {sub['status']} and can't be {verb}")
+    if desk.late:
+        for invoice in desk.select("Invoice", customer=sub["customer"]):
+            at = invoice["issued_at"]
+            if at is not None and at > desk.now and key in subscriptions_of(invoice):
+                raise Refusal(
+                    f"subscription {key} can't be {verb} at {show(desk.now)}: invoice "
+                    f"{invoice['number']} is final since {show(at)}"
+                )
+    return sub
 
 
 def allowed(desk: Desk, source: str, target: str) -> bool:

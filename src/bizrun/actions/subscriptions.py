@@ -13,11 +13,10 @@ from ..values import Duration, Money, show
 from . import coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused
 from .credits import Surplus
-from .customers import LIVE, customer_row, settings, zone_of
+from .customers import LIVE, customer_row, settings, subscriptions_of, zone_of
 from .desk import Desk
 from .owed import Owed
-from .payments import subscriptions_of
-from .status import announce, set_status
+from .status import announce, living, set_status
 from .terms import (
     choose_currency,
     choose_interval,
@@ -149,14 +148,6 @@ def notice(desk: Desk, key: str) -> None:
 # --- ending ----------------------------------------------------------------------------------
 
 
-def living(desk: Desk, key: Any, verb: str) -> Mapping[str, Any]:
-    """A subscription that has not ended; refused where it has."""
-    sub = desk.row("Subscription", key)
-    if sub["status"] not in LIVE:
-        raise Refusal(f"subscription {key} is {sub['status']} and can't be {verb}")
-    return sub
-
-
 def cancel(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`cancel { subscription, when?, prorate?, refund? }`."""
     key = args["subscription"]
@@ -179,7 +170,7 @@ def end(
 ) -> None:
     """Ends a subscription: usage up to now is invoiced, timers and retries stop."""
     sub = desk.row("Subscription", key)
-    for timer in ("renew", "notice", "grace", "usage"):
+    for timer in ("renew", "notice", "grace", "usage", "version"):
         desk.drop_timer(f"{timer}|{key}")
     _stop_dunning(desk, sub)
     last = min(desk.now, sub["period_end"])
@@ -227,14 +218,15 @@ def pause(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     sub = living(desk, key, "paused")
     if sub["status"] == "paused":
         raise Refusal(f"subscription {key} is paused already")
-    trialing = sub["status"] == "trialing"
-    found = Owed() if trialing else owed.arrears(desk, sub, desk.now, True)
-    surplus = None
-    if not trialing:
+    found, surplus = Owed(), None
+    if sub["status"] != "trialing":
         billed = [c["invoice"] for c in owed.charges_of(sub) if c["invoice"]]
         surplus = Surplus(tuple(billed))
-        found.lines += credit_unused(desk, sub, None)
-    if found.lines:
+        credit = credit_unused(desk, sub, None)
+        sub = desk.row("Subscription", key)
+        found = owed.arrears(desk, sub, desk.now, True)
+        found.lines += credit
+    if found.lines or found.bounds:
         renewals.make(desk, [sub], [found], [], f"{key}/pause/{desk.base}", "pause",
                       surplus=surplus)  # fmt: skip
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..billing import catalog, periods, proration, rating
+from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
 from ..errors import EvalError, Refusal
 from ..values import UNLIMITED, Money, Number, number_text, show
@@ -14,6 +15,7 @@ from .customers import customer_row, settings, zone_of
 from .desk import Desk
 
 PLAN = ""
+MOST = 1_000_000_000
 
 
 class Item(NamedTuple):
@@ -63,11 +65,30 @@ def dated(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime) 
     if plan.versions:
         began = periods.local_day(since or sub["started"], zone)
         renewed = periods.local_day(sub["period_start"] or sub["started"], zone)
+        # What came over in mid-period holds for the rest of it, whenever that began.
+        moved = (sub["billing"] or {}).get("versioned")
+        today = max(began, periods.local_day(max(at, moved) if moved else at, zone))
         plan = catalog.version_for(
-            plan, began, max(began, renewed), periods.local_day(at, zone),
+            plan, began, max(began, renewed), today,
             lambda version: _migrates(desk, sub, version),
         )  # fmt: skip
     return catalog.plan_at(plan, since or sub["anchor"], at, zone) if plan.phases else plan
+
+
+def next_version(desk: Desk, sub: Mapping[str, Any], at: datetime) -> datetime | None:
+    """When a dated version comes that takes running subscriptions over in mid-period."""
+    plans = [desk.program.plans.get(sub["plan"])]
+    plans += [desk.program.addons.get(addon["addon"]) for addon in sub["addons"] or ()]
+    days = {
+        version.start
+        for plan in plans if plan is not None
+        for version in plan.versions if version.migrate == "now"
+    }  # fmt: skip
+    if not days:
+        return None
+    zone = zone_of(desk, sub["customer"])
+    dues = (periods.midnight(day, zone) for day in days)
+    return min((due for due in dues if at < due < sub["period_end"]), default=None)
 
 
 def _migrates(desk: Desk, sub: Mapping[str, Any], version: catalog.Version) -> bool:
@@ -137,9 +158,12 @@ def cycle_of(desk: Desk, sub: Mapping[str, Any]) -> periods.Cycle:
 def choose_currency(desk: Desk, plan: catalog.Plan, customer: str, wanted: str | None) -> str:
     """The asked currency, else the customer's own, the business's, or the plan's first."""
     known = [price.currency for price in plan.prices]
+    known = known or [usage.currency for usage in plan.usages if usage.currency]
     if wanted is not None:
         if known and wanted not in known:
             raise Refusal(f"plan `{plan.name}` has no price in {wanted}")
+        if wanted not in EXPONENTS:
+            raise Refusal(f"`{wanted}` is no currency of ISO 4217")
         return wanted
     for likely in (customer_row(desk, customer).get("currency"), desk.currency):
         if likely in known:
@@ -174,12 +198,22 @@ def interval_named(text: str) -> catalog.Interval:
         raise Refusal(str(error)) from None
 
 
+def checked_quantity(quantity: Number) -> Number:
+    """A quantity that can be meant: neither below zero nor above a billion."""
+    if quantity < 0:
+        raise Refusal(f"a quantity can't be below zero, and {number_text(quantity)} is")
+    if quantity > MOST:
+        raise Refusal(
+            f"a quantity is at most {number_text(MOST)}, and {number_text(quantity)} is above it"
+        )
+    return quantity
+
+
 def choose_quantity(plan: catalog.Plan, wanted: Any) -> Any:
     """How many seats: as asked, within the plan's bounds."""
     low, high = plan.seats or (0, UNLIMITED)
     quantity = max(1, low) if wanted is None else wanted
-    if quantity < 0:
-        raise Refusal(f"a quantity can't be below zero, and {number_text(quantity)} is")
+    checked_quantity(quantity)
     if not low <= quantity <= high:
         bounds = f"{number_text(low)} to {number_text(high)}"
         raise Refusal(f"plan `{plan.name}` takes {bounds} seats, not {number_text(quantity)}")

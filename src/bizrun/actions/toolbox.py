@@ -110,6 +110,8 @@ class Toolbox:
                 renewals.due(work, task["sub"])
             case "usage":
                 renewals.usage_due(work, task["sub"])
+            case "version":
+                changes.version_due(work, task["sub"])
             case "draft":
                 renewals.draft_due(work, task["invoice"])
             case "retry":

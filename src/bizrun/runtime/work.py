@@ -308,6 +308,12 @@ class Work:
         """The program that runs."""
         return self.engine.program
 
+    @property
+    def late(self) -> bool:
+        """Whether something of a later time was handled before this."""
+        clock = self.engine.clock
+        return clock is not None and self.now < clock
+
     def peek(self, table: str, key: str) -> Row | None:
         """A row of any table, or none."""
         return self.engine.state.get(table, key)
