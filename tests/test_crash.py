@@ -363,7 +363,7 @@ def test_killed_again_and_again(world: World) -> None:
 
 def acknowledge_first() -> None:
     """A fault: says that a batch is done before it is durable."""
-    real_handle, real_tell = stream._handle_batch, bizrun.cli.run._tell
+    real_handle, real_tell = stream.handle_batch, bizrun.cli.run._tell
 
     def handle(*args: Any) -> list[str]:
         acked: list[str] = real_handle(*args)
@@ -371,7 +371,7 @@ def acknowledge_first() -> None:
             real_tell(acked)
         return acked
 
-    stream._handle_batch = handle
+    stream.handle_batch = handle
     bizrun.cli.run._tell = lambda ids: None
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..ir.compile import Code, compile_matches
+from ..model import Receipt
 from .dispatch import Route, needs_context
 from .metering import Metering
 
@@ -23,6 +24,7 @@ class Line(msgspec.Struct, gc=False):
     """One line on its way: what its event will be made of, or the reason why it is none.
 
     `references` are set where it fits its declaration but for them: the short way may take it.
+    `receipt` is what became of it, none where it was simply handled.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Line(msgspec.Struct, gc=False):
     source: str = ""
     subject: Any = None
     reason: str | None = None
+    receipt: Receipt | None = None
 
 
 Take = Callable[[Line], bool]

@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import BizError
 from ..ir.program import Program
-from ..model import Event
+from ..model import Event, Receipt
 from ..store.base import INTERNAL, Known
 from .engine import Engine
 from .lane import Line, Take, lanes
@@ -67,10 +67,10 @@ def run_stream(
     """
     numbered = enumerate(lines, 1)
     take, read = lanes(engine), reader(engine.program)
-    with _rare_collections():
+    with rare_collections():
         while some := list(islice(numbered, batch)):
             found = [line for number, data in some if (line := read(number, data)) is not None]
-            acked = _handle_batch(engine, take, found)
+            acked = handle_batch(engine, take, found)
             engine.commit()
             if acknowledge is not None and acked:
                 acknowledge(acked)
@@ -81,7 +81,7 @@ def run_stream(
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """Lets Python look for cycles a tenth as often: a batch makes many objects and no cycle."""
     before = gc.get_threshold()
     gc.set_threshold(10 * before[0], before[1], before[2])
@@ -91,7 +91,11 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _handle_batch(engine: Engine, take: Take, read: list[Line]) -> list[str]:
+def handle_batch(engine: Engine, take: Take, read: list[Line]) -> list[str]:
+    """Handles lines; the ids of those that are new. `receipt` of a line says what became of it.
+
+    Nothing is durable before `engine.commit`.
+    """
     # Ids of one source, which stay keys of `here` below: no pair is made twice.
     keys = [(line.source, line.id) for line in read]
     known = engine.state.store.known(
@@ -156,7 +160,7 @@ def _timed(engine: Engine, line: Line) -> bool:
 
 
 def _submit(engine: Engine, line: Line, beyond: str | None) -> str:
-    """What became of a line's event."""
+    """What became of a line's event: a status, and its receipt."""
     counts = engine.counts
     event = Event(
         line.id, line.type, line.time, {} if line.data is None else line.data, line.source,
@@ -166,6 +170,7 @@ def _submit(engine: Engine, line: Line, beyond: str | None) -> str:
         receipt = engine.submit(event, line.raw)
     else:
         receipt = engine.refuse(event, line.raw, beyond)
+    line.receipt = receipt
     match receipt.status:
         case "rejected":
             counts.rejected += 1
@@ -198,23 +203,28 @@ def _new_version(engine: Engine, line: Line, seen: Seen) -> bool:
     before, status = seen
     content = _content(line.raw)
     if before == line.raw or _content(before) == content:
-        engine.counts.duplicate += 1
-        return False
+        return _duplicate(engine, line)
     state = engine.state
     if state.get("_replaced", _replaced_key(line, content)) is not None:
-        engine.counts.duplicate += 1
-        return False
+        return _duplicate(engine, line)
     if status == "rejected":
         replaced = _replaced_key(line, _content(before))
         state.put("_replaced", replaced, {"id": replaced})
         return True
     key = f"conflict|{line.source}|{line.id}|{_digest(line.raw)}"
-    if state.get("_dead", key) is not None:
-        engine.counts.duplicate += 1
-        return False
     reason = "another event with this id and another payload was taken before; the first stands"
+    if state.get("_dead", key) is not None:
+        _duplicate(engine, line)
+        line.receipt = Receipt(line.id, "rejected", reason)
+        return False
     engine.counts.conflicts += 1
     _keep(engine, line, key, "conflict", reason)
+    return False
+
+
+def _duplicate(engine: Engine, line: Line) -> bool:
+    engine.counts.duplicate += 1
+    line.receipt = Receipt(line.id, "duplicate")
     return False
 
 
@@ -240,6 +250,7 @@ def _malformed(engine: Engine, line: Line, reason: str | None = None) -> None:
     key = _malformed_key(line)
     if engine.state.get("_dead", key) is not None:
         engine.counts.duplicate += 1
+        line.receipt = Receipt(line.id, "rejected", reason or line.reason)
         return
     engine.counts.malformed += 1
     _keep(engine, line, key, "malformed", reason or line.reason or "")
@@ -251,6 +262,7 @@ def _malformed_key(line: Line) -> str:
 
 def _keep(engine: Engine, line: Line, key: str, status: str, reason: str) -> None:
     now = engine.clock or datetime(1970, 1, 1, tzinfo=UTC)
+    line.receipt = Receipt(line.id, "rejected", reason)
     engine.counts.rejected += 1
     type_ = line.type
     engine.counts.refusals.append(
@@ -272,11 +284,18 @@ def _digest(raw: str) -> str:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def reader(program: Program) -> Read:
-    """What makes a line's bytes an event, or says why they are none; None where it is blank."""
+def reader(program: Program, named: bool = False) -> Read:
+    """What makes a line's bytes an event, or says why they are none; None where it is blank.
+
+    `named`: an event without an `id` is none, since it can't be told from a second one.
+    """
     typed = typed_decoder(program)
+
+    def carefully(number: int, data: bytes) -> Line | None:
+        return _read_carefully(number, data, named)
+
     if typed is None:
-        return _read_carefully
+        return carefully
     decode, shapes = typed
     instant = datetime.fromisoformat
 
@@ -291,7 +310,7 @@ def reader(program: Program) -> Read:
                 return Line(number, raw, found.id, type_, at, payload(found), stamp, references)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             pass  # Read with care, for a reason that its author understands.
-        return _read_carefully(number, data)
+        return carefully(number, data)
 
     return read
 
@@ -314,7 +333,7 @@ def _too_deep(data: bytes) -> bool:
     return deepest > MAX_NESTING
 
 
-def _read_carefully(number: int, data: bytes) -> Line | None:
+def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
     """A line of any shape."""
     if number == 1:
         data = data.removeprefix(codecs.BOM_UTF8)
@@ -336,7 +355,7 @@ def _read_carefully(number: int, data: bytes) -> Line | None:
         return line
     try:
         envelope = _decode(raw)
-        _fill(line, envelope)
+        _fill(line, envelope, named)
     except msgspec.ValidationError:
         line.reason = _shape(raw)
     except msgspec.DecodeError as error:
@@ -362,8 +381,10 @@ def _shape(raw: str) -> str:
     return "the event's `type` must be text"
 
 
-def _fill(line: Line, envelope: Envelope) -> None:
+def _fill(line: Line, envelope: Envelope, named: bool) -> None:
     id_, source = envelope.id, envelope.source
+    if id_ is None and named:
+        raise BizError("the event has no `id`, which tells a second try from a second event")
     if id_ is None:
         id_ = f"line-{line.number}-{_digest(line.raw)}"
     if isinstance(id_, int) and not isinstance(id_, bool):

@@ -1,0 +1,71 @@
+"""`bizrun serve`: a spec over HTTP on the wall clock."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ..errors import UsageError
+from .state import check_belongs, clock_row, default_state, program_of, spec_name
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MISSING = "Serving needs the `server` extra: pip install 'bizrun[server]'."
+
+
+@click.command()
+@click.argument("spec", metavar="SPEC")
+@click.option("--state", metavar="FILE", help="Where the state lasts; :memory: keeps nothing.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
+              help="0 picks one that is free.")  # fmt: skip
+@click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
+@click.option("--live", is_flag=True, help="Deliver to the real providers.")
+@click.option("--no-auth", is_flag=True, help="Ask nobody for a token; on a loopback address only.")
+@click.option("--rate", type=click.IntRange(1), default=20_000, show_default=True,
+              help="Requests a second that one token may make.")  # fmt: skip
+def serve(
+    spec: str, state: str | None, host: str, port: int, out: str | None, live: bool, no_auth: bool,
+    rate: int,
+) -> int:  # fmt: skip
+    """Take events and webhooks over HTTP, and serve the spec's routes, until SIGTERM."""
+    if live:
+        raise UsageError(
+            "Live delivery is not there yet: serve without --live, and every effect is recorded by "
+            "the sandbox (emails and invoices as files under --out)."
+        )
+    if no_auth and host not in LOOPBACK:
+        raise UsageError(
+            f"--no-auth lets anyone in who reaches {host}: serve on 127.0.0.1, or make tokens "
+            "(bizrun token new)."
+        )
+    try:
+        from ..server.access import Access
+        from ..server.business import Business, folder_of
+        from ..server.serving import Place
+        from ..server.serving import serve as run
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "bizrun":
+            raise
+        raise UsageError(MISSING) from None
+    from ..store.tokens import TokenFile
+
+    checked, program = program_of(spec)
+    address = state or default_state(spec)
+    if address == ":memory:" and not no_auth:
+        raise UsageError("A state in :memory: has no tokens: add --no-auth, or give it a file.")
+    business = Business(checked, program, address, folder_of(out, f"out/{spec_name(spec)}"))
+    check_belongs(clock_row(business.store), program, address)
+    for change in business.engine.migrated:
+        _say(f"{address}: {change}")
+    access = Access(None if no_auth else TokenFile(address), rate)
+    run(business, Place(host, port), access, _say, _ready)
+    return 0
+
+
+def _say(sentence: str) -> None:
+    print(f"bizrun: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
+
+
+def _ready(address: str) -> None:
+    print(f"listening on {address}", flush=True)

@@ -1,0 +1,121 @@
+"""What is served: a spec with its state, held open. Only the writer's thread touches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ..documents.sink import Sink
+from ..errors import UsageError
+from ..ir.program import Program
+from ..lang.symbols import Checked
+from ..pipeline import open_engine
+from ..providers.sandbox import Sandbox
+from ..runtime.engine import Engine
+from ..runtime.lane import Line, lanes
+from ..runtime.stream import FIRST_YEAR, handle_batch, reader
+from ..store.base import Store
+from ..store.open import open_store
+from ..values import instant_text
+
+# How far an event's time may lie ahead of this machine's clock.
+AHEAD = timedelta(seconds=300)
+
+Open = Callable[[Store, Program], Engine]
+
+
+class Business:
+    """A program over its state: takes events, moves its clock on, commits.
+
+    `folder`: where the sandbox puts emails and invoices, None for no files.
+    """
+
+    def __init__(
+        self, checked: Checked, program: Program, address: str, folder: str | None
+    ) -> None:
+        self.address = address
+        self.folder = folder
+        self.store = open_store(address)
+        self.sink: Sink | None = None
+        self.use(checked, program)
+
+    def use(self, checked: Checked, program: Program) -> None:
+        """Goes on with this program; StoreError where what is stored does not fit it."""
+        engine = open_engine(program, self.store, Sandbox())
+        if self.folder is not None:
+            sink = Sink(self.folder, program)
+            sink.begin(self.store)
+            assert engine.outbox.deliver is not None
+            engine.outbox.deliver = sink.watch(engine.outbox.deliver)
+            self.sink = sink
+        self.checked, self.program, self.engine = checked, program, engine
+        self._take, self._read = lanes(engine), reader(program, named=True)
+
+    def reopen(self) -> None:
+        """Opens a state anew that failed and was given up."""
+        self.store.close()
+        self.store = open_store(self.address)
+        self.use(self.checked, self.program)
+
+    def roll_back(self) -> None:
+        """Drops all since the last commit, what the engine remembers of it included."""
+        self.store.rollback()
+        self.use(self.checked, self.program)
+
+    def advance(self, now: datetime) -> None:
+        """Fires what is due; the state's clock follows where something was, and never goes back."""
+        engine = self.engine
+        due = engine.timers.next_due
+        if engine.clock is None or (due is not None and due <= now):
+            engine.advance(now)
+
+    def read(self, number: int, data: bytes, now: datetime) -> Line:
+        """The event in some bytes; `reason` says why they are none that can be taken now."""
+        line = self._read(number, data)
+        if line is None:
+            return Line(number, "", reason="the event is empty")
+        if line.reason is None:
+            if line.time is None:
+                line.time, line.stamp = now, instant_text(now)
+            elif line.time > now:
+                self._ahead(line, now)
+            elif line.time.year < FIRST_YEAR:
+                line.reason = f"its time is before {FIRST_YEAR}"
+        return line
+
+    def _ahead(self, line: Line, now: datetime) -> None:
+        """An event may come from a machine whose clock runs ahead; this one's timers don't."""
+        if line.time - now > AHEAD:
+            line.reason = (
+                f"its time is more than {AHEAD.seconds // 60} minutes ahead of this server's "
+                f"clock ({instant_text(now)})"
+            )
+        else:
+            line.time, line.stamp = now, instant_text(now)
+
+    def handle(self, lines: list[Line]) -> None:
+        """Handles events in order; each line's `receipt` says what became of it."""
+        handle_batch(self.engine, self._take, lines)
+
+    def commit(self) -> None:
+        """Makes all that was done durable."""
+        self.engine.commit()
+
+    def write_files(self) -> None:
+        """Writes the emails and invoices that are new."""
+        if self.sink is not None:
+            self.sink.finish(self.store)
+
+    def close(self) -> None:
+        """Gives the state free."""
+        self.store.close()
+
+
+def folder_of(out: str | None, default: str) -> str | None:
+    """The folder that `--out` means: None for no files."""
+    if out == "none":
+        return None
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise UsageError(f"{out} is a file: give --out a folder, or none.")
+    return out or default

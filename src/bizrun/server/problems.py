@@ -1,0 +1,47 @@
+"""What is answered where a request can't be served: problem details as of RFC 9457."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+JSON = b"application/json"
+PROBLEM = b"application/problem+json"
+
+Headers = list[tuple[bytes, bytes]]
+
+# Numbers as they are: exact ones too.
+encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Problem(Exception):
+    """Why a request is not served: an HTTP status, a sentence, and what a program may read."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        retry_after: int | None = None,
+        more: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.more = dict(more or {})
+        self.headers = list(headers or [])
+        if retry_after is not None:
+            self.headers.append((b"retry-after", b"%d" % retry_after))
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.headers.append((b"www-authenticate", b'Bearer realm="bizrun"'))
+
+    def body(self) -> bytes:
+        """The JSON of it."""
+        found = {
+            "type": "about:blank", "title": HTTPStatus(self.status).phrase,
+            "status": self.status, "detail": self.detail, **self.more,
+        }  # fmt: skip
+        return encode(found)

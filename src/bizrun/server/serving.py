@@ -1,0 +1,115 @@
+"""Runs a server until it is told to stop: sockets, signals, the writer's beginning and end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+
+from ..errors import UsageError
+from .access import Access
+from .app import App
+from .business import Business
+from .clock import Clock, WallClock
+from .desk import Desk
+from .protocol import Protocol
+from .writer import Say, Writer
+
+KEEP_ALIVE_SECONDS = 30
+STOP_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen; port 0 picks one."""
+
+    host: str
+    port: int
+
+
+class _Server(uvicorn.Server):
+    """Ends in peace: with its exit code instead of the signal that stopped it."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def serve(
+    business: Business, place: Place, access: Access, say: Say, ready: Callable[[str], None]
+) -> None:
+    """Serves until SIGTERM or Ctrl-C; `ready` gets the address once requests are taken."""
+    listener = listen(place)
+    address = _address(listener, place)
+    desk = Desk()
+    app = App(desk, access)
+    config = uvicorn.Config(
+        app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
+        server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )  # fmt: skip
+    server = _Server(config, lambda: ready(address))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(server, listener, desk, business, WallClock(), say))
+
+
+async def _serve(
+    server: _Server, listener: socket.socket, desk: Desk, business: Business, clock: Clock, say: Say
+) -> None:
+    writer = Writer(business, clock, desk.settle, say)
+    desk.open(writer)
+    writer.start()
+    gc.freeze()  # what is loaded by now stays: no use in looking at it again
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await asyncio.to_thread(writer.stop)
+
+
+def listen(place: Place) -> socket.socket:
+    """A socket bound to a place; UsageError where it can't be had."""
+    try:
+        found = socket.getaddrinfo(
+            place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError):
+        raise UsageError(f"--host {place.host} is no address of this machine.") from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"{place.host}:{place.port} can't be listened on ({error.strerror}): give another "
+            "--port, or 0 for any that is free."
+        ) from None
+    return listener
+
+
+def _address(listener: socket.socket, place: Place) -> str:
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    return f"http://{host}:{listener.getsockname()[1]}"

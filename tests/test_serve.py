@@ -1,0 +1,226 @@
+"""`bizrun serve` from outside: events in every form, tokens, its beginning and its end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .serving import COMMAND, SHOP, Served, events_of, serving, token, until
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("shop")) as served:
+        served.results({"id": "first", "type": "Customer.signup", "data": {"id": "a1"}})
+        yield served
+
+
+def called(id_: str, **more: Any) -> dict[str, Any]:
+    return {"id": id_, "type": "API.called", "data": {"account": "a1"}, **more}
+
+
+HANDLED = {"status": "handled", "reason": None, "reply": None}
+BATCH = "application/cloudevents-batch+json"
+LINES = "application/x-ndjson"
+
+
+def test_one_event_and_its_reply(shop: Served) -> None:
+    event = {"id": "s1", "type": "Customer.signup", "data": {"id": "b1"}}
+    assert shop.results(event, "application/cloudevents+json") == [
+        {"id": "s1", "status": "handled", "reason": None, "reply": {"welcome": "b1"}}
+    ]
+
+
+def test_a_second_time_is_a_duplicate(shop: Served) -> None:
+    assert shop.results(called("d1")) == [{"id": "d1", **HANDLED}]
+    assert shop.results(called("d1"))[0]["status"] == "duplicate"
+
+
+def test_same_id_with_another_payload(shop: Served) -> None:
+    shop.results(called("c1"))
+    for _ in range(2):
+        found = shop.results(called("c1", data={"account": "a1", "units": 7}))[0]
+        assert found["status"] == "rejected"
+        assert "another payload" in found["reason"]
+
+
+def test_batches_answer_in_order(shop: Served) -> None:
+    events = [
+        called("o1"),
+        {"id": "o2", "type": "Credits.bought", "data": {"account": "a1", "number": 101}},
+        called("o1"),
+        {"id": "o3", "type": "Nobody.cares", "data": {}},
+        {"id": "o4"},
+        called("o5", data={"account": "nobody"}),
+    ]
+    others = [{**event, "id": f"l{event['id']}"} for event in events]
+    lines = "\n\n".join(json.dumps(event) for event in others)
+    for found in (shop.results(events, BATCH), shop.results(lines, LINES)):
+        assert [result["status"] for result in found] == [
+            "handled", "rejected", "duplicate", "handled", "rejected", "rejected",
+        ]  # fmt: skip
+        reasons = [result["reason"] for result in found]
+        assert reasons[1] == "at most 100 at a time"
+        assert reasons[3] == "nothing in the spec looks at Nobody.cares"
+        assert reasons[4] == "the event has no `type`"
+        assert reasons[5] == "`account`: there is no Account `nobody`"
+    assert shop.results([], BATCH) == []
+
+
+def test_binary_mode(shop: Served) -> None:
+    headers = {"ce-id": "b%C3%BC1", "ce-type": "API.called", "ce-source": "/me"}
+    answer = shop.post({"account": "a1"}, **headers)
+    assert answer.json() == {"results": [{"id": "bü1", **HANDLED}]}
+    again = shop.post({"account": "a1"}, **headers).json()["results"][0]
+    assert again["status"] == "duplicate"
+
+
+def test_time(shop: Served) -> None:
+    now = datetime.now(UTC)
+
+    def at(minutes: int) -> str:
+        return (now + timedelta(minutes=minutes)).isoformat()
+
+    assert shop.results(called("t1", time=at(-10)))[0]["status"] == "handled"
+    assert shop.results(called("t1", time=at(-10)))[0]["status"] == "duplicate"
+    assert shop.results(called("t2", time=at(2)))[0]["status"] == "handled"
+    ahead = shop.post(called("t3", time=at(10)))
+    assert ahead.status_code == 400
+    assert "5 minutes ahead" in ahead.json()["detail"]
+    assert shop.results([called("t4"), called("t3", time=at(10))])[1]["status"] == "rejected"
+    assert shop.results(called("t3"))[0]["status"] == "handled"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "detail"),
+    [
+        (b"", "application/json", 400, "empty"),
+        (b"\n\n", LINES, 400, "no events"),
+        (b"{", "application/json", 400, "no JSON"),
+        (b"[1,", BATCH, 400, "no JSON"),
+        (b"{}", BATCH, 400, "array"),
+        (b"{}", "application/json", 400, "no `type`"),
+        (b'{"type": "A.b"}', "application/json", 400, "no `id`"),
+        (b'{"id": "x", "type": 5}', "application/json", 400, "must be text"),
+        (b'{"id": "\xff", "type": "A.b"}', "application/json", 400, "not UTF-8"),
+        (b'{"id": "n", "type": "A.b", "data": NaN}', "application/json", 400, "no JSON"),
+        (b"[" * 100_000, "application/json", 400, "JSON"),
+        (b'{"id":"x","type":"A.b","data":' + b"[" * 500 + b"]" * 500 + b"}", LINES, 400, "nested"),
+        (b'{"id": "x", "type": "A.b", "data": "' + b"x" * 2_000_000 + b'"}', LINES, 400, "longer"),
+        (b"[" + b"1," * 20_000 + b"1]", BATCH, 413, "at most 10,000 events"),
+        (b"x", "text/plain", 415, "text/plain"),
+        (b"x=1", "application/x-www-form-urlencoded", 415, "send application/cloudevents+json"),
+        (b"{}", "application/json; charset=latin-1", 415, "UTF-8"),
+    ],
+)
+def test_bodies_without_events(
+    shop: Served, body: bytes, kind: str, status: int, detail: str
+) -> None:
+    answer = shop.post(body, kind)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert detail in answer.json()["detail"]
+    assert shop.results(called(f"after-{hash((body, kind))}"))[0]["status"] == "handled"
+
+
+def test_gzip(shop: Served) -> None:
+    event = json.dumps(called("z1")).encode()
+    packed = gzip.compress(event)
+    sent = {"content-encoding": "gzip"}
+    assert shop.post(packed, **sent).json()["results"][0]["status"] == "handled"
+    assert shop.post(packed[:-9], **sent).status_code == 400
+    assert shop.post(event, **sent).status_code == 400
+    assert shop.post(event, **{"content-encoding": "br"}).status_code == 415
+    bomb = gzip.compress(bytes(200_000_000), 9)
+    assert len(bomb) < 1_000_000
+    assert shop.post(bomb, **sent).status_code == 413
+
+
+def test_tokens(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        state = served.state
+        assert httpx.post(f"{served.url}/events", json=called("x")).status_code == 401
+        assert served.post(called("x"), authorization="Bearer nonsense").status_code == 401
+        assert served.post(called("x"), authorization="Basic eDp4").status_code == 401
+        reading = token(state, "--scope", "read")
+        answer = served.post(called("x"), authorization=f"Bearer {reading}")
+        assert (answer.status_code, "scope ingest" in answer.json()["detail"]) == (403, True)
+        admin = token(state, "--scope", "admin")
+        assert served.post(called("x"), authorization=f"Bearer {admin}").status_code == 200
+        listed = subprocess.run(
+            [COMMAND, "token", "list", "--state", state, "--json"], capture_output=True, check=True
+        ).stdout
+        rows = json.loads(listed)
+        assert [row["scope"] for row in rows] == ["ingest", "read", "admin"]
+        for secret in (served.token, reading, admin):
+            assert secret.encode() not in listed
+            assert not any(secret.encode() in p.read_bytes() for p in tmp_path.glob("shop.db*"))
+        revoke = [COMMAND, "token", "revoke", rows[2]["id"], "--state", state]
+        subprocess.run(revoke, check=True, capture_output=True)
+        revoked = {"authorization": f"Bearer {admin}"}
+        until(lambda: served.post(called("x"), **revoked).status_code == 401, 5)
+
+
+def test_rate(tmp_path: Path) -> None:
+    with serving(tmp_path, SHOP, "--rate", "3") as served:
+        codes = [served.post(called(f"r{n}")).status_code for n in range(12)]
+        assert codes[0] == 200
+        assert 429 in codes
+        answers = [served.post(called(f"s{n}")) for n in range(12)]
+        limited = next(answer for answer in answers if answer.status_code == 429)
+        assert limited.headers["retry-after"] == "1"
+
+
+def test_no_auth_is_for_this_machine_alone(tmp_path: Path) -> None:
+    with serving(tmp_path, scope=None) as served:
+        assert served.post(called("n1")).status_code == 200
+        assert served.post(called("n2"), host="evil.example").status_code == 403
+        assert served.post(called("n3"), origin="https://evil.example").status_code == 403
+    spec = tmp_path / "shop.biz"
+    done = subprocess.run(
+        [COMMAND, "serve", spec, "--no-auth", "--host", "0.0.0.0"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "--no-auth lets anyone in" in done.stderr
+
+
+def test_stops_with_zero_and_starts_where_it_was(tmp_path: Path) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with serving(tmp_path) as served:
+            served.results({"id": "s", "type": "Customer.signup", "data": {"id": "a1"}})
+            served.results(called(f"e{number}"))
+            assert served.stop(number) == 0
+    ids = [event["id"] for event in events_of(tmp_path / "shop.db")]
+    assert ids == ["s", f"e{signal.SIGTERM}", f"e{signal.SIGINT}"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["missing.biz"], 2, "There is no file missing.biz"),
+        (["wrong.biz"], 1, "E0"),
+        (["shop.biz", "--host", "192.0.2.1"], 2, "can't be listened on"),
+        (["shop.biz", "--host", "no such host"], 2, "no address"),
+        (["shop.biz", "--state", ":memory:"], 2, "has no tokens"),
+        (["shop.biz", "--state", "shop.biz"], 3, "no state of bizrun"),
+    ],
+)
+def test_wrong_calls(tmp_path: Path, options: list[str], code: int, said: str) -> None:
+    (tmp_path / "shop.biz").write_text(SHOP)
+    (tmp_path / "wrong.biz").write_text("busines {")
+    done = subprocess.run(
+        [COMMAND, "serve", *options, "--port", "0", "--out", "none"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
