@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--invoices",
     type=click.Choice(["html", "pdf"]),
-    default="html",
-    help="As web pages (fast), or set for print.",
+    help="As PDF, or as web pages. [default: pdf, where typst is installed]",
 )
 @click.option("--live", is_flag=True, help="Deliver to the real providers.")
 @click.option("--progress", type=click.Choice(["json"]), help="Say after each commit what it has.")
@@ -44,8 +43,8 @@ if TYPE_CHECKING:
 @json_option
 def run(
     spec: str, events: str | None, state: str | None, fresh: bool, until: str | None,
-    out: str | None, invoices: str, live: bool, progress: str | None, batch: int, strict: bool,
-    as_json: bool,
+    out: str | None, invoices: str | None, live: bool, progress: str | None, batch: int,
+    strict: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Check SPEC, then run it over its events, and print what happened."""
     if live:
@@ -65,7 +64,8 @@ def run(
 class Options:
     """How to run: `folder` None for no files, `until` None for the last event's time.
 
-    `batch` is how many events are committed together; `invoices` html or pdf.
+    `batch` is how many events are committed together; `invoices` html, pdf, or None for the best
+    that is installed.
     """
 
     spec: str
@@ -77,7 +77,7 @@ class Options:
     progress: bool
     as_json: bool
     batch: int
-    invoices: str
+    invoices: str | None
 
 
 def _folder(out: str | None, spec: str) -> str | None:
@@ -132,9 +132,10 @@ def _sink(program: Program, options: Options, engine: Engine, store: Store) -> S
     from ..documents import pdf
     from ..documents.sink import Sink
 
-    if options.invoices == "pdf" and not pdf.available():
+    form = options.invoices or ("pdf" if pdf.available() else "html")
+    if form == "pdf" and not pdf.available():
         raise UsageError("PDF needs the `pdf` extra: pip install 'bizrun[pdf]'.")
-    sink = Sink(options.folder, program, options.invoices)
+    sink = Sink(options.folder, program, form)
     _guarded(options.folder, lambda: sink.begin(store))
     assert engine.outbox.deliver is not None
     engine.outbox.deliver = sink.watch(engine.outbox.deliver)

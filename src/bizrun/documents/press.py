@@ -1,7 +1,8 @@
-"""Sets invoices in processes beside the run: setting a page takes longer than making it.
+"""Sets invoices in a process beside the run: setting a page takes longer than making it.
 
-A process gets its invoices through a pipe, writes whole files only, and ends when the run does.
-Whether all are written is known at the end; the sink's mark is not moved before.
+The process gets its invoices through a pipe, a few ahead, and says of each when its file is there;
+when the run has nothing else to do it sets pages too. Files are whole or not there, and which
+process wrote one can't be told from it.
 """
 
 from __future__ import annotations
@@ -11,61 +12,109 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
-from queue import Queue
-from threading import Thread
-from typing import IO, Any
-from zlib import crc32
+from threading import Condition, Thread
+from typing import IO
 
 from .document import InvoiceDocument
 
-MAX_WORKERS = 4
+AHEAD = 8  # as many are in the pipe: what is there can't be taken back
+MANY = 30  # where fewer are left, the process is done before another has begun
 MAX_WAITING = 500
 Job = tuple[str, InvoiceDocument]
 
 
 class Press:
-    """Invoices on their way to files; those of one path keep their order."""
+    """Invoices on their way to files: the newest one of a path is what stands there in the end."""
 
-    def __init__(self, workers: int | None = None) -> None:
-        count = workers or min(MAX_WORKERS, os.cpu_count() or 1)
+    def __init__(self) -> None:
         self.problems: list[str] = []
-        self.complete = True
-        self._queues: list[Queue[Job | None]] = [Queue(MAX_WAITING) for _ in range(count)]
-        self._threads = [Thread(target=self._feed, args=(q,), daemon=True) for q in self._queues]
-        for thread in self._threads:
-            thread.start()
+        self._waiting: dict[str, InvoiceDocument] = {}
+        self._sent: deque[Job] = deque()
+        self._changed = Condition()
+        self._alive = True
+        self._closing = False
+        self._thread = Thread(target=self._feed, daemon=True, name="press")
+        self._thread.start()
 
     def put(self, path: str, document: InvoiceDocument) -> None:
         """Has an invoice written to a file; waits where too many are on their way."""
-        self._queues[crc32(path.encode()) % len(self._queues)].put((path, document))
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < MAX_WAITING or not self._alive)
+            self._waiting[path] = document
+            self._changed.notify_all()
 
-    def close(self) -> bool:
-        """Waits for all files; false where a process did not come to its end."""
-        for queue in self._queues:
-            queue.put(None)
-        for thread in self._threads:
-            thread.join()
-        return self.complete
+    def close(self) -> None:
+        """Sets what still waits, beside the process, until all files are there."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        while (job := self._newest()) is not None:
+            press(*job, self.problems)
+        self._thread.join()
+        for job in self._left():
+            press(*job, self.problems)
 
-    def _feed(self, queue: Queue[Job | None]) -> None:
-        """Hands the jobs of a queue to a process of its own, begun with the first of them."""
-        job = queue.get()
-        if job is None:
-            return
+    def _newest(self) -> Job | None:
+        """The waiting job that the process would come to last, where it is worth while to help."""
+        with self._changed:
+            if len(self._waiting) < MANY and self._alive:
+                return None
+            sent = {path for path, _ in self._sent}
+            for path in reversed(self._waiting):
+                if path not in sent:
+                    return path, self._waiting.pop(path)
+        return None
+
+    def _left(self) -> list[Job]:
+        """What a process that died has left undone, each path once and as it was put last."""
+        return list({**dict(self._sent), **self._waiting}.items())
+
+    # --- the thread that feeds the process -------------------------------------------------------
+
+    def _feed(self) -> None:
+        """Hands jobs to a process, begun with the first of them, until none is left."""
         try:
+            if not self._due():
+                return
             with _process() as process:
                 assert process.stdin is not None
                 assert process.stdout is not None
-                while job is not None:
-                    process.stdin.write(pickle.dumps(job))
-                    job = queue.get()
-                process.stdin.close()
-                self.problems += pickle.load(process.stdout)
+                while self._due():
+                    while len(self._sent) < AHEAD and (job := self._oldest()) is not None:
+                        process.stdin.write(pickle.dumps(job))
+                        process.stdin.flush()
+                    self._take(process.stdout)
         except (OSError, EOFError, pickle.PickleError):
-            self.complete = False
-            while job is not None:
-                job = queue.get()
+            pass  # the process is gone: `close` does what it left
+        finally:
+            with self._changed:
+                self._alive = False
+                self._changed.notify_all()
+
+    def _due(self) -> bool:
+        """Waits for something to do; false where nothing is, and nothing comes any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._sent or self._closing)
+            return bool(self._waiting or self._sent)
+
+    def _oldest(self) -> Job | None:
+        with self._changed:
+            if not self._waiting:
+                return None
+            path = next(iter(self._waiting))
+            self._sent.append((path, self._waiting.pop(path)))
+            self._changed.notify_all()
+            return self._sent[-1]
+
+    def _take(self, answers: IO[bytes]) -> None:
+        """Hears of the next file that it is there."""
+        problems = pickle.load(answers)
+        with self._changed:
+            self.problems += problems
+            self._sent.popleft()
 
 
 def _process() -> subprocess.Popen[bytes]:
@@ -83,19 +132,25 @@ def _process() -> subprocess.Popen[bytes]:
 
 
 def work() -> None:
-    """Writes the invoices that come on standard input; at its end, says what could not be set."""
+    """Writes the invoices that come on standard input, and says of each what was wrong with it.
+
+    Where a file can't be written it ends without a word: the run comes to the same file, and says.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides when it ends
-    os.nice(5)
     parent = os.getppid()
-    problems: list[str] = []
     for path, document in _jobs(sys.stdin.buffer):
         if os.getppid() != parent:
             return  # the next run writes what is left, and it may have begun
-        press(path, document, problems)
-    sys.stdout.buffer.write(pickle.dumps(problems))
+        problems: list[str] = []
+        try:
+            press(path, document, problems)
+            sys.stdout.buffer.write(pickle.dumps(problems))
+            sys.stdout.buffer.flush()
+        except OSError:
+            return
 
 
-def _jobs(stream: IO[bytes]) -> Any:
+def _jobs(stream: IO[bytes]) -> Iterator[Job]:
     while True:
         try:
             yield pickle.load(stream)
@@ -113,6 +168,6 @@ def press(path: str, document: InvoiceDocument, problems: list[str]) -> None:
         problems.append(f"the invoice {document.number} was not written: {error}")
         return
     file = Path(path)
-    temporary = file.with_suffix(".new")
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
     temporary.write_bytes(data)
     temporary.replace(file)

@@ -88,7 +88,7 @@ class Sink:
         self._few: list[tuple[str, InvoiceDocument]] = []
         self._charged: list[str] = []
         self._pressed: dict[str, tuple[Any, ...]] = {}
-        self._missing = ""
+        self._missing = "" if pdf.available() else pdf.MISSING
         self._set_logo()
         if "einvoice" in self.business and not einvoice.available():
             self._missing = einvoice.MISSING
@@ -107,7 +107,7 @@ class Sink:
         """How to get better files, in a sentence; nothing where they are as good as they get."""
         if not self.written["invoices"]:
             return ""
-        return HINT if self.form == "html" else self._missing
+        return self._missing
 
     # --- while it runs -------------------------------------------------------------------------
 
@@ -143,6 +143,7 @@ class Sink:
         self._order, self._size = mark["order"], mark["size"]
         self._last, self._at = mark["last"], mark["at"]
         self._cut()
+        self._clear_pages("new")
         left = store.select("_effect", {}, [_Bound("order", ">", self._order)], (("order", False),))
         self._write([row for row in left if row["status"] in ("done", "failed")], store)
 
@@ -164,13 +165,10 @@ class Sink:
         self.write_new(store)
         newest = self._pages(store)
         if self._press is not None:
-            complete = self._press.close()
+            self._press.close()
             for problem in self._press.problems:
                 self._problem(problem)
             self._press = None
-            if not complete:
-                self._pressed.clear()
-                newest = self._pages(store, alone=True)
         while self._few:
             self._press_here(*self._few.pop(0))
         self._pressed.clear()
@@ -184,21 +182,21 @@ class Sink:
         for key in self._charged:
             row = store.get("Invoice", key)
             if row is not None and row["status"] == "paid":
-                self._invoice(row, store, alone=False)
+                self._invoice(row, store)
         self._charged.clear()
 
-    def _pages(self, store: Rows, alone: bool = False) -> str | None:
+    def _pages(self, store: Rows) -> str | None:
         """Writes what has changed since the mark; the time of the latest change."""
         since = datetime.fromisoformat(self._at) if self._at else None
         ranges = [_Bound("updated_at", ">=", since)] if since else []
         newest = self._at
         for row in store.select("Invoice", {}, ranges, (("updated_at", False),)):
             if row["status"] != "draft":
-                self._invoice(row, store, alone)
+                self._invoice(row, store)
             newest = instant_text(row["updated_at"])
         return newest
 
-    def _invoice(self, row: Row, store: Rows, alone: bool) -> None:
+    def _invoice(self, row: Row, store: Rows) -> None:
         state = (row["updated_at"], row["status"], row["amount_open"].amount)
         if self._pressed.get(row["id"]) == state:
             return
@@ -216,9 +214,7 @@ class Sink:
         folder = self.folder / "invoices"
         folder.mkdir(parents=True, exist_ok=True)
         path = str(folder / f"{name}.pdf")
-        if alone:
-            self._press_here(path, document)
-        elif self._press is not None:
+        if self._press is not None:
             self._press.put(path, document)
         else:
             self._few.append((path, document))
@@ -376,7 +372,6 @@ def _write_file(path: Path, data: bytes) -> None:
         path.write_bytes(data)
 
 
-HINT = "Invoices are HTML pages; --invoices pdf sets them for print"
 _NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None, "form": ""}
 
 
