@@ -14,7 +14,7 @@ from ..errors import Refusal
 from ..values import Money
 from . import coupons, invoices, owed, renewals, usage
 from .credits import Surplus
-from .customers import LIVE, settings, zone_of
+from .customers import ASLEEP, in_trial, lives, settings, zone_of
 from .desk import Desk
 from .owed import Owed
 from .status import announce, living
@@ -34,7 +34,6 @@ from .terms import (
     terms,
 )
 
-_ASLEEP = ("trialing", "paused", "suspended")
 # What ends the usage period too: allowances, tiers and minimum begin anew.
 _NEW_TERMS = ("plan_change", "version_change")
 
@@ -69,7 +68,7 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     restarts = bool(args.get("reset")) or not catalog.same_interval(
         interval, catalog.interval(sub["interval"])
     )
-    if sub["status"] in _ASLEEP:
+    if _is_free(sub):
         _rewrite(desk, sub, after)
     elif restarts:
         _restart(desk, sub, after, args, site, place)
@@ -111,13 +110,18 @@ def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
         desk.change("Subscription", key, pending_quantity=quantity)
         return str(key)
     after = {**sub, "quantity": quantity, "pending_quantity": None}
-    if sub["status"] in _ASLEEP:
+    if _is_free(sub):
         _rewrite(desk, sub, after)
     elif quantity == sub["quantity"] or not _by_quantity(desk, sub):
         desk.change("Subscription", key, quantity=quantity, pending_quantity=None)
     else:
         _change_now(desk, sub, after, args, "quantity_change", site, place)
     return str(key)
+
+
+def _is_free(sub: Mapping[str, Any]) -> bool:
+    """Whether nothing is charged now: in a trial, paused, suspended."""
+    return sub["status"] in ASLEEP or in_trial(sub)
 
 
 def _by_quantity(desk: Desk, sub: Mapping[str, Any]) -> bool:
@@ -129,7 +133,7 @@ def _by_quantity(desk: Desk, sub: Mapping[str, Any]) -> bool:
 def _rewrite(desk: Desk, sub: Mapping[str, Any], after: dict[str, Any]) -> None:
     """A change that costs nothing now: in a trial, or while nothing is billed."""
     after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
-    if sub["status"] == "trialing" and after["billing"]:
+    if in_trial(sub) and after["billing"]:
         # A phase begins with the first paid period.
         after["billing"] = {**after["billing"], "since": sub["anchor"]}
     _store(desk, sub, after)
@@ -197,10 +201,10 @@ def _surplus(sub: Mapping[str, Any], args: Mapping[str, Any], site: object, plac
 def version_due(desk: Desk, key: str) -> None:
     """A dated version with `migrate now` has come: like a change of plan, to the new terms."""
     sub = desk.row("Subscription", key)
-    if sub["status"] not in LIVE or sub["period_end"] <= desk.now:
+    if not lives(sub) or sub["period_end"] <= desk.now:
         return
     after = {**sub, "billing": {**held(sub), "versioned": desk.now}}
-    if sub["status"] in _ASLEEP:
+    if _is_free(sub):
         _store(desk, sub, after)
         renewals.await_version(desk, after, desk.now)
         return
@@ -396,7 +400,7 @@ def _change_addon(
     quantity: Any, args: Mapping[str, Any], site: object, place: Any,
 ) -> None:  # fmt: skip
     after = {**sub, "addons": having or None}
-    if sub["status"] in _ASLEEP:
+    if _is_free(sub):
         _rewrite(desk, sub, after)
         return
     item = Item(addon.name, addon, quantity)

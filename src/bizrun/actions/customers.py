@@ -11,7 +11,20 @@ from ..billing.discounts import Attached
 from ..values import Money
 from .desk import Desk, Row
 
-LIVE = ("trialing", "active", "past_due", "paused", "suspended")
+ENDED = ("cancelled", "expired")
+# Nothing is charged, and nothing of the plan may be used.
+ASLEEP = ("paused", "suspended")
+
+
+def lives(sub: Mapping[str, Any]) -> bool:
+    """Whether a subscription has not ended, in whatever state an author's lifecycle has it."""
+    return sub["status"] not in ENDED and sub["ended_at"] is None
+
+
+def in_trial(sub: Mapping[str, Any]) -> bool:
+    """Whether what runs is the trial and not yet a paid period."""
+    until, trial_end = sub["period_end"], sub["trial_end"]
+    return trial_end is not None and until is not None and bool(until <= trial_end)
 
 
 def settings(desk: Desk) -> catalog.BillingSettings:
@@ -35,7 +48,7 @@ def zone_of(desk: Desk, customer: str) -> str:
 
 def subscriptions(desk: Desk, customer: str) -> list[Row]:
     """The customer's subscriptions that have not ended, oldest first."""
-    return [row for row in desk.subscriptions(customer) if row["status"] in LIVE]
+    return [row for row in desk.subscriptions(customer) if lives(row)]
 
 
 def subscriptions_of(invoice: Mapping[str, Any]) -> list[str]:
@@ -48,7 +61,7 @@ def subscriptions_of(invoice: Mapping[str, Any]) -> list[str]:
 def subscription_of(desk: Desk, customer: str) -> Row | None:
     """The one that decides on limits and periods: the oldest that lives."""
     for row in desk.subscriptions(customer):
-        if row["status"] in LIVE:
+        if lives(row):
             return row
     return None
 

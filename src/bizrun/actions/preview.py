@@ -10,32 +10,30 @@ from ..billing.invoicing import InvoiceTotals
 from ..errors import Refusal
 from ..values import Money, show
 from . import owed, renewals
-from .customers import subscriptions
+from .customers import ASLEEP, in_trial, subscriptions
 from .desk import Desk
 from .invoices import draft_of
 from .owed import Owed
 
-_ASLEEP = ("paused", "suspended")
-
 
 def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[str, Any]:
     """What the invoice due at an instant or next after it will say if nothing else happens."""
-    live = [s for s in subscriptions(desk, customer) if s["status"] not in _ASLEEP]
+    live = [s for s in subscriptions(desk, customer) if s["status"] not in ASLEEP]
     if not live:
         raise Refusal(f"{show(customer)} has no subscription to preview")
     first: Mapping[str, Any] = min(live, key=lambda sub: sub["period_end"])
     due: datetime = first["period_end"]
     together: list[Mapping[str, Any]] = renewals.together(desk, first)
-    while at is not None and due < at and not _ends(first):
+    while at is not None and due < at and not renewals.ends(first):
         together = [_next(desk, sub) for sub in together]
         first = together[0]
         due = first["period_end"]
     # A cancellation makes an invoice of its own, a paused subscription none.
-    together = [sub for sub in together if sub["status"] not in _ASLEEP]
-    going = [sub for sub in together if not _ends(sub)]
+    together = [sub for sub in together if sub["status"] not in ASLEEP]
+    going = [sub for sub in together if not renewals.ends(sub)]
     dues, advance, subs = [], [], []
     for sub in going or together[:1]:
-        if _ends(sub):
+        if renewals.ends(sub):
             dues.append(_last(desk, sub))
             subs.append(sub)
             continue
@@ -49,12 +47,8 @@ def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[
     return _said(totals)
 
 
-def _ends(sub: Mapping[str, Any]) -> bool:
-    return sub["cancel_at"] is not None and sub["cancel_at"] <= sub["period_end"]
-
-
 def _last(desk: Desk, sub: Mapping[str, Any]) -> Owed:
-    if sub["status"] == "trialing":
+    if in_trial(sub):
         return Owed()
     return owed.arrears(desk, sub, sub["period_end"])
 

@@ -13,7 +13,7 @@ from ..errors import EvalError, Refusal
 from ..times import end_of, local_date, midnight, start_of
 from ..values import UNLIMITED, Money, Number, show
 from . import usage as usages
-from .customers import LIVE, credit_balance, customer_plan, subscription_of
+from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
 from .desk import Desk, Row
 from .terms import cycle_of, items
 
@@ -52,7 +52,7 @@ def usage_period(
 
 def _metered(desk: Desk, customer: str, meter: str | None) -> Row | None:
     """The subscription whose periods count for a meter: the oldest that prices it, or lives."""
-    live = [row for row in desk.subscriptions(customer) if row["status"] in LIVE]
+    live = [row for row in desk.subscriptions(customer) if lives(row)]
     if len(live) < 2 or meter is None:
         return live[0] if live else None
     for sub in live:
@@ -140,7 +140,7 @@ def has_feature(desk: Desk, customer: Any, feature: Any) -> bool:
         return False
     plan = customer_plan(desk, customer)
     sub = subscription_of(desk, customer)
-    if sub is not None and sub["status"] not in LIVE[:3]:
+    if sub is not None and sub["status"] in ASLEEP:
         return False
     return plan is not None and feature in plan.features
 

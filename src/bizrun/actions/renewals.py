@@ -15,11 +15,11 @@ from ..times import add
 from ..values import Duration, Money
 from . import invoices, owed, usage
 from .credits import Surplus
-from .customers import LIVE, settings, subscriptions
+from .customers import ASLEEP, in_trial, lives, settings, subscriptions
 from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
-from .status import allowed, announce
+from .status import allowed, announce, own
 from .terms import cycle_of, held, items, monthly, next_version
 
 # What ends with a period, or with the invoice that takes it.
@@ -39,10 +39,10 @@ class Turn:
 
 def turn(desk: Desk, sub: Mapping[str, Any], credit: Sequence[Line] = ()) -> Turn:
     """What the end of the running period makes; it changes nothing yet."""
-    trialing = sub["status"] == "trialing"
+    trialing = in_trial(sub)
     due = Owed(owed.waiting(sub)) if trialing else owed.arrears(desk, sub, sub["period_end"])
     due.lines += credit
-    after = _taken(sub)
+    after = _taken(desk, sub)
     cycle = cycle_of(desk, after)
     fresh = trialing or after["anchor"] != sub["anchor"]
     period = periods.period(cycle, 0) if fresh else periods.period_at(cycle, sub["period_end"])
@@ -65,7 +65,7 @@ def begin(
     return Turn(before, after, due, advance, period)
 
 
-def _taken(sub: Mapping[str, Any]) -> dict[str, Any]:
+def _taken(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
     """The subscription with what was scheduled for the end of its period."""
     after = dict(sub)
     known = held(sub)
@@ -84,7 +84,7 @@ def _taken(sub: Mapping[str, Any]) -> dict[str, Any]:
     if pending.get("coupon") is not None:
         entry = {**pending["coupon"], "at": sub["period_end"]}
         after["coupons"] = [*(sub["coupons"] or ()), entry]
-    if sub["status"] == "trialing":
+    if sub["status"] == "trialing" and own(desk) is None:
         after["status"] = "active"
     after["billing"] = known
     return after
@@ -96,20 +96,25 @@ def _taken(sub: Mapping[str, Any]) -> dict[str, Any]:
 def due(desk: Desk, key: str) -> None:
     """The end of a period or trial: of this subscription, and of those due with it."""
     sub = desk.row("Subscription", key)
-    if sub["status"] not in LIVE or sub["period_end"] > desk.now:
+    if not lives(sub) or sub["period_end"] > desk.now:
         return
     from .subscriptions import end
 
     turns = []
     for each in together(desk, sub):
-        if each["cancel_at"] is not None and each["cancel_at"] <= each["period_end"]:
+        if ends(each) and allowed(desk, each["status"], "cancelled"):
             end(desk, each["id"], "cancelled")
-        elif each["status"] in ("paused", "suspended"):
+        elif each["status"] in ASLEEP:
             _roll(desk, each)
         else:
             turns.append(turn(desk, each))
     if turns:
-        bill(desk, turns, "trial_end" if sub["status"] == "trialing" else "renewal")
+        bill(desk, turns, "trial_end" if in_trial(sub) else "renewal")
+
+
+def ends(sub: Mapping[str, Any]) -> bool:
+    """Whether a cancellation is scheduled for the end of the running period."""
+    return sub["cancel_at"] is not None and bool(sub["cancel_at"] <= sub["period_end"])
 
 
 def together(desk: Desk, sub: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -182,8 +187,6 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
              "usage_start", "monthly_amount", "pending_plan", "pending_quantity",
              "billing")  # fmt: skip
     changes = {name: after[name] for name in names if after[name] != before[name]}
-    if "status" in changes and not allowed(desk, before["status"], after["status"]):
-        del changes["status"]
     desk.change("Subscription", key, **changes)
     schedule(desk, after, period.start)
 
@@ -217,7 +220,7 @@ def _tell(desk: Desk, turned: Turn) -> None:
     if before["plan"] != after["plan"]:
         announce(desk, "Subscription.plan_changed", key, customer,
                  **{"from": before["plan"], "to": after["plan"]})  # fmt: skip
-    trialing = before["status"] == "trialing"
+    trialing = in_trial(before)
     announce(desk, f"Subscription.{'activated' if trialing else 'renewed'}", key, customer)
 
 
@@ -245,7 +248,7 @@ def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
 def usage_due(desk: Desk, key: str) -> None:
     """The end of a usage period that is shorter than the subscription's own."""
     sub = desk.row("Subscription", key)
-    if sub["status"] not in ("active", "past_due"):
+    if sub["status"] in ASLEEP or in_trial(sub) or not lives(sub):
         return
     found = Owed(metered=list(usage.owed(desk, sub, desk.now, False)))
     found.metered = [each for each in found.metered if each.price.interval is not None]
@@ -284,7 +287,7 @@ def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str, ends:
 def threshold(desk: Desk, meter: str, customer: str) -> None:
     """Bills usage as soon as what is not billed of it reaches the plan's threshold."""
     for sub in subscriptions(desk, customer):
-        if sub["status"] not in ("active", "past_due"):
+        if sub["status"] in ASLEEP or in_trial(sub):
             continue
         plan = items(desk, sub, sub["period_start"])[0].plan
         limit = usage.thresholds(plan, sub["currency"])

@@ -11,9 +11,9 @@ from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money
 from . import ledger, marketplace, payments
-from .customers import LIVE, grants, subscriptions_of, zone_of
+from .customers import grants, lives, subscriptions_of, zone_of
 from .desk import Desk, Row
-from .status import set_status
+from .status import allowed, own, set_status
 
 _OPEN = ("final", "sent")
 _PAYABLE = ("final", "sent", "uncollectible")
@@ -100,11 +100,19 @@ def stop(desk: Desk, row: Mapping[str, Any]) -> None:
         sub = desk.row("Subscription", key)
         if sub["status"] in ("past_due", "suspended") and not _other_open(desk, sub, row["id"]):
             desk.drop_timer(f"grace|{key}")
-            set_status(desk, key, "active", "Subscription.recovered")
-            if sub["status"] == "suspended":
-                from .changes import bill_rest
+            if own(desk) is None:
+                recover(desk, key, "active")
 
-                bill_rest(desk, key, "recovery")
+
+def recover(desk: Desk, key: str, status: str) -> None:
+    """A subscription goes on after failed payments; one that slept pays for what is left."""
+    before = desk.row("Subscription", key)["status"]
+    desk.drop_timer(f"grace|{key}")
+    set_status(desk, key, status, "Subscription.recovered")
+    if before == "suspended":
+        from .changes import bill_rest
+
+        bill_rest(desk, key, "recovery")
 
 
 def _other_open(desk: Desk, sub: Mapping[str, Any], invoice: str) -> bool:
@@ -173,7 +181,7 @@ def _failed(desk: Desk, invoice: str, error: str | None) -> None:
     if row["status"] not in _OPEN:
         return
     _announce(desk, "Invoice.payment_failed", row, error=error)
-    for key in subscriptions_of(row):
+    for key in subscriptions_of(row) if own(desk) is None else ():
         if desk.row("Subscription", key)["status"] in ("active", "trialing"):
             set_status(desk, key, "past_due")
     held = row["dunning"] or {"first": desk.now, "used": 0}
@@ -220,18 +228,22 @@ def _exhaust(desk: Desk, invoice: Mapping[str, Any], end: Exhausted) -> None:
 def _give_up(desk: Desk, invoice: Mapping[str, Any], action: str | None) -> None:
     from .subscriptions import end
 
-    live = [key for key in subscriptions_of(invoice)
-            if desk.row("Subscription", key)["status"] in LIVE]  # fmt: skip
     match action:
         case "suspend":
-            for key in live:
+            for key in _who_may(desk, invoice, "suspended"):
                 set_status(desk, key, "suspended")
         case "cancel":
-            for key in live:
+            for key in _who_may(desk, invoice, "cancelled"):
                 end(desk, key, "cancelled")
         case "mark_uncollectible" if invoice["status"] in _OPEN:
             desk.change("Invoice", invoice["id"], status="uncollectible")
             ledger.written_off(desk, invoice)
+
+
+def _who_may(desk: Desk, invoice: Mapping[str, Any], status: str) -> list[str]:
+    """The subscriptions of an invoice that live and may take a status."""
+    subs = [desk.row("Subscription", key) for key in subscriptions_of(invoice)]
+    return [sub["id"] for sub in subs if lives(sub) and allowed(desk, sub["status"], status)]
 
 
 def grace_over(desk: Desk, task: Mapping[str, Any]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Refusal
+from ..ir.program import Lifecycle
 from ..values import show
-from .customers import LIVE, subscriptions_of
+from .customers import ENDED, lives, subscriptions_of
 from .desk import Desk
 
 _EVENTS = {
@@ -24,7 +25,7 @@ def living(desk: Desk, key: Any, verb: str) -> Mapping[str, Any]:
     invoice says can't be undone by something dated before it.
     """
     sub = desk.row("Subscription", key)
-    if sub["status"] not in LIVE:
+    if not lives(sub):
         raise Refusal(f"subscription {key} is {sub['status']} and can't be {verb}")
     if desk.late:
         for invoice in desk.select("Invoice", customer=sub["customer"]):
@@ -37,25 +38,51 @@ def living(desk: Desk, key: Any, verb: str) -> Mapping[str, Any]:
     return sub
 
 
+def own(desk: Desk) -> Lifecycle | None:
+    """The author's own `lifecycle Subscription.status`: billing then moves it only when told to.
+
+    Its arrows do what billing would: a trial that ended, a payment that failed or came in change
+    the status as they say, or not at all.
+    """
+    for life in desk.program.lifecycles:
+        if (life.entity, life.field) == ("Subscription", "status"):
+            return life
+    return None
+
+
 def allowed(desk: Desk, source: str, target: str) -> bool:
     """Whether the author's lifecycle, if there is one, lets a status follow another."""
-    if source == target:
-        return True
-    for life in desk.program.lifecycles:
-        if life.entity == "Subscription" and life.field == "status":
-            return life.allows(source, target)
-    return True
+    life = own(desk) if source != target else None
+    return life is None or life.allows(source, target)
+
+
+def may_become(desk: Desk, sub: Mapping[str, Any], target: str) -> None:
+    """Refuses what an action asks for where the author's lifecycle has no arrow for it."""
+    if not allowed(desk, sub["status"], target):
+        raise Refusal(
+            f"subscription {sub['id']} is {sub['status']} and can't become {target}: "
+            "the lifecycle of Subscription.status has no such arrow"
+        )
+
+
+def is_end(desk: Desk, state: str) -> bool:
+    """Whether nothing leads out of a state, so that a subscription ends with it."""
+    life = own(desk)
+    if state in ENDED or life is None:
+        return state in ENDED
+    return not any(a.source in (None, state) and a.target != state for a in life.arrows)
 
 
 def set_status(desk: Desk, key: str, status: str, event: str | None = None, **more: Any) -> None:
-    """Changes a subscription's status and says so; an author's own lifecycle has the last word."""
-    sub = desk.row("Subscription", key)
-    if allowed(desk, sub["status"], status):
-        more["status"] = status
-    if more:
-        desk.change("Subscription", key, **more)
-    if "status" in more:
-        announce(desk, event or _EVENTS[status], key, sub["customer"])
+    """Changes a subscription's status and says so."""
+    desk.change("Subscription", key, status=status, **more)
+    tell(desk, key, status, event)
+
+
+def tell(desk: Desk, key: str, status: str, event: str | None = None) -> None:
+    """The event of a status, where it has one."""
+    if event := event or _EVENTS.get(status):
+        announce(desk, event, key, desk.row("Subscription", key)["customer"])
 
 
 def announce(desk: Desk, event: str, key: str, customer: str, **more: Any) -> None:

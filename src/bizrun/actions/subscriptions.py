@@ -13,10 +13,11 @@ from ..values import Duration, Money, show
 from . import coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused
 from .credits import Surplus
-from .customers import LIVE, customer_row, settings, subscriptions_of, zone_of
+from .customers import customer_row, in_trial, lives, settings, subscriptions_of, zone_of
 from .desk import Desk
 from .owed import Owed
-from .status import announce, living, set_status
+from .settlement import recover
+from .status import announce, is_end, living, may_become, own, set_status, tell
 from .terms import (
     choose_currency,
     choose_interval,
@@ -68,6 +69,9 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     }  # fmt: skip
     if args.get("coupon") is not None:
         sub["coupons"] = [coupons.redeem(desk, customer, args["coupon"], [plan.name])]
+    life = own(desk)
+    if life is not None and life.start is not None:
+        sub["status"] = life.start
     if trial_end is not None and trial_end > desk.now:
         return _begin_trial(desk, sub, trial_end, site)
     return _begin_paid(desk, sub, cycle, site)
@@ -93,16 +97,16 @@ def _others(desk: Desk, customer: str) -> bool:
     if row is None:
         return False
     for sub in desk.subscriptions(customer):
-        if sub["status"] in LIVE and not (sub["billing"] or {}).get("others"):
+        if lives(sub) and not (sub["billing"] or {}).get("others"):
             desk.change("Subscription", sub["id"], billing={**held(sub), "others": True})
     return True
 
 
 def _begin_trial(desk: Desk, sub: dict[str, Any], until: datetime, site: object) -> str:
     start, zone = sub["started"], zone_of(desk, sub["customer"])
-    sub |= {
-        "status": "trialing", "period_start": start, "period_end": until, "usage_start": start,
-    }  # fmt: skip
+    sub |= {"period_start": start, "period_end": until, "usage_start": start}
+    if own(desk) is None:
+        sub["status"] = "trialing"
     key = _insert(desk, sub, site)
     notice_at = periods.trial_notice(start, until, settings(desk), zone)
     if notice_at > desk.now:
@@ -141,7 +145,7 @@ def _insert(desk: Desk, sub: dict[str, Any], site: object) -> str:
 def notice(desk: Desk, key: str) -> None:
     """A trial ends soon."""
     sub = desk.row("Subscription", key)
-    if sub["status"] == "trialing":
+    if in_trial(sub) and sub["status"] != "paused":
         announce(desk, "Subscription.trial_ending", key, sub["customer"])
 
 
@@ -152,12 +156,13 @@ def cancel(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`cancel { subscription, when?, prorate?, refund? }`."""
     key = args["subscription"]
     sub = living(desk, key, "cancelled")
+    may_become(desk, sub, "cancelled")
     if args.get("when", "now") == "period_end":
         desk.change("Subscription", key, cancel_at=sub["period_end"], cancelled_at=desk.now)
         return str(key)
     credit: list[Line] = []
     surplus = None
-    if args.get("prorate") and sub["status"] not in ("trialing", "paused"):
+    if args.get("prorate") and sub["status"] != "paused" and not in_trial(sub):
         billed = [c["invoice"] for c in owed.charges_of(sub) if c["invoice"]]
         surplus = Surplus(tuple(billed), bool(args.get("refund")), str(site), place)
         credit = credit_unused(desk, sub, None)
@@ -190,9 +195,9 @@ def end(
 
 
 def _last_owed(desk: Desk, sub: Mapping[str, Any], last: datetime, whole: bool) -> Owed:
+    if in_trial(sub):
+        return Owed()
     match sub["status"]:
-        case "trialing":
-            return Owed()
         case "paused":
             return Owed(owed.waiting(sub))
         case "suspended":
@@ -218,8 +223,16 @@ def pause(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     sub = living(desk, key, "paused")
     if sub["status"] == "paused":
         raise Refusal(f"subscription {key} is paused already")
+    may_become(desk, sub, "paused")
+    _rest(desk, sub, "paused")
+    return str(key)
+
+
+def _rest(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
+    """Pauses: what is unused of a price in advance is credited, what was used is invoiced."""
+    key = sub["id"]
     found, surplus = Owed(), None
-    if sub["status"] != "trialing":
+    if not in_trial(sub):
         billed = [c["invoice"] for c in owed.charges_of(sub) if c["invoice"]]
         surplus = Surplus(tuple(billed))
         credit = credit_unused(desk, sub, None)
@@ -231,34 +244,57 @@ def pause(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
                       surplus=surplus)  # fmt: skip
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
              if n not in ("waiting", "late", "billed", "charges")}  # fmt: skip
-    set_status(desk, key, "paused", paused_at=desk.now, usage_start=desk.now, billing=known)
-    return str(key)
+    set_status(desk, key, status, paused_at=desk.now, usage_start=desk.now, billing=known)
 
 
 def resume(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`resume { subscription }`: bills again, or takes a scheduled cancellation back."""
     key = args["subscription"]
     sub = living(desk, key, "resumed")
-    if sub["status"] == "paused":
-        _go_on(desk, sub)
-    elif sub["cancel_at"] is not None:
+    if sub["cancel_at"] is not None:
         desk.change("Subscription", key, cancel_at=None, cancelled_at=None)
-    else:
+    elif sub["status"] != "paused":
         raise Refusal(f"subscription {key} is {sub['status']}: there is nothing to resume")
+    if sub["status"] == "paused":
+        status = "trialing" if (sub["trial_end"] or desk.now) > desk.now else "active"
+        may_become(desk, sub, status)
+        _go_on(desk, desk.row("Subscription", key), status)
     announce(desk, "Subscription.resumed", key, sub["customer"])
     return str(key)
 
 
-def _go_on(desk: Desk, sub: Mapping[str, Any]) -> None:
+def _go_on(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
     key, until = sub["id"], sub["trial_end"]
     if until is not None and until > desk.now:
-        desk.change("Subscription", key, status="trialing", paused_at=None)
+        desk.change("Subscription", key, status=status, paused_at=None)
         return
     period = periods.period_at(cycle_of(desk, sub), desk.now)
     changed = desk.change(
-        "Subscription", key, status="active", paused_at=None, period_start=period.start,
+        "Subscription", key, status=status, paused_at=None, period_start=period.start,
         period_end=period.end, usage_start=desk.now,
         billing={**held(sub), "charges": [], "arrears_from": {"*": desk.now}},
     )  # fmt: skip
     renewals.schedule(desk, changed, desk.now)
     bill_rest(desk, key, "resume")
+
+
+# --- an author's own lifecycle ---------------------------------------------------------------
+
+
+def follow(desk: Desk, key: str, status: str) -> None:
+    """An arrow of the author's own lifecycle: billing does what its actions would have done."""
+    sub = desk.row("Subscription", key)
+    if is_end(desk, status):
+        end(desk, key, status)
+    elif status == "paused":
+        _rest(desk, sub, status)
+    elif sub["status"] == "paused":
+        _go_on(desk, sub, status)
+        announce(desk, "Subscription.resumed", key, sub["customer"])
+    elif status == "active" and sub["status"] in ("past_due", "suspended"):
+        recover(desk, key, status)
+    else:
+        # That a trial is over is told by its end.
+        desk.change("Subscription", key, status=status)
+        if status != "active":
+            tell(desk, key, status)

@@ -150,6 +150,10 @@ class Toolbox:
         if not late and self.watches(work.program, meter):
             renewals.threshold(work, meter, customer)
 
+    def follow(self, work: Desk, key: str, status: str) -> None:
+        """An arrow of the author's own lifecycle moves a subscription."""
+        subscriptions.follow(work, key, status)
+
     def moved(self, work: Desk, old: Row | None, row: Row | None) -> None:
         """Keeps what a changed subscription means for the recurring revenue."""
         movements.moved(work, old, row)

@@ -17,7 +17,7 @@ from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
 from ..values import Money, Number
-from .customers import LIVE, settings, zone_of
+from .customers import lives, settings, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, cycle_of, dated, items, terms
 
@@ -206,10 +206,10 @@ def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> bool:
     if invoice is not None and invoice["status"] == "draft":
         return True
     sub = desk.row("Subscription", row["subscription"])
-    if sub["status"] not in LIVE:
+    if not lives(sub):
         # Its own invoices are over; another subscription of the customer carries the line.
         live = [s for s in desk.subscriptions(customer)
-                if s["status"] in LIVE and s["currency"] == sub["currency"]]  # fmt: skip
+                if lives(s) and s["currency"] == sub["currency"]]  # fmt: skip
         sub = live[0] if live else sub
     known = dict(sub["billing"] or {})
     late = list(known.get("late") or ())

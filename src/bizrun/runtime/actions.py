@@ -52,6 +52,9 @@ class Actions(Protocol):
     def counted(self, work: Work, meter: str, customer: str, at: datetime) -> None:
         """What follows from a late count, or from one of a meter that billing watches."""
 
+    def follow(self, work: Work, key: str, status: str) -> None:
+        """An arrow of an author's lifecycle moves a subscription: billing does its part."""
+
     def moved(self, work: Work, old: Row | None, row: Row | None) -> None:
         """What follows from a change of a subscription's row."""
 

@@ -111,6 +111,9 @@ class Lifecycles:
         return bool(condition(work, event.data, key))
 
     def _take(self, work: Work, lifecycle: Lifecycle, key: str, row: Row, target: str) -> None:
+        if (lifecycle.entity, lifecycle.field) == ("Subscription", "status"):
+            self.engine.actions.follow(work, key, target)
+            return
         work.store_row(lifecycle.entity, key, row, {**row, lifecycle.field: target}, free=True)
 
     # --- times ---------------------------------------------------------------------------------

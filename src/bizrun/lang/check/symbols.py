@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...diagnostics import Label
@@ -322,8 +323,18 @@ def _entity(checker: Checker, info: EntityInfo, extensions: list[ast.Entity]) ->
         fields = {"id": FieldInfo("id", TEXT), **fields}
     for name in ("created_at", "updated_at"):
         fields.setdefault(name, FieldInfo(name, TIME))
-    info.fields = fields
+    info.fields = {name: _widened(checker, info, field) for name, field in fields.items()}
     info.indexes = tuple(_indexes(checker, info, declarations))
+
+
+def _widened(checker: Checker, info: EntityInfo, field: FieldInfo) -> FieldInfo:
+    """A field of billing with the states that an author's own lifecycle adds."""
+    lifecycle = checker.symbols.lifecycles.get((info.name, field.name))
+    if not (info.builtin and lifecycle is not None and isinstance(field.type, Choice)):
+        return field
+    ends = [state for a in lifecycle.arrows for state in (a.source, a.target)]
+    named = [state for state in (lifecycle.start, *ends) if state is not None]
+    return replace(field, type=Choice(tuple(dict.fromkeys((*field.type.values, *named)))))
 
 
 def _indexes(
