@@ -8,6 +8,7 @@ clock `time`; a reference to an entity its key as `str`; unlimited `Decimal("Inf
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import (
@@ -120,9 +121,10 @@ def number_text(value: Number) -> str:
 class Money:
     """An exact amount of one ISO 4217 currency; sub-unit digits are kept until it is rounded."""
 
-    __slots__ = ("amount", "currency")
+    __slots__ = ("_text", "amount", "currency")
     amount: Decimal
     currency: str
+    _text: str  # kept, since prices are written again and again
 
     def __init__(self, amount: Decimal | int | str, currency: str) -> None:
         self.amount = amount if isinstance(amount, Decimal) else Decimal(amount)
@@ -133,6 +135,13 @@ class Money:
 
     def __str__(self) -> str:
         """`29.00 USD`: at least the digits of the minor unit, more where it has them."""
+        try:
+            return self._text
+        except AttributeError:
+            self._text = self._written()
+            return self._text
+
+    def _written(self) -> str:
         places = EXPONENTS.get(self.currency, 2)
         text = format(self.amount, "f")
         whole, _, fraction = text.partition(".")
@@ -563,64 +572,71 @@ def show_as(value: Any, format_: str, type: str | None = None) -> str:
 
 def to_json(value: Any) -> Any:
     """A value as plain JSON that `from_json` reads back exactly; exact types are tagged."""
-    match value:
-        case None | bool() | str():
-            return value
-        case int():
-            return value if -(2**53) < value < 2**53 else {"$n": str(value)}
-        case Decimal():
-            return {"$n": str(value)}
-        case Money():
-            return {"$m": str(value)}
-        case Percent():
-            return {"$p": str(value.rate)}
-        case Duration():
-            return {"$d": value.iso()}
-        case datetime():
-            return {"$t": instant_text(value)}
-        case date():
-            return {"$date": value.isoformat()}
-        case time():
-            return {"$clock": value.isoformat()}
-        case Range():
-            return {"$range": [to_json(value.start), to_json(value.end)]}
-        case list() | tuple():
-            return [to_json(item) for item in value]
-        case dict():
-            if value and all(key.startswith("$") for key in value):
-                return {"$map": {k: to_json(v) for k, v in value.items()}}
-            return {k: to_json(v) for k, v in value.items()}
-    raise AssertionError(f"no JSON form: {value!r}")
+    kind = type(value)
+    if kind is str or value is None:
+        return value
+    form = _FORMS.get(kind)
+    if form is None:
+        form = next((form for class_, form in _FORMS.items() if isinstance(value, class_)), None)
+        assert form is not None, f"no JSON form: {value!r}"
+    return form(value)
+
+
+def _map_form(value: dict[str, Any]) -> Any:
+    found = {k: v if type(v) is str else to_json(v) for k, v in value.items()}
+    # Keys that look like our own tags are kept apart from them.
+    if value and all(key[:1] == "$" for key in value):
+        return {"$map": found}
+    return found
+
+
+_FORMS: dict[type, Callable[[Any], Any]] = {
+    str: lambda value: value,
+    bool: lambda value: value,
+    int: lambda value: value if -(2**53) < value < 2**53 else {"$n": str(value)},
+    dict: _map_form,
+    list: lambda value: [to_json(item) for item in value],
+    tuple: lambda value: [to_json(item) for item in value],
+    datetime: lambda value: {"$t": instant_text(value)},
+    Money: lambda value: {"$m": str(value)},
+    Decimal: lambda value: {"$n": str(value)},
+    Percent: lambda value: {"$p": str(value.rate)},
+    Duration: lambda value: {"$d": value.iso()},
+    date: lambda value: {"$date": value.isoformat()},
+    time: lambda value: {"$clock": value.isoformat()},
+    Range: lambda value: {"$range": [to_json(value.start), to_json(value.end)]},
+}
 
 
 def from_json(value: Any) -> Any:
     """The inverse of `to_json`."""
-    if isinstance(value, list):
+    if type(value) is list:
         return [from_json(item) for item in value]
-    if not isinstance(value, dict):
+    if type(value) is not dict:
         return value
     if len(value) == 1:
-        match value:
-            case {"$n": text}:
-                found = Decimal(text)
-                return int(found) if found.is_finite() and found == int(found) else found
-            case {"$m": text}:
-                return money_exact(text)
-            case {"$p": text}:
-                return Percent(Decimal(text))
-            case {"$d": text}:
-                return Duration.from_iso(text)
-            case {"$t": text}:
-                return datetime.fromisoformat(text)
-            case {"$date": text}:
-                return date.fromisoformat(text)
-            case {"$clock": text}:
-                return time.fromisoformat(text)
-            case {"$range": [start, end]}:
-                return Range(from_json(start), from_json(end))
-            case {"$map": inner}:
-                return {k: from_json(v) for k, v in inner.items()}
-    return {k: from_json(v) for k, v in value.items()}
+        [(tag, inner)] = value.items()
+        if tag[:1] == "$" and (read := _READERS.get(tag)) is not None:
+            return read(inner)
+    return {k: from_json(v) if type(v) is dict or type(v) is list else v for k, v in value.items()}
+
+
+def _read_number(text: str) -> Number:
+    found = Decimal(text)
+    return int(found) if found.is_finite() and found == int(found) else found
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "$n": _read_number,
+    "$m": lambda text: money_exact(text),
+    "$p": lambda text: Percent(Decimal(text)),
+    "$d": Duration.from_iso,
+    "$t": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+    "$clock": time.fromisoformat,
+    "$range": lambda ends: Range(from_json(ends[0]), from_json(ends[1])),
+    "$map": lambda inner: {k: from_json(v) for k, v in inner.items()},
+}
 
 
 def money_exact(text: str) -> Money:

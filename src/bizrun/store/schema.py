@@ -9,10 +9,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ..errors import EvalError, StoreError
 from ..values import Duration, Money, Percent, instant, money, number, show, to_json
 from .base import Column, ColumnType, Table
 
+_encode = msgspec.json.Encoder().encode
 RESERVED = frozenset({"_log", "_log_id", "_chain", "_meta", "_dropped"})
 
 
@@ -238,7 +241,11 @@ def _is_a(value: Any, type: ColumnType) -> bool:
 
 def json_text(value: Any) -> str:
     """A value as compact lossless JSON text."""
-    return json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":"))
+    plain = to_json(value)
+    try:
+        return _encode(plain).decode()
+    except UnicodeEncodeError:  # half of a character
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
 
 def table_to_json(table: Table) -> str:

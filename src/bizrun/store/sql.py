@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ..errors import EvalError, StoreError
 from ..values import (
     CONTEXT,
     UNLIMITED,
     Duration,
+    Money,
     Number,
     Percent,
     from_json,
@@ -24,8 +25,10 @@ from ..values import (
     number_text,
 )
 from .base import Column, ColumnType, Range, Row, Table
+from .packing import Pack, Unpack, packer, unpacker
 from .schema import json_text
 
+_decode_json = msgspec.json.Decoder().decode
 _MAX = 2**63 - 1
 _MIN = -(2**63)
 
@@ -87,16 +90,24 @@ def decode_percent(text: str) -> Percent:
     return Percent(Decimal(_number(text[:-1])).scaleb(-2, CONTEXT))
 
 
+@lru_cache(maxsize=1 << 14)
 def encode_time(value: datetime) -> str:
     """RFC 3339 in UTC: `2026-01-31T09:00:00Z`."""
     return instant_text(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
+@lru_cache(maxsize=1 << 14)
 def decode_time(text: str) -> datetime:
     """The inverse of `encode_time`."""
     if text[-1] != "Z":
         raise ValueError(text)
     return datetime.fromisoformat(text)
+
+
+@lru_cache(maxsize=4096)
+def decode_money(text: str) -> Money:
+    """The inverse of `str`; amounts come again."""
+    return money_exact(text)
 
 
 def decode_duration(text: str) -> Duration:
@@ -112,7 +123,9 @@ def decode_duration(text: str) -> Duration:
 
 def decode_json(text: str) -> Any:
     """The inverse of `schema.json_text`."""
-    return from_json(json.loads(text))
+    found = _decode_json(text)
+    # Every tag of an exact value begins with a $.
+    return from_json(found) if '"$' in text else found
 
 
 def _floor(value: Number) -> int:
@@ -161,7 +174,7 @@ SQLITE: dict[ColumnType, Codec] = {
     "integer": _NUMBER,
     "size": _NUMBER,
     "bool": Codec("INTEGER", None, bool, ranges=_SAME),
-    "money": Codec("TEXT", str, money_exact, equal=False),
+    "money": Codec("TEXT", str, decode_money, equal=False),
     "percent": Codec("TEXT", encode_percent, decode_percent, bound=encode_percent),
     "duration": Codec("TEXT", Duration.iso, decode_duration, equal=False),
     "time": Codec("TEXT", encode_time, decode_time, "rtrim({}, 'Z')", _time_bound, ranges=_TIME),
@@ -170,7 +183,10 @@ SQLITE: dict[ColumnType, Codec] = {
 }
 
 
-UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, EvalError)
+UNREADABLE = (
+    msgspec.DecodeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError,
+    EvalError,
+)  # fmt: skip
 
 
 def unreadable(table: str, key: str, column: Column, value: Any) -> StoreError:
@@ -277,9 +293,8 @@ class TableSQL:
     get: str
     upsert: str
     delete: str
-    encoders: tuple[tuple[int, Callable[[Any], Any]], ...]
-    decoders: tuple[tuple[int, Callable[[Any], Any]], ...]
-    pick: Callable[[Row], tuple[Any, ...]]
+    pack: Pack
+    unpack: Unpack
     selects: dict[Shape, Select]
     adjusts: dict[tuple[str, ...], tuple[str, Callable[[Row], tuple[Any, ...]]]]
 
@@ -288,31 +303,31 @@ class TableSQL:
         """Where the key stands among the columns."""
         return self.names.index(self.table.key)
 
-    def encode(self, row: Row) -> Sequence[Any]:
+    def encode(self, row: Row) -> tuple[Any, ...]:
         """A row's columns; what the row does not have is none."""
         try:
-            picked = self.pick(row)
+            return self.pack(row)
         except KeyError:
-            picked = tuple([row.get(name) for name in self.names])
-        if not self.encoders:
-            return picked
-        values = list(picked)
-        for place, encode in self.encoders:
-            if (value := values[place]) is not None:
-                values[place] = encode(value)
-        return values
+            return self.pack({name: row.get(name) for name in self.names})
 
     def decode(self, columns: Sequence[Any]) -> Row:
         """A fresh row of its columns."""
-        row = dict(zip(self.names, columns, strict=True))
         try:
-            for place, decode in self.decoders:
-                if (value := columns[place]) is not None:
-                    row[self.names[place]] = decode(value)
+            return self.unpack(columns)
         except UNREADABLE:
-            key = columns[self.names.index(self.table.key)]
-            raise unreadable(self.table.name, key, self.table.columns[place], value) from None
-        return row
+            raise self._unreadable(columns) from None
+
+    def _unreadable(self, columns: Sequence[Any]) -> StoreError:
+        """Which column can't be read."""
+        column, value = self.table.columns[0], columns[0]
+        for column, value in zip(self.table.columns, columns, strict=True):
+            decode = SQLITE[column.type].decode
+            try:
+                if decode is not None and value is not None:
+                    decode(value)
+            except UNREADABLE:
+                break
+        return unreadable(self.table.name, columns[self.key_place], column, value)
 
     def adjust(self, columns: tuple[str, ...]) -> tuple[str, Callable[[Row], tuple[Any, ...]]]:
         """The statement that sets these columns of a row, and what makes its parameters."""
@@ -361,9 +376,8 @@ def table_sql(table: Table) -> TableSQL:
         # is replaced too. That no other row has it was checked before.
         upsert=f"INSERT OR REPLACE INTO {name} ({columns}) VALUES ({', '.join('?' * len(names))})",
         delete=f"DELETE FROM {name} WHERE {key} = ?",
-        encoders=tuple((i, c.encode) for i, c in enumerate(codecs) if c.encode is not None),
-        decoders=tuple((i, c.decode) for i, c in enumerate(codecs) if c.decode is not None),
-        pick=itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],),
+        pack=packer(names, [codec.encode for codec in codecs]),
+        unpack=unpacker(names, [codec.decode for codec in codecs]),
         selects={},
         adjusts={},
     )

@@ -1,0 +1,58 @@
+"""Rows to columns and back, by functions made for each table.
+
+No text of an author is in their source: names and codecs are values of their namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+from .base import Row
+
+Convert = Callable[[Any], Any] | None
+Pack = Callable[[Row], tuple[Any, ...]]
+Unpack = Callable[[Sequence[Any]], Row]
+
+
+def packer(names: Sequence[str], encoders: Sequence[Convert]) -> Pack:
+    """What makes columns of a row; KeyError where the row lacks one."""
+    pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+    values, space = _converted(encoders)
+    pack: Pack = _made(f"{_targets(names)} = pick(given)", f"({', '.join(values)},)",
+                       {"pick": pick, **space})  # fmt: skip
+    return pack
+
+
+def unpacker(names: Sequence[str], decoders: Sequence[Convert]) -> Unpack:
+    """What makes a fresh row of columns."""
+    values, space = _converted(decoders)
+    pairs = ", ".join(f"n{place}: {value}" for place, value in enumerate(values))
+    space |= {f"n{place}": name for place, name in enumerate(names)}
+    unpack: Unpack = _made(f"{_targets(names)} = given", f"{{{pairs}}}", space)
+    return unpack
+
+
+def _made(unpacking: str, result: str, space: dict[str, Any]) -> Any:
+    """`def made(given)`: takes apart what it is given and puts it together anew."""
+    text = f"def made(given):\n {unpacking}\n return {result}"
+    exec(compile(text, "<columns>", "exec"), space)
+    return space["made"]
+
+
+def _targets(names: Sequence[str]) -> str:
+    return "".join(f"v{place}, " for place in range(len(names)))
+
+
+def _converted(converts: Sequence[Convert]) -> tuple[list[str], dict[str, Any]]:
+    """The expression for each value, and the converters that they call; none stays none."""
+    values: list[str] = []
+    space: dict[str, Any] = {}
+    for place, convert in enumerate(converts):
+        if convert is None:
+            values.append(f"v{place}")
+        else:
+            space[f"c{place}"] = convert
+            values.append(f"None if v{place} is None else c{place}(v{place})")
+    return values, space
