@@ -77,6 +77,18 @@ def signups(count: int) -> Iterator[Item]:
         yield _item("sig", number, "Customer.signup", at, data)
 
 
+def renewals(count: int) -> Iterator[Item]:
+    """W4: sign-ups over ten days, then more seats for every fifth, in mid-period."""
+    step = timedelta(days=10) / max(count, 1) // timedelta(milliseconds=1)
+    for number in range(count):
+        at = START + timedelta(milliseconds=step * number)
+        data = {"id": f"a{number:06}", "email": f"user{number}@example.com", "seats": 3}
+        yield _item("sig", number, "Customer.signup", at, data)
+    for number in range(0, count, 5):
+        data = {"account": f"a{number:06}", "seats": 4}
+        yield _item("cha", number, "Seats.changed", START + timedelta(days=15), data)
+
+
 def _item(prefix: str, number: int, type_: str, at: datetime, data: Item) -> Item:
     stamp = at.isoformat(timespec="milliseconds" if at.microsecond else "seconds")
     return {

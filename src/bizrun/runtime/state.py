@@ -14,6 +14,7 @@ from ..store.base import Range, Row, Store
 FLUSH_AT = 4_000
 REMEMBERED = 20_000
 SUBSCRIPTION = "Subscription"
+_UNREAD: Any = object()  # in the journal: what the store has, whatever that is
 
 
 class State:
@@ -37,8 +38,15 @@ class State:
         return self.store.get(table, key)
 
     def put(self, table: str, key: str, row: Row | None) -> None:
-        """Replaces a row, or removes it."""
-        self.replace(table, key, self.get(table, key), row)
+        """Replaces a row, or removes it; what was there need not be read."""
+        if table == SUBSCRIPTION:
+            self.replace(table, key, self.get(table, key), row)
+            return
+        rows = self.dirty.get(table)
+        if rows is None:
+            rows = self.dirty[table] = {}
+        self.journal.append((table, key, rows.get(key, _UNREAD)))
+        rows[key] = row
 
     def replace(self, table: str, key: str, old: Row | None, row: Row | None) -> None:
         """The same where the old row is at hand."""
@@ -76,6 +84,9 @@ class State:
         journal = self.journal
         while len(journal) > mark:
             table, key, old = journal.pop()
+            if old is _UNREAD:
+                del self.dirty[table][key]
+                continue
             if table == SUBSCRIPTION:
                 self._forget(old, self.get(table, key))
             self.dirty.setdefault(table, {})[key] = old
@@ -100,8 +111,15 @@ class State:
     ) -> Iterator[Row]:
         """Rows that match, changes of this batch included."""
         if self.dirty.get(table):
-            self.store.write({table: self.dirty.pop(table)})
+            self._hand_over(table)
         return self.store.select(table, equals, ranges, order, limit)
+
+    def _hand_over(self, table: str) -> None:
+        """Gives the store a table's changes, so that a query sees them."""
+        for place, (changed, key, old) in enumerate(self.journal):
+            if changed == table and old is _UNREAD:
+                self.journal[place] = (table, key, self.store.get(table, key))
+        self.store.write({table: self.dirty.pop(table)})
 
     def subscriptions(self, customer: str) -> list[Row]:
         """The subscriptions of a customer, oldest first; remembered until one of them changes."""

@@ -48,6 +48,9 @@ _CACHE_ROWS = 10_000
 _PENDING_ROWS = 10_000
 _FIRST_ROWS = 250
 
+Cache = dict[str, dict[str, Row | None]]
+_NO_ROWS: dict[str, Row | None] = {}
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -112,8 +115,10 @@ class SqliteStore:
         self._pending: dict[str, dict[str, Row | None]] = {}
         self._pending_rows = 0
         self._pending_unique: dict[tuple[str, str], dict[Any, str]] = {}
-        self._young: dict[tuple[str, str], Row | None] = {}
-        self._old: dict[tuple[str, str], Row | None] = {}
+        # Two halves instead of a list in order of use: the older half is dropped whole.
+        self._young: Cache = {}
+        self._old: Cache = {}
+        self._young_rows = 0
         self._tops = Tops()
         self._cursors: WeakSet[_Cursor] = WeakSet()
         self._aside: set[str] = set()
@@ -238,9 +243,7 @@ class SqliteStore:
                 db.execute("ROLLBACK")
             self._load()
             raise
-        self._young.clear()
-        self._tops.clear()
-        self._old.clear()
+        self._forget_all()
         self._load()
         return told
 
@@ -249,32 +252,38 @@ class SqliteStore:
         pending = self._pending.get(table)
         if pending is not None and key in pending:
             return pending[key]
-        place = (table, key)
-        young = self._young
-        if place in young:
-            return young[place]
-        return self._promote(place)
+        young = self._young.get(table)
+        if young is not None and key in young:
+            return young[key]
+        return self._promote(table, key)
 
     @_guarded
-    def _promote(self, place: tuple[str, str]) -> Row | None:
+    def _promote(self, table: str, key: str) -> Row | None:
         """A row from the older half of the cache, or from the file, now in the younger."""
-        if place in self._old:
-            row = self._old.pop(place)
-        else:
-            table, key = place
+        row = self._old.get(table, _NO_ROWS).get(key)
+        if row is None:
             sql = self._tables[table]
             if self._tops.lack(self._connection(), sql, key):
                 return None
             columns = self._connection().execute(sql.get, (key,)).fetchone()
             row = None if columns is None else sql.decode(columns)
-        self._remember(place, row)
+        self._remember(table, {key: row})
         return row
 
-    def _remember(self, place: tuple[str, str], row: Row | None) -> None:
-        # Two halves instead of a list in order of use: the older half is dropped whole.
-        if len(self._young) >= _CACHE_ROWS:
-            self._old, self._young = self._young, {}
-        self._young[place] = row
+    def _remember(self, table: str, rows: Mapping[str, Row | None]) -> None:
+        """Keeps rows as they are in the file now."""
+        if self._young_rows >= _CACHE_ROWS:
+            self._old, self._young, self._young_rows = self._young, {}, 0
+        young = self._young.get(table)
+        if young is None:
+            young = self._young[table] = {}
+        young.update(rows)
+        self._young_rows += len(rows)
+
+    def _forget_all(self) -> None:
+        """Empties the cache, since the file has changed by other ways."""
+        self._young, self._old, self._young_rows = {}, {}, 0
+        self._tops.clear()
 
     @_guarded
     def select(
@@ -315,11 +324,11 @@ class SqliteStore:
 
     def _remembered(self, table: str, sql: TableSQL, columns: Sequence[Any]) -> Row:
         """A selected row, decoded once as long as it is remembered."""
-        place = (table, columns[sql.key_place])
-        row = self._young.get(place) or self._old.get(place)
+        key = columns[sql.key_place]
+        row = self._young.get(table, _NO_ROWS).get(key) or self._old.get(table, _NO_ROWS).get(key)
         if row is None:
             row = sql.decode(columns)
-            self._remember(place, row)
+            self._remember(table, {key: row})
         return row
 
     def _chained(self, sql: TableSQL, first: Iterator[Row], rest: _Cursor) -> Iterator[Row]:
@@ -350,10 +359,10 @@ class SqliteStore:
             if pending is None:
                 pending = self._pending[table] = {}
             width = len(sql.names)
+            pending.update(rows)
             for key, row in rows.items():
                 if row is not None and len(row) != width:
-                    row = {name: row.get(name) for name in sql.names}
-                pending[key] = row
+                    pending[key] = {name: row.get(name) for name in sql.names}
             self._pending_rows += len(rows)
             if table in self._aside:
                 self._forget(table, rows)
@@ -374,9 +383,7 @@ class SqliteStore:
             self._keep_cursors(table)
             update, encode = self._tables[table].adjust(tuple(columns))
             self._connection().executemany(update, [encode(row) for row in stored.values()])
-            for key, row in stored.items():
-                self._old.pop((table, key), None)
-                self._remember((table, key), row)
+            self._remember(table, stored)
 
     def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Drops what dropped columns hold of deleted rows: a later row is another one."""
@@ -456,10 +463,8 @@ class SqliteStore:
         kept = [row for row in pending.values() if row is not None]
         if kept:
             _execute_many(db, sql, list(map(sql.encode, kept)))
-        for key, row in pending.items():
-            self._old.pop((table, key), None)
-            self._remember((table, key), row)
-            self._tops.grow(table, key)
+        self._remember(table, pending)
+        self._tops.grow(table, pending)
         pending.clear()
         for column in sql.unique:
             self._pending_unique.pop((table, column), None)
@@ -548,9 +553,7 @@ class SqliteStore:
         if db.in_transaction:
             self._keep_cursors()
             db.execute("ROLLBACK")
-            self._young.clear()
-            self._tops.clear()
-            self._old.clear()
+            self._forget_all()
             self._log.load()
 
     def _keep_cursors(self, table: str | None = None) -> None:
@@ -580,9 +583,7 @@ class SqliteStore:
     def close(self) -> None:
         """Releases the state; uncommitted writes are dropped."""
         self._pending.clear()
-        self._young.clear()
-        self._tops.clear()
-        self._old.clear()
+        self._forget_all()
         for cursor in list(self._cursors):
             cursor.fail(self._gone())
         db, self._db = self._db, None

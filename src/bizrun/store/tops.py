@@ -5,6 +5,8 @@ Ids mostly grow, so most of those that are asked for in vain need no look into t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import apsw
 
 from .sql import TableSQL, quoted
@@ -40,8 +42,10 @@ class Tops:
             self._tops[place] = top
         return key > top
 
-    def grow(self, table: str, key: str) -> None:
-        """Notes a key that is written."""
-        place = (table, key[:_PREFIX])
-        if key > self._tops.get(place, key):
-            self._tops[place] = key
+    def grow(self, table: str, keys: Iterable[str]) -> None:
+        """Notes keys that are written."""
+        tops = self._tops
+        for key in keys:
+            place = (table, key[:_PREFIX])
+            if key > tops.get(place, key):
+                tops[place] = key
