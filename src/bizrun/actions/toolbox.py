@@ -90,6 +90,10 @@ class Toolbox:
         message(work, name, target, data, site, place, resume)
         return None, True
 
+    def follows(self, kind: str, outcome: Outcome) -> bool:
+        """Whether anything follows from an outcome that no handler waits for."""
+        return kind in ("charge", "refund", "transfer") or outcome.status != "succeeded"
+
     def outcome(self, work: Desk, effect: Row, outcome: Outcome) -> Any:
         """What the outcome of an effect changes; what a waiting handler gets."""
         match effect["kind"]:

@@ -27,6 +27,9 @@ class Actions(Protocol):
     ) -> tuple[Any, bool]:
         """Does an action; its result, and whether `resume` waits with an effect for another."""
 
+    def follows(self, kind: str, outcome: Outcome) -> bool:
+        """Whether anything follows from an outcome, other than that who waits goes on."""
+
     def outcome(self, work: Work, effect: Row, outcome: Outcome) -> Any:
         """What the outcome of an effect changes; the result that a handler waited for."""
 

@@ -41,6 +41,21 @@ class Emitting:
         )  # fmt: skip
         self.engine.later(("event", event, None))
 
+    def announce(self, work: Work, type_: str, subject: str, data: dict[str, Any]) -> None:
+        """Queues an event of billing, whose values fit as they are."""
+        source = work.source
+        declared = self.engine.program.events.get(type_)
+        if declared is not None:
+            for name, _ in declared.payload.fields:
+                data.setdefault(name, None)
+        event = Event(
+            f"{work.base}/{type_}/{subject}", type_, work.now, data, "bizrun", subject, 0,
+            source.seq if source else None, (source.depth if source else 0) + 1, None, work.tenant,
+        )  # fmt: skip
+        if event.depth > MAX_DEPTH:
+            raise EvalError(f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?")
+        self.engine.later(("event", event, None))
+
     def _typed(self, type_: str, data: dict[str, Any], work: Work) -> dict[str, Any]:
         declared = self.engine.program.events.get(type_)
         if declared is None or not declared.declared:

@@ -67,6 +67,7 @@ class Engine:
         self._queue: deque[tuple[Any, ...]] = deque()
         self._pending: list[tuple[Any, ...]] = []
         self._defaults: dict[tuple[str, str], Any] = {}
+        self._blanks: dict[str, tuple[Row, tuple[str, ...]]] = {}
         # What handlers returned after a wait, by the event that they began with.
         self.replies: dict[str, Any] = {}
         self._hashes: dict[int, str] = {}
@@ -181,7 +182,11 @@ class Engine:
             item = self._queue.popleft()
             match item[0]:
                 case "event":
-                    self._step(item[1], item[2])
+                    event = item[1]
+                    if self.dispatch.route(event.type).known or self.waits.any_on(event.type):
+                        self._step(event, None)
+                    else:
+                        self.log(event, None, "unmatched", None, None)
                 case "deliver":
                     self._pending = []
                     self.outbox.send(item[1])
@@ -195,7 +200,7 @@ class Engine:
 
     # --- one step ------------------------------------------------------------------------------
 
-    def _step(self, event: Event, raw: str) -> Receipt:
+    def _step(self, event: Event, raw: str | None) -> Receipt:
         """Lifecycles, handlers, waits, meters, triggers of one event: all or nothing of it."""
         state = self.state
         mark, order = state.mark(), self._order
@@ -412,6 +417,8 @@ class Engine:
 
     def outcome(self, effect: Row, outcome: Outcome, resume: dict[str, Any] | None) -> None:
         """What follows from the outcome of an effect."""
+        if resume is None and not self.actions.follows(effect["kind"], outcome):
+            return
         base = f"{effect['id']}/outcome"
         now = max(self.clock or effect["created"], effect["created"])
         envelope = {"id": effect["event"], "type": effect["kind"], "time": now, "subject": None}
@@ -485,6 +492,22 @@ class Engine:
             compute = self._defaults[entity, name] = self.compiled(expr, ())
         return compute(work)
 
+    def blank(self, entity: str) -> tuple[Row, tuple[str, ...]]:
+        """An entity's row with its constant defaults, and the fields whose default is computed."""
+        found = self._blanks.get(entity)
+        if found is None:
+            fields = self.program.entities[entity].fields
+            row = {
+                name: field.default.value if isinstance(field.default, ir.Const) else None
+                for name, field in fields.items()
+            }
+            computed = tuple(
+                name for name, field in fields.items()
+                if field.default is not None and not isinstance(field.default, ir.Const)
+            )  # fmt: skip
+            found = self._blanks[entity] = row, computed
+        return found
+
     def code_of(self, handler: ir.Handler) -> Code:
         """The compiled code of a handler."""
         return compile_unit(self.program.unit(handler))
@@ -532,7 +555,7 @@ class Engine:
     # --- the log -------------------------------------------------------------------------------
 
     def log(
-        self, event: Event, raw: str, status: str, reason: str | None, fired: str | None
+        self, event: Event, raw: str | None, status: str, reason: str | None, fired: str | None
     ) -> None:
         """Adds an event to the log."""
         self._seq += 1

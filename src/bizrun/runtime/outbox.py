@@ -23,11 +23,9 @@ KEY_VERSION = "1"
 
 def idempotency_key(*parts: str) -> str:
     """SHA-256 over the length-prefixed parts (RELIABILITY.md 4): never random, never a clock."""
-    digest = sha256()
-    for part in (KEY_VERSION, *parts):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(4, "big") + encoded)
-    return digest.hexdigest()
+    encoded = [part.encode() for part in (KEY_VERSION, *parts)]
+    whole = b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
+    return sha256(whole).hexdigest()
 
 
 class Outbox:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -25,7 +26,8 @@ FUEL = 20_000_000
 MAX_EFFECTS = 100
 # Below the bound on events, so that an outcome can always be taken.
 MAX_DEPTH_OF_EFFECTS = 24
-MAX_ROW_TEXT = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Work:
@@ -166,9 +168,8 @@ class Work:
 
     def new_id(self, prefix: str, site: object) -> str:
         """An id that sorts by time and is the same whenever this work is done again."""
-        millis = int(self.now.timestamp() * 1000)
         digest = sha256(f"{self.base}\0{site}".encode()).hexdigest()
-        return f"{prefix}_{millis:011x}{digest[:10]}"
+        return f"{prefix}_{_stamp(self.now)}{digest[:10]}"
 
     def create(self, entity: str, data: dict[str, Any], site: object, upsert: bool = False) -> str:
         """A new row, or with `upsert` a changed one where the key or a unique field is known."""
@@ -210,14 +211,12 @@ class Work:
     def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
         """A new row of billing, whose values fit and whose unique ones are so by the way they
         are made; what is left out has its default."""
-        declared = self.engine.program.entities[entity]
         key = self.new_id(_prefix(entity), site)
-        row: Row = dict.fromkeys(declared.fields)
-        row.update(data)
-        row["created_at"] = row["updated_at"] = self.now
-        row[declared.key] = key
-        for name, field in declared.fields.items():
-            if row[name] is None and name not in data and field.default is not None:
+        blank, computed = self.engine.blank(entity)
+        now = self.now
+        row: Row = {**blank, **data, "id": key, "created_at": now, "updated_at": now}
+        for name in computed:
+            if name not in data:
                 row[name] = self.engine.default(entity, name, self)
         self.engine.state.replace(entity, key, None, row)
         self.engine.emitting.changed(self, entity, key, None, row)
@@ -343,7 +342,7 @@ class Work:
 
     def announce(self, event: str, subject: str, **data: Any) -> None:
         """An event of billing, handled after this commits."""
-        self.engine.emitting.emit(self, event, data, f"{event}/{subject}", subject)
+        self.engine.emitting.announce(self, event, subject, data)
 
     def set_timer(self, key: str, due: datetime, **task: Any) -> None:
         """Has `billing.due` called at an instant."""
@@ -479,14 +478,24 @@ class Work:
         self.replied = value
 
 
+@lru_cache(maxsize=1024)
+def _stamp(now: datetime) -> str:
+    """The milliseconds of an instant, in digits that sort."""
+    return f"{(now - _EPOCH) // _MILLISECOND:011x}"
+
+
 def check_books(entity: str) -> None:
     """Refuses a handler that would write the ledger: only what moves money does."""
     if entity == "Ledger":
         raise Refusal("the ledger is written by billing alone")
 
 
+_PREFIXES = {
+    "Subscription": "sub", "Invoice": "inv", "InvoiceLine": "line", "Payment": "pay",
+    "Refund": "ref", "CreditNote": "cn", "Wallet": "wal",
+}  # fmt: skip
+
+
 def _prefix(entity: str) -> str:
     """A short word for ids of an entity: `inv`, `sub`, `pay`, else its name in small letters."""
-    short = {"Subscription": "sub", "Invoice": "inv", "InvoiceLine": "line", "Payment": "pay"}
-    short |= {"Refund": "ref", "CreditNote": "cn", "Wallet": "wal"}
-    return short.get(entity, entity.lower())
+    return _PREFIXES.get(entity) or entity.lower()
