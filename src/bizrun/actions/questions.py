@@ -207,9 +207,15 @@ def snapshots(desk: Desk, entity: str, keys: Any) -> list[Any]:
 
 
 def pdf(desk: Desk, invoice: Any) -> dict[str, Any]:
-    """An attachment: the invoice as a document, made when the email is written."""
-    return {"attachment": "invoice", "invoice": invoice}
+    """An attachment: the invoice as a document, as it stands now.
 
+    It is set when the email is written, which may be later: what can change is kept here.
+    """
+    row = desk.row("Invoice", invoice)
+    return {"attachment": "invoice", "invoice": invoice, "row": {f: row[f] for f in _CHANGING}}
+
+
+_CHANGING = ("number", "status", "amount_open", "issued_at", "due_at", "paid_at")
 
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "usage": usage,

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
-from typing import Any
+from datetime import datetime, tzinfo
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from ..values import Money
 
 Row = Mapping[str, Any]
+
+
+class Bound(NamedTuple):
+    """A bound of a select, as stores take it."""
+
+    column: str
+    op: str
+    value: Any
+
+
+class Rows(Protocol):
+    """What documents read of a store."""
+
+    def get(self, table: str, key: str) -> dict[str, Any] | None:
+        """The row with that key."""
+
+    def select(
+        self,
+        table: str,
+        equals: Mapping[str, Any] = {},
+        ranges: Sequence[Any] = (),
+        order: Sequence[tuple[str, bool]] = (),
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Rows that match."""
+
+
 _TAX_IDS = ("tax_id", "vat_id", "vat_number", "tax_number")
 
 
@@ -63,6 +90,18 @@ def _is_zone(name: str) -> bool:
     return True
 
 
+def details_at(store: Rows, customer: str, row: Row | None, at: datetime | None) -> Row | None:
+    """A customer's row with the details as they were when an invoice was issued.
+
+    A final invoice never changes (BILLING.md), so neither does whom it was made out to.
+    """
+    if at is None:
+        return row
+    changes = store.select("_billed_as", {"customer": customer}, [Bound("until", ">", at)])
+    first = min(changes, key=lambda change: (change["until"], change["id"]), default=None)
+    return row if first is None else {**(row or {}), **first["details"]}
+
+
 @dataclass(frozen=True, slots=True)
 class Party:
     """A name and address as far as a row says: `country` a code of ISO 3166, or nothing."""
@@ -112,6 +151,13 @@ _PLACE = {
     "region": ("region", "state", "province"),
     "country": ("country", "country_code"),
 }
+
+
+# The fields of a customer that stand on a document, or decide how it is written.
+PRINTED = frozenset(
+    ("company", "name", "email", "billing_address", "address", "line2", "street2", "locale",
+     "language", "timezone", *_TAX_IDS, *(field for fields in _PLACE.values() for field in fields))
+)  # fmt: skip
 
 
 def _written(place: Mapping[str, str], more: list[str]) -> list[str]:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from ..errors import BizError
 from ..model import Effect, Outcome
 from ..values import instant_text, plain
 from . import einvoice, pdf
-from .document import InvoiceDocument
+from .document import Bound, InvoiceDocument, Rows, details_at
 from .email import Attachment, message, rendered
 from .invoice import invoice_html
 from .press import Press, press
@@ -32,31 +32,6 @@ MAX_NAME = 120
 MAX_PROBLEMS = 100
 FEW = 20  # as many invoices are set before a process of their own has begun
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+=_.-]+|\.{2,}")
-
-
-class _Bound(NamedTuple):
-    """A bound of a select, as stores take it."""
-
-    column: str
-    op: str
-    value: Any
-
-
-class Rows(Protocol):
-    """What the sink reads of a store."""
-
-    def get(self, table: str, key: str) -> dict[str, Any] | None:
-        """The row with that key."""
-
-    def select(
-        self,
-        table: str,
-        equals: Mapping[str, Any] = {},
-        ranges: Sequence[Any] = (),
-        order: Sequence[tuple[str, bool]] = (),
-        limit: int | None = None,
-    ) -> Iterator[dict[str, Any]]:
-        """Rows that match."""
 
 
 class Business(Protocol):
@@ -144,7 +119,7 @@ class Sink:
         self._last, self._at = mark["last"], mark["at"]
         self._cut()
         self._clear_pages("new")
-        left = store.select("_effect", {}, [_Bound("order", ">", self._order)], (("order", False),))
+        left = store.select("_effect", {}, [Bound("order", ">", self._order)], (("order", False),))
         self._write([row for row in left if row["status"] in ("done", "failed")], store)
 
     def write_new(self, store: Rows) -> None:
@@ -188,7 +163,7 @@ class Sink:
     def _pages(self, store: Rows) -> str | None:
         """Writes what has changed since the mark; the time of the latest change."""
         since = datetime.fromisoformat(self._at) if self._at else None
-        ranges = [_Bound("updated_at", ">=", since)] if since else []
+        ranges = [Bound("updated_at", ">=", since)] if since else []
         newest = self._at
         for row in store.select("Invoice", {}, ranges, (("updated_at", False),)):
             if row["status"] != "draft":
@@ -232,7 +207,8 @@ class Sink:
     def _document(self, row: Row, store: Rows) -> InvoiceDocument:
         lines = store.select("InvoiceLine", {"invoice": row["id"]})
         bills = self.program.bills
-        customer = store.get(bills, row["customer"]) if bills else None
+        found = store.get(bills, row["customer"]) if bills else None
+        customer = details_at(store, row["customer"], found, row["issued_at"])
         zone = self.program.timezone
         return InvoiceDocument.of(row, lines, self.business, customer, zone)
 
@@ -293,7 +269,7 @@ class Sink:
             row = store.get("Invoice", str(key))
             if row is None:
                 return None
-            return self._attached(self._document(row, store))
+            return self._attached(self._document({**row, **value.get("row", {})}, store))
         content = value.get("content")
         if isinstance(content, str):
             return Attachment(str(value.get("name", "file.txt")), "text/plain", content.encode())

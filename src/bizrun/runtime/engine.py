@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..documents.document import PRINTED
 from ..errors import BizError, EvalError, Refusal
 from ..ir import codec
 from ..ir import nodes as ir
@@ -73,6 +74,8 @@ class Engine:
         self._hashes: dict[int, str] = {}
         self._compiled: dict[tuple[int, tuple[str, ...]], Callable[..., Any]] = {}
         self.questions = actions.questions()
+        billed = program.entities[program.bills].fields if program.bills else {}
+        self.printed = tuple(sorted(PRINTED & billed.keys()))
         self.tenancy = Tenancy(self, program.tenant) if program.tenant else None
         self.emitting = Emitting(self)
         self.recording = Recording(self)

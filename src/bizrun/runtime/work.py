@@ -281,13 +281,27 @@ class Work:
         if not free:
             self.engine.lifecycles.check(entity, old, row)
         row["updated_at"] = self.now
+        if entity == self.engine.program.bills:
+            self._keep_details(key, old, row)
         self.engine.state.replace(entity, key, old, row)
         self.engine.emitting.changed(self, entity, key, old, row)
+
+    def _keep_details(self, key: str, old: Row, row: Row | None) -> None:
+        """Keeps what a customer's invoices say of them, where that changes."""
+        details = {name: old[name] for name in self.engine.printed}
+        if row is not None and all(row[name] == value for name, value in details.items()):
+            return
+        id_ = self.new_id("was", key)
+        if self.engine.state.get("_billed_as", id_) is None:
+            kept = {"id": id_, "customer": key, "until": self.now, "details": details}
+            self.engine.state.replace("_billed_as", id_, None, kept)
 
     def delete(self, entity: str, key: Any) -> None:
         """Removes a row."""
         check_books(entity)
         old = self.row(entity, key)
+        if entity == self.engine.program.bills:
+            self._keep_details(str(key), old, None)
         self.engine.state.replace(entity, str(key), old, None)
         self.engine.emitting.changed(self, entity, str(key), old, None)
 

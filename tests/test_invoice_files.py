@@ -1,0 +1,103 @@
+"""What stands in an invoice's file follows from the events alone, however they were batched."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from bizrun.cli.main import main
+
+SPEC = """
+business "Moving Co" { language 1, currency USD, bills Account, invoice_number "M-{seq}",
+  collect by_invoice, due after 14 days }
+entity Account { id text key, company text?, address text?, email text }
+event Account.joined key id { id text, company text, email text }
+event Account.moved key account { account Account, company text, address text }
+event Account.left key account { account Account }
+event Account.pays key account { account Account }
+plan pro "Professional" { price 99 USD per month }
+on Account.joined as a {
+  let account = create Account { ...a }
+  subscribe { customer: account, plan: pro }
+}
+on Account.moved as m { update m.account { company: m.company, address: m.address } }
+on Account.left as l { delete l.account }
+on Account.pays as p {
+  for each open in (Invoice where .customer == p.account and .status == "sent") {
+    pay_invoice { invoice: open }
+  }
+}
+on Invoice.finalized or Invoice.paid as change {
+  email { to: change.invoice.customer.email, subject: "Invoice", body: "Here it is.",
+    attachments: [pdf(change.invoice)] }
+}
+"""
+EVENTS = [
+    ("joined", "01-01", {"id": "a", "company": "Analytical Engines", "email": "ada@example.com"}),
+    ("moved", "02-10", {"account": "a", "company": "Difference Engines", "address": "1 New Road"}),
+    ("pays", "02-11", {"account": "a"}),
+    ("moved", "03-10", {"account": "a", "company": "Third Name", "address": "3 Old Road"}),
+    ("left", "03-20", {"account": "a"}),
+]
+
+
+@pytest.fixture
+def moving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("moving.biz").write_text(SPEC)
+    lines = [
+        {"id": f"e{n}", "type": f"Account.{name}", "time": f"2026-{day}T10:00:00Z", "data": data}
+        for n, (name, day, data) in enumerate(EVENTS)
+    ]
+    Path("moving.events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.glob("*/*"))}
+
+
+def words(pdf: bytes) -> str:
+    return " ".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
+
+
+def test_an_invoice_keeps_whom_it_was_made_out_to(moving: Path) -> None:
+    assert main(["moving.biz", "--json"]) == 0
+    names = ["Analytical Engines", "Analytical Engines", "Difference Engines"]
+    for number, name in enumerate(names, 1):
+        text = words((moving / f"out/moving/invoices/M-{number}.pdf").read_bytes())
+        assert name in text, (number, text)
+    assert "1 New Road" in text
+
+
+def test_an_attachment_shows_the_invoice_as_it_stood_then(moving: Path) -> None:
+    assert main(["moving.biz", "--json"]) == 0
+    found = files(moving / "out/moving")
+    said = []
+    for name, content in found.items():
+        if name.endswith(".eml"):
+            message = email.message_from_bytes(content, policy=email.policy.default)
+            (attached,) = message.iter_attachments()
+            said.append((attached.get_filename(), words(attached.get_content())))
+    first = [text for name, text in said if name == "M-1.pdf"]
+    assert ["due January 15, 2026" in text for text in first] == [True, False]
+    assert ["paid on February 11, 2026" in text for text in first] == [False, True]
+
+
+def test_batches_and_interruptions_make_the_same_files(moving: Path) -> None:
+    assert main(["moving.biz", "--json"]) == 0
+    whole = files(moving / "out/moving")
+    assert main(["moving.biz", "--json", "--fresh", "--batch", "1", "--out", "single"]) == 0
+    assert files(moving / "single") == whole
+    events = (moving / "moving.events.jsonl").read_text().splitlines(keepends=True)
+    for count in range(1, len(events) + 1):
+        (moving / "part.jsonl").write_text("".join(events[:count]))
+        call = ["moving.biz", "--json", "--events", "part.jsonl", "--out", "parts"]
+        assert main([*call, "--state", "parts.db"]) == 0
+    assert files(moving / "parts") == whole
