@@ -30,7 +30,7 @@ def test_aggregates(aggregate, quantity):
 
 def test_an_average_is_weighted_by_time():
     assert measure("average", [reading(15, 10)], START, END, held=0) == 5
-    assert measure("average", [reading(15, 10)], START, END) == 10
+    assert measure("average", [reading(15, 10)], START, END) == 5
     assert measure("average", [], START, END, held=3) == 3
     assert measure("average", [], START, END) == 0
     assert measure("average", [reading(0, 7), reading(10, 5), reading(25, 1)], START, END) == 5

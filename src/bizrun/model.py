@@ -14,7 +14,8 @@ class Event:
     """Something that happened: from outside, or emitted by what handled another one.
 
     `data` has the payload with exact values; `depth` counts how many events lead to it, `cause`
-    is the log's number of the one before it; `stamp` its time as it was written.
+    is the log's number of the one before it; `stamp` its time as it was written; `corrects` the
+    id of the event whose effect on meters it replaces.
     """
 
     id: str
@@ -28,10 +29,14 @@ class Event:
     depth: int = 0
     stamp: str | None = None
     tenant: str | None = None
+    corrects: str | None = None
 
     def envelope(self) -> dict[str, Any]:
         """What a handler reads as `event`."""
-        return {"id": self.id, "type": self.type, "time": self.time, "subject": self.subject}
+        return {
+            "id": self.id, "type": self.type, "time": self.time, "subject": self.subject,
+            "corrects": self.corrects,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

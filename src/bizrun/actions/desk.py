@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from ..billing.buckets import Figure
 from ..ir.program import Program
 from ..model import Effect
 
@@ -92,10 +93,16 @@ class Desk(Protocol):
     def drop_timer(self, key: str) -> None:
         """Takes a timer back."""
 
-    def measured(self, meter: str, customer: str, start: datetime) -> Sequence[Mapping[str, Any]]:
-        """What a meter counted in the usage period that begins at an instant."""
+    def measured(
+        self, meter: str, customer: str, start: datetime, end: datetime,
+        dimensions: tuple[str, ...] = (),
+    ) -> Sequence[Figure]:  # fmt: skip
+        """What a meter counted from where a usage period begins, by values of dimensions."""
 
-    def count(self, meter: str, customer: str, quantity: Any, at: datetime) -> None:
+    def count(
+        self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
+        by: Mapping[str, str],
+    ) -> None:  # fmt: skip
         """Counts on a meter without an event."""
 
     def holds(self, condition: Any, /, **names: Any) -> bool:

@@ -7,11 +7,12 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from ..billing import buckets, periods
+from ..billing import catalog, periods
 from ..billing.catalog import UsagePrice
 from ..errors import EvalError, Refusal
+from ..ir.program import Meter
 from ..times import end_of, local_date, midnight, start_of
-from ..values import UNLIMITED, Money, Number, show
+from ..values import SIZE_UNITS, UNLIMITED, Money, Number, check_number, show
 from . import usage as usages
 from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
 from .desk import Desk, Row
@@ -80,7 +81,7 @@ def period_start(desk: Desk, customer: str, at: datetime) -> datetime:
     return usage_start(desk, customer, at)
 
 
-def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number:
+def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number | Money:
     """`usage(customer, meter)`: of the running period."""
     if customer is None:
         raise Refusal("usage needs a customer, and there is none")
@@ -88,18 +89,35 @@ def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number:
     if declared is None:
         raise EvalError(f"there is no meter `{show(meter)}`")
     if within is not None:
-        return _usage_within(desk, customer, declared, within)
-    found = desk.measured(meter, customer, usage_start(desk, customer, desk.now, meter))
-    figures = [buckets.result(bucket, declared.aggregate, desk.now) for bucket in found]
-    return _together(declared.aggregate, figures)
+        return _as_read(desk, customer, declared, _usage_within(desk, customer, declared, within))
+    start = usage_start(desk, customer, desk.now, meter)
+    found = desk.measured(meter, customer, start, desk.now)
+    quantity: Number = sum((figure.quantity for figure in found), 0)
+    return _as_read(desk, customer, declared, quantity)
 
 
-def _usage_within(desk: Desk, customer: str, meter: Any, within: Any) -> Number:
+def _as_read(desk: Desk, customer: str, meter: Meter, quantity: Number) -> Number | Money:
+    """A meter's figure as authors read it: a size in bytes, an amount as money."""
+    match meter.figure:
+        case "size":
+            return check_number(quantity * SIZE_UNITS.get(meter.unit or "", 1))
+        case "money":
+            sub = subscription_of(desk, customer)
+            return Money(quantity, sub["currency"] if sub else desk.currency)
+    return quantity
+
+
+def _usage_within(desk: Desk, customer: str, meter: Meter, within: Any) -> Number:
     """Whole usage periods that begin within a range of time."""
     rows = desk.select("_meter", customer=customer, meter=meter.name)
     low, high = within.low, within.high
-    inside = [row for row in rows if low <= row["start"] <= high]
-    return _together(meter.aggregate, [buckets.result(r, meter.aggregate, high) for r in inside])
+    starts = sorted({row["start"] for row in rows if low <= row["start"] <= high})
+    figures = [
+        figure.quantity
+        for start in starts
+        for figure in desk.measured(meter.name, customer, start, high)
+    ]
+    return _together(meter.aggregate, figures)
 
 
 def _together(aggregate: str, figures: list[Number]) -> Number:
@@ -111,7 +129,7 @@ def _together(aggregate: str, figures: list[Number]) -> Number:
     return sum(figures, 0)
 
 
-def limit(desk: Desk, customer: Any, name: Any) -> Number:
+def limit(desk: Desk, customer: Any, name: Any) -> Number | Money:
     """`limit(customer, name)`: 0 where the customer has no plan, unlimited where none is set."""
     if customer is None:
         raise Refusal("limit needs a customer, and there is none")
@@ -121,17 +139,21 @@ def limit(desk: Desk, customer: Any, name: Any) -> Number:
     held = plan.limits.get(name)
     if held is not None:
         return held
-    included = [line.quantity for line in plan.includes if line.meter == name]
-    return sum(included, 0) if included else UNLIMITED
+    included = catalog.allowance(plan, name)
+    if included is None:
+        return UNLIMITED
+    meter = desk.program.meters.get(name)
+    return _as_read(desk, customer, meter, included.quantity) if meter else included.quantity
 
 
-def remaining(desk: Desk, customer: Any, name: Any) -> Number:
+def remaining(desk: Desk, customer: Any, name: Any) -> Number | Money:
     """What is left of a limit: of the meter of that name in the running period."""
     bound = limit(desk, customer, name)
     if bound == UNLIMITED or name not in desk.program.meters:
         return bound
-    left = bound - usage(desk, customer, name)
-    return max(left, 0)
+    used: Any = usage(desk, customer, name)
+    left: Any = bound - used
+    return max(left, left * 0)  # type: ignore[no-any-return]
 
 
 def has_feature(desk: Desk, customer: Any, feature: Any) -> bool:

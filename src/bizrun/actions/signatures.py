@@ -233,7 +233,7 @@ _BILLING = (
         ("customer", CUSTOMER),
         ("meter", METER),
         ("quantity", NUMBER),
-        optional=(("at", TIME),),
+        optional=(("at", TIME), ("by", JSON)),
     ),
 )
 

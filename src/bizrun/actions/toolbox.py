@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import Refusal
 from ..ir.program import Program
 from ..model import Outcome
-from ..values import Duration
+from ..values import Duration, show
 from . import (
     changes,
     coupons,
@@ -83,7 +83,8 @@ class Toolbox:
                 return None, True
             case "record_usage":
                 at = data.get("at") or work.now
-                work.count(data["meter"], data["customer"], data["quantity"], at)
+                by = {name: show(value) for name, value in (data.get("by") or {}).items()}
+                work.count(data["meter"], data["customer"], data["quantity"], at, site, by)
                 return data["quantity"], False
             case "forecast":
                 return _forecast(data["series"], data["months"]), False

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from ..billing import buckets, catalog, lines, periods, proration, rating
+from ..billing import catalog, lines, periods, proration, rating
 from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
@@ -72,13 +72,12 @@ def measured(
     if meter is None:
         return []
     found = []
-    for bucket in desk.measured(price.meter, customer, start):
-        figure = buckets.result(bucket, meter.aggregate, end)
-        if figure < 0:
+    dimensions = price.pricing.dimensions
+    for figure in desk.measured(price.meter, customer, start, end, dimensions):
+        if figure.quantity < 0:
             desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
-        values = dict(zip(meter.by, bucket["by"].split("|"), strict=False))
-        picked = tuple(values.get(name, "") for name in price.pricing.dimensions)
-        found.append(rating.Usage(figure, bucket["count"], picked))
+        picked = tuple(figure.by.get(name, "") for name in dimensions)
+        found.append(rating.Usage(figure.quantity, figure.events, picked))
     return found
 
 

@@ -6,7 +6,7 @@ All of them have a canonical JSON form, so that a subscription can keep the term
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -363,6 +363,13 @@ def choose_usages(plan: Plan, currency: str) -> tuple[UsagePrice, ...]:
         if usage.currency == currency or (usage.currency is None and key not in best):
             best[key] = usage
     return tuple(best.values())
+
+
+def every_usage(plan: Plan) -> Iterator[UsagePrice]:
+    """The usage prices of a plan, of its phases and dated versions too."""
+    yield from plan.usages
+    for terms in (*(phase.terms for phase in plan.phases), *(v.terms for v in plan.versions)):
+        yield from terms.usages or ()
 
 
 def allowance(plan: Plan, meter: str) -> Includes | None:

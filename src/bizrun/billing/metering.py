@@ -33,12 +33,12 @@ def measure(
     readings: Iterable[Reading],
     start: datetime,
     end: datetime,
-    held: Number | None = None,
+    held: Number = 0,
 ) -> Number:
     """The quantity over `[start, end)`; `held` is the value that an average begins with.
 
-    Nothing counted is 0. An average weighs each value by the time it held, from the first known
-    one on.
+    Nothing counted is 0. An average weighs each value by the time it held; before the first one
+    ever it is 0.
     """
     found = sorted(effective(readings), key=lambda reading: (reading.at, reading.id))
     inside = [reading for reading in found if start <= reading.at < end]
@@ -67,10 +67,13 @@ def effective(readings: Iterable[Reading]) -> list[Reading]:
     A correction counts at the time of what it replaces.
     """
     every = {reading.id: reading for reading in readings}
+    targets = {reading.id: reading.corrects for reading in every.values() if reading.corrects}
     for reading in sorted(every.values(), key=lambda reading: (reading.at, reading.id)):
         target = reading.corrects
         if target is None:
             continue
+        while target in targets:  # a correction of a correction
+            target = targets[target]
         original = every.get(target)
         at = original.at if original else reading.at
         del every[reading.id]
@@ -78,20 +81,14 @@ def effective(readings: Iterable[Reading]) -> list[Reading]:
     return list(every.values())
 
 
-def _average(
-    inside: Iterable[Reading], start: datetime, end: datetime, held: Number | None
-) -> Number:
+def _average(inside: Iterable[Reading], start: datetime, end: datetime, held: Number) -> Number:
     weighted: Number = 0
-    since, value, begin = start, held, start if held is not None else None
+    since, value = start, held
     for reading in inside:
-        if value is not None:
-            weighted += value * _micros(since, reading.at)
+        weighted += value * _micros(since, reading.at)
         since, value = reading.at, reading.value
-        begin = begin or reading.at
-    if value is None or begin is None:
-        return 0
     weighted += value * _micros(since, end)
-    return divide(weighted, _micros(begin, end))
+    return divide(weighted, _micros(start, end))
 
 
 def _micros(start: datetime, end: datetime) -> int:

@@ -192,7 +192,13 @@ def _event(found: Opened, row: Row) -> tuple[Event, LogEntry]:
         return event, entry
     data = held.get("data") or {}
     event = Event(
-        entry.id, entry.type, instant(entry.time), data, entry.source, held.get("subject")
+        entry.id,
+        entry.type,
+        instant(entry.time),
+        data,
+        entry.source,
+        held.get("subject"),
+        corrects=held.get("corrects"),
     )
     return event, entry
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from ..lang import ast
+from ..lang.check.meters import figure_type
 from ..lang.symbols import Checked, EntityInfo, EventInfo
-from ..lang.types import ANY, EntityType, Type, known
+from ..lang.types import ANY, EntityType, Type, known, type_text
 from ..lang.walk import walk_code
 from . import nodes as ir
 from .constants import constant
@@ -178,6 +179,7 @@ class _ProgramLowering:
             program.meters[name] = Meter(
                 name, node.aggregate, node.field, tuple(e for e, _ in node.events), node.per,
                 tuple(d for d, _ in node.by), where, node.unit,
+                type_text(figure_type(symbols, node)),
             )  # fmt: skip
         for name, metric in symbols.metrics.items():
             value = self.code.lower(metric.value, Scope()) if metric.value is not None else None

@@ -114,7 +114,11 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What is counted: `value` and `where` read the payload as `_event`."""
+    """What is counted: `value` and `where` read the payload as `_event`.
+
+    `figure` says what authors read of it: "number", "money", or "size", in bytes, where billing
+    rates it in its `unit`.
+    """
 
     name: str
     aggregate: str
@@ -124,6 +128,7 @@ class Meter:
     by: tuple[str, ...]
     where: ir.Expr | None
     unit: str | None
+    figure: str = "number"
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,13 +338,14 @@ class RemoveFrom(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Emit(Node):
-    """`emit Noun.verb { … }`; `at` and `id` in tests only."""
+    """`emit Noun.verb { … }`; `at`, `id` and `corrects` in tests only."""
 
     event: str
     event_span: Span
     data: MapLiteral | None
     at: Expr | None = None
     id: Expr | None = None
+    corrects: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -113,6 +113,7 @@ def _emit(tree: Any, context: Context) -> ast.Stmt:
         optional_map(tree, context),
         _child(tree, "emit_at", context),
         _child(tree, "emit_id", context),
+        _child(tree, "emit_corrects", context),
     )
 
 

@@ -101,12 +101,13 @@ class Engine:
         route = self.dispatch.route(event.type)
         try:
             if route.quick is None or not route.quick(event.data):
-                self._read(event, route.declared)
+                self.read(event)
             if event.subject is None and route.key is not None:
                 event.subject = event.data.get(route.key)
         except BizError as error:
             return self.refuse(event, raw, str(error))
         if (route.meters is not None and not self.waits.any_on(event.type)
+                and not self.metering.corrections.concern(event)
                 and self._count_alone(event, raw, route)):  # fmt: skip
             return Receipt(event.id, "handled")
         receipt = self._step(event, raw)
@@ -126,10 +127,15 @@ class Engine:
         if clock is not None and due is not None and due <= clock:
             self.timers.fire(clock)
 
-    def _read(self, event: Event, declared: EventType | None) -> None:
+    def read(self, event: Event) -> None:
+        """Reads the payload of an event as it came; Refusal where it does not fit."""
+        declared = self.dispatch.route(event.type).declared
+        if not isinstance(event.data, dict):
+            raise Refusal("`data` must be an object")
+        if event.corrects is None and not (declared and declared.payload.field("corrects")):
+            held = event.data.get("corrects")
+            event.corrects = held if isinstance(held, str) else None
         if declared is None:
-            if not isinstance(event.data, dict):
-                raise Refusal("`data` must be an object")
             event.data = loose(event.data)
             return
         event.data = self.intake.payload(

@@ -39,6 +39,7 @@ class Line(msgspec.Struct, gc=False):
     subject: Any = None
     reason: str | None = None
     receipt: Receipt | None = None
+    corrects: str | None = None
 
 
 Take = Callable[[Line], bool]
@@ -92,7 +93,7 @@ def lanes(engine: Engine) -> Take:
     found: dict[str, Lane | None] = {}
     timers, metering, waits, state = engine.timers, engine.metering, engine.waits, engine.state
 
-    get = state.get
+    get, awaited = state.get, metering.corrections.awaited
 
     def take(line: Line) -> bool:
         type_, at, data = line.type, line.time, line.data
@@ -100,7 +101,7 @@ def lanes(engine: Engine) -> Take:
             lane = found[type_]
         except KeyError:
             lane = found[type_] = lane_of(engine.dispatch.route(type_), metering)
-        if lane is None or waits.any_on(type_):
+        if lane is None or waits.any_on(type_) or line.id in awaited:
             return False
         clock = engine.clock
         if clock is None or (at > clock and timers.next_due is not None and timers.next_due <= at):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from ..billing import buckets
-from ..billing.buckets import Bucket
+from ..billing import buckets, catalog
+from ..billing.buckets import Bucket, Figure
 from ..errors import EvalError, Refusal
 from ..ir.program import Meter
 from ..model import Event
+from ..store.base import Range
 from ..times import local_date, midnight, start_of
-from ..values import SIZE_UNITS, Number, divide, show
+from ..values import SIZE_UNITS, Money, Number, divide, show
+from .corrections import Corrections
+from .readings import Readings
 from .work import Work
 
 if TYPE_CHECKING:
@@ -56,6 +60,9 @@ class Metering:
         self._counters: dict[str, Counter] = {}
         self._moved: list[Slot] = []
         self._quick: dict[str, tuple[Meter, ...] | None] = {}
+        self._grouped: dict[str, tuple[tuple[str, ...], ...]] = {}
+        self.readings = Readings(engine.state)
+        self.corrections = Corrections(self)
 
     # --- the quick way ---------------------------------------------------------------------------
 
@@ -171,7 +178,8 @@ class Metering:
 
     @staticmethod
     def _key(meter: str, customer: str, start: datetime, by: str) -> str:
-        return f"{meter}|{customer}|{start:%Y%m%dT%H%M%S}|{by}"
+        exact = f".{start:%f}" if start.microsecond else ""
+        return f"{meter}|{customer}|{start:%Y%m%dT%H%M%S}{exact}|{by}"
 
     # --- the long way ----------------------------------------------------------------------------
 
@@ -180,14 +188,19 @@ class Metering:
         return type_ in self._by_type
 
     def count(self, event: Event) -> None:
-        """Counts an event on every meter that looks at its type."""
+        """Counts an event on every meter that looks at its type; a correction, what it says."""
+        if not self.corrections.take(event):
+            self.count_all(event)
+
+    def count_all(self, event: Event, sign: int = 1) -> None:
+        """Counts an event on every meter that looks at its type; `sign` -1 takes it back."""
         for meter in self._by_type[event.type]:
             if self._counts(meter, event):
                 value = self._value(meter, event)
                 customer = event.data.get(meter.per) if meter.per else event.subject
                 if value is not None and isinstance(customer, str):
-                    by = "|".join(show(event.data.get(name)) for name in meter.by)
-                    self.add(meter, customer, value, event.time, event.id, by)
+                    by = {name: show(event.data.get(name)) for name in meter.by}
+                    self.add(meter, customer, value, event.time, event.id, by, sign)
 
     def _counts(self, meter: Meter, event: Event) -> bool:
         if meter.where is None:
@@ -207,7 +220,7 @@ class Metering:
             return value
         if meter.unit in SIZE_UNITS:
             return divide(value, SIZE_UNITS[meter.unit])
-        return value.amount if hasattr(value, "amount") else value
+        return value
 
     def add(
         self,
@@ -216,27 +229,82 @@ class Metering:
         value: Any,
         at: datetime,
         event: str,
-        by: str = "",
+        by: Mapping[str, str],
+        sign: int = 1,
     ) -> None:
-        """Counts a value for a customer."""
+        """Counts a value for a customer, or takes back one that was counted."""
         self.drop(meter.name, customer)
-        state = self.engine.state
-        start = self.engine.usage_start(customer, at, meter.name)
-        key = self._key(meter.name, customer, start, by)
-        old = state.get("_meter", key)
-        bucket = old or buckets.empty(key, meter.name, customer, by, start)
-        if meter.aggregate == "unique":
-            seen = f"{key}|{show(value)}"
-            if state.get("_meter_value", seen) is not None:
-                return
-            state.replace("_meter_value", seen, None, {"id": seen})
-            value = 1
-        if isinstance(value, bool) or not hasattr(value, "__add__") or isinstance(value, str):
+        if isinstance(value, Money):
+            value = self._amount(meter, customer, value)
+        number = not isinstance(value, bool | str) and hasattr(value, "__add__")
+        if not number and meter.aggregate != "unique":
             raise Refusal(f"meter {meter.name} can't count {show(value)[:40]!r}")
-        counted = buckets.counted(bucket, meter.aggregate, value, at, event)
-        state.replace("_meter", key, old, counted)
+        start = self.engine.usage_start(customer, at, meter.name)
+        for dimensions in self._groupings(meter):
+            picked = {name: by.get(name, "") for name in meter.by if name in dimensions}
+            self._add(meter, customer, value, at, event, picked, start, sign)
         self.engine.triggers.metered(meter.name, customer)
         self._tell(meter, customer, at, event)
+
+    def _amount(self, meter: Meter, customer: str, value: Money) -> Number:
+        """An amount as a number: two currencies never mix, so it is in one that is billed."""
+        live = [sub for sub in self.engine.state.subscriptions(customer) if sub["ended_at"] is None]
+        if live and all(sub["currency"] != value.currency for sub in live):
+            raise Refusal(
+                f"meter {meter.name} counts {live[0]['currency']} for {customer}, "
+                f"and {value} is {value.currency}"
+            )
+        return value.amount
+
+    def _add(
+        self, meter: Meter, customer: str, value: Any, at: datetime, event: str,
+        by: Mapping[str, str], start: datetime, sign: int,
+    ) -> None:  # fmt: skip
+        state, aggregate = self.engine.state, meter.aggregate
+        named = _named(by)
+        key = self._key(meter.name, customer, start, named)
+        old = state.get("_meter", key)
+        bucket = old or buckets.empty(key, meter.name, customer, dict(by), start)
+        series = f"{meter.name}|{customer}|{named}"
+        if aggregate in buckets.BY_VALUE:
+            change = self.readings.with_value if sign > 0 else self.readings.without_value
+            counted = change(bucket, aggregate, value)
+        elif aggregate in buckets.BY_TIME and sign > 0:
+            counted = self.readings.with_level(bucket, series, buckets.Level(at, event, value))
+            self._remember(meter, customer, series, by)
+        elif aggregate in buckets.BY_TIME:
+            end = self.engine.usage_period(customer, at, meter.name)[1]
+            counted = self.readings.without_level(bucket, series, event, end)
+        else:
+            change_ = buckets.counted if sign > 0 else buckets.uncounted
+            counted = change_(bucket, aggregate, value)
+        state.replace("_meter", key, old, counted)
+
+    def _remember(self, meter: Meter, customer: str, series: str, by: Mapping[str, str]) -> None:
+        """Notes a series whose level goes on into periods in which nothing is counted."""
+        if meter.aggregate == "average" and self.engine.state.get("_series", series) is None:
+            row = {"id": series, "meter": meter.name, "customer": customer, "by": dict(by)}
+            self.engine.state.replace("_series", series, None, row)
+
+    def _groupings(self, meter: Meter) -> tuple[tuple[str, ...], ...]:
+        """The sets of dimensions that figures are kept for: where a total is not the sum of its
+        parts, also that of each price, and of none."""
+        found = self._grouped.get(meter.name)
+        if found is None:
+            wanted = {frozenset(meter.by)}
+            if meter.aggregate not in buckets.ADDITIVE:
+                program = self.engine.program
+                wanted.add(frozenset())
+                for plan in (*program.plans.values(), *program.addons.values()):
+                    wanted |= {frozenset(price.pricing.dimensions)
+                               for price in catalog.every_usage(plan)
+                               if price.meter == meter.name}  # fmt: skip
+            found = tuple(
+                tuple(name for name in meter.by if name in names)
+                for names in sorted(wanted, key=sorted)
+            )
+            self._grouped[meter.name] = found
+        return found
 
     def _tell(self, meter: Meter, customer: str, at: datetime, event: str) -> None:
         """Tells billing of a late count, and of each one that it watches."""
@@ -247,17 +315,49 @@ class Metering:
             envelope = {"id": event, "type": "billing", "time": now, "subject": customer}
             work = Work(engine, now, base, envelope, None)
             engine.actions.counted(work, meter.name, customer, at)
+            if meter.aggregate == "average" and now > at:
+                # The level holds on in the periods after that of the event.
+                for row in engine.state.select(
+                    "_usage", {"customer": customer, "meter": meter.name}, [Range("start", ">", at)]
+                ):
+                    engine.actions.counted(work, meter.name, customer, row["start"])
 
     # --- answers -------------------------------------------------------------------------------
 
-    def buckets(self, meter: str, customer: str, start: datetime) -> list[Bucket]:
-        """What was counted of a customer in the usage period that begins at an instant."""
-        self.drop(meter, customer)
-        key = self._key(meter, customer, start, "")
-        if not self.engine.program.meters[meter].by:
-            row = self.engine.state.get("_meter", key)
+    def figures(
+        self, meter: Meter, customer: str, start: datetime, end: datetime,
+        dimensions: tuple[str, ...] = (),
+    ) -> list[Figure]:  # fmt: skip
+        """What was counted of a customer in the usage period that begins at an instant, up to
+        another: one figure for each set of values of the dimensions that was counted."""
+        aggregate, names = meter.aggregate, frozenset(dimensions)
+        kept = frozenset(meter.by) if aggregate in buckets.ADDITIVE else names
+        found = {}
+        for bucket in self._buckets(meter, customer, start):
+            if bucket["by"].keys() == kept:
+                held = self._held(meter, customer, bucket)
+                figure = buckets.result(bucket, aggregate, end, held)
+                found[_named(bucket["by"])] = Figure(figure, bucket["count"], bucket["by"])
+        if aggregate == "average":
+            for row in self.engine.state.select("_series", {"customer": customer,
+                                                            "meter": meter.name}):  # fmt: skip
+                if row["by"].keys() == kept and _named(row["by"]) not in found:
+                    held = self.readings.held(row["id"], start)
+                    found[_named(row["by"])] = Figure(held, 0, row["by"])
+        return list(found.values())
+
+    def _held(self, meter: Meter, customer: str, bucket: Bucket) -> Number:
+        if meter.aggregate != "average":
+            return 0
+        series = f"{meter.name}|{customer}|{_named(bucket['by'])}"
+        return self.readings.held(series, bucket["start"])
+
+    def _buckets(self, meter: Meter, customer: str, start: datetime) -> list[Bucket]:
+        self.drop(meter.name, customer)
+        if not meter.by:
+            row = self.engine.state.get("_meter", self._key(meter.name, customer, start, ""))
             return [row] if row is not None else []
-        equals = {"customer": customer, "meter": meter, "start": start}
+        equals = {"customer": customer, "meter": meter.name, "start": start}
         return list(self.engine.state.select("_meter", equals))
 
     def usage(self, meter: str, customer: str, start: datetime, at: datetime) -> Number:
@@ -265,18 +365,15 @@ class Metering:
         declared = self.engine.program.meters.get(meter)
         if declared is None:
             raise EvalError(f"there is no meter `{meter}`")
-        figures = [
-            buckets.result(bucket, declared.aggregate, at)
-            for bucket in self.buckets(meter, customer, start)
-        ]
-        match declared.aggregate:
-            case "max":
-                return max(figures, default=0)
-            case "min":
-                return min(figures, default=0)
-        return sum(figures, 0)
+        found = self.figures(declared, customer, start, at)
+        return sum((figure.quantity for figure in found), 0)
 
     def month_start(self, at: datetime) -> datetime:
         """The calendar month of an instant: the period of who has no subscription."""
         tz = self.engine.tz
         return midnight(start_of("month", local_date(at, tz)), tz)
+
+
+def _named(by: Mapping[str, str]) -> str:
+    """Values of dimensions as a part of a key."""
+    return "|".join(f"{name}={quote(value)}" for name, value in by.items())

@@ -164,7 +164,7 @@ def _submit(engine: Engine, line: Line, beyond: str | None) -> str:
     counts = engine.counts
     event = Event(
         line.id, line.type, line.time, {} if line.data is None else line.data, line.source,
-        line.subject, stamp=line.stamp,
+        line.subject, stamp=line.stamp, corrects=line.corrects,
     )  # fmt: skip
     if beyond is None:
         receipt = engine.submit(event, line.raw)
@@ -393,11 +393,13 @@ def _fill(line: Line, envelope: Envelope, named: bool) -> None:
         raise BizError(f"the event's `id` must be text of at most {MAX_ID} characters")
     if not isinstance(source, str) or source == INTERNAL or len(source) > MAX_ID:
         raise BizError("the event's `source` must be text, and `bizrun` is reserved")
+    if envelope.corrects is not None and not isinstance(envelope.corrects, str):
+        raise BizError("the event's `corrects` must be the id of the event that it replaces")
     if not envelope.type or len(envelope.type) > MAX_ID:
         raise BizError(f"the event's `type` must be text of at most {MAX_ID} characters")
     line.id, line.type, line.source = id_, envelope.type, source
     line.time, line.stamp = _time(envelope.time), envelope.time
-    line.data, line.subject = envelope.data, envelope.subject
+    line.data, line.subject, line.corrects = envelope.data, envelope.subject, envelope.corrects
 
 
 def _time(value: Any) -> Any:

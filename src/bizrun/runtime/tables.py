@@ -67,10 +67,22 @@ SYSTEM = (
     _table(
         "_meter",
         "id:text meter:text customer:text by:json start:time total:number count:integer "
-        "low:number high:number last:number last_at:time last_event:text area:number",
+        "low:number high:number last:number last_at:time last_event:text first_at:time "
+        "area:number",
         ("customer", "meter", "start"),
     ),
-    _table("_meter_value", "id:text"),
+    _table("_meter_value", "id:text bucket:text value:number count:integer", ("bucket", "value")),
+    _table(
+        "_reading",
+        "id:text series:text at:time event:text value:number",
+        ("series", "at", "event"),
+    ),
+    _table("_series", "id:text meter:text customer:text by:json", ("customer", "meter")),
+    _table(
+        "_corrected",
+        "id:text target:text event:text stamp:time type:text at:time data:json known:bool",
+        ("known",),
+    ),
     _table(
         "_usage",
         "id:text subscription:text customer:text meter:text start:time end:time invoice:text "

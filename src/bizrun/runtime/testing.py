@@ -219,17 +219,21 @@ class _Runner:
         id_ = show(self._value(stmt.id)) if stmt.id is not None else f"test-{self._events}"
         time = self._time(stmt.at) if stmt.at is not None else now
         data = self._map(stmt.data) if stmt.data is not None else {}
+        corrects = show(self._value(stmt.corrects)) if stmt.corrects is not None else None
         before = len(self.happenings.refused())
-        self.receipt = self._submit(id_, stmt.event, time, data)
+        self.receipt = self._submit(id_, stmt.event, time, data, corrects)
         self.engine.commit()
         self._hear(before)
 
-    def _submit(self, id_: str, type_: str, time: datetime, data: dict[str, Any]) -> Receipt:
+    def _submit(
+        self, id_: str, type_: str, time: datetime, data: dict[str, Any], corrects: str | None
+    ) -> Receipt:
         known = self.engine.state.store.known([("", id_)])
         if ("", id_) in known and known["", id_].status != "rejected":
             return Receipt(id_, "duplicate")
         raw = msgspec.json.encode(plain({"id": id_, "type": type_, "data": data})).decode()
-        return self.engine.submit(Event(id_, type_, time, plain(data)), raw)
+        event = Event(id_, type_, time, plain(data), corrects=corrects)
+        return self.engine.submit(event, raw)
 
     def _hear(self, before: int) -> None:
         """Hears of a `reject` that came after a wait of the same instant."""

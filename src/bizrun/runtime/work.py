@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from ..billing.buckets import Figure
 from ..errors import EvalError, Refusal
 from ..ir.nodes import Place
 from ..ir.program import Program
@@ -366,14 +367,22 @@ class Work:
         """Takes a timer back."""
         self.engine.timers.cancel(key)
 
-    def measured(self, meter: str, customer: str, start: datetime) -> list[Row]:
-        """What a meter counted in the usage period that begins at an instant."""
-        return self.engine.metering.buckets(meter, customer, start)
+    def measured(
+        self, meter: str, customer: str, start: datetime, end: datetime,
+        dimensions: tuple[str, ...] = (),
+    ) -> list[Figure]:  # fmt: skip
+        """What a meter counted from where a usage period begins, by values of dimensions."""
+        declared = self.program.meters[meter]
+        return self.engine.metering.figures(declared, customer, start, end, dimensions)
 
-    def count(self, meter: str, customer: str, quantity: Any, at: datetime) -> None:
+    def count(
+        self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
+        by: Mapping[str, str],
+    ) -> None:  # fmt: skip
         """Counts on a meter without an event."""
         declared = self.program.meters[meter]
-        self.engine.metering.add(declared, customer, quantity, at, self.base)
+        event = f"{self.base}/{site}"
+        self.engine.metering.add(declared, customer, quantity, at, event, by)
 
     def holds(self, condition: Any, /, **names: Any) -> bool:
         """Whether a condition of the spec holds for these values."""

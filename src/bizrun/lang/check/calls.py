@@ -8,10 +8,8 @@ from ..builtins import BUILTINS, ENTITY, LIST, Builtin, Parameter
 from ..symbols import Ref
 from ..types import (
     ANY,
-    MONEY,
     NONE,
     NUMBER,
-    SIZE,
     TEXT,
     EntityType,
     ListOf,
@@ -26,6 +24,7 @@ from . import expressions, values
 from .comparisons import ORDERED
 from .context import Checker, nearest
 from .fit import fits, join, untyped
+from .meters import figure_type
 from .operands import carry_both, plain
 from .scope import Local, Scope
 
@@ -312,15 +311,7 @@ def _meter_type(c: Checker, arg: ast.Expr) -> Type:
     """What a meter counts: bytes, money, or plain numbers."""
     name = arg.name if isinstance(arg, ast.Name) else getattr(arg, "plain", None)
     meter = c.symbols.meters.get(name or "")
-    if meter is None:
-        return NUMBER
-    if meter.unit in SIZE_UNITS:
-        return SIZE
-    if meter.aggregate in ("count", "unique") or meter.field is None:
-        return NUMBER
-    events = [c.symbols.events.get(event) for event, _ in meter.events]
-    type_ = events[0].payload.field(meter.field) if events and events[0] else None
-    return type_ if type_ in (MONEY, SIZE) and type_ is not None else NUMBER
+    return figure_type(c.symbols, meter) if meter is not None else NUMBER
 
 
 def _variant(c: Checker, arg: ast.Expr) -> Type:

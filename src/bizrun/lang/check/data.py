@@ -277,9 +277,9 @@ def check_emit(c: Checker, node: ast.Emit, scope: Scope, refused: bool = False) 
         infer(c, payload, scope)
         return
     fields = dict(info.payload.fields)
-    extra = {} if "subject" in fields else {"subject": ANY}
+    extra: dict[str, Type] = {"subject": ANY, "corrects": Maybe(TEXT)}
     given, open_ = check_fields(
-        c, payload, scope, fields | extra if test else fields, info.name, "E0216", written=test
+        c, payload, scope, extra | fields if test else fields, info.name, "E0216", written=test
     )
     if open_ or info.name in c.damaged:
         return
@@ -297,7 +297,8 @@ def check_emit(c: Checker, node: ast.Emit, scope: Scope, refused: bool = False) 
 
 
 def _at_and_id(c: Checker, node: ast.Emit, scope: Scope) -> None:
-    for value, type_, word in ((node.at, TIME, "at"), (node.id, TEXT, "id")):
+    clauses = ((node.at, TIME, "at"), (node.id, TEXT, "id"), (node.corrects, TEXT, "corrects"))
+    for value, type_, word in clauses:
         if value is None:
             continue
         expect(c, value, scope, type_, f"`{word}`")

@@ -10,7 +10,10 @@ from ..symbols import EventInfo, Symbols
 from ..types import ANY, TEXT, TIME, EntityType, Record, Type, maybe
 
 # The envelope, and what every payload has as `.event`.
-ENVELOPE = Record("event", (("id", TEXT), ("type", TEXT), ("time", TIME), ("subject", ANY)))
+ENVELOPE = Record(
+    "event",
+    (("id", TEXT), ("type", TEXT), ("time", TIME), ("subject", ANY), ("corrects", maybe(TEXT))),
+)
 
 # What providers send needs no declaration: their webhooks are known, their payloads are open.
 PROVIDERS = ("Stripe", "PayPal")

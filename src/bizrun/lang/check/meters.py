@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from ...diagnostics import Label, Span, did_you_mean
+from ...values import SIZE_UNITS
 from .. import ast
-from ..symbols import EventInfo
-from ..types import DURATION, INTEGER, MONEY, NUMBER, SIZE, AnyType, EntityType, known, type_text
+from ..symbols import EventInfo, Symbols
+from ..types import (
+    DURATION,
+    INTEGER,
+    MONEY,
+    NUMBER,
+    SIZE,
+    AnyType,
+    EntityType,
+    Type,
+    known,
+    type_text,
+)
 from .facts import Facts, is_declared
 
 NUMERIC = (NUMBER, INTEGER, MONEY, SIZE, DURATION)
@@ -23,6 +35,18 @@ def check_meters(facts: Facts) -> None:
                 _report_event(name, span, facts)
             else:
                 _check_event(meter, info, facts)
+
+
+def figure_type(symbols: Symbols, meter: ast.Meter) -> Type:
+    """What a meter's figure is: a size, money, or a plain number."""
+    if meter.unit in SIZE_UNITS:
+        return SIZE
+    if meter.aggregate in ("count", "unique") or meter.field is None:
+        return NUMBER
+    events = [symbols.events.get(event) for event, _ in meter.events]
+    type_ = events[0].payload.field(meter.field) if events and events[0] else None
+    found = known(type_) if type_ is not None else NUMBER
+    return found if found in (MONEY, SIZE) else NUMBER
 
 
 def _report_event(name: str, span: Span, facts: Facts) -> None:

@@ -1,0 +1,149 @@
+"""Corrected events: what one of them counted on meters is replaced by what another one says.
+
+BILLING.md, Usage: an event with `"corrects": "<event id>"` replaces that event's effect, at the
+time of that event. The newest correction holds, by its own time and then its id. One that comes
+before what it corrects counts at its own time until then.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import BizError, Refusal
+from ..model import Event
+from ..store.base import INTERNAL, LogEntry, Row
+from ..values import instant
+from .work import Work
+
+if TYPE_CHECKING:
+    from .metering import Metering
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_COUNTED = ("handled", "failed")
+
+
+class Corrections:
+    """The corrections of one state: rows of `_corrected` by the event that they replace."""
+
+    def __init__(self, metering: Metering) -> None:
+        self.metering = metering
+        self.engine = metering.engine
+        # Events that are not here yet, so that every other one needs no look at the table.
+        self.awaited = {
+            row["target"] for row in self.engine.state.select("_corrected", {"known": False})
+        }
+
+    def concern(self, event: Event) -> bool:
+        """Whether an event corrects another one, or was corrected before it came."""
+        return event.corrects is not None or event.id in self.awaited
+
+    def take(self, event: Event) -> bool:
+        """Counts a correction, or an event that was corrected before it came; False for others."""
+        if event.corrects is not None:
+            self._correct(event, self._root(event.source, event.corrects))
+            self._adopt(event)
+            return True
+        if event.id not in self.awaited:
+            return False
+        row = self.engine.state.get("_corrected", _key(event.source, event.id))
+        if row is None or row["known"]:
+            return False
+        self._replace(row, event.time, {**row, "at": event.time, "known": True})
+        self.awaited.discard(event.id)
+        return True
+
+    def _correct(self, event: Event, target: str) -> None:
+        if target == event.id:
+            raise Refusal(f"`corrects` leads back to {event.id} itself")
+        key = _key(event.source, target)
+        held = self.engine.state.get("_corrected", key)
+        stamp = (event.time, event.id)
+        if held is not None and (held["stamp"], held["event"]) > stamp:
+            self._alias(event, target)
+            return
+        original = self._logged(event.source, target)
+        row: Row = {
+            "id": key, "target": target, "event": event.id, "stamp": event.time,
+            "type": event.type, "at": original.time if original else event.time,
+            "data": event.data, "known": original is not None,
+        }  # fmt: skip
+        if held is not None:
+            self._replace(held, held["at"], row)
+        elif original is not None:
+            self.metering.count_all(original, -1)
+            self._count(row, 1)
+            self.engine.state.put("_corrected", key, row)
+        else:
+            work = Work(self.engine, event.time, f"{event.id}/meter", event.envelope(), event)
+            work.log(f"{event.id} corrects {target}, which has not come yet")
+            self._count(row, 1)
+            self.engine.state.put("_corrected", key, row)
+            self.awaited.add(target)
+        self._alias(event, target)
+
+    def _adopt(self, event: Event) -> None:
+        """Hands on what corrects a correction and came before it to what that one replaces."""
+        if event.id not in self.awaited:
+            return
+        key = _key(event.source, event.id)
+        row = self.engine.state.get("_corrected", key)
+        if row is None or row["known"]:
+            return
+        self._count(row, -1)
+        self.engine.state.put("_corrected", key, None)
+        self.awaited.discard(event.id)
+        newer = Event(row["event"], row["type"], row["stamp"], row["data"], event.source)
+        self._correct(newer, self._root(event.source, event.id))
+
+    def _replace(self, held: Row, at: Any, row: Row) -> None:
+        self._count(held, -1)
+        self._count(row, 1)
+        self.engine.state.put("_corrected", row["id"], row)
+
+    def _count(self, row: Row, sign: int) -> None:
+        event = Event(row["target"], row["type"], row["at"], row["data"])
+        self.metering.count_all(event, sign)
+
+    # --- what it replaces ------------------------------------------------------------------------
+
+    def _alias(self, event: Event, target: str) -> None:
+        """Remembers what a correction replaces: it may be corrected itself."""
+        key = f"{_key(event.source, event.id)}|alias"
+        self.engine.state.put("_corrected", key, {
+            "id": key, "target": target, "event": event.id, "stamp": None, "type": "", "at": None,
+            "data": None, "known": True,
+        })  # fmt: skip
+
+    def _root(self, source: str, target: str) -> str:
+        while row := self.engine.state.get("_corrected", f"{_key(source, target)}|alias"):
+            target = row["target"]
+        return target
+
+    def _logged(self, source: str, id_: str) -> Event | None:
+        """An event that has counted before, as its handlers read it."""
+        entry = self._entry(source, id_)
+        if entry is None or entry.status not in _COUNTED or not self.metering.on(entry.type):
+            return None
+        try:
+            held = _decode(entry.raw)
+            data = (held.get("data") or {}) if source != INTERNAL else held
+            event = Event(id_, entry.type, instant(entry.time), data, source)
+            self.engine.read(event)
+        except (BizError, msgspec.DecodeError, AttributeError):
+            return None
+        return event
+
+    def _entry(self, source: str, id_: str) -> LogEntry | None:
+        state = self.engine.state
+        for found in reversed(state.entries):
+            if found and found[1] == source and found[2] == id_:
+                return LogEntry._make(found)
+        known = state.store.known([(source, id_)]).get((source, id_))
+        return state.store.entry(known.seq) if known else None
+
+
+def _key(source: str, id_: str) -> str:
+    return f"{source}|{id_}"

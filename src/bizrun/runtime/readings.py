@@ -1,0 +1,124 @@
+"""What a meter's buckets are made of where a figure alone is not enough.
+
+`max`, `min` and `unique` need to know which values there are, `last` and `average` which came when:
+an event may come late, or be corrected. Each event costs a row or two here, whatever came before.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ..billing import buckets
+from ..billing.buckets import Bucket, Level
+from ..store.base import Range
+from ..values import Number, show
+from .state import State
+
+
+class Readings:
+    """The values of buckets and the levels of series, in the tables `_meter_value`, `_reading`."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    # --- values: max, min, unique ----------------------------------------------------------------
+
+    def with_value(self, bucket: Bucket, aggregate: str, value: Any) -> Bucket:
+        """The bucket after one more value."""
+        key = f"{bucket['id']}|{show(value)}"
+        old = self.state.get("_meter_value", key)
+        self.state.replace("_meter_value", key, old, {
+            "id": key, "bucket": bucket["id"], "value": None if aggregate == "unique" else value,
+            "count": old["count"] + 1 if old else 1,
+        })  # fmt: skip
+        if aggregate == "unique":
+            value = 0 if old else 1
+        return buckets.counted(bucket, aggregate, value)
+
+    def without_value(self, bucket: Bucket, aggregate: str, value: Any) -> Bucket:
+        """The bucket after one of its values was taken back."""
+        key = f"{bucket['id']}|{show(value)}"
+        old = self.state.get("_meter_value", key)
+        assert old is not None, key
+        last = old["count"] == 1
+        self.state.replace(
+            "_meter_value", key, old, None if last else {**old, "count": old["count"] - 1}
+        )
+        row = buckets.uncounted(bucket, aggregate, int(last))
+        if aggregate != "unique":
+            name = "high" if aggregate == "max" else "low"
+            row[name] = self._extreme(bucket["id"], aggregate == "max")
+        return row
+
+    def _extreme(self, bucket: str, greatest: bool) -> Number | None:
+        order = (("value", greatest),)
+        rows = self.state.select("_meter_value", {"bucket": bucket}, (), order, 1)
+        found: Number | None = next((row["value"] for row in rows), None)
+        return found
+
+    # --- levels: last, average -------------------------------------------------------------------
+
+    def with_level(self, bucket: Bucket, series: str, level: Level) -> Bucket:
+        """The bucket after one more level."""
+        newest = bucket["last_at"] is None or (level.at, level.event) > (
+            bucket["last_at"], bucket["last_event"]
+        )  # fmt: skip
+        before, after = None, None
+        if not newest:
+            before, after = self._beside(series, level, bucket["start"])
+        elif bucket["last_at"] is not None:
+            before = Level(bucket["last_at"], bucket["last_event"], bucket["last"])
+        key = f"{series}|{level.event}"
+        self.state.put("_reading", key, {
+            "id": key, "series": series, "at": level.at, "event": level.event,
+            "value": level.value,
+        })  # fmt: skip
+        return buckets.levelled(bucket, level, before, after)
+
+    def without_level(
+        self, bucket: Bucket, series: str, event: str, end: datetime | None
+    ) -> Bucket:
+        """The bucket after one of its levels was taken back; `end` is where its period ends."""
+        self.state.put("_reading", f"{series}|{event}", None)
+        ranges = [Range("at", ">=", bucket["start"])]
+        if end is not None:
+            ranges.append(Range("at", "<", end))
+        order = (("at", False), ("event", False))
+        rows = self.state.select("_reading", {"series": series}, ranges, order)
+        return buckets.from_levels(bucket, map(_level, rows))
+
+    def held(self, series: str, at: datetime) -> Number:
+        """The level of a series that an instant begins with; 0 before the first one."""
+        order = (("at", True), ("event", True))
+        rows = self.state.select("_reading", {"series": series}, [Range("at", "<", at)], order, 1)
+        found: Number = next((row["value"] for row in rows), 0)
+        return found
+
+    def next_at(self, series: str, at: datetime) -> datetime | None:
+        """When the level after an instant began, if there was one."""
+        rows = self.state.select(
+            "_reading", {"series": series}, [Range("at", ">", at)], (("at", False),), 1
+        )
+        return next((row["at"] for row in rows), None)
+
+    def _beside(
+        self, series: str, level: Level, start: datetime
+    ) -> tuple[Level | None, Level | None]:
+        """The levels of a period before and after one that comes between them."""
+        older = [Range("at", ">=", start), Range("at", "<=", level.at)]
+        newer = [Range("at", ">=", level.at)]
+        own = (level.at, level.event)
+        down, up = (("at", True), ("event", True)), (("at", False), ("event", False))
+        before = (_level(row) for row in self.state.select("_reading", {"series": series},
+                                                           older, down))  # fmt: skip
+        after = (_level(row) for row in self.state.select("_reading", {"series": series},
+                                                          newer, up))  # fmt: skip
+        return (
+            next((found for found in before if found[:2] < own), None),
+            next((found for found in after if found[:2] > own), None),
+        )
+
+
+def _level(row: Bucket) -> Level:
+    return Level(row["at"], row["event"], row["value"])
