@@ -339,6 +339,7 @@ def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     if row["status"] != "draft":
         credits.void(desk, row)
         coupons.give_back(desk, row)
+        payments.uncharge_all(desk, row)
     settlement.stop(desk, changed)
     announce(desk, "Invoice.voided", changed)
     return str(key)

@@ -85,7 +85,8 @@ def refund(
     if payment["status"] not in ("succeeded", "refunded"):
         raise Refusal(f"payment {payment['id']} is {payment['status']}: there is nothing to refund")
     left = payment["amount"] - payment["refunded"]
-    amount = args.get("amount") or left
+    amount = left if args.get("amount") is None else args["amount"]
+    amount = amount.rounded(settings(desk).half_even)
     if amount.currency != left.currency or amount <= left * 0 or amount > left:
         raise Refusal(f"{amount} can't be refunded: {left} of the charge is left")
     args = {**args, "amount": amount}
@@ -159,6 +160,33 @@ def uncharge(
             for row in rows
         ]
         desk.change("Subscription", key, billing=known)
+
+
+def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
+    """Notes that a voided invoice charged nothing, and that what it credited stays charged."""
+    lines = desk.select("InvoiceLine", invoice=invoice["id"])
+    for key in subscriptions_of(invoice):
+        known = dict(desk.row("Subscription", key)["billing"] or {})
+        rows = [
+            {**row, "given_back": row["amount"]} if row["invoice"] == invoice["id"] else row
+            for row in known.get("charges") or []
+        ]
+        rows += [
+            _charged_again(line) for line in lines
+            if line["subscription"] == key and line["kind"] == "proration"
+            and line["amount"] < line["amount"] * 0 and line["period_end"] > desk.now
+        ]  # fmt: skip
+        if rows:
+            desk.change("Subscription", key, billing={**known, "charges": rows})
+
+
+def _charged_again(line: Mapping[str, Any]) -> dict[str, Any]:
+    """What a credit line gave back for the plan, as a charge."""
+    amount = -line["amount"]
+    return {
+        "item": "", "amount": amount, "start": line["period_start"], "end": line["period_end"],
+        "given_back": amount * 0, "line": None, "invoice": None, "full": amount,
+    }  # fmt: skip
 
 
 def _in_charge(

@@ -157,13 +157,17 @@ def make(
         return None
     metered = [each for due_ in dues for each in due_.metered]
     if graced and metered and settings(desk).grace != Duration():
+        at = add(desk.now, settings(desk).grace, desk.tz)
         made = invoices.open_draft(
             desk, customer, all_lines, site, reason, currency, subs, bounds,
             _draft_source(all_lines, metered, bounds, subs),
         )  # fmt: skip
         if made is not None:
-            at = add(desk.now, settings(desk).grace, desk.tz)
             desk.set_timer(f"draft|{made.key}", at, what="draft", invoice=made.key)
+        else:
+            # Nothing so far: what still comes in the grace makes an invoice then.
+            for sub in subs:
+                desk.set_timer(f"tail|{sub['id']}", at, what="tail", sub=sub["id"])
     else:
         made = invoices.issue(
             desk, customer, all_lines, site, reason, currency, subs, bounds, surplus
@@ -257,6 +261,17 @@ def usage_due(desk: Desk, key: str) -> None:
     inner = usage.next_boundary(desk, fresh, desk.now)
     if inner is not None:
         desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
+
+
+def tail_due(desk: Desk, key: str) -> None:
+    """The grace of a period without lines is over: what came in for it is invoiced."""
+    sub = desk.row("Subscription", key)
+    found = Owed(metered=usage.corrections(desk, sub))
+    found.lines = [line for each in found.metered for line in each.lines if line.amount]
+    if found.lines:
+        make(desk, [sub], [found], [], f"{key}/tail/{desk.base}", "usage")
+        known = {n: v for n, v in held(sub).items() if n != "late"}
+        desk.change("Subscription", key, billing=known)
 
 
 def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str, ends: bool) -> None:

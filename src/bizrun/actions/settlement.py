@@ -83,10 +83,11 @@ def _reduce(desk: Desk, row: Mapping[str, Any], amount: Money) -> None:
 def lower(desk: Desk, invoice: str, amount: Money) -> Money:
     """Lowers what is open on an invoice by up to an amount; by how much it was."""
     row = desk.row("Invoice", invoice)
-    if row["status"] not in _OPEN:
+    if row["status"] not in _PAYABLE:
         return amount * 0
     part: Money = min(amount, row["amount_open"])
     if part:
+        ledger.recovered(desk, f"{invoice}/lowered/{desk.base}", row, part)
         _reduce(desk, row, part)
     return part
 

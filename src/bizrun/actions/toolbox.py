@@ -115,6 +115,8 @@ class Toolbox:
                 renewals.due(work, task["sub"])
             case "usage":
                 renewals.usage_due(work, task["sub"])
+            case "tail":
+                renewals.tail_due(work, task["sub"])
             case "version":
                 changes.version_due(work, task["sub"])
             case "draft":

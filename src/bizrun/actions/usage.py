@@ -173,7 +173,7 @@ def corrections(desk: Desk, sub: Mapping[str, Any]) -> list[Metered]:
 def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Metered | None:
     """A window that was rated before, rated anew by the terms that held then."""
     sub, then = desk.row("Subscription", row["subscription"]), row["terms"]
-    known = {**(sub["billing"] or {}), "since": then["since"]}
+    known = {**(sub["billing"] or {}), "since": then["since"], "versioned": None}
     past = {
         **sub, "plan": then["plan"], "period_start": row["start"], "billing": known,
         "interval": then["interval"], "anchor": then["anchor"],
