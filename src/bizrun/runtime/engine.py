@@ -355,28 +355,6 @@ class Engine:
                 if self.run_isolated(rest, after, live) and rest.replied is not None:
                     work.replied = rest.replied
 
-    def call(self, work: Work, live: Mapping[str, Any]) -> Receipt:
-        """Runs a route of the spec: all of it, or a refusal with its reason."""
-        assert work.code is not None
-        code, mark, order = work.code, self.state.mark(), self._order
-        self._pending = []
-        self._seq += 1
-        if work.source is not None:
-            work.source.seq = self._seq
-            line = str(code.unit.handler.place.line)
-            entry = self._entry(work.source, "{}", "handled", None, line)
-            self.state.entries.append(entry)
-        try:
-            code.segments[0](work, *(live.get(name) for name in code.live[0]))
-        except Exception as error:
-            self.state.undo(mark)
-            self._pending, self._order = [], order
-            reason, _ = explain_error(error, code)
-            return Receipt(work.base, "rejected", reason)
-        self._rounds(work)
-        self.settle_work(work)
-        return self._late(Receipt(work.base, "handled", None, work.replied))
-
     def settle_work(self, work: Work) -> None:
         """Handles what follows from work that no event began."""
         self._after_work(work.now, work.base)

@@ -24,7 +24,8 @@ class Line(msgspec.Struct, gc=False):
     """One line on its way: what its event will be made of, or the reason why it is none.
 
     `references` are set where it fits its declaration but for them: the short way may take it.
-    `receipt` is what became of it, none where it was simply handled.
+    `receipt` is what became of it, none where it was simply handled. `owner` is the customer who
+    sends it and whose alone it may be, none where it may be anybody's.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Line(msgspec.Struct, gc=False):
     reason: str | None = None
     receipt: Receipt | None = None
     corrects: str | None = None
+    owner: str | None = None
 
 
 Take = Callable[[Line], bool]

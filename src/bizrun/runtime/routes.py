@@ -2,36 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
+from ..diagnostics import did_you_mean
 from ..errors import BizError, Refusal
-from ..ir.program import Api
+from ..ir.compile import explain_error
+from ..ir.program import Api, Program
 from ..lang.types import Maybe
 from ..model import Event, Receipt
 from ..values import plain
+from .dispatch import snake
 from .engine import Engine
 from .work import Work
 
 
-def find_api(engine: Engine, method: str, path: str) -> tuple[Api, dict[str, str]] | None:
-    """The route of a path, with the values of its `{parameters}`."""
-    parts = path.strip("/").split("/")
-    for api in engine.program.apis:
-        wanted = api.path.strip("/").split("/")
-        if api.method.upper() != method.upper() or len(wanted) != len(parts):
-            continue
-        found = {}
-        for want, part in zip(wanted, parts, strict=True):
-            if want.startswith(("{", ":")):
-                found[want.strip("{}:")] = part
-            elif want != part:
-                break
-        else:
-            return api, found
-    return None
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A route that a path leads to, with the values of its `{parameters}`."""
+
+    api: Api
+    values: Mapping[str, Any]
+
+
+def matches(program: Program, path: str) -> list[Match]:
+    """The routes of a path, by whatever method; those that name more of it first."""
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    found = [Match(api, values) for api in program.apis
+             if (values := _values(places(api), parts)) is not None]  # fmt: skip
+    return sorted(found, key=lambda match: len(match.values))
+
+
+def places(api: Api) -> list[tuple[str, bool]]:
+    """The parts of a route's path: a text, and whether it is the name of a parameter."""
+    parts = api.path.strip("/").split("/")
+    return [(part.strip("{}:"), part.startswith(("{", ":"))) for part in parts]
+
+
+def _values(wanted: Sequence[tuple[str, bool]], parts: Sequence[str]) -> dict[str, str] | None:
+    if len(wanted) != len(parts):
+        return None
+    found = {}
+    for (want, is_name), part in zip(wanted, parts, strict=True):
+        if is_name:
+            found[want] = part
+        elif want != part:
+            return None
+    return found
+
+
+def allowed(program: Program, api: Api, role: str | None) -> bool:
+    """Whether a role may call a route: it is one that the route names, or has a right of it."""
+    if not api.roles:
+        return True
+    rights = program.roles.get(role or "", ())
+    heads = [right[:-1] for right in rights if right.endswith(".*")]
+    return any(
+        wanted == role or wanted in rights or "*" in rights
+        or ("." in wanted and any(wanted.startswith(head) for head in heads))
+        for wanted in api.roles
+    )  # fmt: skip
+
+
+def caller_entity(program: Program, api: Api) -> str | None:
+    """The entity of a route's caller: `for user` a User, `for customer` who pays."""
+    if api.caller is None:
+        return None
+    named = {snake(entity): entity for entity in program.entities}
+    return named.get(api.caller) if api.caller != "customer" else program.bills
 
 
 def call_api(
@@ -45,35 +86,44 @@ def call_api(
 ) -> Receipt:
     """Runs a route; what it changes is kept with the rest of the batch."""
     path, _, query = path.partition("?")
-    route = find_api(engine, method, path)
-    if route is None:
+    found = [m for m in matches(engine.program, path) if m.api.method.upper() == method.upper()]
+    if not found:
         raise BizError(f"there is no api {method} {path}")
-    api, found = route
-    data = {**dict(parse_qsl(query)), **data}
-    event = Event(base, f"{method} {path}", now, {}, "api")
-    if engine.tenancy is not None and engine.program.bills is not None:
-        event.tenant = engine.tenancy.of_key(engine.program.bills, caller)
-    code = engine.dispatch.code(api.handler)
-    envelope = {"id": base, "type": event.type, "time": now, "subject": caller}
-    work = Work(engine, now, base, envelope, event, code, caller)
-    if api.caller and caller is None:
+    match = found[0]
+    work = begin(engine, match.api, caller, base, now)
+    if match.api.caller and caller is None:
         return Receipt(base, "rejected", f"{method} {path} needs a caller")
     try:
-        live = _arguments(engine, api, found, {**data, **found}, work)
+        live = arguments(work, match, {**dict(parse_qsl(query)), **data})
     except Refusal as error:
         return Receipt(base, "rejected", str(error))
-    if api.caller:
-        live[api.caller] = caller
-    return engine.call(work, live)
+    return run(work, live)
 
 
-def _arguments(
-    engine: Engine, api: Api, path: Mapping[str, str], data: Mapping[str, Any], work: Work
-) -> dict[str, Any]:
+def begin(engine: Engine, api: Api, caller: str | None, base: str, now: datetime) -> Work:
+    """The work of a call: what it makes is named after `base`, and it sees its caller's tenant."""
+    event = Event(base, f"{api.method.upper()} {api.path}", now, {}, "api")
+    if engine.tenancy is not None and caller is not None:
+        entity = caller_entity(engine.program, api) or engine.program.bills
+        if entity is not None:
+            event.tenant = engine.tenancy.of_key(entity, caller)
+    envelope = {"id": base, "type": event.type, "time": now, "subject": caller}
+    return Work(engine, now, base, envelope, event, engine.dispatch.code(api.handler), caller)
+
+
+def arguments(work: Work, match: Match, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a route is called with: each parameter by its type. Refusal says which does not fit."""
+    engine, api = work.engine, match.api
     declared = {param.name for param in api.params}
-    live: dict[str, Any] = {name: value for name, value in path.items() if name not in declared}
+    given = {**data, **match.values}
+    for name in given.keys() - declared - match.values.keys():
+        meant = did_you_mean(name, declared)
+        raise Refusal(f"there is no parameter `{name}`{f'; did you mean `{meant}`?' * bool(meant)}")
+    live: dict[str, Any] = {
+        name: value for name, value in match.values.items() if name not in declared
+    }
     for param in api.params:
-        value = data.get(param.name)
+        value = given.get(param.name)
         if value is not None:
             live[param.name] = engine.intake.read(plain(value), param.type, f"`{param.name}`")
         elif param.default is not None:
@@ -82,4 +132,40 @@ def _arguments(
             live[param.name] = None
         else:
             raise Refusal(f"`{param.name}` is missing")
+    assert work.source is not None
+    work.source.data = dict(live)
+    if api.caller:
+        live[api.caller] = work.caller
     return live
+
+
+def run(work: Work, live: Mapping[str, Any]) -> Receipt:
+    """Runs a route: all of it, or a refusal with its reason.
+
+    A call that is refused, or a GET that changes nothing, leaves no trace.
+    """
+    assert work.code is not None and work.source is not None
+    engine, code, source, state = work.engine, work.code, work.source, work.engine.state
+    mark, order, entries = state.mark(), engine._order, len(state.entries)
+    engine._pending = []
+    engine._order += 1
+    engine._seq += 1
+    source.seq = engine._seq
+    line = str(code.unit.handler.place.line)
+    state.entries.append(engine._entry(source, None, "handled", None, line))
+    try:
+        code.segments[0](work, *(live.get(name) for name in code.live[0]))
+    except Exception as error:
+        state.undo(mark)
+        del state.entries[entries:]
+        engine._pending, engine._order, engine._seq = [], order, source.seq - 1
+        reason, _ = explain_error(error, code)
+        return Receipt(work.base, "rejected", reason)
+    quiet = state.mark() == mark and not engine._pending and not work.loops
+    if quiet and source.type.startswith("GET "):
+        del state.entries[entries:]
+        engine._order, engine._seq = order, source.seq - 1
+        return Receipt(work.base, "handled", None, work.replied)
+    engine._rounds(work)
+    engine.settle_work(work)
+    return engine._late(Receipt(work.base, "handled", None, work.replied))

@@ -22,6 +22,7 @@ from ..model import Event, Receipt
 from ..store.base import INTERNAL, Known
 from .engine import Engine
 from .lane import Line, Take, lanes
+from .tenancy import foreign
 from .typed import MAX_ID, typed_decoder
 
 BATCH = 1000
@@ -113,6 +114,8 @@ def handle_batch(engine: Engine, take: Take, read: list[Line]) -> list[str]:
             continue
         if line.time is None and not _timed(engine, line):
             continue
+        if line.owner is not None and _foreign(engine, line):
+            continue
         if key in here or key in known:
             if key in here:
                 seen = here[key], "rejected" if key in refused else "handled"
@@ -159,6 +162,14 @@ def _timed(engine: Engine, line: Line) -> bool:
     return True
 
 
+def _foreign(engine: Engine, line: Line) -> bool:
+    """Whether an event is not its sender's own; nothing is kept of it."""
+    reason = foreign(engine, line.owner, line.type, line.data)
+    if reason is not None:
+        line.receipt = Receipt(line.id, "rejected", reason)
+    return reason is not None
+
+
 def _submit(engine: Engine, line: Line, beyond: str | None) -> str:
     """What became of a line's event: a status, and its receipt."""
     counts = engine.counts
@@ -166,6 +177,8 @@ def _submit(engine: Engine, line: Line, beyond: str | None) -> str:
         line.id, line.type, line.time, {} if line.data is None else line.data, line.source,
         line.subject, stamp=line.stamp, corrects=line.corrects,
     )  # fmt: skip
+    if line.owner is not None and engine.tenancy is not None:
+        event.tenant = engine.tenancy.of_key(engine.program.bills or "", line.owner)
     if beyond is None:
         receipt = engine.submit(event, line.raw)
     else:
@@ -317,10 +330,11 @@ def reader(program: Program, named: bool = False) -> Read:
 
 def _is_plain(data: bytes) -> bool:
     """Whether a line is neither too long nor nested too deeply."""
-    return len(data) <= MAX_LINE and not _too_deep(data)
+    return len(data) <= MAX_LINE and not too_deep(data)
 
 
-def _too_deep(data: bytes) -> bool:
+def too_deep(data: bytes) -> bool:
+    """Whether JSON is nested deeper than anything here reads."""
     if data.count(b"{") + data.count(b"[") <= MAX_NESTING:
         return False
     depth = deepest = 0
@@ -350,7 +364,7 @@ def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
     if not raw:
         return None
     line = Line(number, raw)
-    if _too_deep(data):
+    if too_deep(data):
         line.reason = f"the JSON is nested more than {MAX_NESTING} deep"
         return line
     try:

@@ -7,11 +7,11 @@ its event's tenant only; rows that belong to none are everybody's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refusal
-from ..lang.types import EntityType, known
+from ..lang.types import EntityType, ListOf, Type, known
 from ..model import Event
 from ..store.base import Row
 
@@ -102,3 +102,39 @@ class Tenancy:
             data[field] = tenant
         elif data[field] != tenant:
             raise Refusal(f"a {entity} of another {self.tenant} can't be made here")
+
+
+def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | None:
+    """Why an event that a customer sends is not about what is that customer's own; none if it is.
+
+    What belongs to whom is told by references: to the tenant, or to who pays where there is none.
+    """
+    program = engine.program
+    declared = program.events.get(type_)
+    if program.bills is None or owner is None or declared is None or not declared.declared:
+        return f"a customer's token sends events that the spec declares, and {type_} is not"
+    found = engine.tenancy or Tenancy(engine, program.bills)
+    own = found.of_key(program.bills, owner)
+    if own is None:
+        return f"there is no {program.bills} `{owner}`, whose token this is"
+    fields = data if isinstance(data, dict) else {}
+    keys = [
+        found.of_key(entity, key)
+        for name, declaration in declared.payload.fields
+        for entity, key in _references(declaration, fields.get(name))
+    ]
+    if any(key not in (None, own) for key in keys):
+        return f"it is about another {found.tenant} than the token's"
+    if own not in keys:
+        return f"nothing in it says that it is about the token's own {found.tenant}"
+    return None
+
+
+def _references(type_: Type, value: Any) -> Iterator[tuple[str, Any]]:
+    """The entity and the key of each reference in a value of a payload."""
+    match known(type_):
+        case EntityType(entity):
+            yield entity, value.get("id") if isinstance(value, dict) else value
+        case ListOf(item) if isinstance(value, list):
+            for part in value:
+                yield from _references(item, part)

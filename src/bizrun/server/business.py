@@ -70,8 +70,11 @@ class Business:
         if engine.clock is None or (due is not None and due <= now):
             engine.advance(now)
 
-    def read(self, number: int, data: bytes, now: datetime) -> Line:
-        """The event in some bytes; `reason` says why they are none that can be taken now."""
+    def read(self, number: int, data: bytes, now: datetime, owner: str | None) -> Line:
+        """The event in some bytes; `reason` says why they are none that can be taken now.
+
+        What a customer sends has ids of its own: it can't stand for another's event.
+        """
         line = self._read(number, data)
         if line is None:
             return Line(number, "", reason="the event is empty")
@@ -82,6 +85,9 @@ class Business:
                 self._ahead(line, now)
             elif line.time.year < FIRST_YEAR:
                 line.reason = f"its time is before {FIRST_YEAR}"
+            if owner is not None:
+                line.owner, line.references = owner, None
+                line.source = f"customer {owner} {line.source}".rstrip()
         return line
 
     def _ahead(self, line: Line, now: datetime) -> None:

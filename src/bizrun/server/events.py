@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 
 from ..runtime.lane import Line
-from ..values import plain
 from .access import Access, Caller
 from .bodies import read_body
 from .cloudevents import mode_of, split
 from .desk import Desk
-from .problems import Problem
+from .problems import Problem, reply
 from .writer import Post
 
 STATUS = {"unmatched": "handled", "failed": "handled"}
@@ -70,4 +69,4 @@ def _result(line: Line) -> Result:
     reason = receipt.reason
     if receipt.status == "unmatched":
         reason = f"nothing in the spec looks at {line.type}"
-    return Result(receipt.id or None, status, reason, plain(receipt.reply))
+    return Result(receipt.id or None, status, reason, reply(receipt.reply))

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from ..values import plain
+
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
@@ -45,3 +47,14 @@ class Problem(Exception):
             "status": self.status, "detail": self.detail, **self.more,
         }  # fmt: skip
         return encode(found)
+
+
+def reply(value: Any) -> Any:
+    """What a handler or a route returned, as JSON: a row is an object of its fields."""
+    return _without_keys(plain(value))
+
+
+def _without_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_keys(part) for name, part in value.items() if name != "$key"}
+    return [_without_keys(part) for part in value] if isinstance(value, list) else value

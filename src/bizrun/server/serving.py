@@ -64,7 +64,7 @@ def serve(
     listener = listen(place)
     address = _address(listener, place)
     desk = Desk()
-    app = App(desk, access)
+    app = App(desk, access, business)
     config = uvicorn.Config(
         app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -29,10 +30,13 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """Something to do with the business, whose result is the answer. `key` is the asker's."""
+    """Something to do with the business at an instant, whose result is the answer.
+
+    `key` is the asker's own. A Problem that is raised must leave nothing half done.
+    """
 
     key: Any
-    do: Callable[[Business], Any]
+    do: Callable[[Business, datetime], Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -156,14 +160,15 @@ class Writer:
         taken: list[Line] = []
         for job in jobs:
             if isinstance(job, Post):
-                lines = [self.business.read(n, data, now) for n, data in enumerate(job.events, 1)]
+                read, owner = self.business.read, job.owner
+                lines = [read(n, data, now, owner) for n, data in enumerate(job.events, 1)]
                 answers.append(lines)
                 # Where none is an event the request is refused, and nothing is kept of it.
                 if any(line.reason is None for line in lines):
                     taken += lines
                 continue
             self._handle(taken)
-            answers.append(self._task(job))
+            answers.append(_task(job, self.business, now))
         self._handle(taken)
         return answers
 
@@ -171,12 +176,6 @@ class Writer:
         if taken:
             self.business.handle(taken)
             taken.clear()
-
-    def _task(self, job: Task) -> Any:
-        try:
-            return job.do(self.business)
-        except Problem as problem:
-            return problem
 
     # --- failures --------------------------------------------------------------------------------
 
@@ -218,6 +217,13 @@ class Writer:
             self.business.write_files()
         except OSError as error:
             self._say(f"{error.filename or 'a file'} can't be written: {error.strerror}")
+
+
+def _task(job: Task, business: Business, now: datetime) -> Any:
+    try:
+        return job.do(business, now)
+    except Problem as problem:
+        return problem
 
 
 def _broken(error: Exception) -> Problem:

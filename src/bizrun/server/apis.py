@@ -1,0 +1,164 @@
+"""The spec's own routes over HTTP: where a request goes, what it brings, what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from ..errors import Refusal
+from ..ir.program import Program
+from ..lang.types import ListOf, Prim, Type, known
+from ..runtime.routes import Match, allowed, arguments, begin, caller_entity, matches, run
+from ..runtime.stream import too_deep
+from .access import Access, Caller
+from .bodies import read_body
+from .business import Business
+from .desk import Desk
+from .problems import Problem, reply
+from .writer import Task
+
+MOST_PARAMETERS = 1_000
+WITH_BODY = ("POST", "PUT", "PATCH")
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for a route: texts of the query, and the members of a JSON body."""
+
+    method: str
+    path: str
+    query: Mapping[str, Sequence[str]]
+    body: Mapping[str, Any]
+
+
+async def call(
+    desk: Desk, access: Access, program: Program, scope: Any, headers: Mapping[bytes, bytes],
+    receive: Any,
+) -> Any:  # fmt: skip
+    """The reply of the route that a request is for; a Problem where it is refused."""
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    path = scope["raw_path"].decode("latin-1")
+    match = find(program, method, path)
+    caller = access.caller(headers, "read" if method == "GET" else "ingest")
+    _admit(program, match, caller)
+    body = await _body(receive, headers) if method in WITH_BODY else {}
+    request = Request(method, path, _query(scope["query_string"]), body)
+    return await desk.ask(lambda key: Task(key, lambda b, now: _run(b, request, caller, now)))
+
+
+def find(program: Program, method: str, path: str) -> Match:
+    """The route of a path; a Problem (404, 405) where there is none."""
+    found = matches(program, path)
+    if not found:
+        raise Problem(404, f"There is nothing at {path[:200]}.")
+    for match in found:
+        if match.api.method.upper() == method:
+            return match
+    methods = sorted({match.api.method.upper() for match in found})
+    if "GET" in methods:
+        methods.append("HEAD")
+    allow = ", ".join(methods)
+    text = f"{path[:200]} takes {allow}, not {method[:20]}."
+    raise Problem(405, text, headers=[(b"allow", allow.encode())])
+
+
+def _admit(program: Program, match: Match, caller: Caller) -> None:
+    free = caller.may("admin") and caller.role is None
+    if not free and not allowed(program, match.api, caller.role):
+        wanted = " or ".join(match.api.roles)
+        raise Problem(403, f"This needs a token with a role that is or can {wanted}.")
+    if match.api.caller is not None and caller.customer is None:
+        raise Problem(403, f"This is asked for a {match.api.caller}: the token is no customer's.")
+
+
+async def _body(receive: Any, headers: Mapping[bytes, bytes]) -> Mapping[str, Any]:
+    kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+    body = await read_body(receive, headers)
+    if not body.strip():
+        return {}
+    if kind != b"application/json" and not kind.endswith(b"+json"):
+        shown = kind.decode("latin-1")[:60]
+        raise Problem(415, f"A body is JSON here, not {shown}: send application/json.")
+    if too_deep(body):
+        raise Problem(400, "The JSON is nested too deeply.")
+    try:
+        found = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, f"The body is no JSON: {str(error)[:200]}.") from None
+    except (ValueError, ArithmeticError, RecursionError):
+        raise Problem(400, "The body has a number that is out of bounds.") from None
+    if not isinstance(found, dict):
+        raise Problem(400, "The body is a JSON object with the route's parameters.")
+    return found
+
+
+def _query(text: bytes) -> dict[str, list[str]]:
+    try:
+        pairs = parse_qsl(
+            text.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
+        )
+    except ValueError:
+        raise Problem(400, f"A query has at most {MOST_PARAMETERS:,} parameters.") from None
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _run(business: Business, request: Request, caller: Caller, now: datetime) -> Any:
+    """Calls a route, in the writer's transaction; its reply as JSON has it."""
+    engine, program = business.engine, business.program
+    match = find(program, request.method, request.path)
+    _admit(program, match, caller)
+    entity = caller_entity(program, match.api)
+    if entity is not None and engine.state.get(entity, str(caller.customer)) is None:
+        raise Problem(403, f"There is no {entity} `{caller.customer}`, whose token this is.")
+    if engine.clock is not None:
+        now = max(now, engine.clock)
+    # The call takes this number, if it leaves anything.
+    work = begin(engine, match.api, caller.customer, f"api-{engine.last_order + 1}", now)
+    types = {param.name: param.type for param in match.api.params}
+    given = {name: _typed(values, types.get(name)) for name, values in request.query.items()}
+    values = {name: _typed([text], types.get(name)) for name, text in match.values.items()}
+    try:
+        live = arguments(work, Match(match.api, values), {**given, **request.body})
+    except Refusal as error:
+        raise Problem(422, f"{_sentence(str(error))}") from None
+    receipt = run(work, live)
+    if receipt.status == "rejected":
+        raise Problem(400, _sentence(receipt.reason or "It was refused"))
+    return reply(receipt.reply)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+
+
+def _typed(texts: Sequence[str], type_: Type | None) -> Any:
+    """Texts of a query or path as the JSON that a parameter of that type is read from."""
+    match known(type_) if type_ is not None else None:
+        case ListOf(item):
+            return [_typed([text], item) for text in texts]
+        case Prim("bool") if texts[-1] in ("true", "false"):
+            return texts[-1] == "true"
+        case Prim() | None:
+            return texts[-1]
+    return _json(texts[-1])
+
+
+def _json(text: str) -> Any:
+    """A map or JSON in a query is written as JSON; what is none stays a text."""
+    if text[:1] not in ("{", "[") or too_deep(text.encode("utf-8", "replace")):
+        return text
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+        return text
