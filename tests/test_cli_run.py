@@ -258,7 +258,6 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["shop.biz", "--events", "."], 2, ". is a folder"),
     (["shop.biz", "--nonsense"], 2, "--nonsense"),
     (["shop.biz", "--until", "soon"], 2, "--until soon is no instant"),
-    (["shop.biz", "--live"], 2, "run without --live"),
     (["shop.biz", "--out", "shop.biz"], 2, "shop.biz is a file: give --out a folder"),
     (["shop.biz", "--state", "."], 2, ". is a folder"),
     (["shop.biz", "--state", "shop.biz"], 3, "shop.biz is no state of bizrun"),

@@ -53,11 +53,12 @@ class Receipt:
 class Outcome:
     """How an effect went: one vocabulary for every provider.
 
-    status: succeeded, failed (with `error`, a code such as card_declined), or unknown. `data` is
-    what the provider answered, `reference` its own id.
+    status: succeeded, failed (with `error`, a code such as card_declined), pending (the provider
+    has it and tells later, by a webhook), or unknown. `data` is what the provider answered,
+    `reference` its own id.
     """
 
-    status: Literal["succeeded", "failed", "unknown"]
+    status: Literal["succeeded", "failed", "pending", "unknown"]
     error: str | None = None
     data: Any = None
     reference: str | None = None

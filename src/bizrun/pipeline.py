@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from .lang.symbols import Checked, Loaded
 if TYPE_CHECKING:
     from .ir.program import Program
     from .providers.sandbox import Sandbox
+    from .runtime.delivery import Worker
     from .runtime.engine import Engine
     from .store.base import Store
 
@@ -71,3 +72,23 @@ def open_engine(
     from .runtime.engine import Engine
 
     return Engine(program, store, Toolbox(), sandbox.deliver if sandbox else None, record_all)
+
+
+def open_worker(
+    engine: Engine,
+    environment: Mapping[str, str],
+    ordered: bool = False,
+    wake: Callable[[], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Worker:
+    """The worker that delivers an engine's effects to the providers of its spec.
+
+    UsageError where a `connect` block lacks what it needs. For a run, `ordered`, and set
+    `engine.pump = worker.pump` after `worker.begin()`; a server calls `worker.turn()`.
+    """
+    from .providers.registry import Registry
+    from .runtime.delivery import Worker
+
+    registry = Registry(engine.program.connections, environment)
+    registry.check()
+    return Worker(engine, registry, None, ordered, wake, tell)

@@ -47,15 +47,10 @@ def run(
     strict: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Check SPEC, then run it over its events, and print what happened."""
-    if live:
-        raise UsageError(
-            "Live delivery is not there yet: run without --live, and every effect is recorded by "
-            "the sandbox (emails and invoices as files under --out)."
-        )
     _, program = program_of(spec)
     options = Options(
         spec, events, state or default_state(spec), fresh, _instant(until, program),
-        _folder(out, spec), progress == "json", as_json, batch, invoices,
+        _folder(out, spec, live), progress == "json", as_json, batch, invoices, live,
     )  # fmt: skip
     return _run(program, options, strict)
 
@@ -65,7 +60,7 @@ class Options:
     """How to run: `folder` None for no files, `until` None for the last event's time.
 
     `batch` is how many events are committed together; `invoices` html, pdf, or None for the best
-    that is installed.
+    that is installed; `live`: effects go to real providers.
     """
 
     spec: str
@@ -78,10 +73,12 @@ class Options:
     as_json: bool
     batch: int
     invoices: str | None
+    live: bool
 
 
-def _folder(out: str | None, spec: str) -> str | None:
-    if out == "none":
+def _folder(out: str | None, spec: str, live: bool) -> str | None:
+    """Where files go; a live run sends them, and writes them only where it is asked to."""
+    if out == "none" or (live and out is None):
         return None
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out} is a file: give --out a folder, or none.")
@@ -109,21 +106,28 @@ def _run(program: Program, options: Options, strict: bool) -> int:
     from ..pipeline import open_engine
     from ..providers.sandbox import Sandbox
     from ..store.open import open_store
+    from .live import check_live, go_live, tell_stuck
 
     with ExitStack() as stack:
         lines = stack.enter_context(_events(options))
         store = open_store(options.state, options.fresh)
         stack.callback(store.close)
         check_belongs(clock_row(store), program, options.state)
-        engine = open_engine(program, store, Sandbox())
+        engine = open_engine(program, store, None if options.live else Sandbox())
         for change in engine.migrated:
             click.echo(f"{options.state}: {change}", err=True)
-        sink = _sink(program, options, engine, store)
+        check_live(store, options.live, options.state)
+        worker = go_live(engine) if options.live else None
+        sink = _sink(program, options, engine, store) if worker is None else None
         _stream(engine, lines, options, sink, store)
+        if worker is not None:
+            worker.close()
+            sink = _sink(program, options, engine, store)
         if sink is not None:
             _guarded(options.folder, lambda: sink.finish(store))
         _report(engine, options, sink)
-        return 1 if strict and engine.counts.rejected else 0
+        unreached = tell_stuck(worker, store) if worker is not None else 0
+        return unreached or (1 if strict and engine.counts.rejected else 0)
 
 
 def _sink(program: Program, options: Options, engine: Engine, store: Store) -> Sink | None:
@@ -137,8 +141,8 @@ def _sink(program: Program, options: Options, engine: Engine, store: Store) -> S
         raise UsageError("PDF needs the `pdf` extra: pip install 'bizrun[pdf]'.")
     sink = Sink(options.folder, program, form)
     _guarded(options.folder, lambda: sink.begin(store))
-    assert engine.outbox.deliver is not None
-    engine.outbox.deliver = sink.watch(engine.outbox.deliver)
+    if engine.outbox.deliver is not None:
+        engine.outbox.deliver = sink.watch(engine.outbox.deliver)
     return sink
 
 

@@ -168,7 +168,7 @@ def _effects(store: Store, program: Program) -> Iterator[str]:
         if order in orders:
             yield f"the effects {orders[order][:16]} and {key[:16]} have the same order {order}"
         orders[order] = key
-        if row["status"] not in ("ready", "sending", "done", "failed", "unknown"):
+        if row["status"] not in ("ready", "leased", "sent", "done", "failed", "unknown", "dead"):
             yield f"the effect {key[:16]} has a status that there is not: {row['status']}"
         if row["kind"] == "charge" and store.get("Payment", row["data"]["payment"]) is None:
             yield f"the charge {key[:16]} belongs to no payment"

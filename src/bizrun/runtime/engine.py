@@ -87,6 +87,7 @@ class Engine:
         self.triggers = Triggers(self)
         self.metering = Metering(self)
         self.outbox = Outbox(self, deliver)
+        self.pump: Callable[[], bool] | None = None
         self.schedules = Schedules(self)
 
     # --- events from outside -------------------------------------------------------------------
@@ -186,26 +187,41 @@ class Engine:
             self.clock = max(self.clock, until)
 
     def drain(self) -> None:
-        """Handles what was emitted, and delivers what the sandbox answers, until all is quiet."""
-        while self._queue:
-            item = self._queue.popleft()
-            match item[0]:
-                case "event":
-                    event = item[1]
-                    if self.dispatch.route(event.type).known or self.waits.any_on(event.type):
-                        self._step(event, None)
-                    else:
-                        self.log(event, None, "unmatched", None, None)
-                case "deliver":
-                    self._pending = []
-                    self.outbox.send(item[1])
-                    self._end_step()
-                case "resume":
-                    self._pending = []
-                    self.waits.go_on(*item[1:])
-                    self._after_work(item[3], item[4])
-                    self._end_step()
-        self.state.settle()
+        """Handles what was emitted, and delivers what the sandbox answers, until all is quiet.
+
+        With `pump`, a worker then delivers the effects, and what follows from their outcomes is
+        handled before the clock moves on.
+        """
+        while True:
+            while self._queue:
+                self._handle_queued(self._queue.popleft())
+            self.state.settle()
+            if self.pump is None or not self.pump():
+                return
+
+    def _handle_queued(self, item: tuple[Any, ...]) -> None:
+        match item[0]:
+            case "event":
+                event = item[1]
+                if self.dispatch.route(event.type).known or self.waits.any_on(event.type):
+                    self._step(event, None)
+                else:
+                    self.log(event, None, "unmatched", None, None)
+            case "deliver":
+                self._pending = []
+                self.outbox.send(item[1])
+                self._end_step()
+            case "resume":
+                self._pending = []
+                self.waits.go_on(*item[1:])
+                self._after_work(item[3], item[4])
+                self._end_step()
+
+    def settle(self, key: str, outcome: Outcome) -> None:
+        """Takes the outcome of an effect from outside; `drain` handles what follows."""
+        self._pending = []
+        self.outbox.settle(key, outcome)
+        self._end_step()
 
     # --- one step ------------------------------------------------------------------------------
 
@@ -530,14 +546,6 @@ class Engine:
 
     def _asker(self, at: datetime) -> Work:
         return Work(self, at, "", {}, None)
-
-    def point(self, metric: str, at: datetime, value: Any, base: str) -> None:
-        """A point of a metric."""
-        self.recording.point(metric, at, value, base)
-
-    def note(self, work: Work, message: str) -> None:
-        """A line of the run's log."""
-        self.recording.note(work, message)
 
     # --- the log -------------------------------------------------------------------------------
 

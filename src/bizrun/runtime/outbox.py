@@ -1,17 +1,20 @@
 """The outbox: effects are rows, written with the changes that asked for them.
 
 The sandbox answers at once and in this process; live providers are called by a worker that
-leases rows. Either way an outcome comes back here, becomes an event and wakes who waited.
+leases rows (`delivery`). Either way an outcome comes back here, becomes an event and wakes who
+waited.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from ..model import Effect, Outcome
 from ..store.base import Row
+from ..values import to_json
 from .work import Work
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 Deliver = Callable[[Effect], Outcome]
 KEY_VERSION = "1"
+STATUSES = {"succeeded": "done", "failed": "failed", "pending": "sent", "unknown": "unknown"}
 
 
 def idempotency_key(*parts: str) -> str:
@@ -28,12 +32,26 @@ def idempotency_key(*parts: str) -> str:
     return sha256(whole).hexdigest()
 
 
+def payload_hash(data: Mapping[str, Any]) -> str:
+    """SHA-256 of a payload as it is stored: a retry sends what was written (RELIABILITY.md 5)."""
+    return sha256(json.dumps(to_json(data), sort_keys=True).encode()).hexdigest()
+
+
+def effect_of(row: Row) -> Effect:
+    """The effect that a row of the outbox holds."""
+    return Effect(
+        row["id"], row["kind"], row["data"], row["created"], row["event"], row["place"],
+        row["customer"], row["order"],
+    )  # fmt: skip
+
+
 class Outbox:
-    """Effects of one engine; `deliver` is None where a worker of its own calls the providers."""
+    """Effects of one engine: answered at once by `deliver`, or handed to a worker's `queue`."""
 
     def __init__(self, engine: Engine, deliver: Deliver | None) -> None:
         self.engine = engine
         self.deliver = deliver
+        self.queue: Callable[[Effect], None] | None = None
 
     def add(
         self,
@@ -57,27 +75,28 @@ class Outbox:
             "reference": None, "attempts": 0, "depth": work.depth,
         }  # fmt: skip
         self.engine.state.replace("_effect", key, None, row)
-        if self.deliver is not None:
-            self.engine.later(("deliver", effect))
+        self.engine.later(("deliver", effect))
         return effect
 
     def send(self, effect: Effect) -> None:
-        """Delivers an effect of the sandbox and takes its outcome."""
-        assert self.deliver is not None
-        self.settle(effect.id, self.deliver(effect))
+        """Has an effect delivered: by the sandbox at once, or by the worker after the commit."""
+        if self.deliver is not None:
+            self.settle(effect.id, self.deliver(effect))
+        elif self.queue is not None:
+            self.queue(effect)
 
     def settle(self, key: str, outcome: Outcome) -> None:
         """Takes an outcome: the row, what it changes, who waited for it."""
         state = self.engine.state
         row = state.get("_effect", key)
         assert row is not None, key
-        status = {"succeeded": "done", "failed": "failed"}.get(outcome.status, "unknown")
         settled = {
-            **row, "status": status, "error": outcome.error, "answer": outcome.data,
-            "reference": outcome.reference, "attempts": row["attempts"] + 1, "resume": None,
+            **row, "status": STATUSES[outcome.status], "error": outcome.error,
+            "answer": outcome.data, "reference": outcome.reference or row["reference"],
+            "attempts": row["attempts"] + 1,
         }  # fmt: skip
-        state.replace("_effect", key, row, settled)
-        if status == "unknown":
-            state.replace("_effect", key, settled, {**settled, "resume": row["resume"]})
+        if outcome.status in ("pending", "unknown"):
+            state.replace("_effect", key, row, settled)
             return
+        state.replace("_effect", key, row, {**settled, "resume": None})
         self.engine.outcome(settled, outcome, row["resume"])

@@ -62,6 +62,14 @@ SYSTEM = (
         "depth:integer",
         ("status",),
     ),
+    # What the worker knows of an effect, on the wall clock: no part of what a state says.
+    _table(
+        "_delivery",
+        "id:text provider:text hash:text epoch:integer until:time first:time attempts:integer "
+        "generation:integer twice:bool maybe:bool reason:text outcome:json",
+    ),
+    _table("_fence", "id:text epoch:integer"),
+    _table("_switch", "id:text by:text at:time reason:text"),
     _table("_trigger", "id:text on:bool period:time"),
     _table("_number", "id:text last:integer"),
     _table(

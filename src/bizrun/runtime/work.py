@@ -490,11 +490,11 @@ class Work:
 
     def record(self, metric: str, value: Any) -> None:
         """A point of a metric."""
-        self.engine.point(metric, self.now, value, f"{self.base}")
+        self.engine.recording.point(metric, self.now, value, f"{self.base}")
 
     def log(self, message: str) -> None:
         """A line in the run's log."""
-        self.engine.note(self, message)
+        self.engine.recording.note(self, message)
 
     def reply(self, value: Any) -> None:
         """The reply to the sender."""

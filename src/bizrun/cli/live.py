@@ -1,0 +1,69 @@
+"""What `--live` adds to a run: the worker that calls real providers, and what it could not do."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from ..runtime.delivery import Worker
+    from ..runtime.engine import Engine
+    from ..store.base import Store
+
+# What waits for a person, and what to do about it.
+STUCK = {
+    "unknown": "of which nobody can say whether it was done: look at the provider, then "
+    "`bizrun outbox resolve ID succeeded` or `failed`",
+    "dead": "not done after all tries: `bizrun outbox retry ID`",
+    "sent": "at the provider, which tells the outcome later by a webhook",
+    "ready": "not sent yet: the next run goes on with it",
+}
+
+
+def is_live(store: Store) -> bool:
+    """Whether effects of a state have gone to real providers."""
+    return store.get("_fence", "worker") is not None
+
+
+def check_live(store: Store, live: bool, state: str) -> None:
+    """Refuses to mix what the sandbox answered with what providers did."""
+    if live and not is_live(store) and store.count("_effect"):
+        raise UsageError(
+            f"{state} has effects that only the sandbox has seen: begin with --fresh, or name "
+            "another --state for --live."
+        )
+    if not live and is_live(store):
+        raise UsageError(
+            f"{state} was run with --live, and its effects are at real providers: say --live "
+            "again, or name another --state for the sandbox."
+        )
+
+
+def go_live(engine: Engine) -> Worker:
+    """Lets a worker deliver whenever the engine is quiet; takes up what an earlier run left."""
+    from ..pipeline import open_worker
+
+    worker = open_worker(
+        engine, os.environ, ordered=True, tell=lambda line: click.echo(line, err=True)
+    )
+    worker.begin()
+    engine.pump = worker.pump
+    engine.drain()
+    engine.commit()
+    return worker
+
+
+def tell_stuck(worker: Worker, store: Store) -> int:
+    """Says what is left in the outbox; 3 where a provider could not be reached."""
+    for status, meaning in STUCK.items():
+        count = sum(1 for _ in store.select("_effect", {"status": status}))
+        if count:
+            noun = "effect" if count == 1 else "effects"
+            click.echo(f"{count:,} {noun} {meaning}.", err=True)
+    for name, reason in sorted(worker.down.items()):
+        click.echo(f"bizrun: {name} can't be reached: {reason}", err=True)
+    return 3 if worker.down else 0

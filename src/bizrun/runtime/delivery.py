@@ -1,0 +1,507 @@
+"""The outbox's worker: leases effects, has threads call their providers, takes the outcomes.
+
+    ready → leased (epoch, until) → sent → done / failed / unknown, or dead: given up, not done
+
+`leased` is committed before a call begins, and no transaction is open during one. All methods but
+`_call` run on the engine's own thread; threads get a frozen effect and leave an answer in a queue.
+`bizrun run --live` calls `pump` whenever the engine is quiet; a server calls `turn`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BizError, StoreError
+from ..model import Effect, Outcome
+from ..providers.base import Call, MaybeSent, NotSent, Provider, Providers, Secrets
+from ..store.base import Row
+from .outbox import effect_of, idempotency_key, payload_hash
+from .pacing import Pace, pause
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+# A call may take its time-out, and a thread some time to be run.
+SLACK = timedelta(seconds=30)
+READS = 4  # tries to read back, after those to send
+MAX_REASON = 1000
+NONE = timedelta(0)
+DOWN = 3  # openings of a circuit in a row after which a run no longer waits for a provider
+Answer = Outcome | BizError | NotSent | MaybeSent | None
+Lane = tuple[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An effect on its way. `ask`: it is read back before anything is sent again."""
+
+    effect: Effect
+    name: str
+    provider: Provider
+    secrets: Secrets
+    lane: Lane
+    at: datetime
+    attempts: int = 0
+    generation: int = 0
+    first: datetime | None = None
+    until: datetime | None = None
+    ask: bool = False
+    stored: bool = False
+    maybe: bool = False
+    twice: bool = False
+    reason: str | None = None
+    lease: int = 0
+
+    def __lt__(self, other: Job) -> bool:
+        return (self.at, self.effect.order) < (other.at, other.effect.order)
+
+    @property
+    def key(self) -> str:
+        """The idempotency key to send: another one only after the last was shown to be unused."""
+        if not self.generation:
+            return self.effect.id
+        return idempotency_key(self.effect.id, "absent", str(self.generation))
+
+
+@dataclass(slots=True)
+class Clock:
+    """The wall clock, and how to wait: handed in, so that tests have their own."""
+
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def wait(self, arrived: Flag, span: timedelta | None) -> None:
+        """Waits until an answer is there, at most so long."""
+        arrived.wait(span.total_seconds() if span is not None else None)
+
+
+class Worker:
+    """Delivers the effects of one engine. `ordered`: outcomes are taken in the order in which
+    the effects were asked for, so that a run ends the same way whoever answers first; `wake` is
+    called from a thread when an answer has come; `tell` gets a line for a person."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        providers: Providers,
+        clock: Clock | None = None,
+        ordered: bool = False,
+        wake: Callable[[], None] | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.providers = providers
+        self.clock = clock or Clock()
+        self.ordered = ordered
+        self.tell = tell or (lambda _: None)
+        self.down: dict[str, str] = {}
+        self._wake = wake or (lambda: None)
+        self._lanes: dict[Lane, deque[Job]] = {}
+        self._due: dict[str, list[Job]] = {}
+        self._paces: dict[str, Pace] = {}
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._under_way: dict[str, Job] = {}
+        self._known: set[str] = set()
+        self._held: list[tuple[int, Job, Outcome]] = []
+        self._open: list[int] = []  # orders of jobs without an outcome, the least first
+        self._closed: set[int] = set()
+        self._answers: SimpleQueue[tuple[Job, int, Answer]] = SimpleQueue()
+        self._arrived = Flag()
+        self._changed = self._settled = False
+        self._leases = 0
+        self.epoch = self._take_over()
+        engine.outbox.queue = self.add
+
+    # --- beginning -------------------------------------------------------------------------------
+
+    def _take_over(self) -> int:
+        """A new epoch: from here on no other worker of this state may send."""
+        state = self.engine.state
+        old = state.get("_fence", "worker")
+        epoch = (old["epoch"] if old else 0) + 1
+        state.replace("_fence", "worker", old, {"id": "worker", "epoch": epoch})
+        return epoch
+
+    def begin(self) -> None:
+        """Takes up what an earlier run has left: ready, under way when it ended, or sent."""
+        self.look(("ready", "leased", "sent"))
+        self.engine.commit()
+
+    def look(self, statuses: tuple[str, ...] = ("ready",)) -> None:
+        """Takes up rows that it does not know of: started again, or to be tried again."""
+        select = self.engine.state.select
+        rows = [row for status in statuses for row in select("_effect", {"status": status})]
+        for row in sorted(rows, key=lambda row: row["order"]):
+            if row["id"] not in self._known:
+                self._take_up(row)
+
+    def _take_up(self, row: Row) -> None:
+        kept = self.engine.state.get("_delivery", row["id"]) or {}
+        job = self._job(effect_of(row))
+        job.attempts, job.generation = kept.get("attempts") or 0, kept.get("generation") or 0
+        job.first, job.reason = kept.get("first"), kept.get("reason")
+        job.twice, job.ask = bool(kept.get("twice")), row["status"] == "sent"
+        if row["status"] == "leased":
+            outcome = self._recover(job, kept.get("outcome"))
+            if outcome is not None:
+                self._done(job, outcome)
+                return
+            self._mark(job, "ready")
+        self._enter(job)
+
+    def _recover(self, job: Job, answered: Mapping[str, Any] | None) -> Outcome | None:
+        """Notes that an effect was leased when the process ended: maybe sent, maybe answered
+        even. Its outcome where it is not to be sent again."""
+        if answered is not None:
+            return Outcome(**answered)
+        job.maybe, job.reason = True, "the process ended while it was being sent"
+        guarantee = job.provider.guarantee(job.effect)
+        job.twice = job.twice or guarantee == "at_least_once"
+        return Outcome("unknown", job.reason) if guarantee == "at_most_once" else None
+
+    def _job(self, effect: Effect) -> Job:
+        name, provider, secrets = self.providers.of(effect)
+        if name not in self._paces:
+            self._paces[name] = Pace(provider.limits)
+            self._due[name] = []
+        lane = (name, effect.customer or f"\0{effect.id}")
+        return Job(effect, name, provider, secrets, lane, self.clock.now())
+
+    def add(self, effect: Effect) -> None:
+        """Takes a new effect, whose row is written in the same transaction."""
+        job = self._job(effect)
+        self._enter(job)
+        self._mark(job, None)
+
+    # --- the lanes: one customer's effects at one provider, in order -----------------------------
+
+    def _enter(self, job: Job) -> None:
+        self._known.add(job.effect.id)
+        if self.ordered:
+            heappush(self._open, job.effect.order)
+        lane = self._lanes.setdefault(job.lane, deque())
+        lane.append(job)
+        if len(lane) == 1:
+            heappush(self._due[job.name], job)
+
+    def _leave(self, job: Job) -> None:
+        """Lets the next one of its lane go; the job itself is in no heap any more."""
+        self._known.discard(job.effect.id)
+        lane = self._lanes[job.lane]
+        assert lane[0] is job
+        lane.popleft()
+        if lane:
+            heappush(self._due[job.name], lane[0])
+        else:
+            del self._lanes[job.lane]
+
+    def _set_aside(self, job: Job) -> None:
+        """Leaves a job, and those behind it, for another run or until they are started again."""
+        for waiting in self._lanes.pop(job.lane):
+            self._known.discard(waiting.effect.id)
+            self._closed.add(waiting.effect.order)
+
+    # --- a run: until nothing is left that goes on by itself -------------------------------------
+
+    def pump(self) -> bool:
+        """Sends what is ready and takes outcomes; called when the engine has nothing to do.
+
+        True where outcomes were taken, so that what follows from them has to be handled first;
+        False once every effect has its outcome, or waits for a person.
+        """
+        while not self._collect():
+            self.send(self._leased())
+            if self._settle_held():
+                return True
+            if not self._under_way and not any(self._due.values()):
+                return False
+            if self._answers.empty():
+                self._wait()
+        return True
+
+    def _wait(self) -> None:
+        now, at = self.clock.now(), self.next_at()
+        if at is None or at > now:
+            self.clock.wait(self._arrived, at - now if at is not None else None)
+        self._arrived.clear()
+
+    # --- a server: one turn after another --------------------------------------------------------
+
+    def turn(self) -> datetime | None:
+        """One round: takes the answers that are there, handles what follows, commits, and begins
+        the calls that may begin. When to come again at the latest, beside `wake`."""
+        if self._collect():
+            self.engine.drain()
+        self.send(self._leased())
+        if self._settle_held():
+            self.engine.drain()
+            self.engine.commit()
+        return self.next_at()
+
+    def next_at(self) -> datetime | None:
+        """When something is to be done that no answer tells of; None: not before one comes."""
+        now = self.clock.now()
+        found = [job.until for job in self._under_way.values() if job.until is not None]
+        for name, heap in self._due.items():
+            if heap:
+                free = self._paces[name].free_at(now)
+                if free is not None:
+                    found.append(max(free, heap[0].at))
+        return min(found, default=None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way or waits to be sent."""
+        return not self._under_way and not any(self._due.values()) and self._answers.empty()
+
+    def close(self) -> None:
+        """Waits for the calls that are under way, at most for their time-outs."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    # --- leasing and sending ---------------------------------------------------------------------
+
+    def _leased(self) -> list[Job]:
+        """What may be sent now, durably marked as such."""
+        leased = self._lease()
+        if leased or self._changed:
+            self._changed = False
+            self.engine.commit()
+        return leased
+
+    def _lease(self) -> list[Job]:
+        now = self.clock.now()
+        leased: list[Job] = []
+        for name, heap in self._due.items():
+            pace = self._paces[name]
+            if self.ordered and pace.opened >= DOWN:
+                self._give_up(name)
+            while heap and heap[0].at <= now and pace.free_at(now) == now:
+                job = heappop(heap)
+                if self._may(job, now):
+                    pace.begin(now)
+                    leased.append(job)
+        if leased:
+            fence = self.engine.state.get("_fence", "worker")
+            if fence is None or fence["epoch"] != self.epoch:
+                raise StoreError("Another process has taken over the outbox of this state.")
+        return leased
+
+    def _may(self, job: Job, now: datetime) -> bool:
+        """Leases a job, unless a person has stopped it or said meanwhile how it went."""
+        state = self.engine.state
+        row = state.get("_effect", job.effect.id)
+        if row is None or row["status"] not in ("ready", "sent"):
+            self._closed.add(job.effect.order)
+            self._leave(job)
+            return False
+        if state.get("_switch", job.name) is not None:
+            self._set_aside(job)
+            return False
+        kept = state.get("_delivery", job.effect.id)
+        if kept is not None and kept["hash"] != payload_hash(row["data"]):
+            self._finish(job, Outcome("unknown", "its stored payload is not what was written"))
+            return False
+        idempotent = job.provider.guarantee(job.effect) == "idempotent"
+        if idempotent and job.first is not None and now - job.first > job.provider.limits.window:
+            job.ask = True
+        job.until = now + job.provider.limits.timeout + SLACK
+        job.attempts += 1
+        job.first = job.first or now
+        self._leases += 1
+        job.lease = self._leases
+        self._mark(job, "sent" if row["status"] == "sent" else "leased")
+        return True
+
+    def send(self, leased: list[Job]) -> None:
+        """Begins the calls of leased jobs: only after the commit that says they are leased."""
+        state, bills = self.engine.state, self.engine.program.bills
+        for job in leased:
+            customer = job.effect.customer
+            row = state.get(bills, customer) if bills and customer else None
+            assert job.first is not None
+            limits = job.provider.limits
+            call = Call(job.key, job.secrets, job.first, limits.timeout, row)
+            pool = self._pools.get(job.name)
+            if pool is None:
+                pool = ThreadPoolExecutor(limits.concurrency, f"outbox-{job.name}")
+                self._pools[job.name] = pool
+            self._under_way[job.effect.id] = job
+            pool.submit(self._call, job, job.lease, job.ask, call)
+
+    def _call(self, job: Job, lease: int, ask: bool, call: Call) -> None:
+        """In a thread of its own: one call, whose answer goes into the queue whatever it is."""
+        answer: Answer
+        try:
+            serve = job.provider.read_back if ask else job.provider.deliver
+            answer = serve(job.effect, call)
+        except (NotSent, MaybeSent, BizError) as error:
+            answer = error
+        except Exception as error:
+            answer = MaybeSent(f"{type(error).__name__}: {error}")
+        self._answers.put((job, lease, answer))
+        self._arrived.set()
+        self._wake()
+
+    # --- taking answers --------------------------------------------------------------------------
+
+    def _collect(self) -> bool:
+        """Takes what has been answered; whether an outcome was settled."""
+        now = self.clock.now()
+        for job, lease, answer in self._arrivals(now):
+            if self._under_way.get(job.effect.id) is not job or job.lease != lease:
+                continue  # It was given up for lost before.
+            del self._under_way[job.effect.id]
+            self._take(job, answer, now)
+        return self._settle_held()
+
+    def _arrivals(self, now: datetime) -> Iterator[tuple[Job, int, Answer]]:
+        while True:
+            try:
+                yield self._answers.get_nowait()
+            except Empty:
+                break
+        for job in list(self._under_way.values()):
+            if job.until is not None and job.until <= now:
+                yield job, job.lease, MaybeSent("no answer came in time")
+
+    def _take(self, job: Job, answer: Answer, now: datetime) -> None:
+        pace, scrub = self._paces[job.name], job.secrets.scrub
+        match answer:
+            case NotSent() | MaybeSent():
+                job.reason = scrub(str(answer))[:MAX_REASON] or type(answer).__name__
+                pace.end(now, False, answer.retry_after)
+                if (until := pace.open_until(now)) is not None:
+                    self.tell(f"{job.name}: {job.reason}; no calls until {until:%H:%M:%S} UTC")
+                self._again(job, answer, now)
+            case BizError():
+                pace.end(now, True)
+                job.reason = scrub(str(answer))[:MAX_REASON]
+                self._bury(job)
+            case None:
+                pace.end(now, True)
+                self._absent(job, now)
+            case Outcome():
+                pace.end(now, True)
+                clean = replace(answer, error=scrub(answer.error), data=scrub(answer.data))
+                self._finish(job, clean)
+
+    def _again(self, job: Job, error: NotSent | MaybeSent, now: datetime) -> None:
+        """What comes after a try without an outcome: another one, a question, or a person."""
+        limits, last = job.provider.limits, job.provider.limits.attempts
+        if job.ask:
+            if job.attempts >= last + READS:
+                self._finish(job, Outcome("unknown", job.reason))
+                return
+        elif isinstance(error, NotSent):
+            if job.attempts >= last:
+                self._bury(job)
+                return
+        else:
+            match job.provider.guarantee(job.effect):
+                case "at_most_once":
+                    self._finish(job, Outcome("unknown", job.reason))
+                    return
+                case "at_least_once":
+                    job.twice = True
+                    if job.attempts >= last:
+                        self._finish(job, Outcome("unknown", job.reason))
+                        return
+                case "idempotent":
+                    job.maybe = True
+                    job.stored = error.stored
+                    job.ask = error.stored or job.attempts >= last
+        job.at = now + max(pause(job.effect.id, job.attempts, limits), error.retry_after or NONE)
+        self._wait_for_another(job)
+
+    def _absent(self, job: Job, now: datetime) -> None:
+        """The provider has shown that it did nothing: it is sent again, under a new key where
+        the old one would only repeat a failure."""
+        job.generation += job.stored
+        job.ask = job.stored = job.maybe = False
+        job.first, job.at = None, now
+        if job.attempts >= job.provider.limits.attempts:
+            self._bury(job)
+        else:
+            self._wait_for_another(job)
+
+    def _wait_for_another(self, job: Job) -> None:
+        row = self.engine.state.get("_effect", job.effect.id)
+        self._mark(job, "sent" if row is not None and row["status"] == "sent" else "ready")
+        heappush(self._due[job.name], job)
+
+    def _bury(self, job: Job) -> None:
+        """Gives up an effect that was certainly not done: it waits for a person. One that may
+        have been done is never called dead."""
+        if job.maybe:
+            self._finish(job, Outcome("unknown", job.reason))
+            return
+        self._mark(job, "dead")
+        self._closed.add(job.effect.order)
+        self._leave(job)
+
+    def _give_up(self, name: str) -> None:
+        """A run does not wait for a provider that is down: what it was asked for is kept."""
+        heap = self._due[name]
+        while heap:
+            job = heappop(heap)
+            job.reason = job.reason or self.down.get(name)
+            self.down.setdefault(name, job.reason or "it can't be reached")
+            if job.maybe:
+                self._set_aside(job)  # The next run goes on with it.
+            else:
+                self._bury(job)
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        self._leave(job)
+        self._done(job, outcome)
+
+    def _done(self, job: Job, outcome: Outcome) -> None:
+        """A job has its outcome; it is settled in turn where order is asked for."""
+        if self.ordered:
+            self._mark(job, None, outcome)
+            heappush(self._held, (job.effect.order, job, outcome))
+        else:
+            self._settle(job, outcome)
+
+    def _settle_held(self) -> bool:
+        """Settles outcomes in the order of their effects; whether any were settled."""
+        while self._held:
+            while self._open and self._open[0] in self._closed:
+                self._closed.discard(heappop(self._open))
+            order, job, outcome = self._held[0]
+            if self._open and self._open[0] < order:
+                break
+            heappop(self._held)
+            self._closed.add(order)
+            self._settle(job, outcome)
+        settled, self._settled = self._settled, False
+        return settled
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        self._mark(job, None)
+        self.engine.settle(job.effect.id, outcome)
+        self._settled = True
+
+    def _mark(self, job: Job, status: str | None, outcome: Outcome | None = None) -> None:
+        """Writes what is known of a delivery, and the effect's status."""
+        state, key = self.engine.state, job.effect.id
+        row = state.get("_effect", key)
+        if row is not None and status is not None and row["status"] != status:
+            state.replace("_effect", key, row, {**row, "status": status})
+        old = state.get("_delivery", key)
+        fingerprint = old["hash"] if old else payload_hash(job.effect.data)
+        state.replace("_delivery", key, old, {
+            "id": key, "provider": job.name, "hash": fingerprint, "epoch": self.epoch,
+            "until": job.until, "first": job.first, "attempts": job.attempts,
+            "generation": job.generation, "twice": job.twice, "maybe": job.maybe,
+            "reason": job.reason, "outcome": asdict(outcome) if outcome else None,
+        })  # fmt: skip
+        self._changed = True

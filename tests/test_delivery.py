@@ -1,0 +1,302 @@
+"""The outbox's worker over a provider that fails in every way, on a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
+from typing import Any
+
+import pytest
+
+from bizrun.ir.lower_program import lower
+from bizrun.lang.modules import load
+from bizrun.model import Effect, Event, Outcome
+from bizrun.pipeline import check_loaded, open_engine
+from bizrun.providers.base import Call, Guarantee, Limits, MaybeSent, NotSent, Secrets
+from bizrun.runtime.delivery import Worker
+from bizrun.runtime.engine import Engine
+from bizrun.store.memory import MemoryStore
+
+SPEC = """
+business "T" { language 1, currency USD, timezone "UTC", bills A }
+entity A { id text key, seen text? }
+event Go.now key a { a A }
+on Go.now(a) {
+  let done = charge { customer: a, amount: 10 USD }
+  update a { seen: done.status }
+}
+event Go.mail key a { a A }
+on Go.mail(a) { email { to: "x@example.com", subject: "s", body: "b" } }
+event New.a { id text }
+on New.a(id) { create A { id: id } }
+"""
+START = datetime(2026, 1, 1, tzinfo=UTC)
+Act = Outcome | NotSent | MaybeSent | Callable[[Effect, Call], Outcome]
+
+
+@dataclass
+class Scripted:
+    """A provider that does what a list says, in turn, and then succeeds."""
+
+    acts: list[Any] = field(default_factory=list)
+    found: list[Any] = field(default_factory=list)
+    promise: Guarantee = "idempotent"
+    limits: Limits = field(default_factory=Limits)
+    name: str = "scripted"
+    keys: list[str] = field(default_factory=list)
+    asked: int = 0
+
+    def guarantee(self, effect: Effect) -> Guarantee:
+        return self.promise
+
+    def deliver(self, effect: Effect, call: Call) -> Outcome:
+        self.keys.append(call.key)
+        return self._act(self.acts, effect, call)
+
+    def read_back(self, effect: Effect, call: Call) -> Outcome | None:
+        self.asked += 1
+        return self._act(self.found, effect, call) if self.found else None
+
+    def _act(self, acts: list[Any], effect: Effect, call: Call) -> Any:
+        act = acts.pop(0) if acts else Outcome("succeeded", reference=f"ref-{call.key[:6]}")
+        if isinstance(act, Exception):
+            raise act
+        return act(effect, call) if callable(act) else act
+
+
+@dataclass
+class Only:
+    """One provider for everything."""
+
+    provider: Scripted
+
+    def of(self, effect: Effect) -> tuple[str, Scripted, Secrets]:
+        return self.provider.name, self.provider, Secrets("scripted", {}, {})
+
+
+class Jumping:
+    """A clock that jumps to where it is waited for, unless a call is under way."""
+
+    def __init__(self) -> None:
+        self.at = START
+        self.worker: Worker | None = None
+
+    def now(self) -> datetime:
+        return self.at
+
+    def wait(self, arrived: Flag, span: timedelta | None) -> None:
+        assert self.worker is not None
+        if self.worker._under_way:
+            assert arrived.wait(10), "a call hangs"
+        else:
+            assert span is not None, "the worker waits for nothing"
+            self.at += span
+
+
+class Bench:
+    """An engine, its worker and a provider; `again` is what a new process would see."""
+
+    def __init__(self, provider: Scripted) -> None:
+        program = lower(check_loaded(load("t.biz", lambda _: SPEC.encode(), lambda _: [])))
+        self.program, self.provider, self.clock = program, provider, Jumping()
+        self.store = MemoryStore()
+        self.count = 0
+        self.again()
+        self.send("New.a", id="a1")
+
+    def again(self) -> None:
+        self.engine: Engine = open_engine(self.program, self.store, None)
+        self.worker = Worker(self.engine, Only(self.provider), self.clock, True)  # type: ignore
+        self.clock.worker = self.worker
+        self.worker.begin()
+        self.engine.pump = self.worker.pump
+        self.engine.drain()
+        self.engine.commit()
+
+    def send(self, type_: str, **data: Any) -> None:
+        self.count += 1
+        event = Event(f"e{self.count}", type_, START + timedelta(minutes=self.count), data)
+        receipt = self.engine.submit(event, "{}")
+        assert receipt.status == "handled", receipt
+        self.engine.commit()
+
+    def rows(self) -> list[dict[str, Any]]:
+        return sorted(self.store.select("_effect"), key=lambda row: row["order"])
+
+    @property
+    def status(self) -> str:
+        return str(self.rows()[-1]["status"])
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        found = self.store.get("_delivery", self.rows()[-1]["id"])
+        assert found is not None
+        return found
+
+    @property
+    def seen(self) -> Any:
+        row = self.store.get("A", "a1")
+        return row and row["seen"]
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(*acts: Any, **more: Any) -> Bench:
+        made.append(Bench(Scripted(list(acts), **more)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.worker.close()
+
+
+Make = Callable[..., Bench]
+
+
+def test_an_outcome_wakes_who_waits(bench: Make) -> None:
+    one = bench()
+    one.send("Go.now", a="a1")
+    assert (one.status, one.seen) == ("done", "succeeded")
+    assert one.provider.keys == [one.rows()[0]["id"]]
+
+
+def test_a_decline_is_an_outcome(bench: Make) -> None:
+    one = bench(Outcome("failed", "card_declined"))
+    one.send("Go.now", a="a1")
+    assert (one.status, one.seen, one.rows()[0]["error"]) == ("failed", "failed", "card_declined")
+
+
+def test_what_was_not_sent_is_sent_again_under_the_same_key(bench: Make) -> None:
+    one = bench(NotSent("refused"), MaybeSent("time-out"), NotSent("refused"))
+    one.send("Go.now", a="a1")
+    assert one.status == "done"
+    assert len(one.provider.keys) == 4 and len(set(one.provider.keys)) == 1
+    assert one.clock.at > START
+
+
+def test_retry_after_is_kept(bench: Make) -> None:
+    one = bench(NotSent("429", timedelta(seconds=100)))
+    one.send("Go.now", a="a1")
+    assert one.status == "done" and one.clock.at >= START + timedelta(seconds=100)
+
+
+def test_a_stored_failure_is_read_back(bench: Make) -> None:
+    one = bench(MaybeSent("500", stored=True), found=[Outcome("succeeded", reference="pi_1")])
+    one.send("Go.now", a="a1")
+    assert (one.status, one.rows()[0]["reference"], one.provider.asked) == ("done", "pi_1", 1)
+    assert len(one.provider.keys) == 1
+
+
+def test_a_failure_that_did_nothing_gets_a_new_key(bench: Make) -> None:
+    one = bench(MaybeSent("500", stored=True))
+    one.send("Go.now", a="a1")
+    first, second = one.provider.keys
+    assert one.status == "done" and first != second and len(second) == 64
+
+
+def test_what_nobody_can_prove_is_unknown(bench: Make) -> None:
+    one = bench(MaybeSent("500", stored=True), found=[Outcome("unknown", "not provable")])
+    one.send("Go.now", a="a1")
+    assert (one.status, one.seen) == ("unknown", None)
+    assert one.rows()[0]["resume"] is not None
+    one.engine.settle(one.rows()[0]["id"], Outcome("succeeded"))
+    one.engine.drain()
+    one.engine.commit()
+    assert one.seen == "succeeded"
+
+
+def test_a_key_is_good_for_20_hours(bench: Make) -> None:
+    one = bench(MaybeSent("time-out", retry_after=timedelta(hours=21)))
+    one.send("Go.now", a="a1")
+    assert one.status == "done" and one.provider.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("promise", "status", "calls", "twice"),
+    [("at_most_once", "unknown", 1, False), ("at_least_once", "done", 2, True)],
+)
+def test_without_keys_the_spec_decides(
+    bench: Make, promise: str, status: str, calls: int, twice: bool
+) -> None:
+    one = bench(MaybeSent("connection lost"), promise=promise)
+    one.send("Go.mail", a="a1")
+    assert (one.status, len(one.provider.keys), one.kept["twice"]) == (status, calls, twice)
+
+
+def test_after_all_tries_it_waits_for_a_person(bench: Make) -> None:
+    limits = Limits(attempts=3)
+    one = bench(*[NotSent("no route")] * 3, limits=limits)
+    one.send("Go.now", a="a1")
+    assert (one.status, one.kept["reason"], one.seen) == ("dead", "no route", None)
+    one.send("Go.now", a="a1")
+    assert one.status == "done"
+
+
+def test_a_run_does_not_wait_for_who_is_down(bench: Make) -> None:
+    one = bench(*[NotSent("no route")] * 60, limits=Limits(failures=2, attempts=100))
+    one.send("Go.now", a="a1")
+    assert one.status == "dead" and "scripted" in one.worker.down
+    assert len(one.provider.keys) < 10
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("at", range(1, 5))
+@pytest.mark.parametrize("promise", ["idempotent", "at_least_once", "at_most_once"])
+def test_killed_at_any_commit(bench: Make, at: int, promise: Guarantee) -> None:
+    one = bench(promise=promise)
+    done: set[str] = set()
+    times = 0
+
+    def send(effect: Effect, call: Call) -> Outcome:
+        nonlocal times
+        times += call.key not in done or promise != "idempotent"
+        done.add(call.key)
+        return Outcome("succeeded")
+
+    one.provider.acts += [send] * 10
+    commit, left = one.store.commit, at
+
+    def killing() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Killed
+        commit()
+
+    one.store.commit = killing  # type: ignore[method-assign]
+    killed = False
+    try:
+        one.send("Go.now", a="a1")
+    except Killed:
+        killed = True
+        one.worker.close()
+        one.store.rollback()
+        one.store.commit = commit  # type: ignore[method-assign]
+        one.again()
+        if not one.rows():
+            one.count -= 1
+            one.send("Go.now", a="a1")
+    assert killed == (at < 4)
+    if one.status == "unknown":
+        assert promise == "at_most_once" and times <= 1
+        return
+    assert (one.status, one.seen) == ("done", "succeeded")
+    assert times == 1 or one.kept["twice"]
+
+
+def test_a_changed_payload_is_not_sent(bench: Make) -> None:
+    one = bench()
+    one.engine.pump = None
+    one.send("Go.now", a="a1")
+    row = one.rows()[0]
+    one.engine.state.put("_effect", row["id"], {**row, "data": {**row["data"], "amount": "9"}})
+    one.worker.pump()
+    one.engine.commit()
+    assert one.status == "unknown" and not one.provider.keys
