@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ from .oracle.scenarios import FIRST, Maker
 from .oracle.spec import World, biz
 from .oracle.world import EXPONENTS, Plan
 
-SEEDS = range(6)
+# Lives of some thousand actions in a plain run; `BIZRUN_LIVES=60` lives more of them.
+SEEDS = range(int(os.environ.get("BIZRUN_LIVES", "6")))
 BUYERS, ACTIONS = 5, 50
 
 MORE = """

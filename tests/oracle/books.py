@@ -121,7 +121,9 @@ def bill(
         tax = sum(per_line, ZERO)
         total = sum(nets, ZERO)
     else:
-        tax = sum((rules.round(net * percent) for net in taxed), ZERO)
+        for line, net in zip(lines, taxed, strict=True):
+            line.tax = rules.round(net * percent)
+        tax = sum((line.tax for line in lines), ZERO)
         total = sum(nets, ZERO) + tax
     if rules.credit == "after_tax" and total > 0:
         credit = min(purse.balance(at), total)
@@ -131,3 +133,19 @@ def bill(
         purse.grant(-total, None)
         credit = total
     return Bill(at, lines, off, tax, total, credit, total - credit, why)
+
+
+def credit_note(rules: Rules, lines: list[Line], amount: Fraction) -> Fraction:
+    """A credit note over an amount before tax of an invoice's lines; what it gives back."""
+    left = [max(line.amount - line.share - line.given, ZERO) for line in lines]
+    total = ZERO
+    for line, part in zip(lines, in_proportion(amount, left, rules.currency), strict=True):
+        before, line.given = line.given, line.given + part
+        total += part + _tax_of(rules, line, line.given) - _tax_of(rules, line, before)
+    return total
+
+
+def _tax_of(rules: Rules, line: Line, part: Fraction) -> Fraction:
+    """The tax on a part of a line: all of it on the whole."""
+    net = line.amount - line.share
+    return rules.round(line.tax * part / net) if net else ZERO

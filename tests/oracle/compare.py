@@ -129,11 +129,12 @@ def compare(world: World, into: Compared) -> None:
         dead.setdefault(whose.get(row["event"], "?"), []).append(text)
     plans = {plan.name: plan for plan in world.plans}
     coupons = {coupon.name: coupon for coupon in world.coupons}
+    addons = {addon.name: addon for addon in world.addons}
     into.refused += [text for texts in dead.values() for text in texts]
     for buyer in world.buyers:
         expected = [
             should_be(b, world.rules.inclusive)
-            for b in Life(world.rules, plans, coupons, buyer).run(UNTIL)
+            for b in Life(world.rules, plans, coupons, buyer, addons).run(UNTIL)
         ]
         made = found.get(buyer.key, [])
         into.invoices += len(made)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .books import ZERO, Attached, Purse, bill
+from .books import ZERO, Attached, Purse, bill, credit_note
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
 from .rates import base, rate
 from .world import Act, Bill, Buyer, Coupon, Line, Plan, Rules, Usage
@@ -21,6 +21,7 @@ class Held:
     line: Line
     start: datetime
     end: datetime
+    item: str = ""
 
     @property
     def net(self) -> Fraction:
@@ -62,6 +63,13 @@ class Sub:
     usage_from: dict[str, datetime] = field(default_factory=dict)
     base_billed: Fraction = ZERO
     windows: list[Window] = field(default_factory=list)
+    addons: dict[str, tuple[Plan, int]] = field(default_factory=dict)
+    plan_began: date | None = None
+    """The local date from which the plan holds for it."""
+    phases_from: datetime | None = None
+    """Where a change began the plan's phases; else they begin with the first paid period."""
+    moved: datetime | None = None
+    """When a version took it over within the running period."""
 
     @property
     def start(self) -> datetime:
@@ -80,8 +88,14 @@ class Life:
     """One customer's life under the rules of a business."""
 
     def __init__(
-        self, rules: Rules, plans: dict[str, Plan], coupons: dict[str, Coupon], buyer: Buyer
+        self,
+        rules: Rules,
+        plans: dict[str, Plan],
+        coupons: dict[str, Coupon],
+        buyer: Buyer,
+        addons: dict[str, Plan] | None = None,
     ) -> None:
+        self.addons = addons or {}
         self.rules, self.plans, self.coupons, self.buyer = rules, plans, coupons, buyer
         self.zone = buyer.zone
         self.seconds = rules.proration == "second"
@@ -107,7 +121,9 @@ class Life:
             fixed: list[Line] = []
             coupons: list[Attached] = []
             for sub in self.subs.values():
-                if self._due(sub) == due:
+                if self._due(sub) == due and self._version(sub) == due:
+                    self._come_over(sub, due)
+                elif self._due(sub) == due:
                     advance, arrears = self._turn(sub, due)
                     fixed += advance
                     lines += arrears
@@ -128,7 +144,53 @@ class Life:
         for usage in sub.plan.usages:
             if usage.monthly:
                 dues.append(self._month_end(sub, usage))
+        if (version := self._version(sub)) is not None:
+            dues.append(version)
         return min(dues)
+
+    def _version(self, sub: Sub) -> datetime | None:
+        """When a version takes over within the running period."""
+        if sub.status != "active":
+            return None
+        seen = max(sub.start, sub.moved or sub.start, sub.phases_from or sub.start)
+        days = (day for day, _, how in sub.plan.versions if how == "now")
+        dues = (instant(day, self.zone) for day in days)
+        return min((due for due in dues if seen < due < sub.end), default=None)
+
+    def _come_over(self, sub: Sub, at: datetime) -> None:
+        """Like a change of plan, to the new price of the same one."""
+        used = self._arrears(sub, at) + self._usage_lines(sub, at)
+        used += self._bounds(sub, at, used)
+        credit = self._credit(sub, at, "")
+        sub.base_billed, sub.moved = ZERO, at
+        charge = []
+        if self.rules.proration != "none":
+            charge = self._charge(sub, at, sub.end, "charge")
+        lines = used + self._take_waiting(sub) + credit + charge
+        self._make(at, lines, sub.coupons, "version")
+
+    def _terms(self, sub: Sub, at: datetime) -> Plan:
+        """The plan with the price that holds for a subscription at an instant."""
+        plan = sub.plan
+        if not plan.phases and not plan.versions:
+            return plan
+        assert sub.plan_began is not None and sub.cycle is not None
+        began, price = sub.plan_began, plan.price
+        renewed = max(began, local_date(sub.start, self.zone))
+        today = max(began, local_date(at, self.zone))
+        for day, other, how in plan.versions:
+            if day <= {"": began, "renewal": renewed, "now": today}[how]:
+                price = other
+        months = 0
+        for count, other in plan.phases:
+            months += count
+            if at < self._months_on(sub.phases_from or sub.cycle.on(0), months):
+                return replace(plan, price=other)
+        return replace(plan, price=price)
+
+    def _months_on(self, at: datetime, months: int) -> datetime:
+        local = at.astimezone(ZoneInfo(self.zone))
+        return instant(shift(local.date(), months, "month"), self.zone, local.time())
 
     def _month_end(self, sub: Sub, usage: Usage) -> datetime:
         """Where the running month of a usage price ends, counted from the anchor."""
@@ -165,6 +227,7 @@ class Life:
         sub.quantity = sub.next_quantity or sub.quantity
         sub.next_quantity = None
         if sub.next_plan is not None:
+            sub.plan_began, sub.phases_from = local_date(at, self.zone), at
             moved = sub.next_plan.interval != sub.plan.interval
             sub.plan, sub.next_plan = sub.next_plan, None
             if moved:
@@ -176,22 +239,34 @@ class Life:
         return self._begin(sub)
 
     def _begin(self, sub: Sub) -> list[Line]:
-        sub.held, sub.base_billed = [], ZERO
+        sub.held, sub.base_billed, sub.moved = [], ZERO, None
         sub.since = sub.plan_since = sub.start
         sub.usage_from = {usage.meter: sub.start for usage in sub.plan.usages}
         if sub.status == "paused":
             return []
-        return self._charge(sub, sub.start, sub.end, "fixed")
+        return self._charge_all(sub, sub.start, "fixed")
 
-    def _charge(self, sub: Sub, start: datetime, end: datetime, kind: str) -> list[Line]:
-        """A fixed part in advance for a stretch of the running period."""
-        if sub.plan.arrears:
+    def _charge_all(self, sub: Sub, start: datetime, kind: str) -> list[Line]:
+        """The plan and its add-ons, from an instant to the end of the running period."""
+        lines = self._charge(sub, start, sub.end, kind)
+        for name in sub.addons:
+            lines += self._charge(sub, start, sub.end, kind, name)
+        return lines
+
+    def _charge(
+        self, sub: Sub, start: datetime, end: datetime, kind: str, item: str = ""
+    ) -> list[Line]:
+        """A fixed part in advance for a stretch of the period: the plan's, or an add-on's."""
+        plan, quantity = self._terms(sub, start), sub.quantity
+        if item:
+            plan, quantity = sub.addons[item]
+        if plan.arrears:
             return []
         assert sub.cycle is not None
         part = self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
-        amount = self.rules.round(base(sub.plan, sub.quantity) * part)
-        line = Line(amount, kind, local_date(start, self.zone), note=sub.plan.name)
-        sub.held.append(Held(line, start, end))
+        amount = self.rules.round(base(plan, quantity) * part)
+        line = Line(amount, kind, local_date(start, self.zone), note=plan.name)
+        sub.held.append(Held(line, start, end, item))
         sub.base_billed += amount
         return [line]
 
@@ -206,7 +281,8 @@ class Life:
             return []
         assert sub.cycle is not None and sub.since is not None
         part = self._length(sub.since, at) / sub.cycle.whole(sub.n, self.seconds)
-        amount = self.rules.round(base(sub.plan, sub.quantity) * part)
+        plan = self._terms(sub, sub.since)
+        amount = self.rules.round(base(plan, sub.quantity) * part)
         begins = local_date(sub.since, self.zone)
         sub.since = at
         return [Line(amount, "fixed", begins, note="arrears")] if part else []
@@ -290,20 +366,21 @@ class Life:
         taken, sub.waiting = sub.waiting, []
         return taken
 
-    def _credit(self, sub: Sub, at: datetime) -> list[Line]:
-        """The unused part of what was really charged; nothing is credited twice."""
+    def _credit(self, sub: Sub, at: datetime, item: str | None = None) -> list[Line]:
+        """The unused part of what was really charged, of all or one item; nothing twice."""
         lines: list[Line] = []
-        for held in sub.held:
+        mine = [held for held in sub.held if item in (None, held.item)]
+        for held in mine:
             start = max(held.start, at)
             if held.end <= start or self.rules.proration == "none":
                 continue
             part = self._length(start, held.end) / self._length(held.start, held.end)
-            amount = self.rules.round(held.net * part)
+            amount = min(self.rules.round(held.net * part), held.net - held.line.given)
             if amount:
                 sub.base_billed -= amount
                 begins = local_date(at, self.zone)
                 lines.append(Line(-amount, "credit", begins, discounted=False))
-        sub.held = []
+        sub.held = [held for held in sub.held if held not in mine]
         return lines
 
     # --- actions -------------------------------------------------------------------------------
@@ -312,6 +389,7 @@ class Life:
         data = act.data
         plan = self.plans[data["plan"]]
         sub = Sub(plan, data.get("quantity", 1), act.at, data.get("anchor_day"))
+        sub.plan_began = local_date(act.at, self.zone)
         self.subs[data["deal"]] = sub
         if data.get("coupon"):
             self._attach(sub, data["coupon"], act.at)
@@ -360,12 +438,14 @@ class Life:
     def _change(self, act: Act) -> None:
         sub, plan = self.subs[act.data["deal"]], self.plans[act.data["plan"]]
         if sub.status == "trialing":
-            sub.plan = plan
+            assert sub.ends is not None
+            sub.plan, sub.phases_from = plan, sub.ends
+            sub.plan_began = local_date(sub.ends, self.zone)
             return
         if act.data["when"] == "period_end":
             sub.next_plan = plan
             return
-        if plan.name == sub.plan.name:
+        if plan.name == sub.plan.name and not act.data.get("reset"):
             # Nothing changes, but what was scheduled is replaced.
             sub.next_plan = None
             return
@@ -373,11 +453,14 @@ class Life:
 
     def _change_now(self, sub: Sub, plan: Plan, act: Act) -> None:
         at = self._moment(act.at)
-        moved = plan.interval != sub.plan.interval
+        moved = plan.interval != sub.plan.interval or bool(act.data.get("reset"))
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
         used += self._bounds(sub, at, used)
-        credit = self._credit(sub, at) if act.data.get("prorate", True) else []
-        sub.held, sub.next_plan, sub.plan = [], None, plan
+        item = None if moved else ""
+        credit = self._credit(sub, at, item) if act.data.get("prorate", True) else []
+        sub.held = [held for held in sub.held if held.item and not moved]
+        sub.next_plan, sub.plan, sub.moved = None, plan, None
+        sub.plan_began, sub.phases_from = local_date(act.at, self.zone), act.at
         sub.base_billed = ZERO
         if moved:
             sub.cycle, sub.n = self._cycle(sub, act.at), 0
@@ -404,12 +487,13 @@ class Life:
         if act.data["when"] == "period_end":
             sub.next_quantity = quantity
             return
-        if quantity == sub.quantity:
-            sub.next_quantity = None
+        if quantity == sub.quantity or not sub.plan.seat_model:
+            sub.next_quantity, sub.quantity = None, quantity
             return
         at = self._moment(act.at)
-        credit = self._credit(sub, at) if act.data.get("prorate", True) else []
-        sub.held, sub.next_quantity, sub.quantity = [], None, quantity
+        credit = self._credit(sub, at, "") if act.data.get("prorate", True) else []
+        sub.held = [held for held in sub.held if held.item]
+        sub.next_quantity, sub.quantity = None, quantity
         charge = [] if self.rules.proration == "none" else self._charge(sub, at, sub.end, "charge")
         if act.data.get("invoice") == "next":
             sub.waiting += credit + charge
@@ -423,9 +507,11 @@ class Life:
     def _pause(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
         at = self._moment(act.at)
-        lines = self._arrears(sub, at) + self._credit(sub, at)
+        credit = self._credit(sub, at)
+        used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
+        used += self._bounds(sub, at, used) + self._take_waiting(sub)
         sub.status = "paused"
-        self._make(act.at, lines, sub.coupons, "pause")
+        self._make(act.at, used + credit, sub.coupons, "pause")
 
     def _resume(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
@@ -433,8 +519,32 @@ class Life:
             sub.cancelling = False
             return
         at = self._moment(act.at)
-        sub.status, sub.since = "active", at
-        self._make(act.at, self._charge(sub, at, sub.end, "charge"), sub.coupons, "resume")
+        sub.status, sub.since, sub.plan_since = "active", at, at
+        sub.usage_from = {usage.meter: act.at for usage in sub.plan.usages}
+        sub.base_billed = ZERO
+        self._make(act.at, self._charge_all(sub, at, "charge"), sub.coupons, "resume")
+
+    def _addon(self, act: Act) -> None:
+        """Attached, in another quantity, or taken off (0)."""
+        sub, name, quantity = self.subs[act.data["deal"]], act.data["addon"], act.data["quantity"]
+        at, charge, credit = self._moment(act.at), [], []
+        trying = sub.status == "trialing"
+        if not trying:
+            credit = self._credit(sub, at, name)
+        sub.addons.pop(name, None)
+        if quantity:
+            sub.addons[name] = (self.addons[name], quantity)
+            if not trying and self.rules.proration != "none":
+                charge = self._charge(sub, at, sub.end, "charge", name)
+        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "addon")
+
+    def _note(self, act: Act) -> None:
+        """A credit note over a part of the newest invoice: account credit."""
+        made = next((bill for bill in reversed(self.bills) if bill.total > 0), None)
+        if made is not None:
+            net = sum((line.amount - line.share for line in made.lines), ZERO)
+            amount = self.rules.round(net * act.data["part"])
+            self.purse.grant(credit_note(self.rules, made.lines, amount), None)
 
     def _cancel(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
@@ -445,10 +555,10 @@ class Life:
             sub.cancelling = True
             return
         at = self._moment(act.at)
+        credit = self._credit(sub, at) if act.data.get("prorate") else []
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
         used += self._bounds(sub, at, used)
-        lines = used + self._take_waiting(sub)
-        lines += self._credit(sub, at) if act.data.get("prorate") else []
+        lines = used + self._take_waiting(sub) + credit
         sub.status = "cancelled"
         self._make(act.at, lines, sub.coupons, "cancel")
 

@@ -28,8 +28,12 @@ class Maker:
         self.unit = Fraction(1, 10 ** EXPONENTS[self.rules.currency])
         self.plans = self._plans()
         self.coupons = self._coupons()
+        self.addons = (
+            Plan("extra_flat", self.money(2, 60), (1, "month")),
+            Plan("extra_seat", self.money(1, 20), (1, "month"), seat_model="each"),
+        )
         made = tuple(self._buyer(f"c{i:03}") for i in range(buyers))
-        self.world = World(self.rules, self.plans, self.coupons, made)
+        self.world = World(self.rules, self.plans, self.coupons, made, self.addons)
 
     def _rules(self, seed: int) -> Rules:
         r = self.r
@@ -81,10 +85,28 @@ class Maker:
                     maximum=bound if i == 1 else None,
                 )
             )  # fmt: skip
+        plans += self._dated_plans()
         if not self.rules.calendar:
             usage = (self._usage("calls", monthly=True),)
             plans.append(Plan("yearly_use", self.money(100, 900), (1, "year"), usages=usage))
         return tuple(plans)
+
+    def _dated_plans(self) -> list[Plan]:
+        """Phases, and prices from a date on; in advance and in arrears."""
+        r, plans = self.r, []
+        for i in range(2):
+            phases = tuple((r.randint(1, 4), self.money(1, 90)) for _ in range(r.randint(1, 3)))
+            price = self.money(5, 200)
+            plans.append(Plan(f"dated_phase_{i}", price, (1, "month"), phases=phases))
+        for i, how in enumerate(("", "renewal", "now", "now")):
+            days = sorted(FIRST.date() + timedelta(days=r.randint(20, 700)) for _ in range(2))
+            if days[0] == days[1]:
+                days.pop()
+            versions = tuple((day, self.money(5, 200), how) for day in days)
+            late = i == 3 and self.rules.proration != "none"
+            price = self.money(5, 200)
+            plans.append(Plan(f"dated_{i}", price, (1, "month"), arrears=late, versions=versions))
+        return plans
 
     def _usage_plan(self, i: int) -> Plan:
         meters = self.r.sample(("calls", "hits", "peak", "newest", "people", "payments", "chat"), 2)
@@ -160,6 +182,11 @@ class Maker:
                 "next",
                 "bound",
                 "tardy",
+                "dated",
+                "dated",
+                "mixed",
+                "extras",
+                "rest",
             )
         )
         acts = sorted(_Acts(self, zone, flavour).acts, key=lambda act: act.at)
@@ -182,6 +209,10 @@ class _Acts:
         # What credit before tax does beside what is above a maximum, the rules leave open.
         if self.r.random() < 0.35 and (self._credits or not bounded):
             self._credit()
+        if self._credits and not self.rules.inclusive and flavour not in ("bound", "rest", "tardy"):
+            for _ in range(self.r.choice((0, 0, 1, 2))):
+                part = Fraction(self.r.randint(1, 40), 100)
+                self._add(self._somewhere(), "note", part=part)
         if self.r.random() < 0.2 and flavour != "tardy":
             amounts = [maker.money(1, 50) for _ in range(self.r.randint(1, 3))]
             self._add(self._somewhere(), "oneoff", amounts=amounts)
@@ -375,6 +406,69 @@ class _Acts:
                 self._later(0, 25), "quantity", deal=deal, quantity=self.r.randint(1, 30),
                 when=self.r.choice(("now", "period_end")), prorate=True, invoice="now",
             )  # fmt: skip
+        return None
+
+    def _life_dated(self) -> None:
+        """Phases, and versions of prices that running subscriptions keep or come over to."""
+        deal = self._subscribe(self._pick("dated"))
+        for _ in range(self.r.randint(0, 3)):
+            when = self.r.choice(("now", "period_end")) if self._credits else "period_end"
+            self._add(
+                self._later(5, 90), "change", deal=deal, plan=self._pick("dated"), when=when,
+                prorate=True, invoice="now",
+            )  # fmt: skip
+        self._end(deal)
+
+    def _life_mixed(self) -> None:
+        """Plans and quantities that change beside each other, now and at the end; new anchors."""
+        kinds = ("flat", "seat", "seat")
+        deal = self._subscribe(self._pick(self.r.choice(kinds)), quantity=self.r.randint(1, 9))
+        for _ in range(self.r.randint(1, 7)):
+            when = self.r.choice(("now", "period_end")) if self._credits else "period_end"
+            data = {"deal": deal, "when": when, "prorate": True, "invoice": "now"}
+            if self.r.random() < 0.5:
+                self._add(self._later(0, 25), "quantity", quantity=self.r.randint(1, 30), **data)
+                continue
+            plan = self._pick(self.r.choice(kinds))
+            reset = when == "now" and self.r.random() < 0.2
+            self._add(self._later(0, 25), "change", plan=plan, reset=reset, **data)
+        self._end(deal)
+
+    def _life_extras(self) -> None:
+        """Add-ons that come and go, beside changes of the plan."""
+        if not self._credits or self.rules.proration == "none":
+            return self._life_flat()
+        deal = self._subscribe(self.r.choice(MONTHLY))
+        on: dict[str, int] = {}
+        for _ in range(self.r.randint(1, 7)):
+            if self.r.random() < 0.3:
+                self._add(
+                    self._later(0, 25), "change", deal=deal, plan=self.r.choice(MONTHLY),
+                    when="now", prorate=True, invoice="now",
+                )  # fmt: skip
+                continue
+            name = self.r.choice(("extra_flat", "extra_seat"))
+            quantity = 0 if name in on and self.r.random() < 0.5 else self.r.randint(1, 9)
+            if on.get(name) == quantity or (name == "extra_flat" and quantity and name in on):
+                continue
+            on[name] = quantity
+            if not quantity:
+                del on[name]
+            self._add(self._later(0, 25), "addon", deal=deal, addon=name, quantity=quantity)
+        self._end(deal)
+        return None
+
+    def _life_rest(self) -> None:
+        """Pauses of plans with usage, minimum and maximum."""
+        if not self._credits or self.rules.proration == "none":
+            return self._life_flat()
+        self.coupons = []
+        plan = self._pick(self.r.choice(("use", "bound")))
+        deal = self._subscribe(plan, quantity=self.r.randint(1, 9))
+        self._use(plan, 250)
+        for _ in range(self.r.randint(1, 3)):
+            self._add(self._later(5, 60), "pause", deal=deal)
+            self._add(self._later(0, 60), "resume", deal=deal)
         return None
 
     def _life_tardy(self) -> None:

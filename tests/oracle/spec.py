@@ -21,7 +21,10 @@ event A.subscribe {
 }
 event A.change {
   deal Deal, plan plan, when "now" | "period_end", prorate bool, invoice "now" | "next"
+  reset bool = false
 }
+event A.addon { deal Deal, addon plan, quantity integer }
+event A.note { account Account, part number }
 event A.quantity {
   deal Deal, quantity integer, when "now" | "period_end", prorate bool, invoice "now" | "next"
 }
@@ -57,7 +60,16 @@ on A.subscribe as e {
 on A.change as e {
   change_plan {
     subscription: e.deal.sub, plan: e.plan, when: e.when, prorate: e.prorate, invoice: e.invoice
+    reset: e.reset
   }
+}
+on A.addon as e {
+  if e.quantity == 0 { remove_addon { subscription: e.deal.sub, addon: e.addon } }
+  else { add_addon { subscription: e.deal.sub, addon: e.addon, quantity: e.quantity } }
+}
+on A.note as e {
+  let i = first Invoice where .customer == e.account and .total > ZERO order by .number desc
+  if i != none { credit_note { invoice: i, amount: (i.subtotal - i.discount) * e.part } }
 }
 on A.quantity as e {
   set_quantity {
@@ -84,6 +96,7 @@ class World:
     plans: tuple[Plan, ...]
     coupons: tuple[Coupon, ...]
     buyers: tuple[Buyer, ...]
+    addons: tuple[Plan, ...] = ()
 
 
 def decimal(value: Fraction) -> str:
@@ -102,7 +115,7 @@ def biz(world: World) -> str:
         f"  proration {'by ' if rules.proration != 'none' else ''}{rules.proration}\n"
         f"  billing {'calendar' if rules.calendar else 'anniversary'}\n"
         f"  credit {rules.credit}\n}}\n",
-        ENTITIES,
+        ENTITIES.replace("ZERO", f"0 {rules.currency}"),
     ]
     mode = "inclusive" if rules.inclusive else "exclusive"
     for country, rates in TAXES.items():
@@ -112,6 +125,7 @@ def biz(world: World) -> str:
             parts.append(f'tax {name} {{ {shown}% {mode} when customer.country == "{country}" }}')
     parts += [coupon_text(coupon, rules) for coupon in world.coupons]
     parts += [plan_text(plan, rules) for plan in world.plans]
+    parts += [plan_text(addon, rules, "addon") for addon in world.addons]
     return "\n".join(parts) + "\n"
 
 
@@ -126,19 +140,26 @@ def coupon_text(coupon: Coupon, rules: Rules) -> str:
     return f"coupon {coupon.name} {{ {off} off{tail} }}"
 
 
-def plan_text(plan: Plan, rules: Rules) -> str:
+def plan_text(plan: Plan, rules: Rules, word: str = "plan") -> str:
     """A plan with its price, usage prices and bounds."""
     cur = rules.currency
     count, unit = plan.interval
     per = f"per {unit}" if count == 1 else f"per {count} {unit}s"
     tail = " in arrears" if plan.arrears else ""
-    lines = [f"plan {plan.name} {{"]
+    lines = [f"{word} {plan.name} {{"]
     if plan.seat_model in ("", "each"):
         seat = "per seat " if plan.seat_model else ""
         lines.append(f"  price {decimal(plan.price)} {cur} {seat}{per}{tail}")
     else:
         tiers = tiers_text(plan.seats, cur)
         lines.append(f"  price per seat {per} {plan.seat_model} {{\n{tiers}  }}{tail}")
+    for months, price in plan.phases:
+        lines.append(
+            f'  phase "p" for {months} months {{ price {decimal(price)} {cur} {per}{tail} }}'
+        )
+    for day, price, how in plan.versions:
+        word = f", migrate {'on ' if how == 'renewal' else ''}{how}" if how else ""
+        lines.append(f"  from {day} {{ price {decimal(price)} {cur} {per}{tail}{word} }}")
     if plan.trial:
         lines.append(f"  trial {plan.trial} days")
     for usage in plan.usages:
@@ -222,6 +243,8 @@ def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
         data["amount"] = f"{decimal(data['amount'])} {cur}"
     if "amounts" in data:
         data["lines"] = [f"{decimal(a)} {cur}" for a in data.pop("amounts")]
+    if "part" in data:
+        data["part"] = decimal(data["part"])
     if data.get("expires"):
         data["expires"] = stamp(data["expires"])
     if "deal" not in data or act.kind == "subscribe":

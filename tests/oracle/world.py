@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -73,6 +73,10 @@ class Plan:
     usages: tuple[Usage, ...] = ()
     minimum: Fraction | None = None
     maximum: Fraction | None = None
+    phases: tuple[tuple[int, Fraction], ...] = ()
+    """For so many months this price, before the plan's own."""
+    versions: tuple[tuple[date, Fraction, str], ...] = ()
+    """From a date this price: "" for new subscriptions, or who comes over: "renewal", "now"."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ class Line:
     discounted: bool = True
     note: str = ""
     share: Fraction = Fraction(0)
-    held: Any = None
+    tax: Fraction = Fraction(0)
+    given: Fraction = Fraction(0)
 
 
 @dataclass

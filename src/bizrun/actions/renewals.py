@@ -230,20 +230,27 @@ def _tell(desk: Desk, turned: Turn) -> None:
 
 def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
     """A period that nothing is charged for. What was used while suspended waits."""
-    known = held(sub)
-    cycle = cycle_of(desk, sub)
-    period = periods.period_at(cycle, sub["period_end"])
+    after = _taken(desk, sub)
+    known = {name: value for name, value in held(after).items() if name != "pending"}
+    cycle = cycle_of(desk, after)
+    fresh = after["anchor"] != sub["anchor"]
+    period = periods.period(cycle, 0) if fresh else periods.period_at(cycle, sub["period_end"])
     if sub["status"] == "suspended":
         found = list(usage.owed(desk, sub, sub["period_end"], False))
         used = [line for each in found for line in each.lines if line.amount]
         usage.keep(desk, found, None)
         known["waiting"] = [*(known.get("waiting") or ()), *owed.as_rows(used)]
     known |= {"charges": [], "billed": None, "arrears_from": None}
-    changed = desk.change(
-        "Subscription", sub["id"], period_start=period.start, period_end=period.end,
-        usage_start=period.start, billing=known,
-    )  # fmt: skip
-    schedule(desk, changed, period.start)
+    after |= {
+        "period_start": period.start, "period_end": period.end, "usage_start": period.start,
+        "billing": known,
+    }  # fmt: skip
+    after["monthly_amount"] = monthly(items(desk, after, period.start), after)
+    desk.change("Subscription", sub["id"], **{n: v for n, v in after.items() if v != sub[n]})
+    schedule(desk, after, period.start)
+    if sub["plan"] != after["plan"]:
+        announce(desk, "Subscription.plan_changed", sub["id"], sub["customer"],
+                 **{"from": sub["plan"], "to": after["plan"]})  # fmt: skip
 
 
 # --- usage within a period -------------------------------------------------------------------

@@ -79,7 +79,8 @@ class Engine:
         self.tenancy = Tenancy(self, program.tenant) if program.tenant else None
         self.emitting = Emitting(self)
         self.recording = Recording(self)
-        self.intake = Intake(program.currency, self._exists, program.plans)
+        plans = program.plans | program.addons
+        self.intake = Intake(program.currency, self._exists, plans)
         self.dispatch = Dispatch(self)
         self.waits = Waits(self)
         self.timers = Timers(self)
