@@ -19,6 +19,7 @@ from bizrun.lang.symbols import Checked
 from bizrun.model import Event
 from bizrun.pipeline import load_and_check
 from bizrun.providers.sandbox import Sandbox
+from bizrun.reports.ledger import problems as ledger_problems
 from bizrun.runtime.engine import Engine
 from bizrun.runtime.testing import Overrides, run_test
 from bizrun.store.memory import MemoryStore
@@ -97,6 +98,8 @@ def test_golden(path: Path) -> None:
     def observe(engine: Engine) -> None:
         books(engine)
         numbers(engine)
+        engine.commit()
+        assert not list(ledger_problems(engine.state.store))
 
     tests: list[ast.Test] = checked.symbols.tests
     for test in tests:

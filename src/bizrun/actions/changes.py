@@ -46,6 +46,7 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     key = args["subscription"]
     sub = living(desk, key, "changed")
     plan = plan_named(desk, args["plan"])
+    _check_addons(desk, sub, plan)
     fresh = {**sub, "plan": plan.name, "billing": {**held(sub), "since": desk.now}}
     new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
     interval = choose_interval(new, sub["currency"], args.get("interval"), sub["interval"])
@@ -81,6 +82,14 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     announce(desk, "Subscription.plan_changed", key, sub["customer"],
              **{"from": sub["plan"], "to": plan.name})  # fmt: skip
     return str(key)
+
+
+def _check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan) -> None:
+    """Refuses a plan that an add-on of the subscription does not go with."""
+    for held_ in sub["addons"] or ():
+        addon = desk.program.addons.get(held_["addon"])
+        if addon is not None and addon.only and plan.name not in addon.only:
+            raise Refusal(f"addon `{addon.name}` is not for plan `{plan.name}`: remove it first")
 
 
 def without_pending(sub: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from ..billing.credit_notes import Note, NoteLine
 from ..billing.credit_notes import credit_note as note_of
-from ..billing.credits import CreditUse
+from ..billing.credits import USUAL, CreditUse
 from ..billing.invoicing import Line
 from ..errors import EvalError, Refusal
 from ..values import Money
-from . import ledger, payments, settlement
-from .customers import customer_row, settings
+from . import ledger, payments, settlement, wallets
+from .customers import settings
 from .desk import Desk
 
 
@@ -28,19 +28,6 @@ class Surplus:
     place: Any = ""
 
 
-def credit(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`credit { customer, amount, expires? }`."""
-    amount, customer = args["amount"], args["customer"]
-    customer_row(desk, customer)
-    if amount <= Money(0, amount.currency):
-        raise Refusal(f"credit is above zero, and {amount} is not")
-    ledger.post(
-        desk, f"{desk.base}/{site}/credit", customer,
-        (ledger.GOODWILL, amount), (ledger.CREDIT, -amount),
-    )  # fmt: skip
-    return grant(desk, customer, amount, site, args.get("reason"), args.get("expires"))
-
-
 def grant(
     desk: Desk,
     customer: str,
@@ -48,14 +35,15 @@ def grant(
     site: object,
     reason: str | None = None,
     expires: Any = None,
+    terms: Mapping[str, Any] = {},
 ) -> str:
-    """A new grant of account credit."""
+    """A new grant of account credit; `terms` are further fields of its row."""
     known = f"credit|{customer}"
     if desk.peek("_number", known) is None:
         desk.put("_number", known, {"id": known, "last": 1})
     data = {
         "customer": customer, "granted": amount, "balance": amount, "expires": expires,
-        "reason": reason,
+        "reason": reason, "priority": USUAL, **terms,
     }  # fmt: skip
     return str(desk.insert("Wallet", data, f"credit/{site}")["id"])
 
@@ -150,6 +138,8 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
         f"credit_note/{site}",
     )["id"]  # fmt: skip
     ledger.noted(desk, str(made), row, rows, note.lines)
+    given = ((str(rows[n.place]["kind"]), n.amount) for n in note.lines)
+    wallets.take_back(desk, str(made), key, given)
     parts = {rows[n.place]["id"]: n.amount for n in note.lines}
     payments.uncharge(desk, row, parts, {r["id"]: r["amount"] - r["discount"] for r in rows})
     _settle(desk, row, made, note.total, args, site, place)

@@ -103,7 +103,14 @@ def grants(desk: Desk, customer: str, currency: str) -> tuple[Grant, ...]:
     if desk.peek("_number", f"credit|{customer}") is None:
         return ()
     return tuple(
-        Grant(row["id"], row["balance"], row["expires"])
+        Grant(
+            row["id"],
+            row["balance"],
+            row["expires"],
+            tuple(row["meters"] or ()),
+            tuple(row["kinds"] or ()),
+            row["priority"],
+        )
         for row in desk.select("Wallet", customer=customer)
         if row["balance"].currency == currency and row["balance"]
     )

@@ -65,6 +65,9 @@ def _untaxed(line: Line) -> list[Tax]:
 def _taxes(desk: Desk, customer: str, line: Line) -> list[Tax]:
     """The taxes whose condition holds for a line."""
     program = desk.program
+    if line.kind == invoicing.WALLET_KIND and settings(desk).credit == "after_tax":
+        # What it will pay is taxed, in full.
+        return []
     held = []
     for name, tax in program.taxes.items():
         condition = program.tax_conditions.get(name)
@@ -92,8 +95,12 @@ def issue(
     surplus: credits.Surplus | None = None,
     collecting: bool = True,
     due: datetime | None = None,
+    sells: str | None = None,
 ) -> Issued | None:
-    """Makes, numbers and collects an invoice; none where its lines say nothing."""
+    """Makes, numbers and collects an invoice; none where its lines say nothing.
+
+    `sells` is the wallet that counts from its payment on.
+    """
     totals = draft_of(desk, customer, lines, currency, subs, bounds)
     if not totals.lines:
         return None
@@ -102,6 +109,8 @@ def issue(
     row = desk.insert("Invoice", {**data, **_final(desk, customer, totals, collecting, due)},
                       f"invoice/{site}")  # fmt: skip
     made = write_lines(desk, row["id"], totals, site)
+    if sells is not None:
+        desk.change("Wallet", sells, invoice=row["id"], price=totals.lines[0].net)
     announce(desk, "Invoice.created", row)
     _finish(desk, row, totals, surplus)
     return Issued(row["id"], made)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..billing.credit_notes import NoteLine
-from ..billing.invoicing import InvoiceTotals
+from ..billing.invoicing import WALLET_KIND, InvoiceTotals
 from ..values import Money, money
 from .desk import Desk
 
@@ -45,8 +45,6 @@ ACCOUNTS: Mapping[str, str] = {
 
 # Earned when they are invoiced, whatever period they name.
 _EARNED = frozenset({"usage", "correction", "one_off"})
-# Credit that is sold: owed to the customer until it is used.
-_SOLD = "wallet"
 
 
 class Posting(NamedTuple):
@@ -106,7 +104,7 @@ def _income(parts: Iterable[Part], issued: datetime, sign: int = -1) -> list[Pos
     """What the lines of an invoice earn: now, over their periods, or when sold credit is used."""
     found: dict[tuple[str, datetime | None, datetime | None], Money] = {}
     for kind, net, starts, ends in parts:
-        if kind == _SOLD:
+        if kind == WALLET_KIND:
             key: tuple[str, datetime | None, datetime | None] = (WALLET, None, None)
         elif ends is None or ends <= issued or kind in _EARNED:
             key = (REVENUE, None, None)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..billing import dunning
+from ..billing.credits import Payable, use_credit
 from ..billing.dunning import Exhausted, Retry
+from ..billing.invoicing import WALLET_KIND
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money
-from . import ledger, marketplace, payments
+from . import ledger, marketplace, payments, wallets
 from .customers import grants, lives, subscriptions_of, zone_of
 from .desk import Desk, Row
 from .status import allowed, own, set_status
@@ -77,6 +79,7 @@ def _reduce(desk: Desk, row: Mapping[str, Any], amount: Money) -> None:
     if row["status"] == "sent":
         desk.drop_timer(f"overdue|{row['id']}")
     stop(desk, changed)
+    wallets.activate(desk, changed)
     _announce(desk, "Invoice.paid", changed)
 
 
@@ -142,18 +145,24 @@ def pay_invoice(
 
 
 def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:
-    """Pays from account credit, oldest expiry first, as far as that goes."""
-    left, zero = row["amount_open"], row["amount_open"] * 0
-    found = [g for g in grants(desk, row["customer"], row["currency"])
-             if g.balance > zero and (g.expires is None or g.expires > desk.now)]  # fmt: skip
-    uses = []
-    for grant in sorted(found, key=lambda g: (g.expires is None, g.expires or desk.now)):
-        part = min(left, grant.balance)
-        if part:
-            desk.change("Wallet", grant.id, balance=grant.balance - part)
-            uses.append({"wallet": grant.id, "amount": part})
-            left = left - part
-    used = row["amount_open"] - left
+    """Pays from account credit, in the order of its use, as far as that goes."""
+    zero = row["amount_open"] * 0
+    lines = [
+        Payable(
+            zero if line["kind"] == WALLET_KIND
+            else line["amount"] - line["discount"] + line["tax"],
+            line["kind"], line["meter"],
+        )
+        for line in desk.select("InvoiceLine", invoice=row["id"])
+    ]  # fmt: skip
+    # What is not open any more, whatever has paid it.
+    lines.append(Payable(row["amount_open"] - row["total"], "settled"))
+    found = use_credit(lines, grants(desk, row["customer"], row["currency"]), desk.now)
+    uses = [{"wallet": use.grant, "amount": use.amount} for use in found.uses]
+    for use in found.uses:
+        balance = desk.row("Wallet", use.grant)["balance"]
+        desk.change("Wallet", use.grant, balance=balance - use.amount)
+    used = sum((use.amount for use in found.uses), zero)
     if not used:
         raise Refusal(f"{row['customer']} has no credit for invoice {row['number']}")
     entry = f"{row['id']}/from_credit/{desk.base}"

@@ -180,11 +180,18 @@ _BILLING = (
     ),
     _action(
         "credit",
-        "Gives a customer account credit.",
+        "Gives a customer account credit, or sells it for a price.",
         EntityType("Wallet"),
         ("customer", CUSTOMER),
         ("amount", MONEY),
-        optional=(("expires", TIME), ("reason", TEXT)),
+        optional=(
+            ("expires", TIME),
+            ("reason", TEXT),
+            ("price", MONEY),
+            ("priority", INTEGER),
+            ("meters", ListOf(METER)),
+            ("kinds", ListOf(TEXT)),
+        ),
     ),
     _action(
         "charge",

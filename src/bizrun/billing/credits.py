@@ -11,6 +11,8 @@ from ..currencies import exponent
 from ..values import Money
 from .split import spread
 
+# The priority of a grant that says none.
+USUAL = 50
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -18,7 +20,8 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class Grant:
     """Credit that a customer has; grants are passed in the order of granting.
 
-    `meters` and `kinds` limit it to lines of such a meter or kind; both empty: any line.
+    Those of a lower `priority` are used first. `meters` and `kinds` limit it to lines of such a
+    meter or kind; both empty: any line.
     """
 
     id: str
@@ -26,6 +29,7 @@ class Grant:
     expires: datetime | None = None
     meters: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    priority: int = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Used:
 
 
 def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) -> Used:
-    """Takes credit for lines: oldest expiry first, then in order of granting.
+    """Takes credit for lines: lowest priority, then oldest expiry, then in order of granting.
 
     Never more than the lines come to together. Other currencies and expired grants are passed
     over; what a grant pays is spread over its lines in proportion to what is left of them.
@@ -65,7 +69,7 @@ def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) 
     open_ = max(sum((line.amount for line in lines), zero), zero)
     left = [max(line.amount, zero) for line in lines]
     uses: list[CreditUse] = []
-    for grant in sorted(grants, key=lambda grant: grant.expires or _NEVER):
+    for grant in in_order(grants):
         if not _usable(grant, zero.currency, at) or not open_:
             continue
         fits = [_fits(grant, line) for line in lines]
@@ -80,6 +84,11 @@ def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) 
         uses.append(CreditUse(grant.id, amount))
     paid = tuple(max(line.amount, zero) - rest for line, rest in zip(lines, left, strict=True))
     return Used(tuple(uses), paid)
+
+
+def in_order(grants: Sequence[Grant]) -> list[Grant]:
+    """Grants in the order in which they are used."""
+    return sorted(grants, key=lambda grant: (grant.priority, grant.expires or _NEVER))
 
 
 def whole_units(amount: Money) -> Money:

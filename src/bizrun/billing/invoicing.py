@@ -19,6 +19,8 @@ from .proration import portion
 from .rating import TierLine
 from .taxes import TaxShare
 
+WALLET_KIND = "wallet"
+LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", "maximum")
 BOUND_KINDS = frozenset({"base", "usage", "correction"})
 
 
@@ -26,7 +28,7 @@ BOUND_KINDS = frozenset({"base", "usage", "correction"})
 class Line:
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
-    kind: base usage correction proration one_off minimum maximum. `discountable` is false for a
+    kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
     proration's credit. `covers` says what it pays in advance for its period: "" the plan, or the
     name of an add-on. `discount` is taken off the amount, `tax` comes on top of both (the amount
     of a price that includes its tax is without it in the end; `included_tax` says how much).
@@ -270,8 +272,10 @@ def _taxed(
 
 
 def _payables(lines: Sequence[Line], amounts: Sequence[Money]) -> list[Payable]:
+    """What credit may pay; not the credit that is sold, which would never expire then."""
     return [
-        Payable(amount, line.kind, line.meter) for line, amount in zip(lines, amounts, strict=True)
+        Payable(amount * 0 if line.kind == WALLET_KIND else amount, line.kind, line.meter)
+        for line, amount in zip(lines, amounts, strict=True)
     ]
 
 

@@ -155,8 +155,17 @@ def _receivable(store: Store, books: _Books) -> Iterator[str]:
 def _credit(store: Store, books: _Books) -> Iterator[str]:
     """What is owed to customers is what is left in their wallets."""
     left: Sums = {}
+    notes: Sums = {}
+    for row in store.select("CreditNote"):
+        add(notes, row["invoice"], row["amount"])
     for row in store.select("Wallet"):
         add(left, row["customer"], -row["balance"])
+        invoice = store.get("Invoice", row["invoice"]) if row["invoice"] else None
+        if invoice is not None and row["paid_at"] is None and invoice["status"] != "void":
+            # Sold, and not paid yet: what it costs, less what credit notes took off.
+            zero = row["price"] * 0
+            price = row["price"] - notes.get((row["invoice"], zero.currency), zero)
+            add(left, row["customer"], -price)
     yield from _differ("credit of {}", books.owed(ledger.CREDIT, ledger.WALLET), left)
 
 

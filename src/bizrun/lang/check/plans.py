@@ -124,7 +124,7 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
     elif item.unit is None and isinstance(plan.node, ast.Plan):
         plan.add("E0611", item.span, "A plan's price needs an interval, like `per month`")
     for currency in currencies(item.pricing, plan.facts):
-        key = ("price", currency, interval(item.count, item.unit), item.per_unit)
+        key = ("price", currency, interval(item.count, item.unit), item.per_unit, item.arrears)
         first = _once(key, item, seen)
         if first:
             every = f" per {counted(item.count, item.unit)}" if item.unit else ""

@@ -1,0 +1,69 @@
+"""Credit that was sold: it counts from the payment of its invoice (BILLING.md, An invoice 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from ..billing.credits import whole_units
+from ..billing.invoicing import WALLET_KIND
+from ..billing.proration import portion
+from ..errors import Refusal
+from ..values import Money
+from . import ledger
+from .desk import Desk, Row
+
+
+def sold_by(desk: Desk, invoice: str) -> list[Row]:
+    """The wallets that an invoice sells."""
+    return desk.select("Wallet", invoice=invoice)
+
+
+def activate(desk: Desk, invoice: Mapping[str, Any]) -> None:
+    """Makes credit count whose invoice is paid: of what credit notes left of its price."""
+    for wallet in sold_by(desk, invoice["id"]):
+        if wallet["paid_at"] is not None:
+            continue
+        left = wallet["price"] - _noted(desk, invoice["id"], wallet["price"])
+        share = Fraction(left.amount) / Fraction(wallet["price"].amount)
+        balance = whole_units(portion(wallet["granted"], share))
+        desk.change("Wallet", wallet["id"], balance=balance, paid_at=desk.now)
+        ledger.post(
+            desk, f"{wallet['id']}/active", wallet["customer"],
+            (ledger.WALLET, left), (ledger.GOODWILL, balance - left), (ledger.CREDIT, -balance),
+        )  # fmt: skip
+
+
+def take_back(desk: Desk, note: str, invoice: str, amounts: Iterable[tuple[str, Money]]) -> None:
+    """Takes back credit whose price a credit note gives back; refused where it has been used.
+
+    `amounts` has what the note gives back, before tax, by the kind of its line.
+    """
+    given = [amount for kind, amount in amounts if kind == WALLET_KIND and amount]
+    for wallet, amount in zip(sold_by(desk, invoice), given, strict=False):
+        if wallet["paid_at"] is None:
+            continue
+        share = Fraction(amount.amount) / Fraction(wallet["price"].amount)
+        credit = whole_units(portion(wallet["granted"], share))
+        if credit > wallet["balance"]:
+            raise Refusal(
+                f"{credit} of credit would go with {amount} of its price, and {wallet['balance']} "
+                "is left of it"
+            )
+        desk.change("Wallet", wallet["id"], balance=wallet["balance"] - credit)
+        ledger.post(
+            desk, f"{note}/wallet", wallet["customer"],
+            (ledger.CREDIT, credit), (ledger.GOODWILL, amount - credit), (ledger.WALLET, -amount),
+        )  # fmt: skip
+
+
+def _noted(desk: Desk, invoice: str, price: Money) -> Money:
+    notes = desk.select("CreditNote", invoice=invoice)
+    return min(sum((note["amount"] for note in notes), price * 0), price)
+
+
+def usable(row: Mapping[str, Any], at: datetime) -> bool:
+    """Whether credit is left of a grant that has not expired."""
+    return bool(row["balance"]) and (row["expires"] is None or row["expires"] > at)
