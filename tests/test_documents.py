@@ -55,6 +55,16 @@ def test_values_print_as_in_texts(body: str, data: dict[str, Any], expected: str
     assert text(body, **data) == expected
 
 
+def test_an_authors_style_is_written_into_the_elements() -> None:
+    parts = {"subject": "s", "body": "# Hi\n\nSee [it](https://a.example/?a=1&b=2).",
+             "style": "h1 { color: #b00020 } a { color: green }"}  # fmt: skip
+    html = render("t", parts, {}, ACME, ZoneInfo("UTC")).html
+    assert "<style" not in html
+    assert "color: #b00020" in html and "color: green" in html
+    assert "margin" in html.partition("<h1")[2].partition(">")[0]
+    assert 'href="https://a.example/?a=1&amp;b=2"' in html
+
+
 HARMFUL = [
     "{{ missing }}",
     "{{ a.missing }}",

@@ -313,9 +313,8 @@ def test_all_invoices_are_files_before_the_run_ends(tmp_path: Path, count: int) 
     assert [file.name for file in files] == [f"ACME-{n:05}.pdf" for n in range(count)]
     assert made.written["invoices"] == count
     assert made.problems == []
-    one = InvoiceDocument.of(
-        store.documents["i0"].row, store.documents["i0"].lines, made.business, CUSTOMER, "UTC"
-    )
+    first, business = store.documents["i0"], made.papers.business
+    one = InvoiceDocument.of(first.row, first.lines, business, CUSTOMER, "UTC")
     assert files[0].read_bytes() == invoice_pdf(one)
 
 
@@ -374,7 +373,7 @@ def test_a_logo_that_is_not_there_is_said_and_the_invoices_come(tmp_path: Path) 
 
 def test_an_email_has_the_pdf_attached(tmp_path: Path) -> None:
     made = sink(tmp_path)
-    found = made._attachment({"attachment": "invoice", "invoice": "i0"}, Rows(*invoices(1)))
+    found = made.papers.attachment({"attachment": "invoice", "invoice": "i0"}, Rows(*invoices(1)))
     assert found is not None
     assert (found.name, found.type) == ("ACME-00000.pdf", "application/pdf")
     assert found.content.startswith(b"%PDF")

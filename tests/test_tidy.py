@@ -22,7 +22,9 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "mi
 PURE = ("lang", "ir", "billing")
 # Where `lang` meets the disk: the files of a spec, and the saved tables of the grammar.
 DOORS = {"lang/modules.py", "lang/grammar.py"}
-IMPURE_IMPORTS = {"time", "random", "socket", "os", "secrets", "uuid", "requests", "httpx"}
+IMPURE_IMPORTS = {
+    "time", "random", "socket", "os", "secrets", "uuid", "requests", "httpx", "httpx2", "httpcore2",
+}  # fmt: skip
 # Seconds on a screen and time-outs of a socket are no money.
 FLOATS = {"cli/render.py", "cli/run.py", "cli/progress.py", "runtime/outbox.py"}
 PRINTING = ("cli",)

@@ -14,16 +14,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from ..errors import BizError
 from ..model import Effect, Outcome
 from ..values import instant_text, plain
-from . import einvoice, pdf
-from .document import Bound, InvoiceDocument, Rows, details_at
-from .email import Attachment, message, rendered
-from .invoice import invoice_html
+from .document import Bound, InvoiceDocument, Rows
+from .papers import Business, Papers
 from .press import Press, press
 
 Row = Mapping[str, Any]
@@ -34,27 +31,13 @@ FEW = 20  # as many invoices are set before a process of their own has begun
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+=_.-]+|\.{2,}")
 
 
-class Business(Protocol):
-    """What the sink reads of a program."""
-
-    title: str
-    path: str
-    timezone: str
-    bills: str | None
-    templates: dict[str, Any]
-    about: dict[str, str]
-
-
 class Sink:
     """The files of one business under a folder. Every write can be done again."""
 
     def __init__(self, folder: str | Path, program: Business, form: str = "html") -> None:
         self.folder = Path(folder)
         self.form = form
-        self.program = program
-        self.business = {"title": program.title, "name": program.title, **program.about}
-        self.templates = {name: t.parts for name, t in program.templates.items()}
-        self.zone = ZoneInfo(program.timezone)
+        self.papers = Papers(program)
         self.written: dict[str, int] = {"emails": 0, "invoices": 0, "effects": 0}
         self.problems: list[str] = []
         self.failed = 0
@@ -63,11 +46,8 @@ class Sink:
         self._few: list[tuple[str, InvoiceDocument]] = []
         self._charged: list[str] = []
         self._pressed: dict[str, tuple[Any, ...]] = {}
-        self._missing = "" if pdf.available() else pdf.MISSING
-        self._set_logo()
-        if "einvoice" in self.business and not einvoice.available():
-            self._missing = einvoice.MISSING
-            del self.business["einvoice"]
+        for problem in self.papers.problems:
+            self._problem(problem)
         self._order = 0
         self._size = 0
         self._last = ""
@@ -82,7 +62,7 @@ class Sink:
         """How to get better files, in a sentence; nothing where they are as good as they get."""
         if not self.written["invoices"]:
             return ""
-        return self._missing
+        return self.papers.missing
 
     # --- while it runs -------------------------------------------------------------------------
 
@@ -179,9 +159,9 @@ class Sink:
         name = safe_name(number)
         if name != number:
             name = f"{name}-{sha256(number.encode()).hexdigest()[:6]}"
-        document = self._document(row, store)
+        document = self.papers.invoice(row, store)
         if self.form == "html":
-            self._put("invoices", f"{name}.html", self._html(document))
+            self._put("invoices", f"{name}.html", self.papers.page(document))
             return
         if row["id"] not in self._pressed:
             self.written["invoices"] += 1
@@ -203,28 +183,6 @@ class Sink:
         press(path, document, problems)
         for problem in problems:
             self._problem(problem)
-
-    def _document(self, row: Row, store: Rows) -> InvoiceDocument:
-        lines = store.select("InvoiceLine", {"invoice": row["id"]})
-        bills = self.program.bills
-        found = store.get(bills, row["customer"]) if bills else None
-        customer = details_at(store, row["customer"], found, row["issued_at"])
-        zone = self.program.timezone
-        return InvoiceDocument.of(row, lines, self.business, customer, zone)
-
-    def _html(self, document: InvoiceDocument) -> bytes:
-        page = invoice_html(
-            document.row, document.lines, self.business, document.customer, document.tz
-        )
-        return page.encode()
-
-    def _set_logo(self) -> None:
-        name = self.business.pop("logo", "")
-        if name and pdf.available():
-            try:
-                self.business["logo"] = pdf.logo(self.program.path, name)
-            except pdf.CannotSet as error:
-                self._problem(str(error))
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -251,35 +209,12 @@ class Sink:
         data = row["data"]
         name = data.get("template") or "message"
         try:
-            content = rendered(data, self.templates, self.business, row["created"], self.zone)
-        except (BizError, KeyError) as error:
+            bytes_ = self.papers.email(row, store)
+        except BizError as error:
             self._problem(f"an email to {data.get('to')} was not written: {error}")
             return
-        files = [f for a in data.get("attachments") or () if (f := self._attachment(a, store))]
-        bytes_ = message(row, content, self.business, files)
         file = f"{row['order']:06}-{safe_name(data.get('to'))}-{safe_name(name)}"
         self._put("emails", f"{file[:MAX_NAME]}.eml", bytes_)
-
-    def _attachment(self, value: Any, store: Rows) -> Attachment | None:
-        if not isinstance(value, Mapping):
-            return None
-        if value.get("attachment") == "invoice":
-            invoice = value["invoice"]
-            key = invoice.get("$key") if isinstance(invoice, Mapping) else invoice
-            row = store.get("Invoice", str(key))
-            if row is None:
-                return None
-            return self._attached(self._document({**row, **value.get("row", {})}, store))
-        content = value.get("content")
-        if isinstance(content, str):
-            return Attachment(str(value.get("name", "file.txt")), "text/plain", content.encode())
-        return None
-
-    def _attached(self, document: InvoiceDocument) -> Attachment:
-        number = document.number
-        if not pdf.available():
-            return Attachment(f"{number}.html", "text/html; charset=utf-8", self._html(document))
-        return Attachment(f"{number}.pdf", "application/pdf", pdf.invoice_pdf(document))
 
     def _put(self, kind: str, name: str, data: bytes) -> None:
         self._writing.append(self._writer.submit(_write_file, self.folder / kind / name, data))

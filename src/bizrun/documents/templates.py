@@ -69,7 +69,8 @@ def render(
 ) -> Rendered:
     """A template's parts (`subject`, `body`) filled with data; TemplateError where that fails.
 
-    Templates see the data and `business`; values print as they do inside a text.
+    Templates see the data and `business`; values print as they do inside a text. A part `style`
+    is CSS, which is written into each element: mail programs leave out style sheets.
     """
     from .sandbox import Sheet, fill
 
@@ -83,13 +84,12 @@ def render(
     except Exception as error:
         raise TemplateError(_sentence(name, at, error)) from None
     subject = _one_line(_put(_split(head), sheet.values)) or name
-    text, html = _forms(marked)
-    page = _put_html(html, sheet.values)
-    return Rendered(
-        subject,
-        _put(text, sheet.values),
-        f"{_BEFORE}{escape(subject)}{_BETWEEN}{page}{_AFTER}",
-    )
+    style = parts.get("style")
+    text, html = _forms(marked, style is None)
+    page = f"{_BEFORE}{escape(subject)}{_BETWEEN}{_put_html(html, sheet.values)}{_AFTER}"
+    if style is not None:
+        page = _inlined(name, page, style)
+    return Rendered(subject, _put(text, sheet.values), page)
 
 
 def subject(
@@ -119,6 +119,23 @@ def plain(subject: str, body: str) -> Rendered:
     page = "".join(f'<p style="{STYLES["p"]}">{block}</p>\n' for block in blocks)
     html = f"{_BEFORE}{escape(subject)}{_BETWEEN}{page}{_AFTER}"
     return Rendered(subject, body + "\n", html)
+
+
+def _inlined(name: str, page: str, style: str) -> str:
+    """A page with the usual rules and an author's, which come after them, on its elements."""
+    try:
+        import css_inline
+    except ImportError:
+        raise TemplateError(
+            f"the style of the template `{name}` needs the `email` extra: pip install "
+            "'bizrun[email]'"
+        ) from None
+    rules = "".join(f"{tag}{{{rule}}}\n" for tag, rule in STYLES.items())
+    inliner = css_inline.CSSInliner(load_remote_stylesheets=False, extra_css=rules + style)
+    try:
+        return str(inliner.inline(page))
+    except (css_inline.InlineError, ValueError) as error:
+        raise TemplateError(f"the style of the template `{name}` can't be read: {error}") from None
 
 
 def _one_line(text: str) -> str:
@@ -208,14 +225,14 @@ def _markdown() -> Any:
 
 
 @lru_cache(maxsize=256)
-def _forms(marked: str) -> tuple[list[str | int], list[Piece]]:
+def _forms(marked: str, dressed: bool) -> tuple[list[str | int], list[Piece]]:
     """The text and HTML of a Markdown with marks: the same for all messages of one shape."""
     reader = _markdown()
     tokens = reader.parse(marked)
     text = _split(_text(tokens))
     links: list[tuple[str | int, ...]] = []
     for token in tokens:
-        _dress(token, links)
+        _dress(token, links, dressed)
     html = reader.renderer.render(tokens, reader.options, {})
     pieces: list[Piece] = []
     for number, part in enumerate(_LINK.split(html)):
@@ -223,9 +240,9 @@ def _forms(marked: str) -> tuple[list[str | int], list[Piece]]:
     return text, pieces
 
 
-def _dress(token: Any, links: list[tuple[str | int, ...]]) -> None:
+def _dress(token: Any, links: list[tuple[str | int, ...]], dressed: bool) -> None:
     """Gives a token its style, and takes its address out to be judged later."""
-    style = STYLES.get(token.tag)
+    style = STYLES.get(token.tag) if dressed else None
     if style and token.nesting >= 0 and token.type not in ("fence", "code_block"):
         before = token.attrGet("style")
         token.attrSet("style", f"{style};{before}" if before else style)
@@ -235,7 +252,7 @@ def _dress(token: Any, links: list[tuple[str | int, ...]]) -> None:
             links.append(tuple(_split(str(address))))
             token.attrSet(name, f"\ue002{len(links) - 1}\ue003")
     for child in token.children or ():
-        _dress(child, links)
+        _dress(child, links, dressed)
 
 
 # --- Markdown as text ----------------------------------------------------------------------------
