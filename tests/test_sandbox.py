@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bizrun.model import Effect, Outcome
-from bizrun.providers.sandbox import EMBEDDING, Sandbox, decline, fitting, valid_address
+from bizrun.providers.mailboxes import valid
+from bizrun.providers.sandbox import EMBEDDING, Sandbox, decline, fitting
 from bizrun.values import Money
 
 
@@ -70,7 +71,7 @@ def test_services_answer_with_an_empty_body() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "valid"),
+    ("address", "expected"),
     [
         ("ada@example.com", True),
         ("Ada L <ada@example.com>", True),
@@ -85,9 +86,9 @@ def test_services_answer_with_an_empty_body() -> None:
         (7, False),
     ],
 )
-def test_addresses(address: Any, valid: bool) -> None:
-    assert valid_address(address) == valid
-    error = None if valid else "invalid_address"
+def test_addresses(address: Any, expected: bool) -> None:
+    assert valid(address) == expected
+    error = None if expected else "invalid_address"
     assert deliver("email", to=address).error == error
 
 

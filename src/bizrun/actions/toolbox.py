@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import Refusal
+from ..ir.estimates import forecast
 from ..ir.program import Program
 from ..model import Outcome
 from ..values import Duration, show
@@ -88,7 +89,7 @@ class Toolbox:
                 work.count(data["meter"], data["customer"], data["quantity"], at, site, by)
                 return data["quantity"], False
             case "forecast":
-                return _forecast(data["series"], data["months"]), False
+                return forecast(data["series"], data["months"]), False
         message(work, name, target, data, site, place, resume)
         return None, True
 
@@ -194,27 +195,3 @@ def _check(name: str, data: Mapping[str, Any]) -> None:
     for field in signature.fields if signature else ():
         if field.required and data.get(field.name) is None:
             raise Refusal(f"`{name}` needs `{field.name}`, and there is none")
-
-
-def _forecast(series: Any, months: int) -> list[Any]:
-    """A straight line through the figures, by least squares, continued; exact."""
-    from ..values import divide
-
-    points = [(index, value) for index, value in enumerate(series or ())]
-    if not points:
-        return []
-    count = len(points)
-    mean_x = divide(sum(x for x, _ in points), count)
-    total = points[0][1]
-    for _, value in points[1:]:
-        total = total + value
-    mean_y = total / count if not isinstance(total, int) else divide(total, count)
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    if not spread:
-        return [mean_y] * months
-    slope = None
-    for x, y in points:
-        part = (y - mean_y) * divide(x - mean_x, spread)
-        slope = part if slope is None else slope + part
-    assert slope is not None
-    return [mean_y + slope * (count + step - mean_x) for step in range(months)]

@@ -19,6 +19,7 @@ from ..errors import EvalError
 from ..values import UNLIMITED, Duration, Money, Number, Percent, Range, number, show, to_json
 from . import rows
 from .context import Context
+from .estimates import forecast, similarity
 from .operators import SUMMED, check_items, check_text, counted, equal, kind, quoted
 
 # A hash fits in what JSON and every store hold exactly.
@@ -354,6 +355,10 @@ PURE: Mapping[str, Callable[..., Any]] = {
     "env": _sealed("env"),
     "bearer": _sealed("bearer"),
     "basic": _sealed("basic"),
+    "header": _sealed("header"),
+    "hmac": _sealed("hmac"),
+    "forecast": forecast,
+    "similarity": similarity,
 }
 
 TIMED: Mapping[str, Callable[..., Any]] = {

@@ -414,21 +414,24 @@ class HandlerLowering(ExpressionLowering):
         return target, ir.MapExpr(tuple(entries))
 
     def _schema(self, node: ast.Expr, scope: Scope) -> ir.Expr:
-        """What an AI answer must look like: a shape by name, or a map of types by example."""
-        match node:
-            case ast.Name(name=name) if name in self.symbols.shapes:
-                from .schema import json_schema
+        """What an AI answer must look like, as JSON Schema: of types by name, in maps and lists."""
+        from .schema import described, required
 
-                return ir.Const(json_schema(self.symbols.shapes[name], self.symbols))
-            case ast.Name(name=name):
-                return ir.Const({"type": name})
+        known_ = described(node, self.symbols)
+        if known_ is not None:
+            return ir.Const(known_)
+        match node:
             case ast.MapLiteral(entries=entries):
                 pairs = [e for e in entries if isinstance(e, ast.Entry)]
-                return ir.MapExpr(
-                    tuple(ir.Pair(e.name, self._schema(e.value, scope)) for e in pairs)
-                )
-            case ast.ListLiteral(items=items):
-                return ir.ListExpr(tuple(self._schema(item, scope) for item in items))
+                fields = tuple(ir.Pair(e.name, self._schema(e.value, scope)) for e in pairs)
+                return ir.MapExpr((
+                    ir.Pair("type", ir.Const("object")),
+                    ir.Pair("properties", ir.MapExpr(fields)),
+                    ir.Pair("required", ir.Const(required(pairs))),
+                ))  # fmt: skip
+            case ast.ListLiteral(items=(item,)):
+                items = ir.Pair("items", self._schema(item, scope))
+                return ir.MapExpr((ir.Pair("type", ir.Const("array")), items))
         return self.lower(node, scope)
 
 

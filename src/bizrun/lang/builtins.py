@@ -47,7 +47,8 @@ class Builtin:
     """A function; `result` is a type, or a word for a rule of `check.calls`:
 
     "first" the type of the first argument, "item" that of the elements of a list or of all
-    arguments, "meter" and "limit" what that measures, "variant" the values of an experiment.
+    arguments, "series" a list of those, "meter" and "limit" what that measures, "variant" the
+    values of an experiment.
     """
 
     name: str
@@ -159,12 +160,25 @@ _BILLING = (
         _p("amount", MONEY), _p("parts", INTEGER)),
 )  # fmt: skip
 
+_ESTIMATES = (
+    _fn("forecast", "A series of monthly figures, continued by so many months.", "series",
+        _p("series", LIST), _p("months", INTEGER)),
+    _fn("similarity", "How alike two vectors of `ai.embed` are, from -1 to 1.", NUMBER,
+        _p("a"), _p("b")),
+)  # fmt: skip
+
 _OUTSIDE = (
     _fn("env", "A secret from the environment, read when it is sent.", TEXT, _p("name", TEXT)),
     _fn("bearer", "A token as a header carries it.", ANY, _p("token", TEXT)),
+    _fn("basic", "A user and a password as a header carries them.", ANY,
+        _p("user", TEXT), _p("password", TEXT)),
+    _fn("header", "A secret in a header of its own.", ANY, _p("name", TEXT), _p("value", TEXT)),
+    _fn("hmac", "A signature of the body: in X-Signature, or another header, behind a prefix.",
+        ANY, _p("secret", TEXT), _p("header", TEXT, optional=True),
+        _p("prefix", TEXT, optional=True)),
     _fn("pdf", "An invoice as a file to attach.", ANY, _p("invoice", EntityType("Invoice"))),
 )  # fmt: skip
 
 BUILTINS: dict[str, Builtin] = {
-    fn.name: fn for fn in _LISTS + _NUMBERS + _TEXTS + _TIMES + _BILLING + _OUTSIDE
+    fn.name: fn for fn in _LISTS + _NUMBERS + _TEXTS + _TIMES + _BILLING + _ESTIMATES + _OUTSIDE
 }

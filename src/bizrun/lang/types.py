@@ -110,6 +110,22 @@ def known(type_: Type) -> Type:
     return type_.inner if isinstance(type_, Maybe) else type_
 
 
+def type_named(text: str) -> Type | None:
+    """The type that a text in a schema names: `text`, `number?`, `[money]`, `low | high`; None
+    where it names none, and only describes a text."""
+    text = text.strip()
+    if text.endswith("?"):
+        inner = type_named(text[:-1])
+        return maybe(inner) if inner is not None else None
+    if text.startswith("[") and text.endswith("]"):
+        item = type_named(text[1:-1])
+        return ListOf(item) if item is not None else None
+    if "|" in text:
+        values = [part.strip().strip("\"'") for part in text.split("|")]
+        return Choice(tuple(values)) if all(values) else None
+    return PRIMITIVES.get(text)
+
+
 def type_text(type_: Type) -> str:
     """A type as an author writes it."""
     match type_:

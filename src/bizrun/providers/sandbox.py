@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
 from ..model import Effect, Outcome
 from ..values import Duration, Money, Percent
+from . import mailboxes
 from .base import Call, Guarantee, Limits
 
 EMBEDDING = 32
@@ -56,10 +58,6 @@ NAMES = {
 }
 
 _METHOD = re.compile(r"(?:pm_card|tok|pm)_(?:(?:visa|mastercard|amex)_)?(\w+)\Z", re.IGNORECASE)
-_ADDRESS = re.compile(
-    r"(?:[^\s@<>,;:\"\\\x00-\x1f]+)@(?:[^\s@<>,;:\"\\.\x00-\x1f]+\.)+[^\s@<>,;:\"\\.\x00-\x1f]+\Z"
-)
-_NAMED = re.compile(r"[^<>\r\n]*<([^<>]+)>\Z")
 _REPLY = {"ok", "status", "body", "headers", "error"}
 
 
@@ -105,7 +103,7 @@ class Sandbox:
         if not self._answers:
             return None
         data = effect.data
-        targets = [data.get(name) for name in ("target", "url", "to", "channel") if name in data]
+        targets = [data.get(name) for name in _TARGETS if name in data]
         for target in [*(t for t in targets if isinstance(t, str)), None]:
             if (effect.kind, target) in self._answers:
                 return (self._answers[effect.kind, target],)
@@ -157,19 +155,14 @@ def decline(method: Any) -> str | None:
     return NAMES.get(found[1].lower()) if found else None
 
 
-def valid_address(address: Any) -> bool:
-    """Whether mail could be sent there: `a@b.example`, also several or with a name before."""
-    if not isinstance(address, str) or len(address) > 1000:
-        return False
-    for part in address.split(","):
-        named = _NAMED.match(part.strip())
-        if not _ADDRESS.match(named[1].strip() if named else part.strip()):
-            return False
-    return True
+# What `answer ACTION "…" with` names: a path, an address, who it goes to, what a model is asked.
+_TARGETS = ("target", "url", "to", "channel", "prompt", "text")
+_FIELDS = ("to", "cc", "bcc", "from", "reply_to")
 
 
 def _email(effect: Effect) -> Outcome:
-    if valid_address(effect.data.get("to")):
+    given = [effect.data.get("to"), *(v for f in _FIELDS if (v := effect.data.get(f)) is not None)]
+    if all(mailboxes.valid(value) for value in given):
         return Outcome("succeeded", reference=reference(effect))
     return Outcome("failed", "invalid_address", None, reference(effect))
 
@@ -229,6 +222,8 @@ def fitting(schema: Any, name: str, depth: int = 0) -> Any:
         case {"type": "number" | "integer" as kind}:
             least = schema.get("minimum")
             return least if isinstance(least, int | Decimal) else _of_type(kind, name)
+        case {"type": "string", "format": str(form)} if form in _FORMATS:
+            return _FORMATS[form]
         case {"type": [str() as kind, *_]} | {"type": str() as kind} if _is_schema(schema, kind):
             return _of_type(kind, name)
         case Mapping():
@@ -240,6 +235,11 @@ _TYPES: dict[str, Any] = {
     "number": 1, "integer": 1, "size": 1, "bool": True, "boolean": True, "null": None,
     "money": Money(1, "USD"), "percent": Percent.of(Decimal(1)), "duration": Duration(days=1),
     "json": {}, "object": {},
+}  # fmt: skip
+# Texts of JSON Schema that stand for values of the language.
+_FORMATS: dict[str, Any] = {
+    "money": Money(1, "USD"), "percent": Percent.of(Decimal(1)), "duration": Duration(days=1),
+    "date-time": datetime(2026, 1, 1, tzinfo=UTC), "date": date(2026, 1, 1),
 }  # fmt: skip
 _TEXTS = {"text", "string", "time", "date", "plan", "coupon"}
 _KEYWORDS = {"description", "title", "format", "pattern", "minLength", "maxLength", "examples"}

@@ -178,7 +178,7 @@ def _schema(c: Checker, node: ast.Expr, scope: Scope) -> Type | None:
         c.checked.types[node] = ANY
         return Record("answer", tuple(fields))
     type_ = schema_type(c, node)
-    if type_ is None or isinstance(node, ast.ListLiteral):
+    if type_ is None or isinstance(node, ast.ListLiteral | ast.Text):
         infer(c, node, scope)
         return type_
     c.checked.types[node] = ANY

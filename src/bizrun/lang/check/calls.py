@@ -212,6 +212,9 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> 
             return _step(c, node, builtin, types)
         case "item":
             return _item(c, node, builtin, types)
+        case "series":
+            inner = known(types[0])
+            return ListOf(plain(known(inner.item))) if isinstance(inner, ListOf) else ListOf(ANY)
         case "meter":
             return _meter_type(c, node.args[1])
         case "limit":

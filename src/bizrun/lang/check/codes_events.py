@@ -201,6 +201,28 @@ SERVICES = {
         "are needed.",
         'connect stripe { key: "sk_live_123" }   # E0820: env("STRIPE_API_KEY")',
     ),
+    "E0821": Code(
+        "a setting of a connection that can't be",
+        "A connection says whether a call may be made twice where its answer was lost "
+        '(`"at_least_once"`), never (`"at_most_once"`), or is told apart by its Idempotency-Key '
+        '(`"idempotent"`); and it proves who calls by `bearer`, `basic`, `header` or `hmac`.',
+        'connect shippo { url: "https://api.goshippo.com", delivery: "at_most_one" }   # E0821',
+    ),
+    "E0822": Code(
+        "an address that is none",
+        "A connection calls an address of HTTP.",
+        'connect shippo { url: "api.goshippo.com" }   # E0822: https://api.goshippo.com',
+    ),
+    "W0811": Code(
+        "a secret in the clear",
+        "Over http:// everybody on the way reads what is sent.",
+        'connect shippo { url: "http://api.goshippo.com", auth: bearer(env("T")) }   # W0811',
+    ),
+    "W0812": Code(
+        "a connection without an address",
+        "Only the built-in providers know theirs.",
+        'connect shippo { auth: bearer(env("SHIPPO_TOKEN")) }   # W0812: url',
+    ),
     "W0820": Code(
         "a metric without values",
         "A metric has a value that is computed, or points that `record` adds.",
@@ -249,6 +271,17 @@ SERVICES = {
         "entity User { id text key, name text, email text }\n"
         "event User.joined { user User }\non User.joined as u {\n"
         '  email { to: u.user.email, template: "welcome", data: { user: u.user } }\n}',
+    ),
+    "E0850": Code(
+        "an AI's answer decides an amount or a payee",
+        "An answer may be wrong, or be made so by what a stranger wrote. How much money moves, and "
+        "to whom, is bounded by a rule: `min(…, 100 USD)`, a comparison before, a choice in the "
+        "schema.",
+        'business "A" { currency USD, bills User }\nentity User { id text key }\n'
+        "event Claim.made { user User, text text }\non Claim.made(user, text) {\n"
+        '  let found = ai.decide { prompt: text, schema: { amount: "money" } }\n'
+        "  if found == none { return }\n"
+        "  credit { customer: user, amount: found.amount }   # E0850: min(found.amount, 20 USD)\n}",
     ),
     "W0840": Code(
         "a template that no email uses",

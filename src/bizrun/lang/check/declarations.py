@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..symbols import Checked
+from .ai_bounds import check_ai_bounds
 from .business import check_business
 from .cycles import check_cycles
 from .event_use import check_event_use
@@ -36,5 +37,6 @@ PARTS = (
     check_cycles,
     check_schedules,
     check_services,
+    check_ai_bounds,
     check_templates,
 )

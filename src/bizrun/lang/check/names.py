@@ -25,6 +25,7 @@ from ..types import (
     Prim,
     Type,
     known,
+    type_named,
 )
 from .context import Checker, listed, nearest
 from .fit import fits
@@ -223,6 +224,10 @@ def schema_type(c: Checker, node: ast.Expr) -> Type | None:
             if name in c.symbols.entities:
                 c.checked.names[node] = Ref("entity", name)
                 return EntityType(name)
+        case ast.Text(plain=str(text)):
+            return type_named(text) or TEXT
+        case ast.ListLiteral(items=(ast.Text(plain=str(text)),)) if type_named(text):
+            return ListOf(type_named(text) or TEXT)
         case ast.ListLiteral(items=items) if items and all(
             isinstance(item, ast.Text) and item.plain is not None for item in items
         ):

@@ -8,30 +8,18 @@ from ...diagnostics import Label, did_you_mean
 from .. import ast
 from ..types import AnyType, Type, known, type_text
 from ..walk import walk_code
-from .facts import Facts, entries, listed
+from .connections import check_connect
+from .facts import Facts, listed
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PLACE = re.compile(r"\{([^}]*)\}|/:(\w+)")
-
-COMMON = ("url", "auth", "headers", "timeout", "key", "secret", "webhook_secret", "retries")
-KEYS: dict[str, tuple[str, ...]] = {
-    "stripe": ("key", "webhook_secret", "base", "version", "account", "timeout"),
-    "paypal": ("client_id", "client_secret", "base", "webhook_id", "timeout"),
-    "smtp": ("url", "host", "port", "user", "password", "from", "tls", "timeout"),
-    "openai": ("key", "base", "model", "timeout", "budget"),
-    "anthropic": ("key", "base", "model", "timeout", "budget"),
-    "slack": ("webhook", "url", "token", "channel", "timeout"),
-}
-SECRETS = re.compile(r"(^|_)(key|secret|token|password|auth|webhook)($|_)")
-_SECRET_WORDS = ("bearer", "basic")
-_LOGIN = re.compile(r"^[a-z+]+://[^/@:\s]+:[^/@\s]+@")
 
 
 def check_services(facts: Facts) -> None:
     """Checks each declaration that the outside, or a person running tests, will meet."""
     _check_routes(facts)
     for connect in facts.all(ast.Connect):
-        _check_connect(connect, facts)
+        check_connect(connect, facts)
     for experiment in facts.all(ast.Experiment):
         _check_experiment(experiment, facts)
     recorded = {record.metric for record in facts.records}
@@ -97,40 +85,6 @@ def _check_role(role: str, api: ast.Api, facts: Facts) -> None:
 
 def _covers(right: str, asked: str) -> bool:
     return right.endswith(".*") and asked.startswith(right[:-1])
-
-
-# --- connections -------------------------------------------------------------------------------
-
-
-def _check_connect(connect: ast.Connect, facts: Facts) -> None:
-    known_keys = KEYS.get(connect.name, COMMON)
-    for name, entry in entries(connect.data).items():
-        if connect.name in KEYS and name not in known_keys:
-            near = did_you_mean(name, known_keys)
-            hint = f"did you mean `{near}`?" if near else f"it reads {listed(known_keys)}"
-            text = f"The connection `{connect.name}` does not read `{name}`"
-            facts.warn("W0810", entry.name_span, text, help=hint)
-        if SECRETS.search(name):
-            _check_secret(name, entry.value, facts)
-        elif isinstance(entry.value, ast.Text) and _LOGIN.match(entry.value.plain or ""):
-            _report_secret(name, entry.value, facts)
-
-
-def _check_secret(name: str, value: ast.Expr, facts: Facts) -> None:
-    match value:
-        case ast.Text() if value.plain:
-            _report_secret(name, value, facts)
-        case ast.Call(callee=ast.Name(name=word), args=args) if word in _SECRET_WORDS:
-            for arg in args[-1:]:
-                _check_secret(name, arg, facts)
-        case _:
-            pass
-
-
-def _report_secret(name: str, value: ast.Expr, facts: Facts) -> None:
-    text = f"`{name}` is a secret, and the spec is no place for one"
-    hint = 'write `env("…")` and set the variable where it runs'
-    facts.report.add("E0820", value.span, text, help=hint)
 
 
 # --- experiments and tests ----------------------------------------------------------------------
