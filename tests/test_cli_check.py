@@ -103,7 +103,7 @@ def test_used_files_are_found_and_checked(spec: Path, capsys: pytest.CaptureFixt
     ("args", "says"),
     [
         (["check", "none.biz"], "There is no file none.biz"),
-        (["check", "empty"], "There is no .biz file under empty"),
+        (["check", "empty"], "There is no .biz or .biz.yaml file under empty"),
         (["check"], "Name a spec or a folder"),
         (["check", "--frmat", "json", "a.biz"], "Did you mean '--format'?"),
         (["check", "--format", "yaml", "a.biz"], "'yaml' is not one of"),

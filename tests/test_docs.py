@@ -68,6 +68,19 @@ def test_block(bizrun: Path, tmp_path: Path, place: str, mark: str, text: str) -
         assert done.returncode == 0, said
 
 
+YAML = [block for block in blocks("yaml") if block[0].startswith("yaml.md")]
+
+
+@pytest.mark.parametrize(("place", "mark", "text"), YAML, ids=[place for place, *_ in YAML])
+def test_yaml_block(bizrun: Path, tmp_path: Path, place: str, mark: str, text: str) -> None:
+    (tmp_path / "block.biz.yaml").write_text(text, encoding="utf-8")
+    for command in (["check", "--strict"], ["test"]):
+        done = subprocess.run(
+            [bizrun, *command, "."], capture_output=True, text=True, cwd=tmp_path, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist(bizrun: Path, page: Path) -> None:
     assert not commands_in(page) - {*commands(bizrun)}

@@ -18,6 +18,7 @@ from ..lang.symbols import Checked
 
 FORMATS = ("text", "json", "sarif", "github", "junit")
 ROUNDS = 8
+SPECS = (".biz", ".biz.yaml")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -30,7 +31,8 @@ _BOM = b"\xef\xbb\xbf"
 def check(paths: tuple[str, ...], form: str, strict: bool, fix: bool, explain: str | None) -> int:
     """Validate specs; run nothing.
 
-    A folder stands for every .biz file under it. Exit code 1 where something is wrong.
+    A folder stands for every .biz and .biz.yaml file under it. Exit code 1 where something is
+    wrong.
     """
     if explain:
         click.echo(explanation(explain))
@@ -55,16 +57,16 @@ class Outcome:
     sources: dict[str, Source] = field(default_factory=dict)
 
 
-def spec_files(path: str) -> list[str]:
-    """The file itself, or every .biz file under a folder; a UsageError where there is none."""
+def spec_files(path: str, endings: tuple[str, ...] = SPECS) -> list[str]:
+    """The file itself, or every spec under a folder; a UsageError where there is none."""
     if not Path(path).is_dir():
         return [normal(path)]
     found = []
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if name[0] != "." and name != "node_modules")
-        found += [normal(f"{folder}/{n}") for n in sorted(names) if n.endswith(".biz")]
+        found += [normal(f"{folder}/{n}") for n in sorted(names) if n.endswith(endings)]
     if not found:
-        raise UsageError(f"There is no .biz file under {path}.")
+        raise UsageError(f"There is no {' or '.join(endings)} file under {path}.")
     return found
 
 

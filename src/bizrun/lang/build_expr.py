@@ -20,7 +20,7 @@ from .build_text import build_text, plain_text
 from .build_values import build_literal
 
 # How tightly an operator binds; `not` and `-` stand before their operand.
-_BINDING = {
+BINDING = {
     "or": 1,
     "and": 2,
     "not": 3,
@@ -162,7 +162,7 @@ class _Chain:
 
     def prefix(self, token: Any) -> None:
         op = str(token)
-        binding = _BINDING["negative" if op == "-" else op]
+        binding = BINDING["negative" if op == "-" else op]
         if len(self.waiting) + self.context.depth > MAX_NESTING:
             too_deep(self.context, token)
         self.waiting.append((f"prefix {op}", binding, token.start_pos, token.end_pos))
@@ -170,7 +170,7 @@ class _Chain:
     def operator(self, part: Any) -> None:
         start, end = bounds(part)
         op = " ".join(str(token) for token in part.children) if is_tree(part) else str(part)
-        binding = _BINDING[op]
+        binding = BINDING[op]
         chained = False
         while self.waiting:
             top, above, *_ = self.waiting[-1]

@@ -207,4 +207,16 @@ CODES: dict[str, Code] = {
         "What a file declares is named bare; a second, quoted name is the one that customers see.",
         'plan "pro" { }                         # plan pro { }',
     ),
+    "E0150": Code(
+        "this is no YAML",
+        "A .biz.yaml file is one YAML document. A value that holds `: ` or ` #`, or begins with a "
+        "sign such as `*` or `{`, stands between single quotes. No key stands twice in a mapping.",
+        "reject: Quota: exceeded                # reject: '\"Quota: exceeded\"'",
+    ),
+    "E0151": Code(
+        "this is not the YAML form",
+        "The YAML form has a key for each part of a declaration or statement. Expressions are "
+        "texts of the grammar, so a text within one has quotes of its own: `'\"trial\"'`.",
+        "- event: Customer.signup\n  then: []                             # do: []",
+    ),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..diagnostics import Diagnostic, Source, Span, did_you_mean
 from ..errors import UsageError
 from . import ast
-from .parse import parse, read_source
+from .parse import Parsed, parse, read_source
 from .symbols import Loaded
 
 Read = Callable[[str], bytes]
@@ -53,6 +53,20 @@ def load_text(name: str, text: str, others: Mapping[str, str] | None = None) -> 
         return [posixpath.basename(path) for path in files if posixpath.dirname(path) == folder]
 
     return load(name, read, listdir)
+
+
+def is_yaml(name: str) -> bool:
+    """Whether a file has the YAML form, by its name."""
+    return name.endswith((".yaml", ".yml"))
+
+
+def read_form(source: Source) -> Parsed:
+    """Reads a file in its form, whatever it holds."""
+    if not is_yaml(source.name):
+        return parse(source)
+    from .yaml.read import parse_yaml
+
+    return parse_yaml(source)
 
 
 def normal(path: str) -> str:
@@ -112,7 +126,7 @@ class _Loader:
 
     def _open(self, name: str, data: bytes) -> _Open:
         source, problems = read_source(name, data)
-        parsed = parse(source)
+        parsed = read_form(source)
         self.sources[name] = source
         self.diagnostics += problems
         self.diagnostics += parsed.diagnostics

@@ -217,6 +217,11 @@ SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
 }
 
 
+def is_text(key: str) -> bool:
+    """Whether a setting takes a text: in the YAML form it needs no quotes of its own then."""
+    return SETTINGS.get(key) in (_text, _timezone, _number, _einvoice)
+
+
 # --- entities --------------------------------------------------------------------------------
 
 
