@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..billing import catalog, lines, periods, proration
@@ -29,6 +29,7 @@ from .terms import (
     held,
     items,
     monthly,
+    next_version,
     plan_named,
     prices_of,
     terms,
@@ -210,8 +211,9 @@ def _surplus(sub: Mapping[str, Any], args: Mapping[str, Any], site: object, plac
 def version_due(desk: Desk, key: str) -> None:
     """A dated version with `migrate now` has come: like a change of plan, to the new terms."""
     sub = desk.row("Subscription", key)
-    if not lives(sub) or sub["period_end"] <= desk.now:
-        return
+    just_before = desk.now - timedelta(microseconds=1)
+    if not lives(sub) or next_version(desk, sub, just_before) != desk.now:
+        return  # it has ended, or has another plan by now
     after = {**sub, "billing": {**held(sub), "versioned": desk.now}}
     if _is_free(sub):
         _store(desk, sub, after)
