@@ -62,13 +62,16 @@ class Purse:
         """What can be used at an instant."""
         return sum((g[0] for g in self.grants if g[1] is None or g[1] > at), ZERO)
 
-    def use(self, amount: Fraction, at: datetime) -> None:
-        """Takes credit: oldest expiry first, then in order of granting."""
+    def use(self, amount: Fraction, at: datetime) -> list[Fraction]:
+        """Takes credit, oldest expiry first, then in order of granting; what of each grant."""
+        parts = []
         live = [g for g in self.grants if g[1] is None or g[1] > at]
         for g in sorted(live, key=lambda g: (g[1] is None, g[1] or at)):
             part = min(g[0], amount)
             g[0] -= part
             amount -= part
+            parts.append(part)
+        return parts
 
 
 def discount(rules: Rules, lines: list[Line], coupons: list[Attached]) -> Fraction:
@@ -113,8 +116,9 @@ def bill(
     taxed = nets
     if rules.credit == "before_tax" and sum(nets) > 0:
         credit = min(purse.balance(at), sum(nets))
-        parts = in_proportion(credit, nets, rules.currency)
-        taxed = [net - part for net, part in zip(nets, parts, strict=True)]
+        for grant in purse.use(credit, at):
+            parts = in_proportion(grant, taxed, rules.currency)
+            taxed = [net - part for net, part in zip(taxed, parts, strict=True)]
     percent = sum(taxes, ZERO)
     if rules.inclusive:
         per_line = [rules.round(net * percent / (1 + percent)) for net in taxed]
@@ -127,7 +131,6 @@ def bill(
         total = sum(nets, ZERO) + tax
     if rules.credit == "after_tax" and total > 0:
         credit = min(purse.balance(at), total)
-    if credit > 0:
         purse.use(credit, at)
     if total < 0:
         purse.grant(-total, None)

@@ -538,7 +538,7 @@ class Life:
                 charge = self._charge(sub, at, sub.end, "charge", name)
         self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "addon")
 
-    def _note(self, act: Act) -> None:
+    def _noted(self, act: Act) -> None:
         """A credit note over a part of the newest invoice: account credit."""
         made = next((bill for bill in reversed(self.bills) if bill.total > 0), None)
         if made is not None:

@@ -212,7 +212,7 @@ class _Acts:
         if self._credits and not self.rules.inclusive and flavour not in ("bound", "rest", "tardy"):
             for _ in range(self.r.choice((0, 0, 1, 2))):
                 part = Fraction(self.r.randint(1, 40), 100)
-                self._add(self._somewhere(), "note", part=part)
+                self._add(self._somewhere(), "noted", part=part)
         if self.r.random() < 0.2 and flavour != "tardy":
             amounts = [maker.money(1, 50) for _ in range(self.r.randint(1, 3))]
             self._add(self._somewhere(), "oneoff", amounts=amounts)

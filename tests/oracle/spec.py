@@ -24,7 +24,7 @@ event A.change {
   reset bool = false
 }
 event A.addon { deal Deal, addon plan, quantity integer }
-event A.note { account Account, part number }
+event A.noted { account Account, part number }
 event A.quantity {
   deal Deal, quantity integer, when "now" | "period_end", prorate bool, invoice "now" | "next"
 }
@@ -67,7 +67,7 @@ on A.addon as e {
   if e.quantity == 0 { remove_addon { subscription: e.deal.sub, addon: e.addon } }
   else { add_addon { subscription: e.deal.sub, addon: e.addon, quantity: e.quantity } }
 }
-on A.note as e {
+on A.noted as e {
   let i = first Invoice where .customer == e.account and .total > ZERO order by .number desc
   if i != none { credit_note { invoice: i, amount: (i.subtotal - i.discount) * e.part } }
 }
