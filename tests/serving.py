@@ -10,10 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from bizrun.store.open import open_store
+from bizrun.store.tokens import TokenFile
 
 COMMAND = Path(sys.executable).parent / "bizrun"
 WAIT = 60
@@ -72,13 +76,12 @@ class Served:
         return self.process.wait(WAIT)
 
 
-def token(state: Path, *options: str) -> str:
-    """A new token."""
-    made = subprocess.run(
-        [COMMAND, "token", "new", *options, "--state", state],
-        capture_output=True, text=True, timeout=WAIT, check=True,
-    )  # fmt: skip
-    return made.stdout.strip()
+def token(state: Path, *scopes: str, customer: str | None = None, role: str | None = None) -> str:
+    """A new token, made as `bizrun token new` does."""
+    if not state.exists():
+        open_store(str(state)).close()
+    _, secret = TokenFile(str(state)).new(frozenset(scopes), customer, role, datetime.now(UTC))
+    return secret
 
 
 @contextmanager
@@ -88,7 +91,7 @@ def serving(
     """A server over a spec and a state in a folder, with a token of a scope (None: --no-auth)."""
     path, state = folder / "shop.biz", folder / "shop.db"
     path.write_text(spec, encoding="utf-8")
-    secret = token(state, "--scope", scope) if scope else ""
+    secret = token(state, scope) if scope else ""
     auth = [] if scope else ["--no-auth"]
     command = [COMMAND, "serve", path, "--state", state, "--port", "0", "--out", "none"]
     with (folder / "stderr.txt").open("a") as errors:

@@ -151,10 +151,11 @@ def test_tokens(tmp_path: Path) -> None:
         assert httpx.post(f"{served.url}/events", json=called("x")).status_code == 401
         assert served.post(called("x"), authorization="Bearer nonsense").status_code == 401
         assert served.post(called("x"), authorization="Basic eDp4").status_code == 401
-        reading = token(state, "--scope", "read")
+        reading = token(state, "read")
         answer = served.post(called("x"), authorization=f"Bearer {reading}")
         assert (answer.status_code, "scope ingest" in answer.json()["detail"]) == (403, True)
-        admin = token(state, "--scope", "admin")
+        made = [COMMAND, "token", "new", "--scope", "admin", "--state", state]
+        admin = subprocess.run(made, capture_output=True, text=True, check=True).stdout.strip()
         assert served.post(called("x"), authorization=f"Bearer {admin}").status_code == 200
         listed = subprocess.run(
             [COMMAND, "token", "list", "--state", state, "--json"], capture_output=True, check=True

@@ -65,15 +65,14 @@ class Desk:
         self.tokens = {
             "": "",
             "admin": served.token,
-            "a": token(state, "--scope", "read", "--scope", "ingest", "--customer", "a"),
-            "b": token(state, "--scope", "read", "--scope", "ingest", "--customer", "b"),
-            "helper": token(state, "--scope", "read", "--scope", "ingest", "--customer", "a",
-                            "--role", "support"),
-            "support": token(state, "--scope", "read", "--role", "support"),
-            "owner": token(state, "--scope", "read", "--role", "owner"),
-            "stranger": token(state, "--scope", "read", "--customer", "nobody"),
-            "ingest": token(state, "--scope", "ingest"),
-        }  # fmt: skip
+            "a": token(state, "read", "ingest", customer="a"),
+            "b": token(state, "read", "ingest", customer="b"),
+            "helper": token(state, "read", "ingest", customer="a", role="support"),
+            "support": token(state, "read", role="support"),
+            "owner": token(state, "read", role="owner"),
+            "stranger": token(state, "read", customer="nobody"),
+            "ingest": token(state, "ingest"),
+        }
 
     def ask(self, who: str, method: str, path: str, **more: Any) -> httpx.Response:
         secret = self.tokens[who]

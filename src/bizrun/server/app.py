@@ -6,8 +6,7 @@ A plain ASGI application: there are a few fixed paths, and the spec's own are ma
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import time
 from typing import Any
 
 from .access import Access
@@ -16,64 +15,54 @@ from .bodies import Gone
 from .business import Business
 from .desk import Desk
 from .events import post_events
-from .problems import JSON, PROBLEM, Headers, Problem, encode
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request on its way: `headers` by name in small letters, the last of several."""
-
-    scope: Any
-    headers: Mapping[bytes, bytes]
-    receive: Callable[[], Awaitable[Any]]
-    send: Callable[[Any], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole answer."""
-
-    body: bytes
-    kind: bytes = JSON
-    status: int = 200
-    headers: Headers = field(default_factory=list)
-
-
-# Gives an answer, or None where it has sent one itself.
-Handler = Callable[[Request], Awaitable[Response | None]]
+from .meters import Meters
+from .problems import PROBLEM, Problem, encode
+from .requests import Handler, Request, Response
+from .watching import Watching
 
 
 class App:
     """The ASGI application of a server."""
 
-    def __init__(self, desk: Desk, access: Access, business: Business) -> None:
-        self.desk = desk
-        self.access = access
-        self.business = business
+    def __init__(self, desk: Desk, access: Access, business: Business, meters: Meters) -> None:
+        self.desk, self.access, self.business, self.meters = desk, access, business, meters
+        self.watching = watching = Watching(desk, access, business, meters)
         self.paths: dict[str, dict[str, Handler]] = {
             "/events": {"POST": self._events},
+            "/health": {"GET": watching.health},
+            "/metrics": {"GET": watching.metrics},
+            "/stream": {"GET": watching.stream},
+            "/dashboard": {"GET": watching.overview},
+            "/": {"GET": watching.page},
         }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answers a request."""
         if scope["type"] != "http":
             return
+        began = time.monotonic_ns()
         request = Request(scope, dict(scope["headers"]), receive, send)
+        handlers = self.paths.get(scope["path"])
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, handlers)
         except Problem as problem:
             response = Response(problem.body(), PROBLEM, problem.status, problem.headers)
         except Gone:
             return
         if response is not None:
             await _send(request, response)
+            route = scope["path"] if handlers is not None else "api"
+            self.meters.request(route, response.status, time.monotonic_ns() - began)
 
-    async def _answer(self, request: Request) -> Response | None:
+    async def _answer(
+        self, request: Request, handlers: dict[str, Handler] | None
+    ) -> Response | None:
         path, method = request.scope["path"], request.scope["method"]
-        handlers = self.paths.get(path)
         if handlers is None:
             return await self._route(request)
-        handler = handlers.get("GET" if method == "HEAD" else method)
+        # What has no end has no head of its own.
+        head = method == "HEAD" and path != "/stream"
+        handler = handlers.get("GET" if head else method)
         if handler is None:
             allow = ", ".join(handlers)
             raise Problem(
@@ -83,8 +72,9 @@ class App:
         return await handler(request)
 
     async def _events(self, request: Request) -> Response:
-        results = await post_events(self.desk, self.access, request.headers, request.receive)
-        return Response(encode(results))
+        found = await post_events(self.desk, self.access, request.headers, request.receive)
+        self.meters.events(result.status for result in found.results)
+        return Response(encode(found))
 
     async def _route(self, request: Request) -> Response:
         reply = await call(

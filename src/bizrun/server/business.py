@@ -18,6 +18,7 @@ from ..runtime.stream import FIRST_YEAR, handle_batch, reader
 from ..store.base import Store
 from ..store.open import open_store
 from ..values import instant_text
+from .feed import Feed, watched
 
 # How far an event's time may lie ahead of this machine's clock.
 AHEAD = timedelta(seconds=300)
@@ -36,9 +37,12 @@ class Business:
     ) -> None:
         self.address = address
         self.folder = folder
-        self.store = open_store(address)
+        self._invoices = True
+        self.store, self._watch = watched(open_store(address))
         self.sink: Sink | None = None
         self.use(checked, program)
+        self.feed = Feed(self.store.last_seq())
+        self.write_files()
 
     def use(self, checked: Checked, program: Program) -> None:
         """Goes on with this program; StoreError where what is stored does not fit it."""
@@ -55,12 +59,13 @@ class Business:
     def reopen(self) -> None:
         """Opens a state anew that failed and was given up."""
         self.store.close()
-        self.store = open_store(self.address)
+        self.store, self._watch = watched(open_store(self.address))
         self.use(self.checked, self.program)
 
     def roll_back(self) -> None:
         """Drops all since the last commit, what the engine remembers of it included."""
         self.store.rollback()
+        self._watch.forget()
         self.use(self.checked, self.program)
 
     def advance(self, now: datetime) -> None:
@@ -105,13 +110,20 @@ class Business:
         handle_batch(self.engine, self._take, lines)
 
     def commit(self) -> None:
-        """Makes all that was done durable."""
+        """Makes all that was done durable, and tells of it."""
         self.engine.commit()
+        if self.feed.publish(self._watch, self.store.last_seq()):
+            self._invoices = True
 
     def write_files(self) -> None:
         """Writes the emails and invoices that are new."""
-        if self.sink is not None:
+        if self.sink is None:
+            return
+        if self._invoices:
             self.sink.finish(self.store)
+            self._invoices = False
+        else:
+            self.sink.write_new(self.store)
 
     def close(self) -> None:
         """Gives the state free."""

@@ -16,8 +16,9 @@ from ..errors import UsageError
 from .access import Access
 from .app import App
 from .business import Business
-from .clock import Clock, WallClock
+from .clock import WallClock
 from .desk import Desk
+from .meters import Meters
 from .protocol import Protocol
 from .writer import Say, Writer
 
@@ -36,13 +37,19 @@ class Place:
 class _Server(uvicorn.Server):
     """Ends in peace: with its exit code instead of the signal that stopped it."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._stopping = ready, stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -64,21 +71,20 @@ def serve(
     listener = listen(place)
     address = _address(listener, place)
     desk = Desk()
-    app = App(desk, access, business)
+    meters = Meters()
+    app = App(desk, access, business, meters)
     config = uvicorn.Config(
         app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )  # fmt: skip
-    server = _Server(config, lambda: ready(address))
+    server = _Server(config, lambda: ready(address), app.watching.stopping.set)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(server, listener, desk, business, WallClock(), say))
+        writer = Writer(business, WallClock(), desk.settle, say, meters)
+        runner.run(_serve(server, listener, desk, writer))
 
 
-async def _serve(
-    server: _Server, listener: socket.socket, desk: Desk, business: Business, clock: Clock, say: Say
-) -> None:
-    writer = Writer(business, clock, desk.settle, say)
+async def _serve(server: _Server, listener: socket.socket, desk: Desk, writer: Writer) -> None:
     desk.open(writer)
     writer.start()
     gc.freeze()  # what is loaded by now stays: no use in looking at it again

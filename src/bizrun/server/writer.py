@@ -19,6 +19,7 @@ from ..runtime.lane import Line
 from ..runtime.stream import rare_collections
 from .business import Business
 from .clock import Clock
+from .meters import Meters
 from .problems import Problem
 
 MOST_JOBS = 1_000  # of one transaction
@@ -59,8 +60,11 @@ Settle = Callable[[list[tuple[Any, Any]]], None]
 class Writer:
     """Runs a business in a thread of its own."""
 
-    def __init__(self, business: Business, clock: Clock, settle: Settle, say: Say) -> None:
+    def __init__(
+        self, business: Business, clock: Clock, settle: Settle, say: Say, meters: Meters
+    ) -> None:
         self.business = business
+        self._meters = meters
         self.clock = clock
         self.down: str | None = None
         self._settle = settle
@@ -121,9 +125,12 @@ class Writer:
 
     def _turn(self, jobs: list[Job]) -> list[Any]:
         """One transaction; the answers, in order."""
+        began = time.monotonic_ns()
         try:
             answers = self._do(jobs)
             self.business.commit()
+            if jobs:
+                self._meters.commit(len(jobs), time.monotonic_ns() - began)
             return answers
         except StoreError as error:
             self._fall(error)
