@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from ..billing import catalog, periods
 from ..billing.invoicing import Bound, Line
-from ..billing.periods import Period
+from ..billing.periods import Cycle, Period
 from ..times import add
 from ..values import Duration, Money
 from . import invoices, owed, usage
@@ -45,8 +45,17 @@ def turn(desk: Desk, sub: Mapping[str, Any], credit: Sequence[Line] = ()) -> Tur
     after = _taken(desk, sub)
     cycle = cycle_of(desk, after)
     fresh = trialing or after["anchor"] != sub["anchor"]
-    period = periods.period(cycle, 0) if fresh else periods.period_at(cycle, sub["period_end"])
+    period = periods.period(cycle, 0) if fresh else following(cycle, sub["period_end"])
     return begin(desk, sub, after, due, period, trialing)
+
+
+def following(cycle: Cycle, end: datetime) -> Period:
+    """The period that begins where the one before it ended.
+
+    Where the customer moved to another zone, whose midnights are others, it begins there too.
+    """
+    found = periods.period_at(cycle, end)
+    return found if found.start == end else replace(found, start=end, whole_start=end)
 
 
 def begin(
@@ -234,7 +243,7 @@ def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
     known = {name: value for name, value in held(after).items() if name != "pending"}
     cycle = cycle_of(desk, after)
     fresh = after["anchor"] != sub["anchor"]
-    period = periods.period(cycle, 0) if fresh else periods.period_at(cycle, sub["period_end"])
+    period = periods.period(cycle, 0) if fresh else following(cycle, sub["period_end"])
     if sub["status"] == "suspended":
         found = list(usage.owed(desk, sub, sub["period_end"], False))
         used = [line for each in found for line in each.lines if line.amount]

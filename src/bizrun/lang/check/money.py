@@ -80,7 +80,7 @@ def _check_dunning(dunning: ast.Dunning, facts: Facts) -> None:
     ended: ast.DunningStep | None = None
     for step in dunning.steps:
         labels = (Label(ended.span, "the end"),) if ended else ()
-        if ended:
+        if ended and not _adds(step, ended):
             text = "This step stands after the end and is never reached"
             facts.report.add("E0656", step.span, text, labels=labels)
         if step.kind.startswith("retry"):
@@ -93,11 +93,18 @@ def _check_dunning(dunning: ast.Dunning, facts: Facts) -> None:
         else:
             _check_ending(step, facts)
             if step.kind == "grace" or step.action in FINAL:
-                ended = ended or step
+                ended = step if ended is None or step.kind == "grace" else ended
     if retry is None:
         text = f"Dunning `{dunning.name}` never tries again"
         hint = "add `retry after 3 days, 7 days, 14 days`"
         facts.report.add("E0655", dunning.name_span, text, help=hint)
+
+
+def _adds(step: ast.DunningStep, ended: ast.DunningStep) -> bool:
+    """Whether a grace step still does something: of invoice and subscription each ends once."""
+    if step.kind != "grace" or ended.kind == "grace":
+        return False
+    return step.action != ended.action and (ended.action, step.action) != ("cancel", "suspend")
 
 
 def _check_retries(step: ast.DunningStep, facts: Facts) -> None:
