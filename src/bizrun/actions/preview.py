@@ -1,74 +1,106 @@
-"""The next invoice of a customer, by the calculation that will make it."""
+"""The next invoice of a customer: what will be done is done, at a desk that keeps nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..billing.invoicing import InvoiceTotals
 from ..errors import Refusal
+from ..model import Outcome
 from ..values import Money, show
-from . import owed, renewals
-from .customers import ASLEEP, in_trial, subscriptions
+from . import changes, renewals, settlement
+from .customers import ASLEEP, subscriptions
 from .desk import Desk
-from .invoices import draft_of
-from .owed import Owed
+from .rehearsal import Rehearsal
+
+MOST_STEPS = 2_000
+
+# What may put lines on an invoice when its time comes.
+_STEPS: Mapping[str, Callable[[Desk, Any], None]] = {
+    "renew": renewals.due, "usage": renewals.usage_due, "tail": renewals.tail_due,
+    "version": changes.version_due, "draft": renewals.draft_due, "retry": settlement.retry,
+}  # fmt: skip
+_OF_INVOICES = ("draft", "retry")
 
 
 def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[str, Any]:
-    """What the invoice due at an instant or next after it will say if nothing else happens."""
+    """The invoice that becomes final at an instant or next after it, if nothing else happens.
+
+    Its payments, and those of invoices before it, succeed. Where none will be made it is one of
+    nothing. Refusal where the customer has no subscription that goes on.
+    """
     live = [s for s in subscriptions(desk, customer) if s["status"] not in ASLEEP]
     if not live:
         raise Refusal(f"{show(customer)} has no subscription to preview")
-    first: Mapping[str, Any] = min(live, key=lambda sub: sub["period_end"])
-    due: datetime = first["period_end"]
-    together: list[Mapping[str, Any]] = renewals.together(desk, first)
-    while at is not None and due < at and not renewals.ends(first):
-        together = [_next(desk, sub) for sub in together]
-        first = together[0]
-        due = first["period_end"]
-    # A cancellation makes an invoice of its own, a paused subscription none.
-    together = [sub for sub in together if sub["status"] not in ASLEEP]
-    going = [sub for sub in together if not renewals.ends(sub)]
-    dues, advance, subs = [], [], []
-    for sub in going or together[:1]:
-        if renewals.ends(sub):
-            dues.append(_last(desk, sub))
-            subs.append(sub)
-            continue
-        turned = renewals.turn(desk, sub)
-        dues.append(turned.owed)
-        advance += turned.advance
-        subs.append(turned.after)
-    all_lines = [*(line for each in dues for line in each.lines), *advance]
-    bounds = [bound for each in dues for bound in each.bounds]
-    totals = draft_of(desk, customer, all_lines, first["currency"], subs, bounds, due)
-    return _said(totals)
+    stage = Rehearsal(desk)
+    _take_timers(stage, customer)
+    known = {row["id"] for row in _final(stage, customer)}
+    for _ in range(MOST_STEPS):
+        if not stage.timers:
+            break
+        what = _step(stage)
+        made = [row for row in _final(stage, customer) if row["id"] not in known]
+        if at is not None and stage.now < at:
+            known |= {row["id"] for row in made}
+        elif made:
+            return _said(stage, made[0])
+        elif what == "renew" and not any(name.startswith("draft|") for name in stage.timers):
+            break
+    return _nothing(live[0]["currency"])
 
 
-def _last(desk: Desk, sub: Mapping[str, Any]) -> Owed:
-    if in_trial(sub):
-        return Owed()
-    return owed.arrears(desk, sub, sub["period_end"])
+def _take_timers(stage: Rehearsal, customer: str) -> None:
+    """The timers of a customer's subscriptions and drafts, as the engine has them."""
+    subs = stage.subscriptions(customer)
+    names = [f"{what}|{sub['id']}" for sub in subs for what in (*_STEPS, "grace")]
+    for row in stage.select("Invoice", customer=customer):
+        if row["status"] in ("draft", "final", "sent"):
+            names += [f"{what}|{row['id']}" for what in _OF_INVOICES]
+    for name in names:
+        timer = stage.peek("_timer", name)
+        if timer is not None:
+            stage.timers[name] = (timer["due"], timer["order"], timer["task"])
 
 
-def _next(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
-    """A subscription as it will be in its next period, nothing used in it."""
-    after = renewals.turn(desk, sub).after
-    known = {k: v for k, v in after["billing"].items() if k in ("others", "since", "anchor_day",
-                                                               "exact")}  # fmt: skip
-    return {**after, "billing": known}
+def _step(stage: Rehearsal) -> str:
+    """Does what is due next, and takes the money that it asks for; which kind of thing it was."""
+    name = min(stage.timers, key=lambda key: stage.timers[key][:2])
+    due, _, task = stage.timers.pop(name)
+    stage.now = max(due, stage.now)
+    what = str(task["what"])
+    if what == "grace":
+        settlement.grace_over(stage, task)
+    elif what in _STEPS:
+        _STEPS[what](stage, task["invoice" if what in _OF_INVOICES else "sub"])
+    while stage.charges:
+        charge = stage.charges.pop(0)
+        settlement.charge_outcome(stage, {"data": charge.data}, Outcome("succeeded"))
+    return what
 
 
-def _said(totals: InvoiceTotals) -> dict[str, Any]:
-    zero = Money(0, totals.total.currency)
+def _final(stage: Rehearsal, customer: str) -> list[dict[str, Any]]:
+    return [r for r in stage.select("Invoice", customer=customer) if r["status"] != "draft"]
+
+
+def _said(stage: Rehearsal, row: Mapping[str, Any]) -> dict[str, Any]:
+    lines = sorted(
+        stage.select("InvoiceLine", invoice=row["id"]), key=lambda line: int(line["position"])
+    )
+    totals = ("subtotal", "discount", "tax", "total", "credit", "amount_due")
+    about = ("currency", "issued_at", "period_start", "period_end")
+    parts = ("kind", "description", "quantity", "unit_amount", "amount", "discount", "tax",
+             "period_start", "period_end")  # fmt: skip
     return {
-        "subtotal": totals.subtotal, "discount": totals.discount, "tax": totals.tax,
-        "total": totals.total, "credit": totals.credit, "amount_due": totals.amount_due,
-        "lines": [
-            {"description": line.description, "quantity": line.quantity, "amount": line.amount,
-             "discount": line.discount or zero, "tax": line.tax or zero, "kind": line.kind}
-            for line in totals.lines
-        ],
+        **{name: row[name] for name in (*totals, *about)},
+        "lines": [{name: line[name] for name in parts} for line in lines],
+    }
+
+
+def _nothing(currency: str) -> dict[str, Any]:
+    zero = Money(0, currency)
+    totals = ("subtotal", "discount", "tax", "total", "credit", "amount_due")
+    none = ("issued_at", "period_start", "period_end")
+    return {
+        **dict.fromkeys(totals, zero), "currency": currency, **dict.fromkeys(none), "lines": [],
     }  # fmt: skip

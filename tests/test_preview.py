@@ -1,0 +1,110 @@
+"""What `preview` says is what the next invoice says, to the unit and line by line."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bizrun.actions.preview import next_invoice
+from bizrun.actions.toolbox import Toolbox
+from bizrun.errors import Refusal
+from bizrun.model import Event
+from bizrun.providers.sandbox import Sandbox
+from bizrun.runtime.engine import Engine
+from bizrun.runtime.work import Work
+from bizrun.store.memory import MemoryStore
+
+from .test_billing_specs import GOLDEN, load, step
+
+ACCOUNTS = {"a": "US", "b": "DE", "c": "FR"}
+TOTALS = ("currency", "subtotal", "discount", "tax", "total", "credit", "amount_due")
+LINES = ("kind", "description", "quantity", "amount", "discount", "tax", "period_start")
+
+
+def world(seed: int, steps: int) -> Engine:
+    """An engine after a random walk, on which payments succeed from now on."""
+    _, program = load(GOLDEN / "chaos.biz")
+    rng, sandbox = random.Random(seed), Sandbox()
+    engine = Engine(program, MemoryStore(), Toolbox(), sandbox.deliver, True)
+    now = datetime(2026, 1, 30, 12, tzinfo=UTC)
+    engine.advance(now)
+    for name, country in ACCOUNTS.items():
+        row = dict.fromkeys(program.entities["Account"].fields)
+        row |= {"id": name, "country": country, "payment_method": "pm", "created_at": now,
+                "updated_at": now}  # fmt: skip
+        engine.state.put("Account", name, row)
+    for number in range(steps):
+        type_, data = step(engine, rng, sandbox, rng.choice(list(ACCOUNTS)))
+        engine.submit(Event(f"e{number}", type_, now, data), "{}")
+        now += timedelta(hours=rng.choice((0, 1, 7, 30, 24 * 9)))
+        engine.advance(now)
+    sandbox.payments_succeed()
+    engine.commit()
+    return engine
+
+
+def asked(engine: Engine, customer: str, at: datetime | None) -> Mapping[str, Any] | None:
+    assert engine.clock is not None
+    envelope = {"id": "x", "type": "x", "time": engine.clock, "subject": None}
+    try:
+        return next_invoice(Work(engine, engine.clock, "x", envelope, None), customer, at)
+    except Refusal:
+        return None
+
+
+def final(engine: Engine, customer: str) -> list[dict[str, Any]]:
+    rows = engine.state.select("Invoice", {"customer": customer}, (), (("created_at", False),))
+    return [row for row in rows if row["status"] != "draft"]
+
+
+def following(engine: Engine, customer: str, at: datetime | None) -> dict[str, Any] | None:
+    """The invoice that becomes final next, or next after an instant."""
+    assert engine.clock is not None
+    known = {row["id"] for row in final(engine, customer)}
+    end = max(engine.clock, at or engine.clock) + timedelta(days=800)
+    while (due := engine.timers.next_due) is not None and due <= end:
+        engine.advance(due)
+        for row in final(engine, customer):
+            if row["id"] not in known:
+                if at is None or row["issued_at"] >= at:
+                    return row
+                known.add(row["id"])
+    return None
+
+
+def first_renewal(engine: Engine, customer: str) -> datetime | None:
+    subs = engine.state.subscriptions(customer)
+    return min((sub["period_end"] for sub in subs if sub["ended_at"] is None), default=None)
+
+
+def lines(rows: list[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in LINES) for row in rows]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_preview_is_the_invoice(seed: int) -> None:
+    rng = random.Random(seed)
+    engine = world(seed, 10 + seed)
+    assert engine.clock is not None
+    customer = rng.choice(list(ACCOUNTS))
+    at = None if seed % 2 else engine.clock + timedelta(days=rng.randint(0, 300))
+    due = first_renewal(engine, customer)
+    before = len(engine.state.journal)
+    said = asked(engine, customer, at)
+    assert len(engine.state.journal) == before
+    made = following(engine, customer, at)
+    if said is None:
+        return
+    if made is None:
+        assert not said["lines"]
+        return
+    if not said["lines"]:
+        assert at is not None or (due is not None and made["created_at"] > due)
+        return
+    assert {name: said[name] for name in TOTALS} == {name: made[name] for name in TOTALS}
+    rows = engine.state.select("InvoiceLine", {"invoice": made["id"]}, (), (("position", False),))
+    assert lines(said["lines"]) == lines(list(rows))
