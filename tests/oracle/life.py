@@ -543,7 +543,8 @@ class Life:
         made = next((bill for bill in reversed(self.bills) if bill.total > 0), None)
         if made is not None:
             net = sum((line.amount - line.share for line in made.lines), ZERO)
-            amount = self.rules.round(net * act.data["part"])
+            # The language rounds halves up.
+            amount = replace(self.rules, rounding="half_up").round(net * act.data["part"])
             self.purse.grant(credit_note(self.rules, made.lines, amount), None)
 
     def _cancel(self, act: Act) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from .world import Act, Buyer, Coupon, Plan, Rules, Tier, Usage
+from .world import EXPONENTS, Act, Buyer, Coupon, Plan, Rules, Tier, Usage
 
 TAXES = {"T0": (), "T1": (Fraction(8, 100),), "T2": (Fraction(825, 10000), Fraction(5, 100))}
 
@@ -69,7 +69,10 @@ on A.addon as e {
 }
 on A.noted as e {
   let i = first Invoice where .customer == e.account and .total > ZERO order by .number desc
-  if i != none { credit_note { invoice: i, amount: (i.subtotal - i.discount) * e.part } }
+  if i != none {
+    let amount = round((i.subtotal - i.discount) * e.part, STEP)
+    if amount > ZERO { credit_note { invoice: i, amount: amount } }
+  }
 }
 on A.quantity as e {
   set_quantity {
@@ -115,7 +118,7 @@ def biz(world: World) -> str:
         f"  proration {'by ' if rules.proration != 'none' else ''}{rules.proration}\n"
         f"  billing {'calendar' if rules.calendar else 'anniversary'}\n"
         f"  credit {rules.credit}\n}}\n",
-        ENTITIES.replace("ZERO", f"0 {rules.currency}"),
+        ENTITIES.replace("ZERO", f"0 {rules.currency}").replace("STEP", _step(rules)),
     ]
     mode = "inclusive" if rules.inclusive else "exclusive"
     for country, rates in TAXES.items():
@@ -127,6 +130,11 @@ def biz(world: World) -> str:
     parts += [plan_text(plan, rules) for plan in world.plans]
     parts += [plan_text(addon, rules, "addon") for addon in world.addons]
     return "\n".join(parts) + "\n"
+
+
+def _step(rules: Rules) -> str:
+    """The minor unit as a literal."""
+    return f"{Decimal(1).scaleb(-EXPONENTS[rules.currency])} {rules.currency}"
 
 
 def coupon_text(coupon: Coupon, rules: Rules) -> str:
