@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -118,7 +118,11 @@ def due(desk: Desk, key: str) -> None:
         else:
             turns.append(turn(desk, each))
     if turns:
-        bill(desk, turns, "trial_end" if in_trial(sub) else "renewal")
+        known = [each.after["id"] for each in turns]
+        parts = (
+            _inner_parts(desk, _beside(desk, sub), known) if sub["period_end"] == desk.now else []
+        )
+        bill(desk, turns, "trial_end" if in_trial(sub) else "renewal", parts)
 
 
 def ends(sub: Mapping[str, Any]) -> bool:
@@ -137,20 +141,25 @@ def together(desk: Desk, sub: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]  # fmt: skip
 
 
-def bill(desk: Desk, turns: Sequence[Turn], reason: str) -> Issued | None:
-    """One invoice for all, and each subscription in its new period."""
+def bill(
+    desk: Desk, turns: Sequence[Turn], reason: str, parts: Sequence[Inner] = ()
+) -> Issued | None:
+    """One invoice for all, and each subscription in its new period; `parts` go with them."""
     first = turns[0].after
     for each in turns:
         if each.after["coupons"] != each.before["coupons"]:
             desk.change("Subscription", each.after["id"], coupons=each.after["coupons"])
     site = f"{first['id']}/{reason}/{turns[0].period.start:%Y%m%dT%H%M%S}"
     made = make(
-        desk, [turn.after for turn in turns], [turn.owed for turn in turns],
+        desk, [*(turn.after for turn in turns), *(part.sub for part in parts)],
+        [*(turn.owed for turn in turns), *(part.owed for part in parts)],
         [line for turn in turns for line in turn.advance], site, reason, graced=True,
     )  # fmt: skip
     for each in turns:
         settle(desk, each, made)
         _tell(desk, each)
+    for part in parts:
+        _inner_done(desk, part, made)
     return made
 
 
@@ -268,13 +277,76 @@ def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
 def usage_due(desk: Desk, key: str) -> None:
     """The end of a usage period that is shorter than the subscription's own."""
     sub = desk.row("Subscription", key)
-    if sub["status"] in ASLEEP or in_trial(sub) or not lives(sub):
+    if not lives(sub):
         return
-    found = Owed(metered=list(usage.owed(desk, sub, desk.now, False)))
-    found.metered = [each for each in found.metered if each.price.interval is not None]
-    _bill_part(desk, sub, found, f"{key}/usage/{desk.base}", True)
-    fresh = desk.row("Subscription", key)
-    inner = usage.next_boundary(desk, fresh, desk.now)
+    beside = _beside(desk, sub)
+    for each in beside:
+        if each["period_end"] == desk.now and each["status"] not in ASLEEP:
+            # A renewal at this instant takes the usage with it.
+            due(desk, each["id"])
+            return
+    parts = _inner_parts(desk, beside, ())
+    if not parts:
+        return
+    subs, dues = [part.sub for part in parts], [part.owed for part in parts]
+    made = make(desk, subs, dues, [], f"{key}/usage/{desk.base}", "usage", graced=True)
+    for part in parts:
+        _inner_done(desk, part, made)
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A usage period within a subscription's own that ends now, and what it makes."""
+
+    sub: Mapping[str, Any]
+    owed: Owed
+
+
+def _beside(desk: Desk, sub: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The subscriptions of a customer in one currency, this one among them."""
+    if not (sub["billing"] or {}).get("others"):
+        return [sub]
+    mine = subscriptions(desk, sub["customer"])
+    return [each for each in mine if each["currency"] == sub["currency"]]
+
+
+def _inner_parts(desk: Desk, subs: Sequence[Mapping[str, Any]], but: Sequence[str]) -> list[Inner]:
+    """The usage periods of subscriptions that end now within their own."""
+    found, just_before = [], desk.now - timedelta(microseconds=1)
+    for sub in subs:
+        if sub["id"] in but or sub["status"] in ASLEEP or in_trial(sub):
+            continue
+        if usage.next_boundary(desk, sub, just_before) == desk.now:
+            found.append(Inner(sub, _inner(desk, sub)))
+    return found
+
+
+def _inner(desk: Desk, sub: Mapping[str, Any]) -> Owed:
+    """What the end of a usage period makes, with what waited for the next invoice."""
+    found = Owed(owed.waiting(sub), metered=usage.corrections(desk, sub))
+    found.metered += [
+        each for each in usage.owed(desk, sub, desk.now, False)
+        if each.price.interval is not None and desk.peek("_usage", each.row["id"]) is None
+    ]  # fmt: skip
+    found.lines += [line for each in found.metered for line in each.lines]
+    if any(line.amount for line in found.lines):
+        found.bounds = owed.bounds_of(desk, sub, sub["period_end"], settle=False)
+    return found
+
+
+def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
+    key = part.sub["id"]
+    known = {n: v for n, v in held(desk.row("Subscription", key)).items()
+             if n not in ("waiting", "late")}  # fmt: skip
+    billed = dict(known.get("billed") or {})
+    for each in part.owed.metered:
+        billed.pop(f"{each.item.name}|{each.price.meter}", None)
+    known["billed"] = billed
+    cost = owed.counts_to_bounds(made.lines, key) if made and "before" in known else None
+    if cost is not None:
+        known["before"] = known["before"] + cost
+    sub = desk.change("Subscription", key, billing=known)
+    inner = usage.next_boundary(desk, sub, desk.now)
     if inner is not None:
         desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
 
@@ -290,8 +362,8 @@ def tail_due(desk: Desk, key: str) -> None:
         desk.change("Subscription", key, billing=known)
 
 
-def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str, ends: bool) -> None:
-    """Bills usage in mid-period; `ends` where its window is over."""
+def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str) -> None:
+    """Bills usage while its period goes on."""
     found.lines = [line for each in found.metered for line in each.lines if line.amount]
     if not found.lines:
         return
@@ -302,13 +374,8 @@ def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str, ends:
     known = held(desk.row("Subscription", sub["id"]))
     billed = dict(known.get("billed") or {})
     for each in found.metered:
-        name = f"{each.item.name}|{each.price.meter}"
-        billed.pop(name, None)
-        if not ends:
-            billed[name] = each.row["billed"]
+        billed[f"{each.item.name}|{each.price.meter}"] = each.row["billed"]
     known["billed"] = billed
-    if ends:
-        usage.keep(desk, found.metered, made.key if made else None)
     if made and "before" in known:
         cost = owed.counts_to_bounds(made.lines, sub["id"])
         known["before"] = known["before"] + cost if cost else known["before"]
@@ -327,7 +394,7 @@ def threshold(desk: Desk, meter: str, customer: str) -> None:
         found = Owed(metered=list(usage.owed(desk, sub, desk.now, True)))
         due_ = sum((line.amount for each in found.metered for line in each.lines), limit * 0)
         if due_ >= limit:
-            _bill_part(desk, sub, found, f"{sub['id']}/threshold/{desk.base}", False)
+            _bill_part(desk, sub, found, f"{sub['id']}/threshold/{desk.base}")
 
 
 # --- drafts ----------------------------------------------------------------------------------
