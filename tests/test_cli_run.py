@@ -172,7 +172,7 @@ def test_files(call: Call, shop: Path) -> None:
 
 def test_invoices_as_web_pages(call: Call, shop: Path) -> None:
     call("shop.biz", "--invoices", "html")
-    assert "Paid on 1 January 2026" in (shop / "out/shop/invoices/CS-0001.html").read_text()
+    assert "paid on January 1, 2026" in (shop / "out/shop/invoices/CS-0001.html").read_text()
     call("shop.biz")
     invoices = sorted(p.name for p in (shop / "out/shop/invoices").iterdir())
     assert invoices == ["CS-0001.pdf", "CS-0002.pdf"]

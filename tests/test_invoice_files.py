@@ -101,3 +101,91 @@ def test_batches_and_interruptions_make_the_same_files(moving: Path) -> None:
         call = ["moving.biz", "--json", "--events", "part.jsonl", "--out", "parts"]
         assert main([*call, "--state", "parts.db"]) == 0
     assert files(moving / "parts") == whole
+
+
+NOTES = """
+business "Notes Co" { currency EUR, bills Account, country "DE", tax_id "DE123456789",
+  credit_note_number "N-{seq:03}" }
+entity Account { id text key, name text, email text, country text, vat_id text? }
+event Account.joined key id { id text, name text, email text, country text, vat_id text? }
+event Account.complained key account { account Account }
+plan pro "Professional" { price 100 EUR per month }
+coupon WELCOME { 20% off for 3 months }
+coupon FRIENDS { 5 EUR off }
+tax vat { 19% exclusive when customer.country == "DE" }
+on Account.joined as a {
+  let account = create Account { ...a }
+  subscribe { customer: account, plan: pro, coupon: WELCOME }
+}
+on Account.complained as c {
+  let invoice = first Invoice where .customer == c.account
+  if invoice != none {
+    let note = credit_note { invoice, amount: 10 EUR, refund: true, reason: "We were late." }
+    email { to: c.account.email, subject: "Sorry", body: "See there.", attachments: [pdf(note)] }
+  }
+}
+on Payment.succeeded(payment) {
+  email { to: payment.customer.email, subject: "Thanks", body: "Bye.",
+    attachments: [pdf(payment)] }
+}
+"""
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("notes.biz").write_text(NOTES)
+    ada = {"id": "a", "name": "Ada", "email": "ada@x.example", "country": "DE"}
+    bob = {"id": "b", "name": "Bob", "email": "bob@x.example", "country": "FR", "vat_id": "FR1"}
+    told = [("joined", ada), ("joined", bob), ("complained", {"account": "a"})]
+    lines = [
+        {"id": str(n), "type": f"Account.{name}", "time": f"2026-01-0{n}T10:00:00Z", "data": data}
+        for n, (name, data) in enumerate(told, 1)
+    ]
+    Path("notes.events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path / "out/notes"
+
+
+def attached(folder: Path, subject: str) -> dict[str, bytes]:
+    found = {}
+    for path in sorted(folder.glob("emails/*.eml")):
+        message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        if message["Subject"] == subject:
+            found |= {a.get_filename(): a.get_content() for a in message.iter_attachments()}
+    return found
+
+
+def test_a_credit_note_is_a_document_of_its_own(notes: Path) -> None:
+    assert main(["notes.biz", "--json"]) == 0
+    (path,) = (notes / "credit_notes").iterdir()
+    assert path.name == "N-001.pdf"
+    text = words(path.read_bytes())
+    for part in ("Credit note", "N-001", "INV-2026-00001", "€11.90 credited", "VAT 19% €1.90",
+                 "Total credited", "We were late.", "January 3, 2026"):  # fmt: skip
+        assert part in text, (part, text)
+    assert attached(notes, "Sorry") == {"credit-note-N-001.pdf": path.read_bytes()}
+    assert main(["verify"]) == 0
+
+
+def test_a_receipt_says_what_was_paid_for(notes: Path) -> None:
+    assert main(["notes.biz", "--json"]) == 0
+    receipts = attached(notes, "Thanks")
+    assert sorted(receipts) == ["receipt-INV-2026-00001.pdf", "receipt-INV-2026-00002.pdf"]
+    text = words(receipts["receipt-INV-2026-00001.pdf"])
+    for part in ("Receipt", "€95.20 paid on January 1, 2026", "Professional",
+                 "Discount WELCOME −€20.00", "VAT 19% €15.20", "Payment reference"):  # fmt: skip
+        assert part in text, (part, text)
+
+
+def test_an_invoice_to_another_country_of_the_union_says_who_owes_the_tax(notes: Path) -> None:
+    assert main(["notes.biz", "--json"]) == 0
+    first, second = (
+        words((notes / f"invoices/INV-2026-0000{number}.pdf").read_bytes()) for number in (1, 2)
+    )
+    assert "Reverse charge" not in first
+    assert "Reverse charge: VAT is due from the customer." in second
+
+
+def test_credit_notes_are_web_pages_too(notes: Path) -> None:
+    assert main(["notes.biz", "--json", "--invoices", "html"]) == 0
+    assert "€11.90 credited" in (notes / "credit_notes/N-001.html").read_text()

@@ -15,6 +15,7 @@ from ..values import Money
 from . import ledger, payments, settlement, wallets
 from .customers import settings
 from .desk import Desk
+from .numbers import next_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,9 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     made = desk.insert(
         "CreditNote",
         {
-            "number": _number(desk), "invoice": key, "customer": row["customer"],
-            "amount": note.amount, "tax": note.tax, "total": note.total,
+            "number": next_number(desk, settings(desk).credit_note_number), "invoice": key,
+            "customer": row["customer"], "amount": note.amount, "tax": note.tax,
+            "total": note.total,
             "reason": args.get("reason"),
             "lines": [{"place": n.place, "amount": n.amount, "tax": n.tax} for n in note.lines],
         },
@@ -172,13 +174,6 @@ def _note(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[st
     if found.total <= Money(0, row["currency"]):
         raise Refusal(f"nothing of invoice {row['number']} is left to credit")
     return found
-
-
-def _number(desk: Desk) -> str:
-    held = desk.peek("_number", "credit notes")
-    last = held["last"] + 1 if held else 1
-    desk.put("_number", "credit notes", {"id": "credit notes", "last": last})
-    return f"CN-{last:05}"
 
 
 def _settle(

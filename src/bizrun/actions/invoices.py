@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..billing import invoicing, numbering, periods, rating
+from ..billing import invoicing, rating
 from ..billing.catalog import Tax
 from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
 from ..billing.lines import one_off_line
@@ -18,6 +18,7 @@ from . import coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
 from .customers import customer_row, grants, settings, zone_of
 from .desk import Desk, Row
+from .numbers import next_number
 from .terms import checked_quantity
 
 Subs = Sequence[Mapping[str, Any]]
@@ -131,6 +132,8 @@ def _about(
         "period_start": min(starts, default=None), "period_end": max(ends, default=None),
         "taxes": [{"name": t.name, "rate": str(t.rate), "amount": t.amount}
                   for t in totals.taxes] or None,
+        "discounts": [{"coupon": use.coupon, "amount": use.amount}
+                      for use in totals.coupons if use.amount] or None,
         "credits": [{"wallet": use.grant, "amount": use.amount} for use in totals.credits] or None,
     }  # fmt: skip
 
@@ -141,8 +144,8 @@ def _final(
     """Number, status and dates of an invoice that is final now."""
     now = desk.now
     said: dict[str, Any] = {
-        "number": _next_number(desk), "issued_at": now, "attempts": 0, "due_at": due or now,
-        "status": "final",
+        "number": next_number(desk, settings(desk).invoice_number), "status": "final",
+        "issued_at": now, "attempts": 0, "due_at": due or now,
     }  # fmt: skip
     if not totals.amount_due:
         return {**said, "status": "paid", "paid_at": now}
@@ -177,17 +180,6 @@ def _finish(desk: Desk, row: Row, totals: InvoiceTotals, surplus: credits.Surplu
         _await_payment(desk, row)
     elif row["attempts"]:
         payments.collect(desk, row, None)
-
-
-def _next_number(desk: Desk) -> str:
-    """The next number of the series: taken in the commit that issues the invoice."""
-    format_ = settings(desk).invoice_number
-    day = periods.local_day(desk.now, desk.program.timezone)
-    series = numbering.series(format_, day)
-    held = desk.peek("_number", series)
-    last = held["last"] + 1 if held else 1
-    desk.put("_number", series, {"id": series, "last": last})
-    return numbering.invoice_number(format_, day, last)
 
 
 def write_lines(

@@ -228,16 +228,26 @@ def snapshots(desk: Desk, entity: str, keys: Any) -> list[Any]:
     return [snapshot(desk, entity, key) for key in keys or ()]
 
 
-def pdf(desk: Desk, invoice: Any) -> dict[str, Any]:
-    """An attachment: the invoice as a document, as it stands now.
+def pdf(desk: Desk, entity: str | None, key: Any) -> dict[str, Any]:
+    """An attachment: an invoice, credit note or a payment's receipt, as it stands now.
 
     It is set when the email is written, which may be later: what can change is kept here.
     """
-    row = desk.row("Invoice", invoice)
-    return {"attachment": "invoice", "invoice": invoice, "row": {f: row[f] for f in _CHANGING}}
+    if entity is None:  # an event that the spec doesn't declare: the id tells
+        entity = _BY_ID.get(str(key).partition("_")[0], "Invoice")
+    row = desk.row(entity, key)
+    kind, changing = _DOCUMENTS[entity]
+    if kind == "receipt" and row["status"] not in ("succeeded", "refunded"):
+        raise Refusal(f"a receipt is for a payment that came through; this one is {row['status']}")
+    return {"attachment": kind, kind: key, "row": {name: row[name] for name in changing}}
 
 
-_CHANGING = ("number", "status", "amount_open", "issued_at", "due_at", "paid_at")
+_DOCUMENTS = {
+    "Invoice": ("invoice", ("number", "status", "amount_open", "issued_at", "due_at", "paid_at")),
+    "CreditNote": ("credit_note", ()),
+    "Payment": ("receipt", ("refunded",)),
+}
+_BY_ID = {"cn": "CreditNote", "pay": "Payment"}
 
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "usage": usage,

@@ -302,6 +302,7 @@ class BillingSettings:
     collect: Literal["automatic", "by_invoice"] = "automatic"
     due_after: Duration = _THIRTY_DAYS
     invoice_number: str = "INV-{year}-{seq:05}"
+    credit_note_number: str = "CN-{seq:05}"
 
     @property
     def half_even(self) -> bool:

@@ -146,7 +146,11 @@ def _failed(found: Summary, colour: bool) -> list[str]:
 
 
 def _files(files: Mapping[str, int], folder: str | None) -> list[str]:
-    written = [plural(count, kind.removesuffix("s")) for kind, count in files.items() if count]
+    written = [
+        plural(count, kind.removesuffix("s").replace("_", " "))
+        for kind, count in files.items()
+        if count
+    ]
     if folder is None or not written:
         return []
     return [f"Wrote {', '.join(written)} to {printable(folder)}."]

@@ -1,11 +1,12 @@
-"""What an invoice document is made from: plain rows, the same for every form that it takes."""
+"""What a document is made from: plain rows, the same for every form that it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from typing import Any, NamedTuple, Protocol
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Literal, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from ..values import Money
@@ -38,13 +39,16 @@ class Rows(Protocol):
         """Rows that match."""
 
 
+_CENT = Decimal("0.01")
 _TAX_IDS = ("tax_id", "vat_id", "vat_number", "tax_number")
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceDocument:
+class Document:
     """An invoice's row with its lines in order, who sends it and who gets it; `zone` is IANA.
 
+    A credit note and a receipt are the same with their own sums: `kind` says which of them it is,
+    `about` is the row of the note or payment, and `row` keeps what they have of the invoice.
     `business` has the texts of the business block (`title`, `address`, `email`, `website`,
     `tax_id`, `pay_url`, `bank`, `logo` as the text of an SVG); `customer` is its row, or empty.
     """
@@ -54,21 +58,51 @@ class InvoiceDocument:
     business: Row
     customer: Row
     zone: str
+    kind: Literal["invoice", "credit_note", "receipt"] = "invoice"
+    about: Row = field(default_factory=dict)
 
     @staticmethod
     def of(
         row: Row, lines: Iterable[Row], business: Row, customer: Row | None, zone: str
-    ) -> InvoiceDocument:
+    ) -> Document:
         """The document of rows as a store has them."""
         ordered = sorted(lines, key=lambda line: int(line["position"]))
         own = (customer or {}).get("timezone")
         known = own if isinstance(own, str) and _is_zone(own) else zone
-        return InvoiceDocument(row, tuple(ordered), business, customer or {}, known)
+        return Document(row, tuple(ordered), business, customer or {}, known)
+
+    def noted(self, note: Row) -> Document:
+        """The credit note of this invoice whose row that is."""
+        zero = Money(0, self.row["currency"])
+        lines = [
+            {**self.lines[part["place"]], "quantity": 1, "unit_amount": None, "detail": None,
+             "amount": part["amount"], "discount": zero, "tax": part["tax"]}
+            for part in note["lines"] or ()
+            if part["place"] < len(self.lines)
+        ]  # fmt: skip
+        sums = {"subtotal": note["amount"], "tax": note["tax"], "total": note["total"]}
+        row = {
+            **self.row, **sums, "discount": zero, "credit": zero, "amount_due": zero,
+            "amount_open": zero, "issued_at": note["created_at"], "status": "final",
+            "taxes": _shares(lines, self.row["taxes"] or (), note["tax"]), "discounts": None,
+            "period_start": None, "period_end": None,
+        }  # fmt: skip
+        return replace(self, row=row, lines=tuple(lines), kind="credit_note", about=note)
+
+    def received(self, payment: Row) -> Document:
+        """The receipt of a payment of this invoice."""
+        return replace(self, kind="receipt", about=payment)
 
     @property
     def number(self) -> str:
-        """The invoice's number, its id while it has none."""
-        return str(self.row["number"] or self.row["id"])
+        """Its number, its id while it has none; a receipt has its invoice's."""
+        row = self.about if self.kind == "credit_note" else self.row
+        return str(row["number"] or row["id"])
+
+    @property
+    def name(self) -> str:
+        """What it is, with its number, for a sentence."""
+        return f"{self.kind.replace('_', ' ')} {self.number}"
 
     @property
     def tz(self) -> tzinfo:
@@ -76,10 +110,58 @@ class InvoiceDocument:
         return ZoneInfo(self.zone)
 
     @property
+    def issued(self) -> datetime | None:
+        """When it was issued: a receipt, when the payment was made."""
+        row = self.row if self.kind == "invoice" else self.about
+        found: datetime | None = row.get("issued_at") or row["created_at"]
+        return found
+
+    @property
     def paid(self) -> Money:
         """What was paid of the amount due."""
         paid: Money = self.row["amount_due"] - self.row["amount_open"]
         return paid
+
+
+def unbilled(payment: Row) -> tuple[Row, Row]:
+    """The row and line of a receipt for a payment that no invoice asked for."""
+    amount = payment["amount"]
+    zero = Money(0, amount.currency)
+    row = {
+        "id": payment["id"], "number": None, "customer": payment["customer"],
+        "currency": amount.currency, "status": "paid", "subtotal": amount, "discount": zero,
+        "tax": zero, "total": amount, "credit": zero, "amount_due": amount, "amount_open": zero,
+        "taxes": None, "period_start": None, "period_end": None, "issued_at": None, "due_at": None,
+        "paid_at": payment["created_at"], "created_at": payment["created_at"],
+    }  # fmt: skip
+    line = {
+        "id": payment["id"], "position": 1, "kind": "one_off", "meter": None, "detail": None,
+        "description": payment["description"] or "Payment", "quantity": 1, "unit_amount": None,
+        "amount": amount, "discount": zero, "tax": zero, "period_start": None, "period_end": None,
+    }  # fmt: skip
+    return row, line
+
+
+def tax_of(line: Row, taxes: Iterable[Row]) -> Row | None:
+    """The one tax of an invoice that a line bears, found from its amount, all that a line keeps."""
+    net = (line["amount"] - line["discount"]).amount
+    for tax in taxes:
+        rate = Decimal(str(tax["rate"]).removesuffix("%")) / 100
+        if rate and abs((net * rate).quantize(_CENT, ROUND_HALF_UP) - line["tax"].amount) <= _CENT:
+            return tax
+    return None
+
+
+def _shares(lines: Iterable[Row], taxes: Sequence[Row], tax: Money) -> list[Row] | None:
+    """The taxes of a note by those of its invoice; none where they don't say all of it."""
+    sums: dict[int, Money] = {}
+    for line in lines:
+        found = tax_of(line, taxes)
+        place = taxes.index(found) if found is not None else -1
+        sums[place] = sums.get(place, tax * 0) + line["tax"]
+    if not sums or -1 in sums:
+        return None
+    return [{**taxes[place], "amount": sums[place]} for place in sorted(sums)]
 
 
 def _is_zone(name: str) -> bool:
@@ -142,6 +224,47 @@ def business_party(business: Row) -> Party:
         _text(business.get("title")), tuple(free), **place,
         email=_text(business.get("email")), tax_id=_text(business.get("tax_id")),
     )  # fmt: skip
+
+
+# The VAT area of the European Union (Directive 2006/112/EC).
+_UNION = frozenset(
+    [
+        "AT",
+        "BE",
+        "BG",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GR",
+        "HR",
+        "HU",
+        "IE",
+        "IT",
+        "LT",
+        "LU",
+        "LV",
+        "MT",
+        "NL",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+    ]
+)
+
+
+def is_reverse_charge(seller: Party, buyer: Party) -> bool:
+    """Whether the buyer owes the VAT (Directive 2006/112/EC, articles 44 and 196): a business with
+    a tax id in another country of the Union."""
+    two = {seller.country.upper(), buyer.country.upper()}
+    return len(two & _UNION) == 2 and bool(seller.tax_id and buyer.tax_id)
 
 
 _PLACE = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.util import find_spec
 from io import BytesIO
@@ -16,12 +16,13 @@ from typing import Any
 from xml.etree import ElementTree as Tree
 
 from ..values import Money
-from .document import InvoiceDocument, Party, business_party, customer_party
+from .document import Document, Party, business_party, customer_party, tax_of
 
 MISSING = "Invoices are plain PDF; for e-invoices: pip install 'bizrun[einvoice]'"
 NAME = "factur-x.xml"
 GUIDELINE = "urn:cen.eu:en16931:2017"
 _CENT = Decimal("0.01")
+_MOMENT = timedelta(microseconds=1)
 _IBAN = re.compile(r"\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8})\b")
 _SPACES = {
     "rsm": "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100",
@@ -43,8 +44,13 @@ def available() -> bool:
     return find_spec("pypdf") is not None
 
 
-def invoice_xml(document: InvoiceDocument) -> bytes:
-    """The invoice as XML of EN 16931; NotConforming where the norm has no form for it."""
+def has_form(document: Document) -> bool:
+    """Whether it is a final invoice or a credit note: the norm knows no drafts and receipts."""
+    return document.kind != "receipt" and document.row["status"] != "draft"
+
+
+def document_xml(document: Document) -> bytes:
+    """An invoice or credit note as XML of EN 16931; NotConforming where that has no form for it."""
     seller = business_party(document.business)
     buyer = customer_party(document.customer, str(document.row["customer"]))
     _require(document, seller, buyer)
@@ -55,7 +61,7 @@ def invoice_xml(document: InvoiceDocument) -> bytes:
          GUIDELINE)  # fmt: skip
     head = _put(root, "rsm:ExchangedDocument")
     _put(head, "ID", document.number)
-    _put(head, "TypeCode", "380")
+    _put(head, "TypeCode", "381" if document.kind == "credit_note" else "380")
     _date(_put(head, "IssueDateTime"), document.row["issued_at"], document)
     trade = _put(root, "rsm:SupplyChainTradeTransaction")
     untaxed = _untaxed(seller, buyer)
@@ -69,13 +75,21 @@ def invoice_xml(document: InvoiceDocument) -> bytes:
     agreement = _put(trade, "ApplicableHeaderTradeAgreement")
     _party(_put(agreement, "SellerTradeParty"), seller)
     _party(_put(agreement, "BuyerTradeParty"), buyer)
-    _put(trade, "ApplicableHeaderTradeDelivery")
+    delivery = _put(trade, "ApplicableHeaderTradeDelivery/ActualDeliverySupplyChainEvent")
+    _date(_put(delivery, "OccurrenceDateTime"), _delivered(document.row), document)
     _settlement(_put(trade, "ApplicableHeaderTradeSettlement"), document, bases)
     Tree.indent(root)
     return bytes(Tree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _require(document: InvoiceDocument, seller: Party, buyer: Party) -> None:
+def _delivered(row: Mapping[str, Any]) -> datetime:
+    """The day of the service: the last of its period, else that of the document."""
+    issued, end = row["issued_at"], row["period_end"]
+    found: datetime = issued if end is None else max(row["period_start"], end - _MOMENT)
+    return found
+
+
+def _require(document: Document, seller: Party, buyer: Party) -> None:
     lacks = [
         what
         for what, there in (
@@ -98,14 +112,12 @@ def _untaxed(seller: Party, buyer: Party) -> str:
     return "AE" if buyer.tax_id and buyer.country != seller.country else "E"
 
 
-def _category(line: Mapping[str, Any], document: InvoiceDocument, untaxed: str) -> Category:
+def _category(line: Mapping[str, Any], document: Document, untaxed: str) -> Category:
     """The rate that a line bears, found from its tax, which is all that a line keeps."""
-    tax, net = line["tax"].amount, _net(line)
-    rates = [Decimal(str(t["rate"]).removesuffix("%")) for t in document.row["taxes"] or ()]
-    for rate in rates:
-        if abs((net * rate / 100).quantize(_CENT, ROUND_HALF_UP) - tax) <= _CENT and rate:
-            return "S", rate
-    if tax:
+    found = tax_of(line, document.row["taxes"] or ())
+    if found is not None:
+        return "S", Decimal(str(found["rate"]).removesuffix("%"))
+    if line["tax"]:
         raise NotConforming(f"the tax of `{line['description']}` is not of one rate")
     return untaxed, Decimal(0)
 
@@ -130,7 +142,7 @@ def _put(parent: Tree.Element, path: str, text: str = "", **attributes: str) -> 
     return parent
 
 
-def _date(parent: Tree.Element, instant: datetime, document: InvoiceDocument) -> None:
+def _date(parent: Tree.Element, instant: datetime, document: Document) -> None:
     day = instant.astimezone(document.tz)
     _put(parent, "udt:DateTimeString", f"{day:%Y%m%d}", format="102")
 
@@ -185,7 +197,7 @@ def _party(parent: Tree.Element, party: Party) -> None:
     free = [line for line in party.lines if line != party.country]
     for name, text in (
         ("PostcodeCode", party.postcode),
-        ("LineOne", party.street or (free[0] if free else "")),
+        ("LineOne", party.street or (free[0] if free and not party.city else "")),
         ("LineTwo", "" if party.city else (free[1] if len(free) > 1 else "")),
         ("CityName", party.city),
         ("CountryID", party.country.upper()),
@@ -202,7 +214,7 @@ def _party(parent: Tree.Element, party: Party) -> None:
 
 def _settlement(
     parent: Tree.Element,
-    document: InvoiceDocument,
+    document: Document,
     bases: Mapping[Category, tuple[Decimal, Decimal]],
 ) -> None:
     row = document.row
@@ -217,8 +229,8 @@ def _settlement(
     if row["period_start"] and row["period_end"]:
         period = _put(parent, "BillingSpecifiedPeriod")
         _date(_put(period, "StartDateTime"), row["period_start"], document)
-        _date(_put(period, "EndDateTime"), row["period_end"], document)
-    if row["due_at"] is not None:
+        _date(_put(period, "EndDateTime"), _delivered(row), document)
+    if row["due_at"] is not None and document.kind == "invoice":
         due = _put(parent, "SpecifiedTradePaymentTerms/DueDateDateTime")
         _date(due, row["due_at"], document)
     sums = _put(parent, "SpecifiedTradeSettlementHeaderMonetarySummation")
@@ -227,8 +239,13 @@ def _settlement(
     _put(sums, "TaxBasisTotalAmount", _decimal(basis.amount))
     _put(sums, "TaxTotalAmount", _decimal(row["tax"].amount), currencyID=row["currency"])
     _put(sums, "GrandTotalAmount", _decimal(row["total"].amount))
-    _put(sums, "TotalPrepaidAmount", _decimal((row["total"] - row["amount_open"]).amount))
-    _put(sums, "DuePayableAmount", _decimal(row["amount_open"].amount))
+    prepaid = row["total"] - row["amount_open"]
+    if document.kind == "credit_note":
+        prepaid = row["total"] * 0
+    _put(sums, "TotalPrepaidAmount", _decimal(prepaid.amount))
+    _put(sums, "DuePayableAmount", _decimal((row["total"] - prepaid).amount))
+    if document.kind == "credit_note":
+        _put(parent, "InvoiceReferencedDocument/IssuerAssignedID", str(row["number"]))
 
 
 # --- inside the PDF ----------------------------------------------------------------------------

@@ -161,7 +161,9 @@ _KEYS = (
     "amount_due", "page", "to", "free", "flat", "unlimited", "packages", "tax_id", "unused",
     "remaining", "minimum", "maximum", "per", "due_on", "paid_on", "nothing_due", "by_credit",
     "voided", "draft", "uncollectible", "stamp_paid", "stamp_void", "stamp_draft", "pay", "thanks",
-    "credited", "reference", "above", "correction", "vat",
+    "credited", "reference", "above", "correction", "vat", "credit_note", "note_number",
+    "for_invoice", "note_headline", "note_total", "receipt", "payment", "reverse_charge", "seat",
+    "user",
 )  # fmt: skip
 
 _TEXTS = {
@@ -173,7 +175,10 @@ _TEXTS = {
         |This invoice was voided. Nothing is due.|This is a draft, not a request for payment.
         |This invoice was written off.|Paid|Void|Draft|Pay online|Thank you for your business.
         |{amount} was added to your account credit.|Please give the reference {number}
-        |over {bound}|Correction: {name}|VAT""",
+        |over {bound}|Correction: {name}|VAT
+        |Credit note|Credit note number|For invoice|{amount} credited|Total credited|Receipt
+        |Payment reference
+        |Reverse charge: VAT is due from the customer.|seat|user""",
     "de": """Rechnung|Rechnung an|Von|Rechnungsnummer|Rechnungsdatum|Fällig am|Bezahlt am
         |Leistungszeitraum|Beschreibung|Menge|Einzelpreis|Betrag|Zwischensumme|Rabatt|Steuer
         |Gesamtbetrag|Guthaben|Bezahlt|Zu zahlen|Seite {page} von {pages}|{start} – {end}|frei
@@ -184,7 +189,10 @@ _TEXTS = {
         |Dies ist ein Entwurf, keine Zahlungsaufforderung.|Diese Rechnung wurde ausgebucht.
         |Bezahlt|Storniert|Entwurf|Online bezahlen|Vielen Dank für Ihren Auftrag.
         |{amount} wurden Ihrem Guthaben gutgeschrieben.|Bitte geben Sie {number} als Zweck an
-        |über {bound}|Korrektur: {name}|USt.""",
+        |über {bound}|Korrektur: {name}|USt.
+        |Rechnungskorrektur|Korrekturnummer|Zu Rechnung|{amount} gutgeschrieben
+        |Gutgeschrieben|Zahlungsbeleg|Zahlungsreferenz
+        |Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).|Lizenz|Nutzer""",
     "fr": """Facture|Facturé à|De|Numéro de facture|Date d’émission|Date d’échéance
         |Date de paiement|Période|Description|Quantité|Prix unitaire|Montant|Sous-total|Remise|Taxe
         |Total|Avoir|Payé|Montant dû|Page {page} sur {pages}|{start} – {end}|gratuit|forfait|∞
@@ -195,7 +203,10 @@ _TEXTS = {
         |Ceci est un brouillon et non une demande de paiement.|Cette facture a été passée en perte.
         |Payée|Annulée|Brouillon|Payer en ligne|Merci de votre confiance.
         |{amount} ont été ajoutés à votre avoir.|Merci d’indiquer la référence {number}
-        |plus de {bound}|Correction : {name}|TVA""",
+        |plus de {bound}|Correction : {name}|TVA
+        |Facture d’avoir|Numéro d’avoir|Sur la facture|{amount} crédités|Total crédité
+        |Reçu|Référence du paiement
+        |Autoliquidation : la TVA est due par le preneur.|licence|utilisateur""",
     "es": """Factura|Facturar a|De|Número de factura|Fecha de emisión|Vencimiento|Fecha de pago
         |Período|Descripción|Cantidad|Precio unitario|Importe|Subtotal|Descuento|Impuesto|Total
         |Saldo a favor|Pagado|Importe a pagar|Página {page} de {pages}|{start} – {end}|gratis|fijo
@@ -206,7 +217,10 @@ _TEXTS = {
         |Esto es un borrador, no una solicitud de pago.|Esta factura se dio por incobrable.
         |Pagada|Anulada|Borrador|Pagar en línea|Gracias por su confianza.
         |Se han añadido {amount} a su saldo a favor.|Indique la referencia {number}
-        |más de {bound}|Corrección: {name}|IVA""",
+        |más de {bound}|Corrección: {name}|IVA
+        |Factura rectificativa|Número de rectificativa|De la factura|{amount} abonados
+        |Total abonado|Recibo|Referencia del pago
+        |Inversión del sujeto pasivo.|licencia|usuario""",
     "it": """Fattura|Intestata a|Da|Numero fattura|Data di emissione|Scadenza|Data di pagamento
         |Periodo|Descrizione|Quantità|Prezzo unitario|Importo|Subtotale|Sconto|Imposta|Totale
         |Credito|Pagato|Importo dovuto|Pagina {page} di {pages}|{start} – {end}|gratis|forfait|∞
@@ -217,7 +231,10 @@ _TEXTS = {
         |Questa è una bozza, non una richiesta di pagamento.|Questa fattura è stata stralciata.
         |Pagata|Annullata|Bozza|Paga online|Grazie per la fiducia.
         |{amount} sono stati aggiunti al credito.|Indicare il riferimento {number}
-        |oltre {bound}|Correzione: {name}|IVA""",
+        |oltre {bound}|Correzione: {name}|IVA
+        |Nota di credito|Numero della nota|Per la fattura|{amount} accreditati
+        |Totale accreditato|Ricevuta|Riferimento del pagamento
+        |Inversione contabile (reverse charge).|licenza|utente""",
     "nl": """Factuur|Factuur aan|Van|Factuurnummer|Factuurdatum|Vervaldatum|Betaald op|Periode
         |Omschrijving|Aantal|Prijs|Bedrag|Subtotaal|Korting|Btw|Totaal|Tegoed|Betaald|Te betalen
         |Pagina {page} van {pages}|{start} – {end}|gratis|vast|∞|pakketten|Btw-nummer
@@ -227,7 +244,10 @@ _TEXTS = {
         |Deze factuur is vervallen. Er is niets te betalen.|Dit is een concept, geen betaalverzoek.
         |Deze factuur is afgeschreven.|Betaald|Vervallen|Concept|Online betalen
         |Dank u voor uw vertrouwen.|{amount} is aan uw tegoed toegevoegd.
-        |Vermeld de referentie {number}|boven {bound}|Correctie: {name}|Btw""",
+        |Vermeld de referentie {number}|boven {bound}|Correctie: {name}|Btw
+        |Creditnota|Creditnotanummer|Bij factuur|{amount} gecrediteerd
+        |Totaal gecrediteerd|Betalingsbewijs|Betalingskenmerk
+        |Btw verlegd.|licentie|gebruiker""",
     "pt": """Fatura|Faturar a|De|Número da fatura|Data de emissão|Vencimento|Data de pagamento
         |Período|Descrição|Quantidade|Preço unitário|Valor|Subtotal|Desconto|Imposto|Total|Crédito
         |Pago|Valor a pagar|Página {page} de {pages}|{start} – {end}|grátis|fixo|∞|pacotes|NIF
@@ -237,7 +257,10 @@ _TEXTS = {
         |Isto é um rascunho, não um pedido de pagamento.|Esta fatura foi dada como incobrável.
         |Paga|Anulada|Rascunho|Pagar online|Obrigado pela confiança.
         |{amount} foram adicionados ao seu crédito.|Indique a referência {number}
-        |mais de {bound}|Correção: {name}|IVA""",
+        |mais de {bound}|Correção: {name}|IVA
+        |Nota de crédito|Número da nota|Da fatura|{amount} creditados|Total creditado
+        |Recibo|Referência do pagamento
+        |IVA – autoliquidação.|licença|utilizador""",
 }
 
 WORDS: dict[str, dict[str, str]] = {

@@ -6,14 +6,16 @@ The sandbox keeps them as files, live delivery hands them to a mail server: the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from ..errors import BizError
 from . import einvoice, pdf
-from .document import InvoiceDocument, Rows, details_at
+from .document import Document, Rows
 from .email import Attachment, message, rendered
-from .invoice import invoice_html
+from .finder import Finder
+from .html import document_html
 from .templates import TemplateError
 
 Row = Mapping[str, Any]
@@ -45,9 +47,11 @@ class Papers:
         self.problems: list[str] = []
         self.missing = "" if pdf.available() else pdf.MISSING
         self._set_logo()
+        self._set_fonts()
         if "einvoice" in self.business and not einvoice.available():
             self.missing = einvoice.MISSING
             del self.business["einvoice"]
+        self.finder = Finder(self.business, program.bills, program.timezone)
 
     def _set_logo(self) -> None:
         name = self.business.pop("logo", "")
@@ -57,22 +61,17 @@ class Papers:
             except pdf.CannotSet as error:
                 self.problems.append(str(error))
 
-    # --- invoices ------------------------------------------------------------------------------
-
-    def invoice(self, row: Row, store: Rows) -> InvoiceDocument:
-        """What stands on an invoice."""
-        lines = store.select("InvoiceLine", {"invoice": row["id"]})
-        bills = self.program.bills
-        found = store.get(bills, row["customer"]) if bills else None
-        customer = details_at(store, row["customer"], found, row["issued_at"])
-        return InvoiceDocument.of(row, lines, self.business, customer, self.program.timezone)
-
-    def page(self, document: InvoiceDocument) -> bytes:
-        """An invoice as a web page."""
-        page = invoice_html(
-            document.row, document.lines, self.business, document.customer, document.tz
-        )
-        return page.encode()
+    def _set_fonts(self) -> None:
+        """The author's folder of fonts as an absolute path, where it is one beside the spec."""
+        name = self.business.pop("fonts", "")
+        if not name:
+            return
+        spec = Path(self.program.path).resolve().parent
+        folder = (spec / name).resolve()
+        if folder.is_dir() and folder.is_relative_to(spec):
+            self.business["fonts"] = str(folder)
+        else:
+            self.problems.append(f"there is no folder {name} with fonts beside the spec")
 
     # --- emails --------------------------------------------------------------------------------
 
@@ -90,23 +89,20 @@ class Papers:
         return message(row, content, self.business, files)
 
     def attachment(self, value: Any, store: Rows) -> Attachment | None:
-        """A file of an email: an invoice (`pdf(invoice)`), or a text under a name."""
+        """A file of an email: a document (`pdf(invoice)`), or a text under a name."""
         if not isinstance(value, Mapping):
             return None
-        if value.get("attachment") == "invoice":
-            invoice = value["invoice"]
-            key = invoice.get("$key") if isinstance(invoice, Mapping) else invoice
-            row = store.get("Invoice", str(key))
-            if row is None:
-                return None
-            return self._attached(self.invoice({**row, **value.get("row", {})}, store))
+        document = self.finder.attached(value, store)
+        if document is not None:
+            return _attached(document)
         content = value.get("content")
         if isinstance(content, str):
             return Attachment(str(value.get("name", "file.txt")), "text/plain", content.encode())
         return None
 
-    def _attached(self, document: InvoiceDocument) -> Attachment:
-        number = document.number
-        if not pdf.available():
-            return Attachment(f"{number}.html", "text/html; charset=utf-8", self.page(document))
-        return Attachment(f"{number}.pdf", "application/pdf", pdf.invoice_pdf(document))
+
+def _attached(document: Document) -> Attachment:
+    name = document.number if document.kind == "invoice" else document.name.replace(" ", "-")
+    if not pdf.available():
+        return Attachment(f"{name}.html", "text/html; charset=utf-8", document_html(document))
+    return Attachment(f"{name}.pdf", "application/pdf", pdf.document_pdf(document))

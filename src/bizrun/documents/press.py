@@ -18,12 +18,12 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import IO
 
-from .document import InvoiceDocument
+from .document import Document
 
 AHEAD = 8  # as many are in the pipe: what is there can't be taken back
 MANY = 30  # where fewer are left, the process is done before another has begun
 MAX_WAITING = 500
-Job = tuple[str, InvoiceDocument]
+Job = tuple[str, Document]
 
 
 class Press:
@@ -31,7 +31,7 @@ class Press:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
-        self._waiting: dict[str, InvoiceDocument] = {}
+        self._waiting: dict[str, Document] = {}
         self._sent: deque[Job] = deque()
         self._changed = Condition()
         self._alive = True
@@ -39,7 +39,7 @@ class Press:
         self._thread = Thread(target=self._feed, daemon=True, name="press")
         self._thread.start()
 
-    def put(self, path: str, document: InvoiceDocument) -> None:
+    def put(self, path: str, document: Document) -> None:
         """Has an invoice written to a file; waits where too many are on their way."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) < MAX_WAITING or not self._alive)
@@ -158,14 +158,14 @@ def _jobs(stream: IO[bytes]) -> Iterator[Job]:
             return
 
 
-def press(path: str, document: InvoiceDocument, problems: list[str]) -> None:
+def press(path: str, document: Document, problems: list[str]) -> None:
     """Writes an invoice's file, whole or not at all; adds a sentence where that can't be."""
-    from .pdf import CannotSet, invoice_pdf
+    from .pdf import CannotSet, document_pdf
 
     try:
-        data = invoice_pdf(document, problems)
+        data = document_pdf(document, problems)
     except CannotSet as error:
-        problems.append(f"the invoice {document.number} was not written: {error}")
+        problems.append(f"the {document.name} was not written: {error}")
         return
     file = Path(path)
     temporary = file.with_name(f"{file.name}.{os.getpid()}.new")

@@ -19,7 +19,8 @@ from typing import Any
 from ..errors import BizError
 from ..model import Effect, Outcome
 from ..values import instant_text, plain
-from .document import Bound, InvoiceDocument, Rows
+from .document import Bound, Document, Rows
+from .html import document_html
 from .papers import Business, Papers
 from .press import Press, press
 
@@ -38,12 +39,12 @@ class Sink:
         self.folder = Path(folder)
         self.form = form
         self.papers = Papers(program)
-        self.written: dict[str, int] = {"emails": 0, "invoices": 0, "effects": 0}
+        self.written: dict[str, int] = {"emails": 0, "invoices": 0, "credit_notes": 0, "effects": 0}
         self.problems: list[str] = []
         self.failed = 0
         self._waiting: list[Row] = []
         self._press: Press | None = None
-        self._few: list[tuple[str, InvoiceDocument]] = []
+        self._few: list[tuple[str, Document]] = []
         self._charged: list[str] = []
         self._pressed: dict[str, tuple[Any, ...]] = {}
         for problem in self.papers.problems:
@@ -149,24 +150,31 @@ class Sink:
             if row["status"] != "draft":
                 self._invoice(row, store)
             newest = instant_text(row["updated_at"])
+        for row in store.select("CreditNote", {}, ranges, (("updated_at", False),)):
+            note = self.papers.finder.credit_note(row, store)
+            if note is not None:
+                self._page("credit_notes", note)
+            newest = max(newest or "", instant_text(row["updated_at"]))
         return newest
 
     def _invoice(self, row: Row, store: Rows) -> None:
         state = (row["updated_at"], row["status"], row["amount_open"].amount)
         if self._pressed.get(row["id"]) == state:
             return
-        number = str(row["number"] or row["id"])
-        name = safe_name(number)
-        if name != number:
-            name = f"{name}-{sha256(number.encode()).hexdigest()[:6]}"
-        document = self.papers.invoice(row, store)
-        if self.form == "html":
-            self._put("invoices", f"{name}.html", self.papers.page(document))
-            return
-        if row["id"] not in self._pressed:
-            self.written["invoices"] += 1
+        again = row["id"] in self._pressed
         self._pressed[row["id"]] = state
-        folder = self.folder / "invoices"
+        self._page("invoices", self.papers.finder.invoice(row, store), again)
+
+    def _page(self, kind: str, document: Document, again: bool = False) -> None:
+        """Has a document's file written; `again` where this run has done so before."""
+        name = safe_name(document.number)
+        if name != document.number:
+            name = f"{name}-{sha256(document.number.encode()).hexdigest()[:6]}"
+        if self.form == "html":
+            self._put(kind, f"{name}.html", document_html(document), again)
+            return
+        self.written[kind] += not again
+        folder = self.folder / kind
         folder.mkdir(parents=True, exist_ok=True)
         path = str(folder / f"{name}.pdf")
         if self._press is not None:
@@ -178,7 +186,7 @@ class Sink:
                 while self._few:
                     self._press.put(*self._few.pop(0))
 
-    def _press_here(self, path: str, document: InvoiceDocument) -> None:
+    def _press_here(self, path: str, document: Document) -> None:
         problems: list[str] = []
         press(path, document, problems)
         for problem in problems:
@@ -216,9 +224,9 @@ class Sink:
         file = f"{row['order']:06}-{safe_name(data.get('to'))}-{safe_name(name)}"
         self._put("emails", f"{file[:MAX_NAME]}.eml", bytes_)
 
-    def _put(self, kind: str, name: str, data: bytes) -> None:
+    def _put(self, kind: str, name: str, data: bytes, again: bool = False) -> None:
         self._writing.append(self._writer.submit(_write_file, self.folder / kind / name, data))
-        self.written[kind] += 1
+        self.written[kind] += not again
 
     def _settle(self) -> None:
         """Waits for the files that are being written, then moves the mark behind them."""
@@ -271,8 +279,9 @@ class Sink:
             self._clear_pages(form)
 
     def _clear_pages(self, form: str) -> None:
-        for path in self.folder.glob(f"invoices/*.{form}"):
-            path.unlink(missing_ok=True)
+        for kind in ("invoices", "credit_notes"):
+            for path in self.folder.glob(f"{kind}/*.{form}"):
+                path.unlink(missing_ok=True)
 
 
 def _write_file(path: Path, data: bytes) -> None:

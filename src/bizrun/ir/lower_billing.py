@@ -232,10 +232,10 @@ class BillingLowering:
                 return {"proration": words[-1]}
             case "grace" | "trial_notice":
                 return {setting.key: self.value(setting.value) or _duration(words)}
-            case "invoice_number":
+            case "invoice_number" | "credit_note_number":
                 text = setting.value
                 parts = text.parts if isinstance(text, ast.Text) else (words[0].strip('"'),)
-                return {"invoice_number": "".join(placeholder(part) for part in parts)}
+                return {setting.key: "".join(placeholder(part) for part in parts)}
             case "collect":
                 said: dict[str, Any] = {"collect": words[0]}
                 if "due" in words:

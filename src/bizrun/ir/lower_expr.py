@@ -183,6 +183,9 @@ class ExpressionLowering:
             entity = self.type(node.args[0])
             if name == "age" and isinstance(entity, EntityType):
                 args = (ir.EntityGet(entity.name, args[0], "created_at"),)
+            elif name == "pdf":
+                known = entity.name if isinstance(entity, EntityType) else None
+                args = (ir.Const(known), args[0])
         return ir.Builtin(name, args)
 
     def _aggregate(self, op: str, arg: ast.Expr, scope: Scope) -> ir.Expr | None:

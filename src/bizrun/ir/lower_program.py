@@ -33,7 +33,7 @@ from .program import (
 # What a business says of itself on invoices and emails.
 ABOUT = (
     "email", "address", "website", "tax_id", "country", "locale", "logo", "footer", "bank",
-    "pay_url", "einvoice",
+    "fonts", "pay_url", "einvoice",
 )  # fmt: skip
 
 

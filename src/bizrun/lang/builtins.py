@@ -176,7 +176,8 @@ _OUTSIDE = (
     _fn("hmac", "A signature of the body: in X-Signature, or another header, behind a prefix.",
         ANY, _p("secret", TEXT), _p("header", TEXT, optional=True),
         _p("prefix", TEXT, optional=True)),
-    _fn("pdf", "An invoice as a file to attach.", ANY, _p("invoice", EntityType("Invoice"))),
+    _fn("pdf", "An invoice, a credit note or a payment's receipt as a file to attach.", ANY,
+        _p("document", EntityType("Invoice"), EntityType("CreditNote"), EntityType("Payment"))),
 )  # fmt: skip
 
 BUILTINS: dict[str, Builtin] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ...currencies import EXPONENTS
@@ -144,6 +145,53 @@ def _text(setting: ast.Setting, facts: Facts) -> str | None:
     return None if isinstance(setting.value, ast.Text) else "is a text"
 
 
+def _plain(setting: ast.Setting) -> str | None:
+    """The text of a setting that is one without `{…}`."""
+    return setting.value.plain if isinstance(setting.value, ast.Text) else None
+
+
+def _like(pattern: str, problem: str) -> Callable[[ast.Setting, Facts], str | None]:
+    def check(setting: ast.Setting, facts: Facts) -> str | None:
+        text = _plain(setting)
+        return None if text is not None and re.fullmatch(pattern, text, re.ASCII) else problem
+
+    return check
+
+
+def _beside(kind: str, ends: str = "") -> Callable[[ast.Setting, Facts], str | None]:
+    """A path that stays in the spec's folder, and may have to end in one of some ways."""
+
+    def check(setting: ast.Setting, facts: Facts) -> str | None:
+        path = _plain(setting)
+        if not path or path.startswith(("/", "\\")) or ".." in path.split("/") or ":" in path:
+            return f"is the path of {kind} in the folder of the spec"
+        if ends and not path.lower().endswith(tuple(ends.split())):
+            return f"is the path of {kind} (it ends with {' or '.join(ends.split())})"
+        return None
+
+    return check
+
+
+def _pay_url(setting: ast.Setting, facts: Facts) -> str | None:
+    if not isinstance(setting.value, ast.Text):
+        return 'is a text like `"https://pay.example/{number}"`'
+    parts = setting.value.parts
+    if not parts or not str(parts[0]).startswith(("https://", "http://")):
+        return "is an address that begins with `https://`"
+    for part in parts:
+        if isinstance(part, ast.Interpolation):
+            name = part.value.name if isinstance(part.value, ast.Name) else "…"
+            if name not in _PAY_NAMES:
+                near = did_you_mean(name, _PAY_NAMES)
+                meant = f" (did you mean `{{{near}}}`?)" if near else ""
+                known = ", ".join(f"`{{{known}}}`" for known in _PAY_NAMES)
+                return f"has `{{{name}}}`{meant}, and knows {known}"
+    return None
+
+
+_PAY_NAMES = ("number", "id", "amount", "currency")
+
+
 def _einvoice(setting: ast.Setting, facts: Facts) -> str | None:
     known = isinstance(setting.value, ast.Text) and setting.value.plain == "en16931"
     return None if known else 'is `"en16931"`, the norm of the European Union'
@@ -203,17 +251,20 @@ SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
     "credit_note_number": _number,
     "dunning": _named("dunning"),
     "tax": _named("tax"),
-    "email": _text,
+    "email": _like(
+        r"[^\s@]+@[^\s@]+|[^<>\n]+<[^\s@<>]+@[^\s@<>]+>", "is an address like `a@b.example`"
+    ),
     "address": _text,
     "website": _text,
     "tax_id": _text,
-    "logo": _text,
-    "pay_url": _text,
+    "logo": _beside("a picture", ".svg .png .jpg .jpeg"),
+    "fonts": _beside("a folder"),
+    "pay_url": _pay_url,
     "einvoice": _einvoice,
     "bank": _text,
     "footer": _text,
-    "country": _text,
-    "locale": _text,
+    "country": _like(r"[A-Z]{2}", 'is a code of two letters like `"DE"` (ISO 3166)'),
+    "locale": _like(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*", 'is a language like `"de"` or `"pt-BR"`'),
 }
 
 
