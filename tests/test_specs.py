@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.spec_events import BUSINESSES, lines
 
 from .conftest import ROOT
 
@@ -29,6 +30,22 @@ def test_check(bizrun: Path, spec: Path) -> None:
 def test_test(bizrun: Path, spec: Path) -> None:
     done = run(bizrun, "test", spec)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(BUSINESSES))
+def test_the_other_years_are_reproduced(name: str) -> None:
+    stored = (ROOT / "specs" / f"{name}.events.jsonl").read_text(encoding="utf-8")
+    assert "".join(f"{line}\n" for line in lines(name)) == stored
+
+
+@pytest.mark.parametrize("name", sorted(BUSINESSES))
+def test_run(bizrun: Path, tmp_path: Path, name: str) -> None:
+    """A year of events leaves a sound state, and no handler failed."""
+    state = tmp_path / "s.db"
+    done = run(bizrun, f"specs/{name}.biz", "--state", state, "--out", "none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "failed\n" not in done.stdout, done.stdout
+    assert run(bizrun, "verify", "--state", state).returncode == 0
 
 
 def test_the_year_of_saas_is_reproduced(tmp_path: Path) -> None:

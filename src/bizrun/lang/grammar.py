@@ -135,7 +135,7 @@ class Newlines:
     always_accept = ("_NL",)
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        """The tokens without the newlines inside `( )` and `[ ]` and after what is open."""
+        """The tokens without the newlines inside `( )` and after what is open."""
         lines = Lines(_NEWLINE)
         for token in stream:
             if not lines.drops(token.type):

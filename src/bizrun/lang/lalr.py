@@ -203,7 +203,7 @@ class Lines:
         """Whether a token is a newline that ends nothing; remembers every other one."""
         if kind == "_NL":
             last, rules = self.last, self.rules
-            if last in rules.open_ended or (self.nesting and self.nesting[-1] != "LBRACE"):
+            if last in rules.open_ended or (self.nesting and self.nesting[-1] == "LPAR"):
                 return True
             if last in rules.words and self.before in rules.operands:
                 return True

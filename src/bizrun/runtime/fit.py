@@ -22,7 +22,10 @@ _NUMBERS = ("number", "integer", "size")
 
 
 def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
-    """The value as that type holds it: numbers bounded, times to dates; refused if it is none."""
+    """The value as that type holds it: numbers bounded, times to dates; refused if it is none.
+
+    What came from outside without a type (a reply, an answer) is read as an event's data is.
+    """
     if value is None:
         if isinstance(type_, Maybe) or not isinstance(type_, Prim | Choice | EntityType | ListOf):
             return None
@@ -32,21 +35,21 @@ def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
     match type_:
         case Prim(name) if name in _NUMBERS:
             if isinstance(value, bool) or not isinstance(value, int | Decimal):
-                raise _misfit(value, type_, what)
+                return _from_json(engine, value, type_, what)
             value = check_number(value)
             if name == "integer" and not isinstance(value, int):
                 raise _misfit(value, type_, what)
         case Prim(name) if name in _CLASSES:
             if not isinstance(value, _CLASSES[name]):
-                raise _misfit(value, type_, what)
+                return _from_json(engine, value, type_, what)
         case Prim("time"):
             if not isinstance(value, datetime):
-                raise _misfit(value, type_, what)
+                return _from_json(engine, value, type_, what)
         case Prim("date"):
             if isinstance(value, datetime):
                 return local_date(value, engine.tz)
             if not isinstance(value, date):
-                raise _misfit(value, type_, what)
+                return _from_json(engine, value, type_, what)
         case Choice(values):
             if value not in values:
                 raise _misfit(value, type_, what)
@@ -58,6 +61,16 @@ def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
                 raise _misfit(value, type_, what)
             return [fit(engine, each, item, what) for each in value]
     return value
+
+
+def _from_json(engine: Engine, value: Any, type_: Type, what: str) -> Any:
+    """A value as JSON holds it; refused where it can't be read as one of the type."""
+    if not isinstance(value, str | dict | int | Decimal):
+        raise _misfit(value, type_, what)
+    try:
+        return engine.intake.read(value, type_, what)
+    except Refusal:
+        raise _misfit(value, type_, what) from None
 
 
 def _misfit(value: Any, type_: Type, what: str) -> Refusal:

@@ -1,0 +1,27 @@
+"""Does work grow with its input alone? Told by how it grows, never by how long it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+FACTOR = 8
+# Eight times the input may take this many times as long; what grows with its square takes 64.
+MOST = 24
+# Below this many seconds of processor time nothing can be told, and nothing needs to be.
+FLOOR = 0.05
+
+
+def grows_straight(work: Callable[[int], object], size: int) -> bool:
+    """Whether `work(size)` takes about eight times the processor time of `work(size // 8)`."""
+    large = _seconds(work, size)
+    if large < FLOOR:
+        return True
+    small = min(_seconds(work, size // FACTOR) for _ in range(3))
+    return large <= MOST * max(small, FLOOR / FACTOR)
+
+
+def _seconds(work: Callable[[int], object], size: int) -> float:
+    begun = time.process_time()
+    work(size)
+    return time.process_time() - begun
