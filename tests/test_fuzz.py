@@ -30,7 +30,8 @@ from bizrun.errors import BizError
 from bizrun.pipeline import check_loaded, compile_spec, open_engine
 from bizrun.providers.sandbox import Sandbox
 from bizrun.runtime.engine import Engine
-from bizrun.runtime.stream import read_lines, run_stream
+from bizrun.runtime.reading import read_lines
+from bizrun.runtime.stream import run_stream
 from bizrun.store.memory import MemoryStore
 
 from .streams import EVERYTHING, digest, everything, feed, write_spec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bizrun.pipeline import compile_spec, open_engine
 from bizrun.providers.sandbox import Sandbox
 from bizrun.runtime import stream
 from bizrun.runtime.engine import Engine
+from bizrun.runtime.lane import Lanes
 from bizrun.runtime.tables import tables_of
 from bizrun.store.digest import state_digest
 from bizrun.store.open import open_store
@@ -60,8 +62,8 @@ def order_lines() -> list[bytes]:
 
 
 def outcome(spec: str, lines: list[bytes], state: str, batch: int) -> tuple[Any, ...]:
-    _, program = compile_spec(str(SPECS / f"{spec}.biz"))
-    assert program is not None
+    checked, program = compile_spec(spec if "/" in spec else str(SPECS / f"{spec}.biz"))
+    assert program is not None, checked.diagnostics
     store = open_store(state, fresh=True)
     engine = open_engine(program, store, Sandbox())
     stream.run_stream(engine, lines, batch=batch)
@@ -80,8 +82,103 @@ def test_every_way_ends_the_same(
 ) -> None:
     short = outcome(spec, lines, ":memory:", 1000)
     assert outcome(spec, lines, str(tmp_path / "a.db"), 7) == short
-    monkeypatch.setattr(stream, "lanes", lambda engine: lambda line: False)
+    monkeypatch.setattr(Lanes, "run", lambda self, batch, start, stop, limit: start)
     assert outcome(spec, lines, ":memory:", 1000) == short
     monkeypatch.setattr(Engine, "_count_alone", lambda *args: False)
     assert outcome(spec, lines, str(tmp_path / "b.db"), 1000) == short
     assert short[2] > 100 and short[4] > 20
+
+
+MIXED = """
+business "Mixed" { language 1
+  currency USD
+  timezone "UTC"
+  bills Account
+  billing calendar
+  collect by_invoice, due after 30 days }
+
+plan metered { price 10 USD per month in arrears
+  limits { calls: 300 }
+  usage calls: 0.01 USD per call
+  usage hits: 0.02 USD per hit }
+meter calls { sum units of API.called per account }
+meter hits  { count API.called per account }
+
+entity Account { id text key
+  quota number = 40 }
+event Account.opened key id { id text }
+event Account.closed key account { account Account }
+event Account.raised key account { account Account, quota number }
+event API.called key account { account Account, units number = 1, path text = "/" }
+event Page.seen { path text }
+
+on Account.opened(id) { let account = create Account { id }
+  subscribe { customer: account, plan: metered } }
+on Account.closed(account) {
+  for each s in Subscription where .customer == account { cancel { subscription: s } }
+  delete account }
+on Account.raised(account, quota) { update account { quota } }
+on API.called as call where call.path == "/wait" {
+  wait for Page.seen as page where page.path == "/done" within 2 days
+  log "seen"
+}
+on API.called as call where call.units > 20 { }
+on Page.seen as page where page.path == "/rare" { log page.path }
+on Page.seen as page where page.path in ["/a", "/b"] { }
+
+trigger Usage.high for Account when usage(self, calls) >= limit(self, calls) once per period
+trigger Usage.over for Account when usage(self, hits) >= self.quota once per period
+trigger Usage.edge for Account when usage(self, hits) >= 60
+on Usage.high or Usage.over or Usage.edge as alert { log "{event.type} {alert.account}" }
+"""
+
+
+def mixed_lines() -> list[bytes]:
+    """Three months: accounts come and go, quotas change, clocks of senders disagree by minutes."""
+    chance = random.Random(6)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    lines = [event(f"o{n}", "Account.opened", "2026-01-01T00:00:00Z", id=f"a{n}") for n in range(4)]
+    for number in range(1500):
+        at = start + timedelta(minutes=86 * number + chance.choice([0, 0, 0, -100, 45]))
+        stamp, id_ = at.isoformat().replace("+00:00", "Z"), f"e{number:05}"
+        account = f"a{chance.randrange(4)}"
+        match chance.randrange(40):
+            case 0:
+                data: Any = {"account": account, "quota": chance.choice([20, 30, 90])}
+                lines.append(event(id_, "Account.raised", stamp, **data))
+            case 1 if number in (700, 701, 702, 703) or number > 1200:
+                lines.append(event(id_, "Account.closed", stamp, account=account))
+                lines.append(event(f"{id_}o", "Account.opened", stamp, id=account))
+            case n if n < 12:
+                path = chance.choice(["/a", "/b", "/c", "/rare", "/done"])
+                lines.append(event(id_, "Page.seen", stamp, path=path))
+            case _:
+                path = "/wait" if chance.randrange(60) == 0 else "/"
+                data = {"account": account, "units": chance.randrange(-1, 24), "path": path}
+                lines.append(event(id_, "API.called", stamp, **data))
+    return lines
+
+
+def test_short_and_long_ways_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = tmp_path / "mixed.biz"
+    spec.write_text(MIXED)
+    lines = mixed_lines()
+    short = outcome(str(spec), lines, ":memory:", 1000)
+    assert outcome(str(spec), lines, str(tmp_path / "a.db"), 7) == short
+    assert outcome(str(spec), lines, str(tmp_path / "b.db"), 1) == short
+    taken: list[int] = []
+    real = Lanes.run
+
+    def run(self: Lanes, batch: Any, start: int, stop: int, limit: Any) -> int:
+        taken.append(real(self, batch, start, stop, limit) - start)
+        return start + taken[-1]
+
+    monkeypatch.setattr(Lanes, "run", run)
+    assert outcome(str(spec), lines, ":memory:", 100) == short
+    assert sum(taken) > 500
+    monkeypatch.setattr(Lanes, "run", lambda self, batch, start, stop, limit: start)
+    assert outcome(str(spec), lines, ":memory:", 1000) == short
+    monkeypatch.setattr(Engine, "_count_alone", lambda *args: False)
+    assert outcome(str(spec), lines, str(tmp_path / "c.db"), 1000) == short
+    notes = [entry for entry in short[1] if entry.type.startswith("Usage.")]
+    assert {entry.type for entry in notes} == {"Usage.high", "Usage.over", "Usage.edge"}

@@ -37,7 +37,8 @@ APART = LAYERS[1]
 
 # What only the command line and the pipeline choose between.
 CONCRETE = {
-    "store": {"base", "match"},  # how rows match a condition is the same in every store
+    # How rows match a condition, and what plain events say, is the same in every store.
+    "store": {"base", "match", "plain"},
     "providers": {"base"},
 }
 

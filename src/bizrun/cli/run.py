@@ -179,7 +179,7 @@ class _Lines:
             self.file.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        from ..runtime.stream import read_lines
+        from ..runtime.reading import read_lines
 
         for line in read_lines(self.file):
             self.read += len(line)

@@ -14,7 +14,8 @@ import msgspec
 
 from ..errors import BizError, Refusal
 from ..model import Event
-from ..store.base import INTERNAL, LogEntry, Row
+from ..store.base import INTERNAL, LogEntry, Plain, Row
+from ..store.plain import entries_of
 from ..values import instant
 from .work import Work
 
@@ -139,7 +140,10 @@ class Corrections:
     def _entry(self, source: str, id_: str) -> LogEntry | None:
         state = self.engine.state
         for found in reversed(state.entries):
-            if found and found[1] == source and found[2] == id_:
+            if isinstance(found, Plain):
+                if source == "" and id_ in found.ids:
+                    return next(entry for entry in entries_of([found]) if entry.id == id_)
+            elif found and found[1] == source and found[2] == id_:
                 return LogEntry._make(found)
         known = state.store.known([(source, id_)]).get((source, id_))
         return state.store.entry(known.seq) if known else None

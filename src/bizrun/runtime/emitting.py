@@ -78,6 +78,8 @@ class Emitting:
             self.engine.lifecycles.entered(work, entity, key, old, row)
         if self.engine.program.triggers:
             self.engine.triggers.changed(entity, key, old, row)
+        if row is None and entity == self.engine.program.bills:
+            self.engine.metering.forget(key)
         for type_, data in self.engine.dispatch.changes(entity, key, old, row):
             event = Event(
                 f"{work.base}/{type_}/{key}", type_, work.now, data, "bizrun", key, 0,

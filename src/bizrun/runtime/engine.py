@@ -21,7 +21,7 @@ from ..ir.compile import Code, compile_expression, compile_unit, explain_error
 from ..ir.program import EventType, Program
 from ..lang.types import Type
 from ..model import Counts, Event, Outcome, Receipt
-from ..store.base import Row, Store
+from ..store.base import Plain, Row, Store
 from ..times import zone
 from ..values import instant_text
 from .actions import Actions
@@ -32,6 +32,7 @@ from .intake import Intake, loose
 from .lifecycles import Lifecycles
 from .metering import Metering
 from .outbox import Deliver, Outbox
+from .reading import Batch
 from .recording import Recording
 from .schedules import Schedules
 from .state import State
@@ -151,7 +152,7 @@ class Engine:
             if indexes or errors:
                 return False
         assert route.meters is not None
-        if not self.metering.count_quickly(event.data, event.time, route.meters):
+        if not self.metering.count_quickly(event.type, event.data, event.time, route.meters):
             return False
         self._seq += 1
         event.seq = self._seq
@@ -557,6 +558,16 @@ class Engine:
         self._seq += 1
         event.seq = self._seq
         self.state.entries.append(self._entry(event, raw, status, reason, fired))
+
+    def log_plain(self, batch: Batch, start: int, stop: int, marks: dict[int, str]) -> None:
+        """Adds some events of a batch that were handled and caused nothing; `marks` has the places
+        of the handlers that ran, by place in the batch."""
+        first = self._seq + 1
+        self._seq += stop - start
+        fired = [marks.get(place, "") for place in range(start, stop)] if marks else None
+        self.state.entries.append(
+            Plain(first, batch.ids[start:stop], batch.text(start, stop), fired)
+        )
 
     def _entry(
         self, event: Event, raw: str | None, status: str, reason: str | None, fired: str | None

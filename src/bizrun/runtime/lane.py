@@ -1,4 +1,4 @@
-"""The short way of an event that nothing has to run for: rules that only say that they hold,
+"""The short way of events that nothing has to run for: rules that only say that they hold,
 meters that only add up.
 
 It does what `Engine.submit` would do, or nothing at all; then the event takes the long way.
@@ -7,137 +7,171 @@ It does what `Engine.submit` would do, or nothing at all; then the event takes t
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ..ir.compile import Code, compile_matches
-from ..model import Receipt
+from .counting import Read, Space, counting, function
 from .dispatch import Route, needs_context
-from .metering import Metering
+from .reading import Batch
+from .typed import Integer, Shape
 
 if TYPE_CHECKING:
     from .engine import Engine
 
+MOST_MARKS = 10_000
+_LAST = datetime.max.replace(tzinfo=UTC)
 
-class Line(msgspec.Struct, gc=False):
-    """One line on its way: what its event will be made of, or the reason why it is none.
-
-    `references` are set where it fits its declaration but for them: the short way may take it.
-    `receipt` is what became of it, none where it was simply handled. `owner` is the customer who
-    sends it and whose alone it may be, none where it may be anybody's.
-    """
-
-    number: int
-    raw: str
-    id: str = ""
-    type: str = ""
-    time: Any = None
-    data: Any = None
-    stamp: Any = None
-    references: tuple[tuple[str, str], ...] | None = None
-    source: str = ""
-    subject: Any = None
-    reason: str | None = None
-    receipt: Receipt | None = None
-    corrects: str | None = None
-    owner: str | None = None
+# What takes an event the short way, by its decoded payload, its instant and the clock, no earlier:
+# the places of the rules that held, or None, and nothing was done.
+Take = Callable[[Any, datetime, datetime], "str | None"]
 
 
-Take = Callable[[Line], bool]
+class Lanes:
+    """The short ways of one engine, by the classes of decoded lines."""
+
+    def __init__(self, engine: Engine, shapes: dict[type, Shape]) -> None:
+        self.engine = engine
+        self._shapes = shapes
+        self._lanes: dict[type, Take] = {}
+        self._open: dict[type, Take] = {}
+        self._waited = -1
+
+    def run(self, batch: Batch, start: int, stop: int, limit: datetime) -> int:
+        """Takes some events of a batch the short way; the place of the first that it leaves.
+
+        Events beyond `limit` are left.
+        """
+        engine, place = self.engine, start
+        while place < stop and engine.clock is not None:
+            begun = place
+            place = self._stretch(batch, begun, stop, limit)
+            due, at = engine.timers.next_due, batch.times[place] if place < stop else None
+            if at is None or due is None or not engine.clock < at >= due or at > limit:
+                break
+            engine.advance(at)
+        return place
+
+    def _stretch(self, batch: Batch, start: int, stop: int, limit: datetime) -> int:
+        """The same as far as no timer comes due on the way."""
+        engine, place = self.engine, start
+        engine.metering.revalidate()
+        if self._waited != engine.waits.places:
+            self._waited = engine.waits.places
+            self._open.clear()
+        lanes, marks = self._open, {}
+        if awaited := engine.metering.corrections.awaited:
+            known = (n for n in range(start, stop) if batch.ids[n] in awaited)
+            stop = next(known, stop)
+        clock, due = engine.clock, engine.timers.next_due
+        assert clock is not None
+        bound = limit if due is None or limit < due else due
+        items, times = batch.items, batch.times
+        if start or stop < len(items):
+            items, times = items[start:stop], times[start:stop]
+        for item, at in zip(items, times, strict=True):
+            if at > clock:
+                if at >= bound:
+                    break
+                clock = at
+            kind = type(item)
+            take = lanes[kind] if kind in lanes else self._resolve(kind)
+            mark = take(item.data, at, clock)
+            if mark is None:
+                break
+            if mark:
+                marks[place] = mark
+            place += 1
+        engine.clock = clock
+        if place > start:
+            engine.log_plain(batch, start, place, marks)
+        return place
+
+    def _resolve(self, kind: type) -> Take:
+        shape = self._shapes[kind]
+        take = self._lanes.get(kind)
+        if take is None:
+            take = self._lanes[kind] = lane(self.engine, shape) or _leave
+        if self.engine.waits.any_on(shape.type):
+            take = _leave
+        self._open[kind] = take
+        return take
 
 
-class Lane:
-    """The short way of one event type: the conditions of its rules, its meters."""
-
-    __slots__ = ("bare", "conditions", "counter", "fired", "meters", "route")
-
-    def __init__(self, route: Route, metering: Metering) -> None:
-        self.route = route
-        self.meters = route.meters or ()
-        self.counter = metering.counter(self.meters[0]) if len(self.meters) == 1 else None
-        self.bare = frozenset(n for n, code in enumerate(route.handlers) if _does_nothing(code))
-        self.conditions = (
-            compile_matches([code.unit for code in route.handlers]) if route.handlers else None
-        )
-        self.fired: dict[tuple[int, ...], str | None] = {(): ""}
-
-    def places(self, indexes: tuple[int, ...]) -> str | None:
-        """The places of rules that hold; None where one of them has something to do."""
-        found = None
-        if self.bare.issuperset(indexes):
-            found = ",".join([self.route.places[index] for index in indexes])
-        if len(self.fired) < 10_000:
-            self.fired[indexes] = found
-        return found
+def _leave(data: Any, at: datetime, clock: datetime) -> str | None:
+    return None
 
 
-def lane_of(route: Route, metering: Metering) -> Lane | None:
-    """The short way of a route; None where its events need the long one."""
-    if route.lifecycles or not route.known:
+def lane(engine: Engine, shape: Shape) -> Take | None:
+    """The short way of an event type; None where its events need the long one."""
+    route = engine.dispatch.route(shape.type)
+    if not _is_short(route):
         return None
-    if route.metered and route.meters is None:
-        return None
+    space: Space = {"get": engine.state.get}
+    lines: list[str] = []
+    meters = route.meters or ()
+    counted = {meter.per for meter in meters}
+    for place, (name, entity) in enumerate(shape.references):
+        if name not in counted or entity != engine.program.bills:
+            space[f"referred{place}"] = entity
+            lines += [
+                f" if get(referred{place}, data.{shape.fields[name].attribute}) is None:",
+                "  return None",
+            ]
+    if route.handlers:
+        lines += _conditions(route, shape, space)
+
+    references = dict(shape.references)
+
+    def access(name: str, space: Space) -> Read:
+        field = shape.fields[name]
+        refers = references.get(name)
+        known = refers is not None and refers == engine.program.bills
+        certain = field.kind is str or field.kind is Integer
+        return Read(f"data.{field.attribute}", certain, refers if known else None)
+
+    lines += counting(engine.metering, meters, access, space)
+    lines.append(" return mark" if route.handlers else " return ''")
+    return function("take", lines, space)
+
+
+def _is_short(route: Route) -> bool:
+    """Whether events of a route may take the short way at all."""
+    if route.lifecycles or not route.known or (route.metered and route.meters is None):
+        return False
     patterns = [code.unit.handler.pattern for code in route.handlers]
     if any(pattern is None or needs_context(pattern.where) for pattern in patterns):
-        return None
-    lane = Lane(route, metering)
-    always = [n for n, code in enumerate(route.handlers) if code.match is None]
-    return lane if lane.bare.issuperset(always) else None
+        return False
+    return all(_does_nothing(code) for code in route.handlers if code.match is None)
 
 
 def _does_nothing(code: Code) -> bool:
     return len(code.unit.handler.segments) == 1 and not code.unit.handler.segments[0].steps
 
 
-def lanes(engine: Engine) -> Take:
-    """What takes an event the short way; False where it must go the long one."""
-    found: dict[str, Lane | None] = {}
-    timers, metering, waits, state = engine.timers, engine.metering, engine.waits, engine.state
+def _conditions(route: Route, shape: Shape, space: Space) -> list[str]:
+    """The lines that set `mark` to the places of rules that hold, where none of them does more."""
+    bare = frozenset(n for n, code in enumerate(route.handlers) if _does_nothing(code))
+    marks: dict[tuple[int, ...], str | None] = {}
 
-    get, awaited = state.get, metering.corrections.awaited
+    def look(indexes: tuple[int, ...]) -> str | None:
+        found = None
+        if bare.issuperset(indexes):
+            found = ",".join([route.places[index] for index in indexes])
+        if len(marks) < MOST_MARKS:
+            marks[indexes] = found
+        return found
 
-    def take(line: Line) -> bool:
-        type_, at, data = line.type, line.time, line.data
-        try:
-            lane = found[type_]
-        except KeyError:
-            lane = found[type_] = lane_of(engine.dispatch.route(type_), metering)
-        if lane is None or waits.any_on(type_) or line.id in awaited:
-            return False
-        clock = engine.clock
-        if clock is None or (at > clock and timers.next_due is not None and timers.next_due <= at):
-            engine.advance(at)
-            if waits.any_on(type_):  # something may have begun to wait on the way
-                return False
-        elif at > clock:
-            engine.clock = at
-        for name, entity in line.references or ():
-            if get(entity, data[name]) is None:
-                return False
-        fired: str | None = ""
-        if lane.conditions is not None:
-            indexes, errors = lane.conditions(None, data)  # type: ignore[arg-type]
-            if errors:
-                return False
-            key = tuple(indexes)
-            fired = lane.fired[key] if key in lane.fired else lane.places(key)
-            if fired is None:
-                return False
-        if lane.counter is not None:
-            # A late one may be of a period that is billed already.
-            counted = lane.counter(data, at) if at >= engine.clock else None
-            if counted is None:
-                return False
-            metering.count_on(*counted)
-        elif lane.meters and (
-            at < engine.clock or not metering.count_quickly(data, at, lane.meters)
-        ):
-            return False
-        engine._seq = seq = engine._seq + 1
-        state.entries.append(
-            (seq, "", line.id, type_, line.stamp, line.raw, "handled", None, None, fired)
-        )
-        return True
-
-    return take
+    space |= {
+        "conditions": compile_matches([code.unit for code in route.handlers]),
+        "payload": shape.payload, "marks": marks, "look": look, "tuple": tuple,
+    }  # fmt: skip
+    return [
+        " indexes, errors = conditions(None, payload(data))",
+        " if errors:",
+        "  return None",
+        " key = tuple(indexes)",
+        " mark = marks[key] if key in marks else look(key)",
+        " if mark is None:",
+        "  return None",
+    ]

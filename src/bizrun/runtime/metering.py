@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
+from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,7 +18,9 @@ from ..store.base import Range
 from ..times import local_date, midnight, start_of
 from ..values import SIZE_UNITS, Money, Number, divide, show
 from .corrections import Corrections
+from .counting import BOUND, counting, function, of_dict
 from .readings import Readings
+from .triggers import Span
 from .work import Work
 
 if TYPE_CHECKING:
@@ -24,26 +28,31 @@ if TYPE_CHECKING:
 
 
 MAX_SLOTS = 100_000
-BOUND = 10**33
 
 
 class Slot:
-    """A running figure of one customer in one usage period, ahead of its row."""
+    """A running figure of one customer in one usage period, ahead of its row.
 
-    __slots__ = ("bound", "count", "dirty", "end", "row", "start", "subscriptions", "total")
+    It holds for events from `since`, when it began to run, to the `end` of the period, as long
+    as the figure is at least `low` and below `high`, where no trigger can turn.
+    """
 
-    def __init__(self, row: Bucket, end: datetime, bound: Any, subscriptions: list[Any]) -> None:
+    __slots__ = ("count", "dirty", "end", "high", "low", "new", "row", "since", "total")
+
+    def __init__(self, row: Bucket, since: datetime, end: datetime, span: Span, new: bool) -> None:
         self.row = row
-        self.start: datetime = row["start"]
+        self.since = since
         self.end = end
         self.total: Any = row["total"]
         self.count: int = row["count"]
-        self.bound = bound
-        self.subscriptions = subscriptions
+        self.low, self.high = max(span.low, -BOUND), min(span.high, BOUND)
+        if isinstance(self.total, int):  # then whole numbers do, and compare faster
+            self.low, self.high = ceil(self.low), ceil(self.high)
+        self.new = new
         self.dirty = False
 
 
-Counter = Callable[[dict[str, Any], datetime], tuple[Slot, Any] | None]
+Count = Callable[[dict[str, Any], datetime, datetime], "bool | None"]
 
 
 class Metering:
@@ -57,8 +66,8 @@ class Metering:
                 self._by_type.setdefault(type_, []).append(meter)
         self._conditions: dict[str, Callable[..., Any]] = {}
         self._slots: dict[str, dict[str, Slot]] = {}
-        self._counters: dict[str, Counter] = {}
-        self._moved: list[Slot] = []
+        self.moved: list[Slot] = []
+        self._quickly: dict[str, Count] = {}
         self._quick: dict[str, tuple[Meter, ...] | None] = {}
         self._grouped: dict[str, tuple[tuple[str, ...], ...]] = {}
         self.readings = Readings(engine.state)
@@ -80,77 +89,60 @@ class Metering:
             self._quick[type_] = meters if simple else None
         return self._quick[type_]
 
-    def count_quickly(self, data: dict[str, Any], at: datetime, meters: tuple[Meter, ...]) -> bool:
+    def count_quickly(
+        self, type_: str, data: dict[str, Any], at: datetime, meters: tuple[Meter, ...]
+    ) -> bool:
         """Counts on running figures in memory; False where an event needs the long way.
 
         The figures become rows again when they are read, and with each commit.
         """
         clock = self.engine.clock
-        if clock is not None and at < clock:
-            return False  # a late one may be of a period that is billed already
-        counters = [self.counter(meter) for meter in meters]
-        found = [counter(data, at) for counter in counters]
-        if None in found:
-            return False
-        for slot, total in found:  # type: ignore[misc]
-            self.count_on(slot, total)
-        return True
+        assert clock is not None
+        count = self._quickly.get(type_)
+        if count is None:
+            space: dict[str, Any] = {}
+            lines = [*counting(self, meters, of_dict, space), " return True"]
+            count = self._quickly[type_] = function("count", lines, space)
+        self.revalidate()
+        return count(data, at, clock) is True
 
-    def count_on(self, slot: Slot, total: Any) -> None:
-        """Counts one event on a running figure."""
-        slot.count += 1
-        slot.total = total
-        if not slot.dirty:
-            slot.dirty = True
-            self._moved.append(slot)
+    def slots(self, meter: Meter) -> dict[str, Slot]:
+        """The running figures of a meter, by customer."""
+        return self._slots.setdefault(meter.name, {})
 
-    def counter(self, meter: Meter) -> Counter:
-        """What finds the running figure of an event's customer, and the total with the event;
-        None where the event needs the long way."""
-        found = self._counters.get(meter.name)
-        if found is not None:
-            return found
-        slots = self._slots.setdefault(meter.name, {})
-        remembered = self.engine.state.remembered
-        per, field, sums = meter.per or "", meter.field, meter.aggregate == "sum"
+    def revalidate(self) -> None:
+        """Ends the figures of customers whose subscriptions have changed."""
+        forgotten = self.engine.state.forgotten
+        if forgotten:
+            for customer in forgotten:
+                self.forget(customer)
+            forgotten.clear()
 
-        def counter(data: dict[str, Any], at: datetime) -> tuple[Slot, Any] | None:
-            customer = data[per]
-            slot = slots.get(customer)
-            if slot is None or remembered.get(customer) is not slot.subscriptions:
-                slot = self._open(meter, customer, at)
-                if slot is None:
-                    return None
-            if not slot.start <= at < slot.end:
-                return None
-            if not sums:
-                return (slot, 0) if slot.count + 1 < slot.bound else None
-            value = 1 if field is None else data[field]
-            if type(value) is not int:
-                return None
-            total = slot.total + value
-            return (slot, total) if total < slot.bound and -BOUND < total < BOUND else None
+    def forget(self, customer: str) -> None:
+        """Ends the figures of a customer: they become rows."""
+        for meter in self._slots:
+            self.drop(meter, customer)
 
-        self._counters[meter.name] = counter
-        return counter
-
-    def _open(self, meter: Meter, customer: Any, at: datetime) -> Slot | None:
-        if not isinstance(customer, str):
-            return None
-        self.drop(meter.name, customer)
+    def open(self, meter: Meter, customer: str, at: datetime, clock: datetime) -> Slot | None:
+        """Begins a running figure; None where one can't run unseen now."""
         engine = self.engine
-        subscriptions = engine.state.subscriptions(customer)
-        start, end = engine.usage_period(customer, at, meter.name)
-        row = engine.state.get("_meter", self._key(meter.name, customer, start, ""))
-        bound = engine.triggers.bound(meter.name, customer, start)
-        if row is None or bound is None or end is None:
+        self.drop(meter.name, customer)
+        if at < clock:
             return None
-        slot = Slot(row, end, bound, subscriptions)
-        slots = self._slots.setdefault(meter.name, {})
+        start, end = engine.usage_period(customer, at, meter.name)
+        if end is None or end <= at:
+            return None
+        key = self._key(meter.name, customer, start, "")
+        row = engine.state.get("_meter", key)
+        found = row or buckets.empty(key, meter.name, customer, {}, start)
+        span = engine.triggers.span(meter, customer, at, found)
+        if span is None:
+            return None
+        slots = self.slots(meter)
         if len(slots) >= MAX_SLOTS:
             self.flush()
             slots.clear()
-        slots[customer] = slot
+        slot = slots[customer] = Slot(found, at, end, span, row is None)
         return slot
 
     def drop(self, meter: str, customer: str) -> None:
@@ -162,13 +154,16 @@ class Metering:
 
     def flush(self) -> None:
         """Turns all running figures into rows; they go on running."""
+        self.revalidate()
         rows = {}
-        for slot in self._moved:
-            if slot.dirty:
+        for slot in self.moved:
+            if slot.new and slot.dirty:
+                self._store(slot)
+            elif slot.dirty:
                 row = {**slot.row, "total": slot.total, "count": slot.count}
                 rows[row["id"]] = slot.row = row
                 slot.dirty = False
-        self._moved.clear()
+        self.moved.clear()
         if rows:
             rows = dict(sorted(rows.items()))
             self.engine.state.adjust("_meter", ("total", "count"), rows)
@@ -177,12 +172,11 @@ class Metering:
         row = {**slot.row, "total": slot.total, "count": slot.count}
         # What these events counted stays, also where the handler that asks for it is refused.
         self.engine.state.keep("_meter", row["id"], row)
-        slot.row, slot.dirty = row, False
+        slot.row, slot.dirty, slot.new = row, False, False
 
     @staticmethod
     def _key(meter: str, customer: str, start: datetime, by: str) -> str:
-        exact = f".{start:%f}" if start.microsecond else ""
-        return f"{meter}|{customer}|{start:%Y%m%dT%H%M%S}{exact}|{by}"
+        return f"{meter}|{customer}|{_compact(start)}|{by}"
 
     # --- the long way ----------------------------------------------------------------------------
 
@@ -245,8 +239,8 @@ class Metering:
         start = self.engine.usage_start(customer, at, meter.name)
         for dimensions in self._groupings(meter):
             picked = {name: by.get(name, "") for name in meter.by if name in dimensions}
-            self._add(meter, customer, value, at, event, picked, start, sign)
-        self.engine.triggers.metered(meter.name, customer)
+            counted = self._add(meter, customer, value, at, event, picked, start, sign)
+        self.engine.triggers.metered(meter, customer, counted)
         self._tell(meter, customer, at, event)
 
     def _amount(self, meter: Meter, customer: str, value: Money) -> Number:
@@ -262,7 +256,7 @@ class Metering:
     def _add(
         self, meter: Meter, customer: str, value: Any, at: datetime, event: str,
         by: Mapping[str, str], start: datetime, sign: int,
-    ) -> None:  # fmt: skip
+    ) -> Bucket:  # fmt: skip
         state, aggregate = self.engine.state, meter.aggregate
         named = _named(by)
         key = self._key(meter.name, customer, start, named)
@@ -282,6 +276,7 @@ class Metering:
             change_ = buckets.counted if sign > 0 else buckets.uncounted
             counted = change_(bucket, aggregate, value)
         state.replace("_meter", key, old, counted)
+        return counted
 
     def _remember(self, meter: Meter, customer: str, series: str, by: Mapping[str, str]) -> None:
         """Notes a series whose level goes on into periods in which nothing is counted."""
@@ -380,3 +375,9 @@ class Metering:
 def _named(by: Mapping[str, str]) -> str:
     """Values of dimensions as a part of a key."""
     return "|".join(f"{name}={quote(value)}" for name, value in by.items())
+
+
+@lru_cache(1000)
+def _compact(start: datetime) -> str:
+    exact = f".{start:%f}" if start.microsecond else ""
+    return f"{start:%Y%m%dT%H%M%S}{exact}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..store.base import Range, Row, Store
+from ..store.base import Plain, Range, Row, Store
 
 FLUSH_AT = 4_000
 REMEMBERED = 20_000
@@ -20,15 +20,17 @@ _UNREAD: Any = object()  # in the journal: what the store has, whatever that is
 class State:
     """Rows by table and key over a store. Rows are never changed in place."""
 
-    __slots__ = ("_dirty_rows", "dirty", "entries", "journal", "remembered", "store")
+    __slots__ = ("_dirty_rows", "dirty", "entries", "forgotten", "journal", "remembered", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.dirty: dict[str, dict[str, Row | None]] = {}
         self.journal: list[tuple[str, str, Row | None]] = []
-        self.entries: list[tuple[Any, ...]] = []
+        self.entries: list[tuple[Any, ...] | Plain] = []
         self._dirty_rows = 0
         self.remembered: dict[str, list[Row]] = {}
+        # Customers whose subscriptions have changed, for who has worked something out from them.
+        self.forgotten: dict[str, None] = {}
 
     def get(self, table: str, key: str) -> Row | None:
         """The row with that key."""
@@ -136,6 +138,7 @@ class State:
         for row in rows:
             if row is not None:
                 self.remembered.pop(row["customer"], None)
+                self.forgotten[row["customer"]] = None
 
     def flush(self) -> None:
         """Hands all changes to the store's open transaction."""

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import codecs
 import gc
 import json
-import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from ..errors import BizError
-from ..ir.program import Program
 from ..model import Event, Receipt
-from ..store.base import INTERNAL, Known
+from ..store.base import Known
 from .engine import Engine
-from .lane import Line, Take, lanes
+from .lane import Lanes
+from .reading import MAX_LINE, Batch, Line, Reader, decode_any, digest
 from .tenancy import foreign
-from .typed import MAX_ID, typed_decoder
 
 BATCH = 1000
-MAX_LINE = 1_000_000
-MAX_NESTING = 100
-SHALLOW = 2 * MAX_NESTING  # a line of so many bytes can't be nested deeper
-_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 # A mistaken year would let every schedule tick for all the years between.
 YEARS_AHEAD = 20
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 Acknowledge = Callable[[list[str]], None]
-Read = Callable[[int, bytes], Line | None]
-
-
-class Envelope(msgspec.Struct, gc=False):
-    """A CloudEvent as it stands on a line; what else is there is kept in the raw text."""
-
-    type: str
-    id: Any = None
-    source: Any = ""
-    time: Any = None
-    data: Any = None
-    subject: Any = None
-    corrects: Any = None
-
-
-_decode = msgspec.json.Decoder(Envelope, float_hook=Decimal, strict=True).decode
-_decode_any = msgspec.json.Decoder(float_hook=Decimal).decode
+Key = tuple[str, str]
 
 
 def run_stream(
@@ -66,12 +43,13 @@ def run_stream(
     `engine.counts` says what was done. A line that is no event is kept with its reason, and the
     stream goes on. `until` moves the clock on after the last event.
     """
-    numbered = enumerate(lines, 1)
-    take, read = lanes(engine), reader(engine.program)
+    left, number = iter(lines), 1
+    reader = Reader(engine.program)
+    lanes = Lanes(engine, reader.shapes)
     with rare_collections():
-        while some := list(islice(numbered, batch)):
-            found = [line for number, data in some if (line := read(number, data)) is not None]
-            acked = handle_batch(engine, take, found)
+        while some := list(islice(left, batch)):
+            acked = handle_batch(engine, lanes, reader.batch(number, some))
+            number += len(some)
             engine.commit()
             if acknowledge is not None and acked:
                 acknowledge(acked)
@@ -92,64 +70,98 @@ def rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def handle_batch(engine: Engine, take: Take, read: list[Line]) -> list[str]:
-    """Handles lines; the ids of those that are new. `receipt` of a line says what became of it.
+def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> list[str]:
+    """Handles events; the ids of those that are new. A `receipt` says what became of a line.
 
     Nothing is durable before `engine.commit`.
     """
-    # Ids of one source, which stay keys of `here` below: no pair is made twice.
-    keys = [(line.source, line.id) for line in read]
-    known = engine.state.store.known(
-        [key for key, line in zip(keys, read, strict=True) if line.reason is None]
-    )
-    here: dict[tuple[str, str], str] = {}
-    refused: set[tuple[str, str]] = set()
-    acked: list[str] = []
-    limit: datetime | None = None
-    counts = engine.counts
-    counts.read += len(read)
-    for key, line in zip(keys, read, strict=True):
+    turns = _Turns(engine, batch)
+    count = len(batch.items)
+    engine.counts.read += count
+    limit = _FIRST if engine.clock is None else _limit(engine.clock)
+    place = 0
+    for stop in (*turns.places, count):
+        while place < stop:
+            begun = place
+            place = lanes.run(batch, begun, stop, limit)
+            engine.counts.handled += place - begun
+            turns.acked += batch.ids[begun:place]
+            if place < stop:
+                turns.take(place)
+                place += 1
+        if stop < count:
+            turns.take(stop)
+            place = stop + 1
+    return turns.acked
+
+
+class _Turns:
+    """Events of a batch that are looked at one by one: those of `places`, and what the short way
+    leaves.
+
+    `places` has what was read with care, and every event whose id is known or comes twice.
+    """
+
+    def __init__(self, engine: Engine, batch: Batch) -> None:
+        self.engine = engine
+        self.batch = batch
+        self.acked: list[str] = []
+        self._known: dict[Key, Known] = {}
+        # What this batch has handled under an id: its text, and whether it was refused.
+        self._here: dict[Key, tuple[str, str]] = {}
+        self.places: list[int] = []
+        if not (batch.plain and engine.state.store.unseen(batch.ids)):
+            self.places = self._look()
+
+    def _look(self) -> list[int]:
+        keys: list[Key | None] = [
+            None if type(item) is Line and item.reason is not None else
+            (item.source, item.id) for item in self.batch.items
+        ]  # fmt: skip
+        counts = Counter(keys)
+        self._known = self.engine.state.store.known([key for key in counts if key is not None])
+        return [
+            place
+            for place, (key, item) in enumerate(zip(keys, self.batch.items, strict=True))
+            if type(item) is Line or counts[key] > 1 or key in self._known
+        ]
+
+    def take(self, place: int) -> None:
+        """Handles one event the long way."""
+        engine, line = self.engine, self.batch.line(place)
         if line.reason is not None:
             _malformed(engine, line)
-            continue
+            return
         if line.time is None and not _timed(engine, line):
-            continue
+            return
         if line.owner is not None and _foreign(engine, line):
-            continue
-        if key in here or key in known:
-            if key in here:
-                seen = here[key], "rejected" if key in refused else "handled"
-            else:
-                seen = _logged(engine, line, known[key])
-            if not _new_version(engine, line, seen):
-                continue
-            refused.discard(key)
-        if limit is None or line.time > limit:
-            limit, beyond = _limit(engine.clock, line.time)
-        else:
-            beyond = None
-        if beyond is None and line.references is not None and take(line):
-            counts.handled += 1
-        else:
-            if _submit(engine, line, beyond) == "rejected":
-                refused.add(key)
-        here[key] = line.raw
-        acked.append(line.id)
-    return acked
+            return
+        key = line.source, line.id
+        seen = self._here.get(key)
+        if seen is None and key in self._known:
+            seen = _logged(engine, line, self._known[key])
+        if seen is not None and not _new_version(engine, line, seen):
+            return
+        status = _submit(engine, line, _beyond(engine.clock, line.time))
+        self._here[key] = line.raw, "rejected" if status == "rejected" else "handled"
+        self.acked.append(line.id)
 
 
-def _limit(clock: datetime | None, at: datetime) -> tuple[datetime | None, str | None]:
-    """Up to when events may come as things stand, and why an instant is not among them."""
+def _limit(clock: datetime) -> datetime:
+    """Up to when events may come as things stand."""
+    # On the last day of February that year may have no such day: a day earlier is as good.
+    return clock.replace(year=clock.year + YEARS_AHEAD, day=min(clock.day, 28))
+
+
+def _beyond(clock: datetime | None, at: datetime) -> str | None:
+    """Why an event can't come at an instant as things stand."""
     if clock is None:
         if FIRST_YEAR <= at.year <= LAST_YEAR:
-            return None, None
-        return None, f"its time is not between the years {FIRST_YEAR} and {LAST_YEAR}"
-    last = clock.year + YEARS_AHEAD
-    # On the last day of February that year may have no such day: a day earlier is as good.
-    limit = clock.replace(year=last, day=min(clock.day, 28))
-    if at <= limit:
-        return limit, None
-    return limit, f"its time is more than {YEARS_AHEAD} years after that of the events before it"
+            return None
+        return f"its time is not between the years {FIRST_YEAR} and {LAST_YEAR}"
+    if at.year - clock.year < YEARS_AHEAD or at <= _limit(clock):
+        return None
+    return f"its time is more than {YEARS_AHEAD} years after that of the events before it"
 
 
 def _timed(engine: Engine, line: Line) -> bool:
@@ -224,7 +236,7 @@ def _new_version(engine: Engine, line: Line, seen: Seen) -> bool:
         replaced = _replaced_key(line, _content(before))
         state.put("_replaced", replaced, {"id": replaced})
         return True
-    key = f"conflict|{line.source}|{line.id}|{_digest(line.raw)}"
+    key = f"conflict|{line.source}|{line.id}|{digest(line.raw)}"
     reason = "another event with this id and another payload was taken before; the first stands"
     if state.get("_dead", key) is not None:
         _duplicate(engine, line)
@@ -248,7 +260,7 @@ def _replaced_key(line: Line, content: Any) -> str:
 
 def _content(raw: str) -> Any:
     try:
-        found = _decode_any(raw)
+        found = decode_any(raw)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return raw
     if not isinstance(found, dict):
@@ -270,7 +282,7 @@ def _malformed(engine: Engine, line: Line, reason: str | None = None) -> None:
 
 
 def _malformed_key(line: Line) -> str:
-    return f"malformed|{line.number}|{_digest(line.raw)}"
+    return f"malformed|{line.number}|{digest(line.raw)}"
 
 
 def _keep(engine: Engine, line: Line, key: str, status: str, reason: str) -> None:
@@ -288,153 +300,3 @@ def _keep(engine: Engine, line: Line, key: str, status: str, reason: str) -> Non
     }  # fmt: skip
     engine.state.put("_dead", key, row)
     engine.state.settle()
-
-
-def _digest(raw: str) -> str:
-    return sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-# --- reading ---------------------------------------------------------------------------------
-
-
-def reader(program: Program, named: bool = False) -> Read:
-    """What makes a line's bytes an event, or says why they are none; None where it is blank.
-
-    `named`: an event without an `id` is none, since it can't be told from a second one.
-    """
-    typed = typed_decoder(program)
-
-    def carefully(number: int, data: bytes) -> Line | None:
-        return _read_carefully(number, data, named)
-
-    if typed is None:
-        return carefully
-    decode, shapes = typed
-    instant = datetime.fromisoformat
-
-    def read(number: int, data: bytes) -> Line | None:
-        try:
-            found = decode(data)
-            stamp = found.time
-            at = instant(stamp)
-            if at.tzinfo is UTC and (len(data) <= SHALLOW or _is_plain(data)):
-                type_, payload, references = shapes[type(found)]
-                raw = data.decode().strip()
-                return Line(number, raw, found.id, type_, at, payload(found), stamp, references)
-        except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
-            pass  # Read with care, for a reason that its author understands.
-        return carefully(number, data)
-
-    return read
-
-
-def _is_plain(data: bytes) -> bool:
-    """Whether a line is neither too long nor nested too deeply."""
-    return len(data) <= MAX_LINE and not too_deep(data)
-
-
-def too_deep(data: bytes) -> bool:
-    """Whether JSON is nested deeper than anything here reads."""
-    if data.count(b"{") + data.count(b"[") <= MAX_NESTING:
-        return False
-    depth = deepest = 0
-    for byte in _TEXTS.sub(b"", data):
-        if byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
-    return deepest > MAX_NESTING
-
-
-def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
-    """A line of any shape."""
-    if number == 1:
-        data = data.removeprefix(codecs.BOM_UTF8)
-    if len(data) > MAX_LINE:
-        line = Line(number, data[:1000].decode("utf-8", "replace"))
-        line.reason = f"the line is longer than {MAX_LINE:,} bytes"
-        return line
-    try:
-        raw = data.decode().strip()
-    except UnicodeDecodeError:
-        line = Line(number, data.decode("utf-8", "replace").strip())
-        line.reason = "the line is not UTF-8"
-        return line
-    if not raw:
-        return None
-    line = Line(number, raw)
-    if too_deep(data):
-        line.reason = f"the JSON is nested more than {MAX_NESTING} deep"
-        return line
-    try:
-        envelope = _decode(raw)
-        _fill(line, envelope, named)
-    except msgspec.ValidationError:
-        line.reason = _shape(raw)
-    except msgspec.DecodeError as error:
-        line.reason = f"the line is no JSON: {str(error)[:200]}"
-    except RecursionError:
-        line.reason = "the JSON is nested too deeply"
-    except BizError as error:
-        line.reason = str(error)
-    except (ValueError, ArithmeticError):
-        line.reason = "the line has a number that is out of bounds"
-    return line
-
-
-def _shape(raw: str) -> str:
-    try:
-        found = _decode_any(raw)
-    except (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError):
-        return "the line is no JSON that can be read"
-    if not isinstance(found, dict):
-        return "an event is a JSON object, and this is none"
-    if "type" not in found:
-        return "the event has no `type`"
-    return "the event's `type` must be text"
-
-
-def _fill(line: Line, envelope: Envelope, named: bool) -> None:
-    id_, source = envelope.id, envelope.source
-    if id_ is None and named:
-        raise BizError("the event has no `id`, which tells a second try from a second event")
-    if id_ is None:
-        id_ = f"line-{line.number}-{_digest(line.raw)}"
-    if isinstance(id_, int) and not isinstance(id_, bool):
-        id_ = str(id_)
-    if not isinstance(id_, str) or not id_ or len(id_) > MAX_ID:
-        raise BizError(f"the event's `id` must be text of at most {MAX_ID} characters")
-    if not isinstance(source, str) or source == INTERNAL or len(source) > MAX_ID:
-        raise BizError("the event's `source` must be text, and `bizrun` is reserved")
-    if envelope.corrects is not None and not isinstance(envelope.corrects, str):
-        raise BizError("the event's `corrects` must be the id of the event that it replaces")
-    if not envelope.type or len(envelope.type) > MAX_ID:
-        raise BizError(f"the event's `type` must be text of at most {MAX_ID} characters")
-    line.id, line.type, line.source = id_, envelope.type, source
-    line.time, line.stamp = _time(envelope.time), envelope.time
-    line.data, line.subject, line.corrects = envelope.data, envelope.subject, envelope.corrects
-
-
-def _time(value: Any) -> Any:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise BizError("the event's `time` must be text like 2026-01-31T09:00:00Z")
-    try:
-        found = datetime.fromisoformat(value)
-        if found.tzinfo is None:
-            raise ValueError
-        return found if found.tzinfo is UTC else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BizError(
-            f"the event's `time` `{value[:40]}` is no instant like 2026-01-31T09:00:00Z"
-        ) from None
-
-
-def read_lines(file: Any) -> Iterator[bytes]:
-    """The lines of a binary file, bounded: what is longer than a line may be is cut there."""
-    while data := file.readline(MAX_LINE + 2):
-        yield data
-        while len(data) > MAX_LINE and not data.endswith(b"\n"):
-            data = file.readline(MAX_LINE + 2)

@@ -10,21 +10,41 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir import nodes as ir
 from ..ir.compile import walk
-from ..ir.program import Trigger
+from ..ir.program import Meter, Trigger
 from ..store.base import Row
 from ..times import local_date, midnight
-from ..values import UNLIMITED
+from ..values import UNLIMITED, Number
 from .work import Work
 
 if TYPE_CHECKING:
     from .engine import Engine
 
 
-MAX_BOUNDS = 200_000
+MAX_SPANS = 200_000
+
+
+class Span(NamedTuple):
+    """The figures of a usage period among which a condition stays as it is."""
+
+    start: datetime
+    low: Number
+    high: Number
+
+    def has(self, figure: Number | None) -> bool:
+        """Whether a figure is among them; none never is."""
+        return figure is not None and self.low <= figure < self.high
+
+
+def figure_of(meter: Meter, bucket: Row) -> Number | None:
+    """What a bucket says by itself; none where it takes more to know."""
+    if meter.by or meter.aggregate not in ("sum", "count"):
+        return None
+    figure: Number = bucket["total" if meter.aggregate == "sum" else "count"]
+    return figure
 
 
 class Triggers:
@@ -46,9 +66,9 @@ class Triggers:
         self._billing = [t for t in program.triggers if t.billing]
         self._conditions: dict[str, Callable[..., Any]] = {}
         self._due: dict[str, list[Callable[..., Any]]] = {}
-        self._bounds: dict[tuple[str, str], tuple[datetime, Any]] = {}
+        self._spans: dict[tuple[str, str], Span] = {}
         self._threshold: dict[str, Callable[..., Any]] = {}
-        self._thresholds = {t.event for t in program.triggers if _is_threshold(t.condition)}
+        self._thresholds = {t.event for t in program.triggers if _is_threshold(t)}
         self.pending: dict[tuple[str, str], None] = {}
 
     # --- what to look at -----------------------------------------------------------------------
@@ -70,15 +90,21 @@ class Triggers:
                     for customer in sorted(customers):
                         self._note(trigger, customer)
 
-    def metered(self, meter: str, customer: str) -> None:
-        """Notes that a meter of a customer has moved."""
-        for trigger in self._metered.get(meter, ()):
-            if trigger.entity == self.engine.program.bills:
+    def metered(self, meter: Meter, customer: str, bucket: Row) -> None:
+        """Notes which conditions may have turned by a meter of a customer that has moved."""
+        figure = figure_of(meter, bucket)
+        for trigger in self._on_meter(meter.name):
+            span = self._spans.get((trigger.event, customer))
+            if span is None or span.start != bucket["start"] or not span.has(figure):
                 self.pending[(trigger.event, customer)] = None
+
+    def _on_meter(self, meter: str) -> Iterable[Trigger]:
+        bills = self.engine.program.bills
+        return [t for t in self._metered.get(meter, ()) if t.entity == bills]
 
     def _note(self, trigger: Trigger, key: str) -> None:
         self.pending[(trigger.event, key)] = None
-        self._bounds.pop((trigger.event, key), None)
+        self._spans.pop((trigger.event, key), None)
         for meter in trigger.meters:
             self.engine.metering.drop(meter, key)
 
@@ -90,27 +116,50 @@ class Triggers:
 
     # --- how far a meter may run unseen --------------------------------------------------------
 
-    def bound(self, meter: str, customer: str, start: datetime) -> Any:
-        """Below this figure no trigger on a meter can turn in the period; None: can't be said."""
-        lowest: Any = UNLIMITED
-        for trigger in self._metered.get(meter, ()):
-            held = self._bounds.get((trigger.event, customer))
-            if held is None or held[0] != start:
+    def span(self, meter: Meter, customer: str, at: datetime, bucket: Row) -> Span | None:
+        """Within which figures no trigger on a meter can turn in a bucket's period.
+
+        None where that can't be said, or where one should be looked at now.
+        """
+        low: Number = Decimal("-Infinity")
+        high: Number = UNLIMITED
+        start, figure = bucket["start"], figure_of(meter, bucket)
+        for trigger in self._on_meter(meter.name):
+            span = self._spans.get((trigger.event, customer))
+            if span is None or span.start != start:
+                span = self._begin(trigger, customer, start, at)
+            if span is None or not span.has(figure):
                 return None
-            lowest = min(lowest, held[1])
-        return lowest
+            low, high = max(low, span.low), min(high, span.high)
+        return Span(start, low, high)
+
+    def _begin(self, trigger: Trigger, key: str, start: datetime, at: datetime) -> Span | None:
+        """The span of a trigger that has not been looked at in a period."""
+        row = self.engine.state.get("_trigger", f"{trigger.event}|{key}")
+        on = row is not None and row["on"]
+        period = None
+        if trigger.once_per_period:
+            period = self.engine.period_start(key, at)
+            on = row is not None and row["period"] == period
+        envelope = {"id": "", "type": trigger.event, "time": at, "subject": key}
+        self._remember(trigger, key, Work(self.engine, at, "", envelope, None), on, period)
+        span = self._spans.get((trigger.event, key))
+        return span if span is not None and span.start == start else None
 
     def _remember(
-        self, trigger: Trigger, key: str, work: Work, holds: bool, period: datetime | None
+        self, trigger: Trigger, key: str, work: Work, on: bool, period: datetime | None
     ) -> None:
-        """Notes how far the figure may grow before a condition `usage(self, m) >= x` turns."""
+        """Notes how far the figure may go before a condition `usage(self, m) >= x` turns.
+
+        `on` says whether it has turned: in the `period`, where it fires once in each.
+        """
         condition = trigger.condition
-        self._bounds.pop((trigger.event, key), None)
-        if period is None or trigger.event not in self._thresholds:
+        self._spans.pop((trigger.event, key), None)
+        if trigger.event not in self._thresholds:
             return
         assert isinstance(condition, ir.BinaryExpr)
-        if holds:
-            self._bounds[trigger.event, key] = (period, UNLIMITED)
+        if on and period is not None:
+            self._spans[trigger.event, key] = Span(period, Decimal("-Infinity"), UNLIMITED)
             return
         compute = self._threshold.get(trigger.event)
         if compute is None:
@@ -118,9 +167,12 @@ class Triggers:
             self._threshold[trigger.event] = compute
         bound = self.engine.guarded(work, lambda: compute(work, key), quiet=True)
         if isinstance(bound, int | Decimal):
-            if len(self._bounds) > MAX_BOUNDS:
-                self._bounds.clear()
-            self._bounds[trigger.event, key] = (period, bound)
+            if len(self._spans) > MAX_SPANS:
+                self._spans.clear()
+            (meter,) = trigger.meters
+            start = period or self.engine.usage_start(key, work.now, meter)
+            low, high = (bound, UNLIMITED) if on else (Decimal("-Infinity"), bound)
+            self._spans[trigger.event, key] = Span(start, low, high)
 
     def _subjects(
         self, trigger: Trigger, entity: str, key: str, old: Row | None, row: Row | None
@@ -163,15 +215,13 @@ class Triggers:
         old = state.get("_trigger", id_)
         period = self.engine.period_start(key, now) if trigger.once_per_period else None
         was = old is not None and old["on"]
-        fires = holds and not was
         if trigger.once_per_period:
-            fired = old is not None and old["period"] == period
-            fires = holds and not fired
-            row = {"id": id_, "on": holds, "period": period if holds else (old or {}).get("period")}
+            # The row says in which period it fired last, and nothing of those in which it has not.
+            fires = holds and (old is None or old["period"] != period)
         else:
-            row = {"id": id_, "on": holds, "period": None}
-        if row != old:
-            state.replace("_trigger", id_, old, row)
+            fires = holds and not was
+        if fires or (was and not holds and not trigger.once_per_period):
+            state.replace("_trigger", id_, old, {"id": id_, "on": holds, "period": period})
         if fires:
             self.engine.emitting.fire_trigger(work, trigger, key)
         if trigger.meters:
@@ -212,16 +262,19 @@ class Triggers:
         return found
 
 
-def _is_threshold(condition: ir.Expr) -> bool:
-    """Whether a condition is `usage(self, meter) >= x` with an x that no usage moves."""
-    match condition:
+def _is_threshold(trigger: Trigger) -> bool:
+    """Whether it is `usage(self, meter) >= x` with an x that neither time nor usage moves."""
+    if trigger.due or trigger.daily:
+        return False
+    match trigger.condition:
         case ir.BinaryExpr(
             op=">=",
             left=ir.Builtin(name="usage", args=(ir.Local(name="self"), ir.Const())),
             right=right,
         ):
-            return not any(
-                isinstance(node, ir.Builtin) and node.name in ("usage", "remaining", "preview")
+            moved = ("usage", "remaining", "preview")
+            return len(trigger.meters) == 1 and not any(
+                isinstance(node, ir.CallFn) or (isinstance(node, ir.Builtin) and node.name in moved)
                 for node in walk(right)
             )
     return False

@@ -21,15 +21,24 @@ _BOUND = 2**63 - 1
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
 # Beyond 64 bits msgspec has no bounds: such a number is read with care.
-_Number = Annotated[int, msgspec.Meta(ge=-_BOUND, le=_BOUND)]
+Integer = Annotated[int, msgspec.Meta(ge=-_BOUND, le=_BOUND)]
 
 
 class Shape(NamedTuple):
-    """How an event type is read: its name, its payload as a dict, the fields that refer."""
+    """How an event type is read: its name, its payload as a dict, the payload's attributes by
+    the names of its fields, and the fields that refer."""
 
     type: str
     payload: Callable[[Any], dict[str, Any]]
+    fields: dict[str, Field]
     references: tuple[tuple[str, str], ...]
+
+
+class Field(NamedTuple):
+    """Where a decoded payload has a field, and as what."""
+
+    attribute: str
+    kind: Any
 
 
 Typed = tuple[Callable[[bytes], Any], dict[type, Shape]]
@@ -82,7 +91,7 @@ def _kind(type_: Type) -> Any:
         case Prim("text") | EntityType():
             return str
         case Prim("number" | "integer"):
-            return _Number
+            return Integer
         case Prim("bool"):
             return bool
         case Choice(values):
@@ -100,11 +109,15 @@ def _shape(declared: EventType, payload: type) -> Shape:
     for place, (name, _) in enumerate(declared.payload.fields):
         space[f"name{place}"] = name
         parts.append(f"name{place}: data.value{place}")
-    source = f"def payload(line):\n data = line.data\n return {{{', '.join(parts)}}}"
+    source = f"def payload(data):\n return {{{', '.join(parts)}}}"
     exec(compile(source, "<payload>", "exec"), space)
     references = tuple(
         (name, type_.name)
         for name, type_ in declared.payload.fields
         if isinstance(type_, EntityType)
     )
-    return Shape(declared.name, space["payload"], references)
+    fields = {
+        name: Field(f"value{place}", _kind(type_))
+        for place, (name, type_) in enumerate(declared.payload.fields)
+    }
+    return Shape(declared.name, space["payload"], fields, references)

@@ -193,6 +193,11 @@ class Waits:
 
     # --- waking --------------------------------------------------------------------------------
 
+    @property
+    def places(self) -> int:
+        """At how many places something waits, or did in this run."""
+        return len(self._hints)
+
     def any_on(self, type_: str) -> bool:
         """Whether something may wait for events of a type."""
         if not self._hints:

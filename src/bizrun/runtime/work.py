@@ -334,6 +334,8 @@ class Work:
 
     def select(self, table: str, **equals: Any) -> list[Row]:
         """Rows that match, as they were created."""
+        if table == "_meter":
+            self.engine.metering.flush()
         order = (("created_at", False),) if table in self.program.entities else ()
         found = list(self.engine.state.select(table, equals, (), order))
         if self.tenant is None or table not in self.program.entities:

@@ -14,8 +14,8 @@ import msgspec
 from ..errors import Refusal
 from ..ir.program import Program
 from ..lang.types import ListOf, Prim, Type, known
+from ..runtime.reading import too_deep
 from ..runtime.routes import Match, allowed, arguments, begin, caller_entity, matches, run
-from ..runtime.stream import too_deep
 from .access import Access, Caller
 from .bodies import read_body
 from .business import Business

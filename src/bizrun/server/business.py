@@ -13,8 +13,9 @@ from ..lang.symbols import Checked
 from ..pipeline import open_engine
 from ..providers.sandbox import Sandbox
 from ..runtime.engine import Engine
-from ..runtime.lane import Line, lanes
-from ..runtime.stream import FIRST_YEAR, handle_batch, reader
+from ..runtime.lane import Lanes
+from ..runtime.reading import Line, Reader
+from ..runtime.stream import FIRST_YEAR, handle_batch
 from ..store.base import Store
 from ..store.open import open_store
 from ..values import instant_text
@@ -54,7 +55,8 @@ class Business:
             engine.outbox.deliver = sink.watch(engine.outbox.deliver)
             self.sink = sink
         self.checked, self.program, self.engine = checked, program, engine
-        self._take, self._read = lanes(engine), reader(program, named=True)
+        self._reader = Reader(program, named=True)
+        self._lanes = Lanes(engine, self._reader.shapes)
 
     def reopen(self) -> None:
         """Opens a state anew that failed and was given up."""
@@ -80,7 +82,7 @@ class Business:
 
         What a customer sends has ids of its own: it can't stand for another's event.
         """
-        line = self._read(number, data)
+        line = self._reader.line(number, data)
         if line is None:
             return Line(number, "", reason="the event is empty")
         if line.reason is None:
@@ -91,7 +93,7 @@ class Business:
             elif line.time.year < FIRST_YEAR:
                 line.reason = f"its time is before {FIRST_YEAR}"
             if owner is not None:
-                line.owner, line.references = owner, None
+                line.owner, line.item = owner, None
                 line.source = f"customer {owner} {line.source}".rstrip()
         return line
 
@@ -103,11 +105,11 @@ class Business:
                 f"clock ({instant_text(now)})"
             )
         else:
-            line.time, line.stamp = now, instant_text(now)
+            line.time, line.stamp, line.item = now, instant_text(now), None
 
     def handle(self, lines: list[Line]) -> None:
         """Handles events in order; each line's `receipt` says what became of it."""
-        handle_batch(self.engine, self._take, lines)
+        handle_batch(self.engine, self._lanes, self._reader.batch_of(lines))
 
     def commit(self) -> None:
         """Makes all that was done durable, and tells of it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..runtime.lane import Line
+from ..runtime.reading import Line
 from .access import Access, Caller
 from .bodies import read_body
 from .cloudevents import mode_of, split

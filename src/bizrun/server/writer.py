@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import StoreError
-from ..runtime.lane import Line
+from ..runtime.reading import Line
 from ..runtime.stream import rare_collections
 from .business import Business
 from .clock import Clock

@@ -69,6 +69,21 @@ class LogEntry(NamedTuple):
     fired: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Events in a row, of no source, handled as they came and causing nothing.
+
+    `first` is the seq of the first one, `text` their JSON, each with a line's end: it has their
+    ids (also in `ids`), types and times. `fired` are the places of handlers that ran (None: of
+    none).
+    """
+
+    first: int
+    ids: list[str]
+    text: bytes
+    fired: list[str] | None
+
+
 class Known(NamedTuple):
     """What is known of an event id: where it stands in the log and whether it was refused."""
 
@@ -126,9 +141,15 @@ class Store(Protocol):
     def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
         """Which of these (source, id) have been appended before."""
 
-    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool = True) -> None:
-        """Adds LogEntry tuples to the log. With `claim`, makes their (source, id) known; an
-        entry whose id was known with status rejected takes its place as known."""
+    def unseen(self, ids: Sequence[str]) -> bool:
+        """Whether these ids of no source are surely new, each one: they grow, and beyond any
+        that is known. Where it can't be said at little cost, they aren't."""
+
+    def append(self, entries: Iterable[tuple[Any, ...] | Plain], claim: bool = True) -> None:
+        """Adds LogEntry tuples, or many at once, to the log, in order.
+
+        With `claim`, makes their (source, id) known; an entry whose id was known with status
+        rejected takes its place as known."""
 
     def log(self, after: int = 0, status: str | None = None) -> Iterator[LogEntry]:
         """Entries with a seq above `after`, in order."""

@@ -11,7 +11,8 @@ from typing import Any
 import apsw
 from msgspec.msgpack import Encoder
 
-from .base import INTERNAL, Known, LogEntry
+from .base import INTERNAL, Known, LogEntry, Plain
+from .plain import entries_of
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS _log (
@@ -83,9 +84,13 @@ class EventLog:
         top = self._tops[source] = str(self._db.execute(largest, (storable(source),)).get or "")
         return top
 
-    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool) -> None:
+    def unseen(self, ids: Sequence[str]) -> bool:
+        """Whether these ids of no source are surely new."""
+        return len(set(ids)) == len(ids) and not self.known([("", id) for id in ids])
+
+    def append(self, items: Iterable[tuple[Any, ...] | Plain], claim: bool) -> None:
         """Adds entries to the log, the chain and, with `claim`, the known ids."""
-        entries = list(entries)
+        entries: list[tuple[Any, ...]] = list(entries_of(items))
         if not entries:
             return
         try:

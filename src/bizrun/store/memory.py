@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import Any
 
 from ..errors import Refusal, StoreError
-from .base import INTERNAL, Column, Known, LogEntry, Range, Row, Table
+from .base import INTERNAL, Column, Known, LogEntry, Plain, Range, Row, Table
 from .match import matching, ordered
+from .plain import entries_of
 from .schema import (
     Change,
     check_fit,
@@ -375,15 +376,19 @@ class MemoryStore:
         found = [pair for pair in ids if pair in known]
         return {pair: Known((entry := known[pair])[0], entry[6]) for pair in found}
 
-    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool = True) -> None:
+    def unseen(self, ids: Sequence[str]) -> bool:
+        """Whether these ids of no source are surely new; see `Store.unseen`."""
+        known = self._known
+        return len(set(ids)) == len(ids) and not any(("", id) in known for id in ids)
+
+    def append(self, entries: Iterable[tuple[Any, ...] | Plain], claim: bool = True) -> None:
         """Adds entries to the log and, with `claim`, to what is known."""
+        added = list(entries_of(entries))
+        self._log += added
         if not claim:
-            self._log.extend(entries)
             return
-        entries = list(entries)
-        self._log += entries
         setdefault = self._known.setdefault
-        for entry in entries:
+        for entry in added:
             if entry[1] == INTERNAL:
                 continue
             pair = (entry[1], entry[2])

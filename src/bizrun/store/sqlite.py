@@ -17,7 +17,8 @@ from weakref import WeakSet
 import apsw
 
 from ..errors import Refusal, StoreError
-from .base import Known, LogEntry, Range, Row, Table
+from .base import Known, LogEntry, Plain, Range, Row, Table
+from .cursor import OpenCursor
 from .event_log import TABLES as LOG_TABLES
 from .event_log import EventLog, select_in, storable
 from .file import APPLICATION_ID, StateFile, Tail, failure
@@ -69,42 +70,6 @@ def _guarded(method: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-class _Cursor:
-    """The rows of a select as they were when it began: what is unread is kept before a write."""
-
-    __slots__ = ("__weakref__", "_cursor", "_failure", "_kept", "table")
-
-    def __init__(self, table: str, cursor: apsw.Cursor) -> None:
-        self.table = table
-        self._cursor: apsw.Cursor | None = cursor
-        self._kept: list[Any] = []
-        self._failure: StoreError | None = None
-
-    def keep(self) -> None:
-        """Reads all the rest, since a write is about to change it."""
-        if self._cursor is not None:
-            self._kept = self._cursor.fetchall()
-            self._kept.reverse()
-            self._cursor = None
-
-    def fail(self, failure: StoreError) -> None:
-        """Lets whoever reads on know that the store is no more."""
-        if self._cursor is not None:
-            self._cursor, self._failure = None, failure
-
-    def __iter__(self) -> Iterator[Any]:
-        while self._cursor is not None:
-            row = self._cursor.fetchone()
-            if row is None:
-                self._cursor = None
-                return
-            yield row
-        while self._kept:
-            yield self._kept.pop()
-        if self._failure is not None:
-            raise self._failure
-
-
 class SqliteStore:
     """A state in a file. Rows are shared with a cache: nobody may change one."""
 
@@ -120,7 +85,7 @@ class SqliteStore:
         self._old: Cache = {}
         self._young_rows = 0
         self._tops = Tops()
-        self._cursors: WeakSet[_Cursor] = WeakSet()
+        self._cursors: WeakSet[OpenCursor] = WeakSet()
         self._aside: set[str] = set()
         self._db: apsw.Connection | None = None
         try:
@@ -312,7 +277,7 @@ class SqliteStore:
         # Read now: what is remembered is as of now, and writes may follow.
         rows: Iterator[Row] = iter([self._remembered(table, sql, columns) for columns in first])
         if len(first) == _FIRST_ROWS:
-            rest = _Cursor(table, cursor)
+            rest = OpenCursor(table, cursor)
             self._cursors.add(rest)
             rows = self._chained(sql, rows, rest)
         if select.equals or select.ranges:
@@ -331,7 +296,7 @@ class SqliteStore:
             self._remember(table, {key: row})
         return row
 
-    def _chained(self, sql: TableSQL, first: Iterator[Row], rest: _Cursor) -> Iterator[Row]:
+    def _chained(self, sql: TableSQL, first: Iterator[Row], rest: OpenCursor) -> Iterator[Row]:
         yield from first
         try:
             for columns in rest:
@@ -478,7 +443,13 @@ class SqliteStore:
         return self._log.known(ids)
 
     @_guarded
-    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool = True) -> None:
+    def unseen(self, ids: Sequence[str]) -> bool:
+        """Whether these ids of no source are surely new; see `Store.unseen`."""
+        self._connection()
+        return self._log.unseen(ids)
+
+    @_guarded
+    def append(self, entries: Iterable[tuple[Any, ...] | Plain], claim: bool = True) -> None:
         """Adds entries to the log and, with `claim`, to what is known."""
         self._begin()
         self._log.append(entries, claim)

@@ -1,0 +1,107 @@
+"""Counting on running figures: one function made for the meters of an event type.
+
+No text of an author is in its source: names are values of its namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..ir.program import Meter
+
+if TYPE_CHECKING:
+    from .metering import Metering
+
+BOUND = 10**33
+
+Space = dict[str, Any]
+
+
+class Read(NamedTuple):
+    """What reads a field of the payload `data`: source, whether its type is certain, and the
+    entity that it refers to, where that is still to be looked up."""
+
+    source: str
+    certain: bool
+    refers: str | None = None
+
+
+Access = Callable[[str, Space], Read]
+
+
+def counting(
+    metering: Metering, meters: tuple[Meter, ...], access: Access, space: Space
+) -> list[str]:
+    """The lines of a function of `data`, its instant `at` and the `clock`, which is no earlier.
+
+    They return None where the event needs the long way; else it has counted on each meter.
+    """
+    space |= {
+        "open": metering.open, "moved": metering.moved,
+        "get": metering.engine.state.get,
+    }  # fmt: skip
+    checks: list[str] = []
+    counts: list[str] = []
+    for place, meter in enumerate(meters):
+        checks += _checked(metering, place, meter, access, space)
+        counts += [
+            f" slot{place}.count += 1",
+            f" if not slot{place}.dirty:",
+            f"  slot{place}.dirty = True",
+            f"  moved.append(slot{place})",
+        ]
+        if meter.aggregate == "sum":
+            counts.append(f" slot{place}.total = total{place}")
+    return checks + counts
+
+
+def _checked(metering: Metering, n: int, meter: Meter, access: Access, space: Space) -> list[str]:
+    """The lines that find a meter's running figure, and what it comes to with the event."""
+    space |= {f"slots{n}": metering.slots(meter), f"meter{n}": meter}
+    read = access(meter.per or "", space)
+    lines = [f" customer = {read.source}"]
+    if not read.certain:
+        lines += [" if type(customer) is not str:", "  return None"]
+    lines += [
+        f" slot{n} = slots{n}.get(customer)",
+        f" if slot{n} is None or clock >= slot{n}.end:",
+    ]
+    if read.refers is not None:
+        # While a figure runs its customer is there.
+        space[f"entity{n}"] = read.refers
+        lines += [f"  if get(entity{n}, customer) is None:", "   return None"]
+    lines += [
+        f"  slot{n} = open(meter{n}, customer, at, clock)",
+        f"  if slot{n} is None:",
+        "   return None",
+        # In order, `at` is the clock itself. A late one may be of a period that is billed already.
+        f" if at is not clock and at < slot{n}.since:",
+        "  return None",
+    ]
+    if meter.aggregate == "count":
+        return [*lines, f" if slot{n}.count + 1 >= slot{n}.high:", "  return None"]
+    if meter.field is None:
+        lines.append(f" total{n} = slot{n}.total + 1")
+    else:
+        read = access(meter.field, space)
+        lines.append(f" value = {read.source}")
+        if not read.certain:
+            lines += [" if type(value) is not int:", "  return None"]
+        lines.append(f" total{n} = slot{n}.total + value")
+    return [*lines, f" if not slot{n}.low <= total{n} < slot{n}.high:", "  return None"]
+
+
+def of_dict(name: str, space: Space) -> Read:
+    """Reads a payload that is a dict of anything."""
+    own = f"name{len(space)}"
+    space[own] = name
+    return Read(f"data[{own}]", False)
+
+
+def function(name: str, lines: list[str], space: Space) -> Callable[..., Any]:
+    """A function with these lines as its body."""
+    source = "\n".join([f"def {name}(data, at, clock):", *lines])
+    exec(compile(source, f"<{name}>", "exec"), space)
+    made: Callable[..., Any] = space[name]
+    return made

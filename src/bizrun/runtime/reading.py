@@ -1,0 +1,312 @@
+"""Lines of a stream, read: what each says, or the reason why it is no event."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ..errors import BizError
+from ..ir.program import Program
+from ..model import Receipt
+from ..store.base import INTERNAL
+from .typed import MAX_ID, Shape, typed_decoder
+
+MAX_LINE = 1_000_000
+MAX_NESTING = 100
+SHALLOW = 2 * MAX_NESTING  # a line of so many bytes can't be nested deeper
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_UNFIT = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """A CloudEvent as it stands on a line; what else is there is kept in the raw text."""
+
+    type: str
+    id: Any = None
+    source: Any = ""
+    time: Any = None
+    data: Any = None
+    subject: Any = None
+    corrects: Any = None
+
+
+_decode_envelope = msgspec.json.Decoder(Envelope, float_hook=Decimal, strict=True).decode
+decode_any = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class Line(msgspec.Struct, gc=False):
+    """One line on its way: what its event will be made of, or the reason why it is none.
+
+    `item` is what it was decoded to, where it fits its declaration but for what it refers to and
+    nothing of it was changed since. `receipt` is what became of it, none where it was simply
+    handled. `owner` is the customer who sends it and whose alone it may be, none where it may be
+    anybody's.
+    """
+
+    number: int
+    raw: str
+    id: str = ""
+    type: str = ""
+    time: Any = None
+    data: Any = None
+    stamp: Any = None
+    source: str = ""
+    subject: Any = None
+    reason: str | None = None
+    receipt: Receipt | None = None
+    corrects: str | None = None
+    owner: str | None = None
+    item: Any = None
+
+
+class Batch:
+    """Some lines of a stream, column by column.
+
+    `items` are what lines were decoded to: objects of the classes in `shapes`, which fit their
+    declaration but for what they refer to, and else `Line`s, read with care (`plain` if none is).
+    `data` are the lines' bytes, `numbers` their places in the stream; blank lines are left out.
+    """
+
+    __slots__ = ("data", "ids", "items", "lines", "numbers", "plain", "shapes", "times")
+
+    def __init__(
+        self, numbers: Sequence[int], data: list[bytes], items: list[Any], times: list[Any],
+        shapes: dict[type, Shape], plain: bool, lines: list[Line] | None = None,
+    ) -> None:  # fmt: skip
+        self.numbers = numbers
+        self.data = data
+        self.items = items
+        self.times = times
+        self.ids: list[str] = [item.id for item in items]
+        self.shapes = shapes
+        self.plain = plain
+        self.lines = lines
+
+    def line(self, place: int) -> Line:
+        """One of them by itself."""
+        if self.lines is not None:
+            return self.lines[place]
+        item = self.items[place]
+        if type(item) is Line:
+            return item
+        shape = self.shapes[type(item)]
+        raw = self.data[place].decode().strip()
+        data = shape.payload(item.data)
+        time = self.times[place]
+        return Line(self.numbers[place], raw, item.id, shape.type, time, data, item.time)
+
+    def text(self, start: int, stop: int) -> bytes:
+        """The bytes of some lines, each with its end."""
+        lines = self.data[start:stop]
+        text = b"".join(lines)
+        if text.count(b"\n") != len(lines) or not text.endswith(b"\n"):
+            # The last one has no end, or the lines were given without.
+            text = b"".join([line.strip().replace(b"\n", b" ") + b"\n" for line in lines])
+        return text
+
+
+class Reader:
+    """Reads lines for one program.
+
+    `named`: an event without an `id` is none, since it can't be told from a second one.
+    """
+
+    def __init__(self, program: Program, named: bool = False) -> None:
+        self._decode, self.shapes = typed_decoder(program) or (_nothing, {})
+        self._named = named
+
+    def line(self, number: int, data: bytes) -> Line | None:
+        """One line by itself; None where it is blank."""
+        batch = self.batch(number, [data])
+        if not batch.items:
+            return None
+        line = batch.line(0)
+        line.item = batch.items[0] if batch.plain else None
+        return line
+
+    def batch_of(self, lines: list[Line]) -> Batch:
+        """Some lines that were read one by one."""
+        items = [line.item if _is_typed(line) else line for line in lines]
+        data = [line.raw.encode("utf-8", "surrogatepass") for line in lines]
+        times = [line.time for line in lines]
+        numbers = [line.number for line in lines]
+        plain = all(map(_is_typed, lines))
+        return Batch(numbers, data, items, times, self.shapes, plain, lines)
+
+    def batch(self, first: int, data: list[bytes]) -> Batch:
+        """Some lines, the first of them with this number."""
+        numbers = range(first, first + len(data))
+        items: list[Any]
+        try:
+            items = list(map(self._decode, data))
+            times = list(map(datetime.fromisoformat, [item.time for item in items]))
+            zones = [time.tzinfo for time in times]
+            fine = zones.count(UTC) == len(zones) and _are_plain(data)
+        except _UNFIT:
+            fine = False
+        if not fine:
+            return self._mixed(numbers, data)
+        return Batch(numbers, data, items, times, self.shapes, True)
+
+    def _mixed(self, numbers: Sequence[int], data: list[bytes]) -> Batch:
+        """Lines among which some need a careful reading."""
+        found: list[tuple[int, bytes, Any, Any]] = []
+        for number, line in zip(numbers, data, strict=True):
+            item: Any
+            time: Any
+            try:
+                item = self._decode(line)
+                time = datetime.fromisoformat(item.time)
+                fine = time.tzinfo is UTC and _are_plain([line])
+            except _UNFIT:
+                fine = False
+            if not fine:
+                item = _read_carefully(number, line, self._named)
+                time = item and item.time
+            if item is not None:
+                found.append((number, line, item, time))
+        places, lines, items, times = map(list, zip(*found, strict=True)) if found else ([],) * 4
+        return Batch(places, lines, items, times, self.shapes, False)
+
+
+def _is_typed(line: Line) -> bool:
+    return line.item is not None and line.reason is None
+
+
+def _nothing(data: bytes) -> Any:
+    raise ValueError
+
+
+def _are_plain(data: list[bytes]) -> bool:
+    """Whether no line is too long or nested too deeply; UnicodeDecodeError where one is no text."""
+    # In what it skips the decoder takes any bytes.
+    text = b"".join(data)
+    if not text.isascii():
+        text.decode()
+    return max(map(len, data), default=0) <= SHALLOW or not any(
+        len(line) > SHALLOW and (len(line) > MAX_LINE or too_deep(line)) for line in data
+    )
+
+
+# --- with care -------------------------------------------------------------------------------
+
+
+def too_deep(data: bytes) -> bool:
+    """Whether JSON is nested deeper than anything here reads."""
+    if data.count(b"{") + data.count(b"[") <= MAX_NESTING:
+        return False
+    depth = deepest = 0
+    for byte in _TEXTS.sub(b"", data):
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest > MAX_NESTING
+
+
+def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
+    """A line of any shape."""
+    if number == 1:
+        data = data.removeprefix(codecs.BOM_UTF8)
+    if len(data) > MAX_LINE:
+        line = Line(number, data[:1000].decode("utf-8", "replace"))
+        line.reason = f"the line is longer than {MAX_LINE:,} bytes"
+        return line
+    try:
+        raw = data.decode().strip()
+    except UnicodeDecodeError:
+        line = Line(number, data.decode("utf-8", "replace").strip())
+        line.reason = "the line is not UTF-8"
+        return line
+    if not raw:
+        return None
+    line = Line(number, raw)
+    if too_deep(data):
+        line.reason = f"the JSON is nested more than {MAX_NESTING} deep"
+        return line
+    try:
+        envelope = _decode_envelope(raw)
+        _fill(line, envelope, named)
+    except msgspec.ValidationError:
+        line.reason = _shape(raw)
+    except msgspec.DecodeError as error:
+        line.reason = f"the line is no JSON: {str(error)[:200]}"
+    except RecursionError:
+        line.reason = "the JSON is nested too deeply"
+    except BizError as error:
+        line.reason = str(error)
+    except (ValueError, ArithmeticError):
+        line.reason = "the line has a number that is out of bounds"
+    return line
+
+
+def _shape(raw: str) -> str:
+    try:
+        found = decode_any(raw)
+    except (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError):
+        return "the line is no JSON that can be read"
+    if not isinstance(found, dict):
+        return "an event is a JSON object, and this is none"
+    if "type" not in found:
+        return "the event has no `type`"
+    return "the event's `type` must be text"
+
+
+def _fill(line: Line, envelope: Envelope, named: bool) -> None:
+    id_, source = envelope.id, envelope.source
+    if id_ is None and named:
+        raise BizError("the event has no `id`, which tells a second try from a second event")
+    if id_ is None:
+        id_ = f"line-{line.number}-{digest(line.raw)}"
+    if isinstance(id_, int) and not isinstance(id_, bool):
+        id_ = str(id_)
+    if not isinstance(id_, str) or not id_ or len(id_) > MAX_ID:
+        raise BizError(f"the event's `id` must be text of at most {MAX_ID} characters")
+    if not isinstance(source, str) or source == INTERNAL or len(source) > MAX_ID:
+        raise BizError("the event's `source` must be text, and `bizrun` is reserved")
+    if envelope.corrects is not None and not isinstance(envelope.corrects, str):
+        raise BizError("the event's `corrects` must be the id of the event that it replaces")
+    if not envelope.type or len(envelope.type) > MAX_ID:
+        raise BizError(f"the event's `type` must be text of at most {MAX_ID} characters")
+    line.id, line.type, line.source = id_, envelope.type, source
+    line.time, line.stamp = _time(envelope.time), envelope.time
+    line.data, line.subject, line.corrects = envelope.data, envelope.subject, envelope.corrects
+
+
+def _time(value: Any) -> Any:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BizError("the event's `time` must be text like 2026-01-31T09:00:00Z")
+    try:
+        found = datetime.fromisoformat(value)
+        if found.tzinfo is None:
+            raise ValueError
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BizError(
+            f"the event's `time` `{value[:40]}` is no instant like 2026-01-31T09:00:00Z"
+        ) from None
+
+
+def digest(raw: str) -> str:
+    """A short name of a line's text."""
+    return sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def read_lines(file: Any) -> Iterator[bytes]:
+    """The lines of a binary file, bounded: what is longer than a line may be is cut there."""
+    lines = iter(partial(file.readline, MAX_LINE + 2), b"")
+    for line in lines:
+        yield line
+        while len(line) > MAX_LINE and not line.endswith(b"\n"):
+            line = next(lines, b"")

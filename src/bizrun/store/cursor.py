@@ -1,0 +1,46 @@
+"""Selects that are read on while the store is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apsw
+
+from ..errors import StoreError
+
+
+class OpenCursor:
+    """The rows of a select as they were when it began: what is unread is kept before a write."""
+
+    __slots__ = ("__weakref__", "_cursor", "_failure", "_kept", "table")
+
+    def __init__(self, table: str, cursor: apsw.Cursor) -> None:
+        self.table = table
+        self._cursor: apsw.Cursor | None = cursor
+        self._kept: list[Any] = []
+        self._failure: StoreError | None = None
+
+    def keep(self) -> None:
+        """Reads all the rest, since a write is about to change it."""
+        if self._cursor is not None:
+            self._kept = self._cursor.fetchall()
+            self._kept.reverse()
+            self._cursor = None
+
+    def fail(self, failure: StoreError) -> None:
+        """Lets whoever reads on know that the store is no more."""
+        if self._cursor is not None:
+            self._cursor, self._failure = None, failure
+
+    def __iter__(self) -> Iterator[Any]:
+        while self._cursor is not None:
+            row = self._cursor.fetchone()
+            if row is None:
+                self._cursor = None
+                return
+            yield row
+        while self._kept:
+            yield self._kept.pop()
+        if self._failure is not None:
+            raise self._failure
