@@ -173,7 +173,7 @@ Plan: pro
 
 
 def test_a_body_without_a_template_is_plain() -> None:
-    found = plain("Hi\r\nBcc: x", "one <b>\n**two**\n\nthree")
+    found = plain("Hi\r\nBcc: x", "one <b>\n**two**\n\nthree", {})
     assert found.subject == "Hi Bcc: x"
     assert "one &lt;b&gt;<br>\n**two**" in found.html
 
@@ -212,14 +212,23 @@ def test_an_email_is_a_message() -> None:
     assert b"\n" not in data.replace(b"\r\n", b"")
 
 
+def test_an_email_says_who_sent_it() -> None:
+    about = {"title": "Acme & Co", "address": "1 Mill\nLondon", "website": "acme.example"}
+    found = render("t", {"body": "Hello"}, {}, {**about, "locale": "de_AT"})
+    assert found.text == "Hello\n\n-- \nAcme & Co\n1 Mill, London\nacme.example\n"
+    assert "Acme &amp; Co<br>\n1 Mill, London<br>\nacme.example</div>" in found.html
+    assert '<html lang="de-AT">' in found.html
+    assert render("t", {"body": "Hello"}, {}, {"title": "Acme"}).text == "Hello\n"
+
+
 def test_headers_are_one_line() -> None:
-    found = parsed(message(row(to="a@b.example\r\nBcc: evil@x.example"), plain("s", "b"), ACME))
+    found = parsed(message(row(to="a@b.example\r\nBcc: evil@x.example"), plain("s", "b", ACME), ACME))
     assert found["Bcc"] is None
 
 
 def test_attachments() -> None:
     file = Attachment("../A 1.html", "text/html", b"<p>x" * 100)
-    found = parsed(message(row(to="a@b.example"), plain("s", "b"), ACME, [file]))
+    found = parsed(message(row(to="a@b.example"), plain("s", "b", ACME), ACME, [file]))
     part = next(found.iter_attachments())
     assert part.get_filename() == ".._A 1.html"
     assert part.get_content().strip() == "<p>x" * 100

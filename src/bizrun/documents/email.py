@@ -38,7 +38,7 @@ def rendered(
     """
     name = data.get("template")
     if name is None:
-        return plain(str(data.get("subject") or ""), str(data.get("body") or ""))
+        return plain(str(data.get("subject") or ""), str(data.get("body") or ""), business)
     today = (now.astimezone(zone) if zone is not None else now).date()
     known = {"now": now, "today": today, **(data.get("data") or {})}
     found = render(str(name), templates[name], known, business, zone)
@@ -69,6 +69,7 @@ def message(
         _header("Subject", content.subject),
         f"Date: {effect['created'].strftime('%a, %d %b %Y %H:%M:%S')} +0000\r\n",
         f"Message-ID: <{key[:32]}@{address.rpartition('@')[2]}>\r\n",
+        "Auto-Submitted: auto-generated\r\n",
         "MIME-Version: 1.0\r\n",
     ]
     return "".join(head).encode() + _body(content, attachments, key[:24])

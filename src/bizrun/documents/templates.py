@@ -11,10 +11,10 @@ from html import escape
 from typing import Any
 
 from ..errors import BizError
+from .letter import framed, signed
 
 MAX_SUBJECT = 500
 
-_FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _CELL = "padding:8px 12px 8px 0;border-bottom:1px solid #e6e8eb;text-align:left;vertical-align:top"
 _HEAD = "color:#16191d;line-height:1.3;margin:28px 0 12px"
 STYLES = {
@@ -35,16 +35,6 @@ STYLES = {
     "hr": "border:0;border-top:1px solid #e6e8eb;margin:24px 0",
     "img": "max-width:100%",
 }
-_BEFORE = (
-    '<!doctype html>\n<html>\n<head>\n<meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>'
-)
-_BETWEEN = (
-    f'</title>\n</head>\n<body style="margin:0;padding:24px 12px;background:#f4f5f7;{_FONT};'
-    'font-size:16px;line-height:1.55;color:#2a2f35">\n<div style="max-width:560px;margin:0 auto;'
-    'padding:32px;background:#ffffff;border:1px solid #e3e6ea;border-radius:8px">\n'
-)
-_AFTER = "</div>\n</body>\n</html>\n"
 
 
 class TemplateError(BizError):
@@ -86,10 +76,10 @@ def render(
     subject = _one_line(_put(_split(head), sheet.values)) or name
     style = parts.get("style")
     text, html = _forms(marked, style is None)
-    page = f"{_BEFORE}{escape(subject)}{_BETWEEN}{_put_html(html, sheet.values)}{_AFTER}"
+    page = framed(subject, _put_html(html, sheet.values), business)
     if style is not None:
         page = _inlined(name, page, style)
-    return Rendered(subject, _put(text, sheet.values), page)
+    return Rendered(subject, signed(_put(text, sheet.values), business), page)
 
 
 def subject(
@@ -110,15 +100,14 @@ def subject(
     return _one_line(_put(_split(head), sheet.values)) or name
 
 
-def plain(subject: str, body: str) -> Rendered:
+def plain(subject: str, body: str, business: Mapping[str, Any]) -> Rendered:
     """A message of a subject and a text that are not a template: nothing in them is Markdown."""
     from .sandbox import clean
 
     subject, body = _one_line(clean(subject)), clean(body).strip()
     blocks = [escape(block).replace("\n", "<br>\n") for block in re.split(r"\n\s*\n", body)]
     page = "".join(f'<p style="{STYLES["p"]}">{block}</p>\n' for block in blocks)
-    html = f"{_BEFORE}{escape(subject)}{_BETWEEN}{page}{_AFTER}"
-    return Rendered(subject, body + "\n", html)
+    return Rendered(subject, signed(body + "\n", business), framed(subject, page, business))
 
 
 def _inlined(name: str, page: str, style: str) -> str:
