@@ -222,7 +222,8 @@ def test_an_email_says_who_sent_it() -> None:
 
 
 def test_headers_are_one_line() -> None:
-    found = parsed(message(row(to="a@b.example\r\nBcc: evil@x.example"), plain("s", "b", ACME), ACME))
+    evil = row(to="a@b.example\r\nBcc: evil@x.example")
+    found = parsed(message(evil, plain("s", "b", ACME), ACME))
     assert found["Bcc"] is None
 
 
