@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,7 +86,11 @@ def token(state: Path, *scopes: str, customer: str | None = None, role: str | No
 
 @contextmanager
 def serving(
-    folder: Path, spec: str = SHOP, *options: str, scope: str | None = "ingest"
+    folder: Path,
+    spec: str = SHOP,
+    *options: str,
+    scope: str | None = "ingest",
+    environment: Mapping[str, str] = {},
 ) -> Iterator[Served]:
     """A server over a spec and a state in a folder, with a token of a scope (None: --no-auth)."""
     path, state = folder / "shop.biz", folder / "shop.db"
@@ -97,7 +101,7 @@ def serving(
     with (folder / "stderr.txt").open("a") as errors:
         process = subprocess.Popen(
             [*command, *auth, *options], stdout=subprocess.PIPE, stderr=errors, text=True,
-            cwd=folder, env={**os.environ, "PYTHONWARNINGS": "error"},
+            cwd=folder, env={**os.environ, "PYTHONWARNINGS": "error", **environment},
         )  # fmt: skip
     try:
         assert process.stdout is not None

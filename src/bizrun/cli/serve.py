@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import UsageError
-from .state import check_belongs, clock_row, default_state, program_of, spec_name
+from .state import check_belongs, clock_row, default_state, program_of, show_errors, spec_name
+
+if TYPE_CHECKING:
+    from ..ir.program import Program
+    from ..store.base import Store
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MISSING = "Serving needs the `server` extra: pip install 'bizrun[server]'."
@@ -29,11 +35,6 @@ def serve(
     rate: int,
 ) -> int:  # fmt: skip
     """Take events and webhooks over HTTP, and serve the spec's routes, until SIGTERM."""
-    if live:
-        raise UsageError(
-            "Live delivery is not there yet: serve without --live, and every effect is recorded by "
-            "the sandbox (emails and invoices as files under --out)."
-        )
     if no_auth and host not in LOOPBACK:
         raise UsageError(
             f"--no-auth lets anyone in who reaches {host}: serve on 127.0.0.1, or make tokens "
@@ -54,13 +55,29 @@ def serve(
     address = state or default_state(spec)
     if address == ":memory:" and not no_auth:
         raise UsageError("A state in :memory: has no tokens: add --no-auth, or give it a file.")
-    business = Business(checked, program, address, folder_of(out, f"out/{spec_name(spec)}"))
-    check_belongs(clock_row(business.store), program, address)
+    store = _open(program, address, live)
+    folder = folder_of(out, f"out/{spec_name(spec)}", live)
+    business = Business(
+        checked, program, store, address, folder, os.environ if live else None, _say
+    )
     for change in business.engine.migrated:
         _say(f"{address}: {change}")
     access = Access(None if no_auth else TokenFile(address), rate)
-    run(business, Place(host, port), access, _say, _ready)
+    run(business, Place(host, port), access, _say, _ready, show_errors)
     return 0
+
+
+def _open(program: Program, address: str, live: bool) -> Store:
+    """A state; refused where it is another spec's, or the other kind of delivery has begun it."""
+    from ..runtime.tables import SYSTEM
+    from ..store.open import open_store
+    from .live import check_live
+
+    store = open_store(address)
+    check_belongs(clock_row(store), program, address)
+    store.prepare(SYSTEM)
+    check_live(store, live, address)
+    return store
 
 
 def _say(sentence: str) -> None:

@@ -58,12 +58,12 @@ def program_of(spec: str) -> tuple[Checked, Program]:
         raise UsageError(f"{spec} is a folder: name a .biz file in it.")
     checked, program = compile_spec(spec)
     if program is None:
-        _show(checked)
+        show_errors(checked)
         raise click.exceptions.Exit(1)
     return checked, program
 
 
-def _show(checked: Checked) -> None:
+def show_errors(checked: Checked) -> None:
     """Prints what is wrong with a spec to standard error."""
     import sys
 

@@ -261,6 +261,22 @@ class Worker:
         """Whether nothing is under way or waits to be sent."""
         return not self._under_way and not any(self._due.values()) and self._answers.empty()
 
+    def hand_over(self, engine: Engine, providers: Providers) -> None:
+        """Goes on for another engine over the same state: an edited spec's."""
+        self.engine, self.providers = engine, providers
+        engine.outbox.queue = self.add
+
+    def finish(self) -> None:
+        """Begins no more calls, takes the outcomes of those under way, and ends."""
+        while self._under_way:
+            if self._collect():
+                self.engine.drain()
+            self.engine.commit()
+            if self._under_way:
+                self._arrived.wait(1)
+                self._arrived.clear()
+        self.close()
+
     def close(self) -> None:
         """Waits for the calls that are under way, at most for their time-outs."""
         for pool in self._pools.values():

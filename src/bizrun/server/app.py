@@ -19,13 +19,19 @@ from .meters import Meters
 from .problems import PROBLEM, Problem, encode
 from .requests import Handler, Request, Response
 from .watching import Watching
+from .webhooks import Webhooks
+
+WEBHOOKS = "/webhooks/"
 
 
 class App:
     """The ASGI application of a server."""
 
-    def __init__(self, desk: Desk, access: Access, business: Business, meters: Meters) -> None:
+    def __init__(
+        self, desk: Desk, access: Access, business: Business, meters: Meters, webhooks: Webhooks
+    ) -> None:
         self.desk, self.access, self.business, self.meters = desk, access, business, meters
+        self.webhooks = webhooks
         self.watching = watching = Watching(desk, access, business, meters)
         self.paths: dict[str, dict[str, Handler]] = {
             "/events": {"POST": self._events},
@@ -51,7 +57,7 @@ class App:
             return
         if response is not None:
             await _send(request, response)
-            route = scope["path"] if handlers is not None else "api"
+            route = scope["path"] if handlers is not None else _family(scope["path"])
             self.meters.request(route, response.status, time.monotonic_ns() - began)
 
     async def _answer(
@@ -59,7 +65,10 @@ class App:
     ) -> Response | None:
         path, method = request.scope["path"], request.scope["method"]
         if handlers is None:
-            return await self._route(request)
+            if path.startswith(WEBHOOKS):
+                handlers = {"POST": self._webhook}
+            else:
+                return await self._route(request)
         # What has no end has no head of its own.
         head = method == "HEAD" and path != "/stream"
         handler = handlers.get("GET" if head else method)
@@ -76,12 +85,23 @@ class App:
         self.meters.events(result.status for result in found.results)
         return Response(encode(found))
 
+    async def _webhook(self, request: Request) -> Response:
+        name = request.scope["path"].removeprefix(WEBHOOKS)
+        result = await self.webhooks.receive(name, request.headers, request.receive)
+        self.meters.events((result.status,))
+        return Response(encode(result))
+
     async def _route(self, request: Request) -> Response:
         reply = await call(
             self.desk, self.access, self.business.program, request.scope, request.headers,
             request.receive,
         )  # fmt: skip
         return Response(encode(reply))
+
+
+def _family(path: str) -> str:
+    """What a path is counted as: never the path itself, of which there is no end."""
+    return WEBHOOKS if path.startswith(WEBHOOKS) else "api"
 
 
 async def _send(request: Request, response: Response) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from ..errors import UsageError
 from ..ir.program import Program
 from ..lang.symbols import Checked
 from ..pipeline import open_engine
+from ..providers.registry import Registry
 from ..providers.sandbox import Sandbox
+from ..runtime.delivery import Worker
 from ..runtime.engine import Engine
 from ..runtime.lane import Lanes
 from ..runtime.reading import Line, Reader
@@ -24,22 +26,33 @@ from .feed import Feed, watched
 # How far an event's time may lie ahead of this machine's clock.
 AHEAD = timedelta(seconds=300)
 
-Open = Callable[[Store, Program], Engine]
-
 
 class Business:
-    """A program over its state: takes events, moves its clock on, commits.
+    """A program over its state: takes events, moves its clock on, commits, delivers.
 
-    `folder`: where the sandbox puts emails and invoices, None for no files.
+    `folder`: where the sandbox puts emails and invoices, None for no files. `environment`: what
+    providers find their keys in, where effects go to real ones; None for the sandbox. `tell` gets
+    a line for a person; `wake`, to be set, is called from a thread when a provider has answered.
     """
 
     def __init__(
-        self, checked: Checked, program: Program, address: str, folder: str | None
+        self,
+        checked: Checked,
+        program: Program,
+        store: Store,
+        address: str,
+        folder: str | None,
+        environment: Mapping[str, str] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.address = address
         self.folder = folder
+        self.tell = tell
+        self.wake: Callable[[], None] = lambda: None
+        self._environment = environment
+        self._worker: Worker | None = None
         self._invoices = True
-        self.store, self._watch = watched(open_store(address))
+        self.store, self._watch = watched(store)
         self.sink: Sink | None = None
         self.use(checked, program)
         self.feed = Feed(self.store.last_seq())
@@ -47,20 +60,56 @@ class Business:
 
     def use(self, checked: Checked, program: Program) -> None:
         """Goes on with this program; StoreError where what is stored does not fit it."""
-        engine = open_engine(program, self.store, Sandbox())
+        live = self._environment is not None
+        registry = self._providers(program)
+        engine = open_engine(program, self.store, None if live else Sandbox())
         if self.folder is not None:
             sink = Sink(self.folder, program)
             sink.begin(self.store)
-            assert engine.outbox.deliver is not None
-            engine.outbox.deliver = sink.watch(engine.outbox.deliver)
+            if engine.outbox.deliver is not None:
+                engine.outbox.deliver = sink.watch(engine.outbox.deliver)
             self.sink = sink
+        if registry is not None:
+            self._deliver_by(registry, engine)
         self.checked, self.program, self.engine = checked, program, engine
         self._reader = Reader(program, named=True)
         self._lanes = Lanes(engine, self._reader.shapes)
 
+    def _providers(self, program: Program) -> Registry | None:
+        """The real providers of a program; UsageError where one lacks what it needs."""
+        if self._environment is None:
+            return None
+        registry = Registry(program.connections, self._environment)
+        registry.check()
+        return registry
+
+    def _deliver_by(self, providers: Registry, engine: Engine) -> None:
+        """Has effects delivered; calls under way go on, whatever engine asked for them."""
+        if self._worker is None:
+            self._worker = Worker(engine, providers, None, False, lambda: self.wake(), self.tell)
+            self._worker.begin()
+        else:
+            self._worker.hand_over(engine, providers)
+
+    def deliver(self) -> datetime | None:
+        """Takes providers' answers, with what follows from them, and begins the calls that are
+        due, each step committed; when to come again at the latest."""
+        if self._worker is None:
+            return None
+        at = self._worker.turn()
+        self.commit()
+        return at
+
+    def finish(self) -> None:
+        """Ends in good order: no more calls, and the answers of those under way."""
+        if self._worker is not None:
+            self._worker.finish()
+            self.commit()
+
     def reopen(self) -> None:
         """Opens a state anew that failed and was given up."""
         self.store.close()
+        self._worker = None  # what it knew of may not have been kept
         self.store, self._watch = watched(open_store(self.address))
         self.use(self.checked, self.program)
 
@@ -132,9 +181,9 @@ class Business:
         self.store.close()
 
 
-def folder_of(out: str | None, default: str) -> str | None:
-    """The folder that `--out` means: None for no files."""
-    if out == "none":
+def folder_of(out: str | None, default: str, live: bool) -> str | None:
+    """The folder that `--out` means: None for no files, as where they are sent."""
+    if out == "none" or (live and out is None):
         return None
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out} is a file: give --out a folder, or none.")

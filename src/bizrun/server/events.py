@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..runtime.reading import Line
-from .access import Access, Caller
+from .access import Access
 from .bodies import read_body
 from .cloudevents import mode_of, split
 from .desk import Desk
@@ -47,19 +47,16 @@ async def post_events(
     events = split(mode, body, headers)
     if not events:
         return Results([])
-    lines: list[Line] = await desk.ask(lambda key: Post(key, events, _owner(caller)))
-    results = [_result(line) for line in lines]
+    lines: list[Line] = await desk.ask(lambda key: Post(key, events, caller.customer))
+    results = [result_of(line) for line in lines]
     if all(line.reason is not None for line in lines):
         reasons = "; ".join(dict.fromkeys(str(line.reason) for line in lines[:5]))
         raise Problem(400, f"There is no event in the body: {reasons}.", more={"results": results})
     return Results(results)
 
 
-def _owner(caller: Caller) -> str | None:
-    return caller.customer
-
-
-def _result(line: Line) -> Result:
+def result_of(line: Line) -> Result:
+    """What is answered of a line."""
     receipt = line.receipt
     if receipt is None:
         if line.reason is not None:

@@ -7,10 +7,12 @@ cut off goes on where it was.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
-from ..store.base import INTERNAL, Row, Store
+import msgspec
+
+from ..store.base import INTERNAL, Plain, Row, Store
 from ..values import plain
 
 KEPT = 10_000
@@ -20,10 +22,20 @@ _EFFECT = ("id", "kind", "status", "created", "customer", "event", "place", "err
 _INVOICE = ("id", "number", "customer", "status", "currency", "total", "amount_due", "due_at")
 
 
+class _Head(msgspec.Struct):
+    id: str
+    type: str
+    time: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Head).decode
+
+
 class Happening(NamedTuple):
     """Something that has happened: `seq` is the log's length then, `number` its place beside it.
 
-    `what` is a LogEntry's tuple for an event, else the row as it stands now.
+    `what` is a LogEntry's tuple for an event, or its text where it was simply handled; else the
+    row as it stands now.
     """
 
     seq: int
@@ -39,9 +51,21 @@ class Happening(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """What is told of it; an event's payload is not."""
         if self.kind == "event":
-            return event_json(self.what)
+            return (
+                _plain_json(self.seq, self.what)
+                if type(self.what) is bytes
+                else event_json(self.what)
+            )
         names = _EFFECT if self.kind == "effect" else _INVOICE
         return {name: plain(self.what[name]) for name in names if name in self.what}
+
+
+def _plain_json(seq: int, text: bytes) -> dict[str, Any]:
+    found = _decode(text)
+    return {
+        "seq": seq, "id": found.id, "source": "", "type": found.type, "time": found.time,
+        "status": "handled", "reason": None, "cause": None,
+    }  # fmt: skip
 
 
 def event_json(entry: tuple[Any, ...]) -> dict[str, Any]:
@@ -58,7 +82,7 @@ class Watched:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.entries: list[tuple[Any, ...]] = []
+        self.entries: list[tuple[Any, ...] | Plain] = []
         self.rows: dict[tuple[str, str], Row | None] = {}
         self.get = store.get  # by far the most often asked
 
@@ -72,7 +96,7 @@ class Watched:
             for key, row in changes.get(table, {}).items():
                 self.rows[table, key] = row
 
-    def append(self, entries: Iterable[tuple[Any, ...]], claim: bool = True) -> None:
+    def append(self, entries: Iterable[tuple[Any, ...] | Plain], claim: bool = True) -> None:
         """Appends to the log, and notes it."""
         entries = list(entries)
         self._store.append(entries, claim)
@@ -90,6 +114,14 @@ def watched(store: Store) -> tuple[Store, Watched]:
     return cast(Store, found), found
 
 
+def _events(entry: tuple[Any, ...] | Plain) -> Iterator[Happening]:
+    if isinstance(entry, tuple):
+        yield Happening(entry[0], 0, "event", entry)
+        return
+    for seq, text in enumerate(entry.text.split(b"\n")[:-1], entry.first):
+        yield Happening(seq, 0, "event", text)
+
+
 class Feed:
     """The newest happenings, and whom to tell of more. Published by the writer's thread."""
 
@@ -101,7 +133,8 @@ class Feed:
     def publish(self, watch: Watched, last_seq: int) -> bool:
         """Takes what was written and is durable now; whether an invoice was among it."""
         kept, told = self._kept, bool(watch.entries)
-        kept.extend(Happening(entry[0], 0, "event", entry) for entry in watch.entries[-KEPT:])
+        for entry in watch.entries[-KEPT:]:
+            kept.extend(_events(entry))
         seq, number = self.newest
         number, invoices = (number if seq == last_seq else 0), False
         for (table, _), row in watch.rows.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 import uvicorn
 
 from ..errors import UsageError
+from ..lang.symbols import Checked
+from ..pipeline import compile_spec
 from .access import Access
 from .app import App
 from .business import Business
@@ -20,6 +23,8 @@ from .clock import WallClock
 from .desk import Desk
 from .meters import Meters
 from .protocol import Protocol
+from .reload import Reload
+from .webhooks import Webhooks
 from .writer import Say, Writer
 
 KEEP_ALIVE_SECONDS = 30
@@ -65,14 +70,24 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    business: Business, place: Place, access: Access, say: Say, ready: Callable[[str], None]
+    business: Business,
+    place: Place,
+    access: Access,
+    say: Say,
+    ready: Callable[[str], None],
+    show: Callable[[Checked], None],
 ) -> None:
-    """Serves until SIGTERM or Ctrl-C; `ready` gets the address once requests are taken."""
+    """Serves until SIGTERM or Ctrl-C; `ready` gets the address once requests are taken.
+
+    `say` gets a line for who runs it, `show` an edited spec that has errors.
+    """
     listener = listen(place)
     address = _address(listener, place)
     desk = Desk()
     meters = Meters()
-    app = App(desk, access, business, meters)
+    clock = WallClock()
+    webhooks = Webhooks(desk, business, os.environ, clock)
+    app = App(desk, access, business, meters, webhooks)
     config = uvicorn.Config(
         app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -80,17 +95,28 @@ def serve(
     )  # fmt: skip
     server = _Server(config, lambda: ready(address), app.watching.stopping.set)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        writer = Writer(business, WallClock(), desk.settle, say, meters)
-        runner.run(_serve(server, listener, desk, writer))
+        writer = Writer(business, clock, desk.settle, say, meters)
+        runner.run(_serve(server, listener, desk, writer, say, show))
 
 
-async def _serve(server: _Server, listener: socket.socket, desk: Desk, writer: Writer) -> None:
+async def _serve(
+    server: _Server,
+    listener: socket.socket,
+    desk: Desk,
+    writer: Writer,
+    say: Say,
+    show: Callable[[Checked], None],
+) -> None:
     desk.open(writer)
     writer.start()
+    reload = Reload(writer.business, compile_spec, say, show)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.ask)
+    watching = asyncio.create_task(reload.watch(desk))
     gc.freeze()  # what is loaded by now stays: no use in looking at it again
     try:
         await server.serve(sockets=[listener])
     finally:
+        watching.cancel()
         await asyncio.to_thread(writer.stop)
 
 

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import StoreError
 from ..runtime.reading import Line
@@ -69,9 +69,11 @@ class Writer:
         self.down: str | None = None
         self._settle = settle
         self._say = say
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[Job | Literal["wake"] | None] = SimpleQueue()
+        business.wake = self.wake
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._stopping = False
+        self._again_at: datetime | None = None
         self._tried = 0
         self._written = 0
 
@@ -82,6 +84,10 @@ class Writer:
     def put(self, job: Job) -> None:
         """Asks for something; from any thread."""
         self._queue.put(job)
+
+    def wake(self) -> None:
+        """Says that there is something to do; from any thread."""
+        self._queue.put("wake")
 
     def stop(self) -> None:
         """Does what was asked for before, and ends; waits until that is done."""
@@ -100,21 +106,46 @@ class Writer:
                     self._refuse(jobs)
                     continue
                 self._settle_all(jobs, self._turn(jobs))
+                self._deliver()
                 if not jobs or time.monotonic() > self._written + 1:
                     self._write_files()
+        self._end()
+
+    def _end(self) -> None:
         if self.down is None:
-            self._write_files()
+            try:
+                self.business.finish()
+            except StoreError as error:
+                self._fall(error)
+            else:
+                self._write_files()
         self.business.close()
+
+    def _deliver(self) -> None:
+        """Has effects delivered where they go to real providers."""
+        if self.down is not None:
+            return
+        try:
+            self._again_at = self.business.deliver()
+        except StoreError as error:
+            self._fall(error)
+
+    def _patience(self) -> int:
+        """How many milliseconds to wait for something to do."""
+        if self._again_at is None:
+            return POLL_MS
+        left = (self._again_at - self.clock.now()) // timedelta(milliseconds=1)
+        return max(0, min(POLL_MS, left))
 
     def _gather(self) -> list[Job]:
         """What has been asked for by now; empty where nothing was for a moment."""
         jobs: list[Job] = []
         try:
-            job = self._queue.get(timeout=POLL_MS / 1000)
+            job = self._queue.get(timeout=self._patience() / 1000)
             while True:
                 if job is None:
                     self._stopping = True
-                else:
+                elif job != "wake":
                     jobs.append(job)
                 if len(jobs) >= MOST_JOBS:
                     break

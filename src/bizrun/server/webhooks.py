@@ -1,0 +1,91 @@
+"""`POST /webhooks/NAME`: what providers tell, verified, handled once, and what it decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from ..errors import BizError
+from ..providers.inbound import Receiver, SignedWebhooks
+from ..providers.registry import Registry
+from ..providers.secrets import Secrets
+from ..runtime.reading import Line
+from .bodies import read_body
+from .business import Business
+from .clock import Clock
+from .desk import Desk
+from .events import Result, result_of
+from .problems import Problem, encode
+from .writer import Task
+
+MAX_WEBHOOK = 4_000_000
+RETRY_SECONDS = 60
+
+# Services with rules of their own; any other connection signs by a standard, or plainly.
+RECEIVERS: dict[str, str] = {"stripe": "stripe_webhooks:StripeWebhooks"}
+
+
+class Webhooks:
+    """Takes the webhooks of a business's connections; `environment` has their secrets."""
+
+    def __init__(
+        self, desk: Desk, business: Business, environment: Mapping[str, str], clock: Clock
+    ) -> None:
+        self._desk, self._business, self._clock = desk, business, clock
+        self._environment = environment
+        self._receivers: dict[str, Receiver] = {}
+        self._program: object = None
+
+    async def receive(self, name: str, headers: Mapping[bytes, bytes], receive: Any) -> Result:
+        """What became of a webhook; a Problem (400) where it is forged, stale or no event."""
+        receiver = self._receiver(name)
+        body = await read_body(receive, headers)
+        if len(body) > MAX_WEBHOOK:
+            raise Problem(413, f"A webhook has at most {MAX_WEBHOOK:,} bytes.")
+        texts = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()}
+        now = self._clock.now()
+        try:
+            # A provider that verifies by a call of its own must not hold up others.
+            event = await asyncio.to_thread(receiver.event, texts, body, now)
+        except ValueError as error:
+            raise Problem(400, f"The webhook is refused: {error}.") from None
+        except BizError as error:
+            raise Problem(503, f"The webhook can't be verified: {error}", RETRY_SECONDS) from None
+        result: Result = await self._desk.ask(lambda key: Task(key, _handle(encode(event))))
+        return result
+
+    def _receiver(self, name: str) -> Receiver:
+        program = self._business.program
+        if program is not self._program:
+            self._program, self._receivers = program, {}
+        found = self._receivers.get(name)
+        if found is None:
+            if name not in RECEIVERS and name not in program.connections:
+                raise Problem(404, f"There is no connection {name[:80]} whose webhooks come here.")
+            secrets = Registry(program.connections, self._environment).secrets(name)
+            found = self._receivers[name] = _load(name, secrets)
+        return found
+
+
+def _load(name: str, secrets: Secrets) -> Receiver:
+    if name not in RECEIVERS:
+        return SignedWebhooks(secrets)
+    module, _, attribute = RECEIVERS[name].partition(":")
+    make: Callable[[Secrets], Receiver] = getattr(
+        import_module(f"bizrun.providers.{module}"), attribute
+    )
+    return make(secrets)
+
+
+def _handle(event: bytes) -> Callable[[Business, datetime], Result]:
+    def handle(business: Business, now: datetime) -> Result:
+        line: Line = business.read(1, event, now, None)
+        if line.reason is not None:
+            raise Problem(400, f"The webhook is refused: {line.reason}.")
+        business.handle([line])
+        return result_of(line)
+
+    return handle
