@@ -77,8 +77,121 @@ def shopping(rng: Random, customer: str, order: str, joined: int) -> Iterator[Ev
             yield back, "Return.received", {"order": order}
 
 
+def content_marketplace(rng: Random) -> Iterator[Event]:
+    """Eight creators, 40 buyers, 60 pieces of content, searches and sales."""
+    for number in range(8):
+        data = {"email": person(number), "portfolio": f"https://portfolio.example/{number}"}
+        yield at(rng, number), "Creator.applies", data
+    for number in range(40):
+        buyer = f"b{number:02}"
+        data = {"id": buyer, "email": f"buyer{number:02}@example.com"}
+        yield at(rng, rng.randrange(5, 100)), "Buyer.joined", data
+    for number in range(60):
+        content, day = f"c{number:02}", rng.randrange(20, 300)
+        data = {"id": content, "creator": person(rng.randrange(8)), "text": f"Text {number}"}
+        price = f"{rng.randrange(3, 60)}.99 USD"
+        when = at(rng, day)
+        yield when, "Content.uploaded", {**data, "price": price}
+        yield when + timedelta(days=2), "Content.published", {"content": content}
+        for _ in range(rng.randrange(3)):
+            later = when + timedelta(days=rng.randrange(3, 60))
+            yield later, "Content.viewed", {"content": content}
+            buyer, license = f"b{rng.randrange(40):02}", rng.choice(("once", "subscription"))
+            sale = {"buyer": buyer, "content": content, "license": license}
+            yield later + timedelta(hours=1), "Purchase.initiated", sale
+
+
+def viral_loop(rng: Random) -> Iterator[Event]:
+    """120 users, most of whom came through another."""
+    for number in range(120):
+        user, day = f"u{number:03}", number * 2 + 1
+        when = at(rng, day)
+        yield when, "User.joined", {"id": user, "email": person(number)}
+        if number and rng.randrange(5):
+            referrer = f"u{rng.randrange(min(number, 8)):03}"
+            data = {"referrer": referrer, "referred": user}
+            yield when + timedelta(minutes=5), "User.referred", data
+
+
+def freemium(rng: Random) -> Iterator[Event]:
+    """80 accounts: some export more than they may, some use it much, some upgrade."""
+    for number in range(80):
+        account, day = f"a{number:02}", rng.randrange(1, 280)
+        when = at(rng, day)
+        yield when, "Account.opened", {"id": account, "email": person(number)}
+        for _ in range(rng.choice((3, 10, 25))):
+            later = when + timedelta(minutes=rng.randrange(1, 40_000))
+            yield later, "Export.made", {"account": account}
+        for _ in range(rng.choice((0, 20, 60))):
+            later = when + timedelta(minutes=rng.randrange(1, 20_000))
+            yield later, "Feature.used", {"account": account, "feature": "charts"}
+        for project in range(rng.randrange(6)):
+            later = when + timedelta(days=project + 1)
+            yield later, "Project.created", {"account": account, "name": f"p{project}"}
+        if rng.randrange(3) == 0:
+            yield (
+                when + timedelta(days=rng.randrange(15, 60)),
+                "Account.upgraded",
+                {"account": account},
+            )
+
+
+def retention(rng: Random) -> Iterator[Event]:
+    """60 accounts: busy, quiet, in trouble, gone, and back."""
+    for number in range(4):
+        yield at(rng, number * 60), "Feature.released", {"name": f"feature-{number}"}
+    for number in range(60):
+        account, day = f"a{number:02}", rng.randrange(1, 250)
+        when = at(rng, day)
+        yield when, "Account.opened", {"id": account, "email": person(number)}
+        for _ in range(rng.randrange(12)):
+            later = when + timedelta(hours=rng.randrange(1, 2000))
+            yield later, "Account.active", {"account": account}
+        if number % 4 == 1:
+            left = when + timedelta(days=rng.randrange(20, 60))
+            yield left, "Account.closed", {"account": account}
+            if number % 8 == 1:
+                back = left + timedelta(days=rng.randrange(1, 50))
+                yield back, "Account.reactivated", {"account": account}
+
+
+def newsletter(rng: Random) -> Iterator[Event]:
+    """100 readers, a third of whom pay for a while."""
+    for number in range(100):
+        reader, day = f"r{number:02}", rng.randrange(1, 300)
+        when = at(rng, day)
+        yield when, "Reader.joined", {"id": reader, "email": person(number)}
+        if number % 3 == 0:
+            paid = when + timedelta(days=rng.randrange(1, 20))
+            yield paid, "Reader.upgraded", {"reader": reader}
+            if number % 6 == 0:
+                left = paid + timedelta(days=rng.randrange(20, 60))
+                yield left, "Reader.left", {"reader": reader}
+
+
+def api_first(rng: Random) -> Iterator[Event]:
+    """30 accounts and what their gateway counted, in batches."""
+    for number in range(30):
+        account, plan = f"a{number:02}", "scale" if number % 6 == 0 else "developer"
+        day = rng.randrange(1, 60)
+        when = at(rng, day)
+        data = {"id": account, "email": person(number), "plan": plan}
+        yield when, "Account.opened", data
+        for _ in range(40):
+            later = when + timedelta(minutes=rng.randrange(10, 420_000))
+            units = rng.randrange(1, 20_000 if plan == "scale" else 300)
+            called = {"account": account, "endpoint": "query", "units": units}
+            yield later, "API.called", called
+
+
 BUSINESSES: dict[str, Callable[[Random], Iterator[Event]]] = {
+    "api-first": api_first,
+    "content-marketplace": content_marketplace,
+    "freemium": freemium,
+    "newsletter": newsletter,
+    "retention": retention,
     "shop": shop,
+    "viral-loop": viral_loop,
 }
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from ..billing.buckets import Figure
 from ..ir.program import Program
 from ..model import Effect
+from ..values import Number
 
 Row = dict[str, Any]
 
@@ -98,6 +99,9 @@ class Desk(Protocol):
         dimensions: tuple[str, ...] = (),
     ) -> Sequence[Figure]:  # fmt: skip
         """What a meter counted from where a usage period begins, by values of dimensions."""
+
+    def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
+        """What a meter counted from an instant to another, both in."""
 
     def count(
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,

@@ -89,10 +89,11 @@ def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number |
     if declared is None:
         raise EvalError(f"there is no meter `{show(meter)}`")
     if within is not None:
-        return _as_read(desk, customer, declared, _usage_within(desk, customer, declared, within))
+        quantity = desk.measured_within(meter, customer, within.start, within.end)
+        return _as_read(desk, customer, declared, quantity)
     start = usage_start(desk, customer, desk.now, meter)
     found = desk.measured(meter, customer, start, desk.now)
-    quantity: Number = sum((figure.quantity for figure in found), 0)
+    quantity = sum((figure.quantity for figure in found), 0)
     return _as_read(desk, customer, declared, quantity)
 
 
@@ -105,28 +106,6 @@ def _as_read(desk: Desk, customer: str, meter: Meter, quantity: Number) -> Numbe
             sub = subscription_of(desk, customer)
             return Money(quantity, sub["currency"] if sub else desk.currency)
     return quantity
-
-
-def _usage_within(desk: Desk, customer: str, meter: Meter, within: Any) -> Number:
-    """Whole usage periods that begin within a range of time."""
-    rows = desk.select("_meter", customer=customer, meter=meter.name)
-    low, high = within.low, within.high
-    starts = sorted({row["start"] for row in rows if low <= row["start"] <= high})
-    figures = [
-        figure.quantity
-        for start in starts
-        for figure in desk.measured(meter.name, customer, start, high)
-    ]
-    return _together(meter.aggregate, figures)
-
-
-def _together(aggregate: str, figures: list[Number]) -> Number:
-    match aggregate:
-        case "max":
-            return max(figures, default=0)
-        case "min":
-            return min(figures, default=0)
-    return sum(figures, 0)
 
 
 def limit(desk: Desk, customer: Any, name: Any) -> Number | Money:

@@ -16,7 +16,7 @@ from ..errors import Refusal
 from ..ir.nodes import Const
 from ..ir.program import Program
 from ..model import Effect
-from ..values import show
+from ..values import Number, show
 from .desk import Desk, Row
 
 _OPS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -111,6 +111,10 @@ class Rehearsal:
     ) -> Sequence[Figure]:  # fmt: skip
         """What a meter counted."""
         return self.desk.measured(meter, customer, start, end, dimensions)
+
+    def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
+        """What a meter counted from an instant to another, both in."""
+        return self.desk.measured_within(meter, customer, start, end)
 
     def holds(self, condition: Any, /, **names: Any) -> bool:
         """Whether a condition of the spec holds for these values."""

@@ -8,12 +8,12 @@ from ..lang import ast
 from ..lang.check.meters import figure_type
 from ..lang.symbols import Checked, EntityInfo, EventInfo
 from ..lang.types import ANY, EntityType, Type, known, type_text
-from ..lang.walk import walk_code
+from ..lang.walk import walk, walk_code
 from . import nodes as ir
 from .constants import constant
 from .lower import EVENT, HandlerLowering
 from .lower_billing import BillingLowering, placeholder
-from .lower_expr import Scope
+from .lower_expr import Scope, dotted
 from .lower_triggers import lower_trigger
 from .program import (
     Api,
@@ -79,6 +79,7 @@ class _ProgramLowering:
         ]
         self._reports(program)
         self._billing(program)
+        program.ranged = self._ranged()
         program.marketplace = any(
             splits(node)
             for file in self.checked.loaded.files
@@ -86,6 +87,18 @@ class _ProgramLowering:
             for node in walk_code(declaration)
         )
         return program
+
+    def _ranged(self) -> frozenset[str]:
+        """The meters that `usage(customer, meter, range)` asks for, in rules or tests."""
+        loaded = self.checked.loaded
+        if not any("usage(" in source.text for source in loaded.sources.values()):
+            return frozenset()
+        calls = [node for file in loaded.files for node in walk(file) if isinstance(node, ast.Call)]
+        asked = [call.args[1] for call in calls if dotted(call.callee) == "usage"
+                 and len(call.args) == 3]  # fmt: skip
+        names = {meter.name for meter in asked if isinstance(meter, ast.Name)}
+        # A meter that is only known when the rule runs may be any.
+        return frozenset(names & set(self.symbols.meters) or (self.symbols.meters if asked else ()))
 
     # --- handlers ------------------------------------------------------------------------------
 

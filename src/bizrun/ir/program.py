@@ -221,6 +221,8 @@ class Program:
     billing: catalog.BillingSettings | None = None
     connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
+    # Meters that are asked over any range of time: each of their counts is kept.
+    ranged: frozenset[str] = frozenset()
     marketplace: bool = False  # some charge is split or held: transfers are out of what is owed
 
     def unit(self, handler: ir.Handler) -> ir.Unit:

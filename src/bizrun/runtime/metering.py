@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..billing import buckets, catalog
-from ..billing.buckets import Bucket, Figure
+from ..billing.buckets import Bucket, Figure, Level
 from ..errors import EvalError, Refusal
 from ..ir.program import Meter
 from ..model import Event
@@ -84,6 +84,7 @@ class Metering:
                 not watches(program, meter.name) and meter.aggregate in ("sum", "count")
                 and not meter.by and meter.where is None
                 and meter.per is not None and meter.unit is None
+                and meter.name not in program.ranged
                 for meter in meters
             )  # fmt: skip
             self._quick[type_] = meters if simple else None
@@ -236,6 +237,8 @@ class Metering:
         number = not isinstance(value, bool | str) and hasattr(value, "__add__")
         if not number and meter.aggregate != "unique":
             raise Refusal(f"meter {meter.name} can't count {show(value)[:40]!r}")
+        if meter.name in self.engine.program.ranged:
+            self.readings.tell(meter.name, customer, Level(at, event, value), sign)
         start = self.engine.usage_start(customer, at, meter.name)
         for dimensions in self._groupings(meter):
             picked = {name: by.get(name, "") for name in meter.by if name in dimensions}

@@ -6,10 +6,10 @@ an event may come late, or be corrected. Each event costs a row or two here, wha
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from ..billing import buckets
+from ..billing import buckets, metering
 from ..billing.buckets import Bucket, Level
 from ..store.base import Range
 from ..values import Number, show
@@ -56,6 +56,35 @@ class Readings:
         rows = self.state.select("_meter_value", {"bucket": bucket}, (), order, 1)
         found: Number | None = next((row["value"] for row in rows), None)
         return found
+
+    # --- all of them: a meter that is asked over any range of time ------------------------------
+
+    def tell(self, meter: str, customer: str, level: Level, sign: int) -> None:
+        """Keeps a count by itself, or forgets one that was taken back."""
+        series = told_series(meter, customer)
+        key = f"{series}|{level.event}"
+        row = {
+            "id": key, "series": series, "at": level.at, "event": level.event,
+            "value": level.value,
+        }  # fmt: skip
+        self.state.put("_told", key, row if sign > 0 else None)
+
+    def within(
+        self, aggregate: str, meter: str, customer: str, start: datetime,
+        end: datetime,
+    ) -> Number:  # fmt: skip
+        """What a meter counted from an instant to another, both in."""
+        series = {"series": told_series(meter, customer)}
+        ranges = [Range("at", ">=", start), Range("at", "<=", end)]
+        rows = self.state.select("_told", series, ranges)
+        inside = [metering.Reading(row["at"], row["event"], row["value"]) for row in rows]
+        kind: metering.Aggregate = aggregate  # type: ignore[assignment]
+        if kind != "average":
+            return metering.measure(kind, inside, start, end + timedelta(microseconds=1))
+        order = (("at", True), ("event", True))
+        before = self.state.select("_told", series, [Range("at", "<", start)], order, 1)
+        held = next((row["value"] for row in before), 0)
+        return metering.measure(kind, inside, start, end, held)
 
     # --- levels: last, average -------------------------------------------------------------------
 
@@ -118,6 +147,11 @@ class Readings:
             next((found for found in before if found[:2] < own), None),
             next((found for found in after if found[:2] > own), None),
         )
+
+
+def told_series(meter: str, customer: str) -> str:
+    """The series of a customer's counts in the table `_told`."""
+    return f"{meter}|{customer}"
 
 
 def _level(row: Bucket) -> Level:

@@ -85,6 +85,11 @@ SYSTEM = (
         "id:text series:text at:time event:text value:number",
         ("series", "at", "event"),
     ),
+    _table(
+        "_told",
+        "id:text series:text at:time event:text value:json",
+        ("series", "at", "event"),
+    ),
     _table("_series", "id:text meter:text customer:text by:json", ("customer", "meter")),
     _table(
         "_corrected",

@@ -17,7 +17,7 @@ from ..lang.types import ListOf, known
 from ..model import Effect, Event
 from ..store.base import Range, Row
 from ..times import add
-from ..values import UNLIMITED, Duration, check_number, show
+from ..values import UNLIMITED, Duration, Number, check_number, show
 
 if TYPE_CHECKING:
     from ..ir.compile import Code
@@ -376,6 +376,11 @@ class Work:
         """What a meter counted from where a usage period begins, by values of dimensions."""
         declared = self.program.meters[meter]
         return self.engine.metering.figures(declared, customer, start, end, dimensions)
+
+    def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
+        """What a meter counted from an instant to another, both in."""
+        declared = self.program.meters[meter]
+        return self.engine.metering.readings.within(declared.aggregate, meter, customer, start, end)
 
     def count(
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
