@@ -21,8 +21,8 @@ _EVENTS = {
 def living(desk: Desk, key: Any, verb: str) -> Mapping[str, Any]:
     """A subscription that may be changed at this instant.
 
-    Refused where it has ended, or where a final invoice of it is of a later time: what that
-    invoice says can't be undone by something dated before it.
+    Refused where it has ended, where a final invoice of it is of a later time (what that says
+    can't be undone by something dated before it), or where its running period began later.
     """
     sub = desk.row("Subscription", key)
     if not lives(sub):
@@ -35,6 +35,11 @@ def living(desk: Desk, key: Any, verb: str) -> Mapping[str, Any]:
                     f"subscription {key} can't be {verb} at {show(desk.now)}: invoice "
                     f"{invoice['number']} is final since {show(at)}"
                 )
+        if sub["period_start"] > desk.now:
+            raise Refusal(
+                f"subscription {key} can't be {verb} at {show(desk.now)}: its running period "
+                f"began at {show(sub['period_start'])}"
+            )
     return sub
 
 
