@@ -129,7 +129,7 @@ class Life:
         kind = self.r.choice(
             ("change", "change", "quantity", "quantity", "usage", "usage", "usage", "pause",
              "resume", "cancel", "subscribe", "coupon", "grant", "oneoff", "refund", "note", "void",
-             "pay", "cards")
+             "pay", "cards", "addon", "late")
         )  # fmt: skip
         getattr(self, kind)(buyer)
 
@@ -158,7 +158,19 @@ class Life:
             self.deals[buyer].append(deal)
 
     def change(self, buyer: str) -> None:
-        self.send("A.change", deal=self.deal(buyer), plan=self.plan(), **self.when())
+        reset = self.r.random() < 0.1
+        self.send("A.change", deal=self.deal(buyer), plan=self.plan(), reset=reset, **self.when())
+
+    def addon(self, buyer: str) -> None:
+        addon = self.r.choice(self.world.addons).name
+        self.send("A.addon", deal=self.deal(buyer), addon=addon, quantity=self.r.choice((0, 1, 4)))
+
+    def late(self, buyer: str) -> None:
+        """A change dated days ago: refused where an invoice is final since."""
+        now = self.at
+        self.at -= timedelta(days=self.r.randint(1, 40))
+        self.change(buyer)
+        self.at = now
 
     def quantity(self, buyer: str) -> None:
         wanted = self.r.choice((-1, 0, 1, 2, 5, 17, 40))
@@ -314,9 +326,11 @@ def _pairs(told: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[st
 def test_a_period_is_charged_once(life: Life) -> None:
     """Prices in advance of one subscription never overlap but where a change gave back."""
     advance = defaultdict(list)
+    changes = {row["id"] for row in life.rows("Invoice") if row["reason"] == "plan_change"}
     for line in life.rows("InvoiceLine"):
-        if line["kind"] == "base" and line["subscription"]:
-            advance[line["subscription"]].append((line["period_start"], line["period_end"]))
+        if line["kind"] == "base" and line["subscription"] and line["invoice"] not in changes:
+            span = (line["period_start"], line["period_end"])
+            advance[line["subscription"], line["description"]].append(span)
     for spans in advance.values():
         assert len(spans) == len(set(spans)), spans
 

@@ -106,6 +106,7 @@ def bill(
     taxes: tuple[Fraction, ...],
     purse: Purse,
     why: str,
+    lowers: list[Bill] | None = None,
 ) -> Bill | None:
     """An invoice over lines; uses and grants credit. None where nothing stands on it."""
     if not lines:
@@ -133,9 +134,21 @@ def bill(
         credit = min(purse.balance(at), total)
         purse.use(credit, at)
     if total < 0:
-        purse.grant(-total, None)
+        # What is open on what is given back goes down first.
+        rest = lower(lowers or [], -total)
+        if rest:
+            purse.grant(rest, None)
         credit = total
     return Bill(at, lines, off, tax, total, credit, total - credit, why)
+
+
+def lower(bills: list[Bill], amount: Fraction) -> Fraction:
+    """Lowers what is open on invoices by up to an amount; what is left of it."""
+    for each in bills:
+        part = min(amount, each.open)
+        each.open -= part
+        amount -= part
+    return amount
 
 
 def credit_note(rules: Rules, lines: list[Line], amount: Fraction) -> Fraction:

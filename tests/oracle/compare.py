@@ -122,6 +122,10 @@ def compare(world: World, into: Compared) -> None:
     stream = events(world)
     engine = run_engine(biz(world), stream, UNTIL)
     found = found_bills(engine, world.rules.inclusive)
+    left: dict[str, Fraction] = {}
+    for row in engine.state.select("Invoice", {}):
+        open_ = Fraction(row["amount_open"].amount)
+        left[row["customer"]] = left.get(row["customer"], Fraction(0)) + open_
     whose = {event["id"]: _owner(event["data"], world) for event in stream}
     dead: dict[str, list[str]] = {}
     for row in engine.state.select("_dead", {}):
@@ -132,12 +136,12 @@ def compare(world: World, into: Compared) -> None:
     addons = {addon.name: addon for addon in world.addons}
     into.refused += [text for texts in dead.values() for text in texts]
     for buyer in world.buyers:
-        expected = [
-            should_be(b, world.rules.inclusive)
-            for b in Life(world.rules, plans, coupons, buyer, addons).run(UNTIL)
-        ]
+        life = Life(world.rules, plans, coupons, buyer, addons)
+        expected = [should_be(b, world.rules.inclusive) for b in life.run(UNTIL)]
         made = found.get(buyer.key, [])
-        into.invoices += len(made)
+        expected.append(f"open {_number(sum((b.open for b in life.bills), Fraction(0)))}")
+        made.append(f"open {_number(left.get(buyer.key, Fraction(0)))}")
+        into.invoices += len(made) - 1
         if sorted(expected) != sorted(made):
             into.differences.append(Difference(buyer, dead.get(buyer.key, []), expected, made))
 

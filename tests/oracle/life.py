@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .books import ZERO, Attached, Purse, bill, credit_note
+from .books import ZERO, Attached, Purse, bill, credit_note, lower
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
 from .rates import base, rate
 from .world import Act, Bill, Buyer, Coupon, Line, Plan, Rules, Usage
@@ -63,6 +63,8 @@ class Sub:
     usage_from: dict[str, datetime] = field(default_factory=dict)
     base_billed: Fraction = ZERO
     windows: list[Window] = field(default_factory=list)
+    billed: list[Bill] = field(default_factory=list)
+    """The invoices that charged for the running period."""
     addons: dict[str, tuple[Plan, int]] = field(default_factory=dict)
     plan_began: date | None = None
     """The local date from which the plan holds for it."""
@@ -167,7 +169,7 @@ class Life:
         if self.rules.proration != "none":
             charge = self._charge(sub, at, sub.end, "charge")
         lines = used + self._take_waiting(sub) + credit + charge
-        self._make(at, lines, sub.coupons, "version")
+        self._make(at, lines, sub.coupons, "version", sub)
 
     def _terms(self, sub: Sub, at: datetime) -> Plan:
         """The plan with the price that holds for a subscription at an instant."""
@@ -239,7 +241,7 @@ class Life:
         return self._begin(sub)
 
     def _begin(self, sub: Sub) -> list[Line]:
-        sub.held, sub.base_billed, sub.moved = [], ZERO, None
+        sub.held, sub.billed, sub.base_billed, sub.moved = [], [], ZERO, None
         sub.since = sub.plan_since = sub.start
         sub.usage_from = {usage.meter: sub.start for usage in sub.plan.usages}
         if sub.status == "paused":
@@ -463,8 +465,9 @@ class Life:
         sub.plan_began, sub.phases_from = local_date(act.at, self.zone), act.at
         sub.base_billed = ZERO
         if moved:
-            sub.cycle, sub.n = self._cycle(sub, act.at), 0
+            sub.cycle, sub.n, before = self._cycle(sub, act.at), 0, sub.billed
             charge = self._begin(sub)
+            sub.billed = before
         elif self.rules.proration == "none":
             charge = []
         else:
@@ -474,10 +477,10 @@ class Life:
         if act.data.get("invoice") == "next":
             sub.waiting += credit + charge
             credit = charge = []
-            self._make(act.at, used, sub.coupons, "change")
+            self._make(act.at, used, sub.coupons, "change", sub)
             return
         lines = used + self._take_waiting(sub) + credit + charge
-        self._make(act.at, lines, sub.coupons, "change")
+        self._make(act.at, lines, sub.coupons, "change", sub)
 
     def _quantity(self, act: Act) -> None:
         sub, quantity = self.subs[act.data["deal"]], act.data["quantity"]
@@ -498,7 +501,7 @@ class Life:
         if act.data.get("invoice") == "next":
             sub.waiting += credit + charge
             return
-        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "quantity")
+        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "quantity", sub)
 
     def _moment(self, at: datetime) -> datetime:
         """From when a change counts: the day of the change is included."""
@@ -511,7 +514,8 @@ class Life:
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
         used += self._bounds(sub, at, used) + self._take_waiting(sub)
         sub.status = "paused"
-        self._make(act.at, used + credit, sub.coupons, "pause")
+        self._make(act.at, used + credit, sub.coupons, "pause", sub)
+        sub.billed = []
 
     def _resume(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
@@ -536,7 +540,7 @@ class Life:
             sub.addons[name] = (self.addons[name], quantity)
             if not trying and self.rules.proration != "none":
                 charge = self._charge(sub, at, sub.end, "charge", name)
-        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "addon")
+        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "addon", sub)
 
     def _noted(self, act: Act) -> None:
         """A credit note over a part of the newest invoice: account credit."""
@@ -545,7 +549,9 @@ class Life:
             net = sum((line.amount - line.share for line in made.lines), ZERO)
             # The language rounds halves up.
             amount = replace(self.rules, rounding="half_up").round(net * act.data["part"])
-            self.purse.grant(credit_note(self.rules, made.lines, amount), None)
+            rest = lower([made], credit_note(self.rules, made.lines, amount))
+            if rest:
+                self.purse.grant(rest, None)
 
     def _cancel(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
@@ -561,13 +567,26 @@ class Life:
         used += self._bounds(sub, at, used)
         lines = used + self._take_waiting(sub) + credit
         sub.status = "cancelled"
-        self._make(act.at, lines, sub.coupons, "cancel")
+        self._make(act.at, lines, sub.coupons, "cancel", sub)
 
-    def _make(self, at: datetime, lines: list[Line], coupons: list[Attached], why: str) -> None:
+    def _make(
+        self,
+        at: datetime,
+        lines: list[Line],
+        coupons: list[Attached],
+        why: str,
+        sub: Sub | None = None,
+    ) -> None:
         lines = [line for line in lines if line.amount]
-        made = bill(self.rules, at, lines, coupons, self.buyer.taxes, self.purse, why)
-        if made is not None:
-            self.bills.append(made)
+        lowers = sub.billed if sub else None
+        made = bill(self.rules, at, lines, coupons, self.buyer.taxes, self.purse, why, lowers)
+        if made is None:
+            return
+        made.open = made.due if self.buyer.poor else ZERO
+        self.bills.append(made)
+        for each in self.subs.values():
+            if any(held.line is line for held in each.held for line in lines):
+                each.billed.append(made)
 
 
 def measure(meter: str, seen: list[dict[str, Any]]) -> Fraction:

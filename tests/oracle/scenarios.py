@@ -190,7 +190,8 @@ class Maker:
             )
         )
         acts = sorted(_Acts(self, zone, flavour).acts, key=lambda act: act.at)
-        return Buyer(key, zone, TAXES[country], country, tuple(acts))
+        poor = self.rules.credit == "after_tax" and self.r.random() < 0.2
+        return Buyer(key, zone, TAXES[country], country, tuple(acts), poor)
 
 
 class _Acts:

@@ -13,9 +13,9 @@ from .world import EXPONENTS, Act, Buyer, Coupon, Plan, Rules, Tier, Usage
 TAXES = {"T0": (), "T1": (Fraction(8, 100),), "T2": (Fraction(825, 10000), Fraction(5, 100))}
 
 ENTITIES = """
-entity Account { id text key, timezone text, country text }
+entity Account { id text key, timezone text, country text, payment_method text }
 entity Deal { id text key, account Account, sub Subscription }
-event A.new { id text, timezone text, country text }
+event A.new { id text, timezone text, country text, card text = "pm_card_visa" }
 event A.subscribe {
   account Account, deal text, plan plan, quantity integer, coupon coupon?, anchor_day integer?
 }
@@ -49,7 +49,11 @@ meter newest { last units of U.newest per account }
 meter people { unique who of U.people per account }
 meter payments { sum amount of U.payments per account }
 meter chat { sum units of U.chat per account by kind }
-on A.new as e { create Account { id: e.id, timezone: e.timezone, country: e.country } }
+on A.new as e {
+  create Account {
+    id: e.id, timezone: e.timezone, country: e.country, payment_method: e.card
+  }
+}
 on A.subscribe as e {
   let s = subscribe {
     customer: e.account, plan: e.plan, quantity: e.quantity, coupon: e.coupon,
@@ -224,6 +228,8 @@ def events(world: World) -> list[dict[str, Any]]:
     for buyer in world.buyers:
         first = buyer.acts[0].at
         new = {"id": buyer.key, "timezone": buyer.zone, "country": buyer.country}
+        if buyer.poor:
+            new["card"] = "pm_card_chargeDeclined"
         found.append((first, -1, {"type": "A.new", "data": new}))
         for i, act in enumerate(buyer.acts):
             sent = act.data.get("sent", act.at)

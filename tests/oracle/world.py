@@ -108,6 +108,8 @@ class Buyer:
     taxes: tuple[Fraction, ...]
     country: str
     acts: tuple[Act, ...]
+    poor: bool = False
+    """Whether every charge is declined."""
 
 
 @dataclass
@@ -136,3 +138,4 @@ class Bill:
     credit: Fraction
     due: Fraction
     why: str = ""
+    open: Fraction = Fraction(0)
