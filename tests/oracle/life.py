@@ -2,88 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from .books import ZERO, Attached, Purse, bill, credit_note, lower
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
 from .rates import base, rate
+from .sub import Held, Sub, Window, measure
 from .world import Act, Bill, Buyer, Coupon, Line, Plan, Rules, Usage
-
-
-@dataclass
-class Held:
-    """What was charged for a stretch of time, and can still be given back."""
-
-    line: Line
-    start: datetime
-    end: datetime
-    item: str = ""
-
-    @property
-    def net(self) -> Fraction:
-        """The amount less its part of the discounts."""
-        return self.line.amount - self.line.share
-
-
-@dataclass
-class Window:
-    """A usage period that was billed, and for how much."""
-
-    usage: Usage
-    start: datetime
-    end: datetime
-    included: Fraction
-    billed: dict[str, Fraction] = field(default_factory=dict)
-
-
-@dataclass
-class Sub:
-    """One subscription on its way."""
-
-    plan: Plan
-    quantity: int
-    opened: datetime
-    anchor_day: int | None
-    cycle: Cycle | None = None
-    n: int = 0
-    status: str = "active"
-    ends: datetime | None = None
-    next_plan: Plan | None = None
-    next_quantity: int | None = None
-    cancelling: bool = False
-    coupons: list[Attached] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
-    waiting: list[Line] = field(default_factory=list)
-    since: datetime | None = None
-    plan_since: datetime | None = None
-    usage_from: dict[str, datetime] = field(default_factory=dict)
-    base_billed: Fraction = ZERO
-    windows: list[Window] = field(default_factory=list)
-    billed: list[Bill] = field(default_factory=list)
-    """The invoices that charged for the running period."""
-    addons: dict[str, tuple[Plan, int]] = field(default_factory=dict)
-    plan_began: date | None = None
-    """The local date from which the plan holds for it."""
-    phases_from: datetime | None = None
-    """Where a change began the plan's phases; else they begin with the first paid period."""
-    moved: datetime | None = None
-    """When a version took it over within the running period."""
-
-    @property
-    def start(self) -> datetime:
-        """Where the running period begins."""
-        assert self.cycle is not None
-        return self.cycle.on(self.n)
-
-    @property
-    def end(self) -> datetime:
-        """Where the running period ends."""
-        assert self.cycle is not None
-        return self.cycle.on(self.n + 1)
 
 
 class Life:
@@ -465,9 +393,9 @@ class Life:
         sub.plan_began, sub.phases_from = local_date(act.at, self.zone), act.at
         sub.base_billed = ZERO
         if moved:
-            sub.cycle, sub.n, before = self._cycle(sub, act.at), 0, sub.billed
+            sub.cycle, sub.n, billed = self._cycle(sub, act.at), 0, sub.billed
             charge = self._begin(sub)
-            sub.billed = before
+            sub.billed = billed
         elif self.rules.proration == "none":
             charge = []
         else:
@@ -480,7 +408,11 @@ class Life:
             self._make(act.at, used, sub.coupons, "change", sub)
             return
         lines = used + self._take_waiting(sub) + credit + charge
+        before = list(sub.billed)
         self._make(act.at, lines, sub.coupons, "change", sub)
+        if moved:
+            # The new period has invoices of its own.
+            sub.billed = [each for each in sub.billed if each not in before]
 
     def _quantity(self, act: Act) -> None:
         sub, quantity = self.subs[act.data["deal"]], act.data["quantity"]
@@ -587,20 +519,3 @@ class Life:
         for each in self.subs.values():
             if any(held.line is line for held in each.held for line in lines):
                 each.billed.append(made)
-
-
-def measure(meter: str, seen: list[dict[str, Any]]) -> Fraction:
-    """What a meter says of events in their order of time."""
-    units = [data["units"] for data in seen]
-    match meter:
-        case "calls" | "payments" | "chat":
-            return sum(units, ZERO)
-        case "hits":
-            return Fraction(len(units))
-        case "peak":
-            return max(units, default=ZERO)
-        case "newest":
-            return units[-1] if units else ZERO
-        case "people":
-            return Fraction(len({data["who"] for data in seen}))
-    raise AssertionError(meter)
