@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import threading
@@ -269,3 +270,35 @@ def test_what_is_no_http(shop: Served, sent: bytes) -> None:
         answer = connection.recv(1000)
         assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
     quick(shop, f"after-{hash(sent)}")
+
+
+# --- a disk that is full -------------------------------------------------------------------------
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    with serving(tmp_path, scope="admin") as served:
+        served.results(event("s", "Customer.signup", id="a1"))
+        pid = served.process.pid
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (400_000, most))
+        acknowledged = []
+        for number in range(100_000):
+            padded = event(f"f{number}", "API.called", account="a1", note="x" * 1000)
+            answer = served.post(padded)
+            if answer.status_code != 200:
+                break
+            acknowledged.append(f"f{number}")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "5"
+        assert "full" in answer.json()["detail"]
+        health = served.http.get("/health", headers=served.headers)
+        assert (health.status_code, health.json()["status"]) == (503, "down")
+        assert served.post(event("g", "API.called", account="a1")).status_code == 503
+        # There is room again: the same server goes on.
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+        until(lambda: served.post(event("g", "API.called", account="a1")).status_code == 200, 30)
+        assert served.http.get("/health").json() == {"status": "ok"}
+        assert served.stop() == 0
+    kept = [found["id"] for found in events_of(served.state)]
+    assert kept[: len(acknowledged) + 1] == ["s", *acknowledged]
+    assert kept[-1] == "g"

@@ -16,9 +16,14 @@ class UsageError(BizError):
 
 
 class StoreError(BizError):
-    """The store can't be reached, is damaged, or its disk is full or failing."""
+    """The store can't be reached, is damaged, or its disk is full or failing.
+
+    `final`: nobody may go on with it before a person has looked, since what the disk says can't be
+    relied on: it could not be synced, or is damaged.
+    """
 
     exit_code = 3
+    final = False
 
 
 class ProviderError(BizError):

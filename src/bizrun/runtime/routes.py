@@ -29,11 +29,12 @@ class Match:
 
 
 def matches(program: Program, path: str) -> list[Match]:
-    """The routes of a path, by whatever method; those that name more of it first."""
+    """The routes of a path, by whatever method: of several, those that name most of it."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     found = [Match(api, values) for api in program.apis
              if (values := _values(places(api), parts)) is not None]  # fmt: skip
-    return sorted(found, key=lambda match: len(match.values))
+    least = min((len(match.values) for match in found), default=0)
+    return [match for match in found if len(match.values) == least]
 
 
 def places(api: Api) -> list[tuple[str, bool]]:

@@ -16,6 +16,7 @@ from .business import Business
 from .desk import Desk
 from .events import post_events
 from .meters import Meters
+from .openapi import document
 from .problems import PROBLEM, Problem, encode
 from .requests import Handler, Request, Response
 from .watching import Watching
@@ -39,6 +40,7 @@ class App:
             "/metrics": {"GET": watching.metrics},
             "/stream": {"GET": watching.stream},
             "/dashboard": {"GET": watching.overview},
+            "/openapi.json": {"GET": self._document},
             "/": {"GET": watching.page},
         }
 
@@ -90,6 +92,10 @@ class App:
         result = await self.webhooks.receive(name, request.headers, request.receive)
         self.meters.events((result.status,))
         return Response(encode(result))
+
+    async def _document(self, request: Request) -> Response:
+        self.access.caller(request.headers, None)
+        return Response(encode(document(self.business.checked, self.business.program)))
 
     async def _route(self, request: Request) -> Response:
         reply = await call(

@@ -74,6 +74,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._stopping = False
         self._again_at: datetime | None = None
+        self._final = False
         self._tried = 0
         self._written = 0
 
@@ -220,20 +221,21 @@ class Writer:
     def _fall(self, error: StoreError) -> None:
         """Stops acknowledging: nothing can be committed."""
         self.down = str(error)
+        self._final = error.final
         self._tried = int(time.monotonic())
         self._say(f"nothing can be committed, so nothing is taken: {error}")
         self.business.close()
 
     def _mend(self) -> None:
-        """Opens the state again, now and then."""
-        if time.monotonic() < self._tried + RETRY_SECONDS:
+        """Opens the state again, now and then, where that is no risk."""
+        if self._final or time.monotonic() < self._tried + RETRY_SECONDS:
             return
         self._tried = int(time.monotonic())
         try:
             self.business.reopen()
             self.business.commit()
         except StoreError as error:
-            self.down = str(error)
+            self.down, self._final = str(error), error.final
             self.business.close()
         else:
             self.down = None

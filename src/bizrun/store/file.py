@@ -179,7 +179,13 @@ _SENTENCES = {
 }
 
 
+_FINAL = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+
+
 def failure(name: str, error: apsw.Error) -> StoreError:
     """What a failure of SQLite is called, and what to do about it."""
     sentence = _SENTENCES.get(getattr(error, "result", -1) & 0xFF, _FAILING)
-    return StoreError(sentence.format(name=name, detail=error))
+    found = StoreError(sentence.format(name=name, detail=error))
+    # After a failed sync the system may take for written what is not on the disk.
+    found.final = getattr(error, "extendedresult", -1) in _FINAL or sentence is _DAMAGED
+    return found
