@@ -21,7 +21,8 @@ from .ir_fakes import NOW, FakeContext, usd
 
 ASKED = {
     "usage", "limit", "remaining", "credit_balance", "preview", "has_feature", "variant",
-    "variant_name", "pdf",
+    "variant_name", "pdf", "mrr", "arr", "arpa", "mrr_movement", "customer_churn", "revenue_churn",
+    "net_retention", "ltv",
 }  # fmt: skip
 
 
@@ -73,6 +74,13 @@ def test_every_function_that_the_checker_offers_is_there() -> None:
         ("charm", (usd("30"),), usd("29.99")),
         ("charm", (Money(3000, "JPY"),), Money(2999, "JPY")),
         ("prestige", (usd("29.60"),), usd("30")),
+        ("prestige", (usd("47"),), usd("50")),
+        ("prestige", (usd("3.40"),), usd("3")),
+        ("prestige", (usd("47"), usd("25")), usd("50")),
+        ("discount", (usd("50"), Percent.of(15)), usd("42.50")),
+        ("discount", (usd("50"), usd("60")), usd("0")),
+        ("bundle", ([usd("60"), usd("40")], Percent.of(20)), usd("80")),
+        ("bundle", ([usd("60"), usd("40")], usd("25")), usd("75")),
         ("hash", ("a1",), 251338223981895),
         ("split", (usd("10"), [Percent.of(50), Percent.of(50)]), [usd("5"), usd("5")]),
         ("allocate", (usd("10"), 3), [usd("3.34"), usd("3.33"), usd("3.33")]),

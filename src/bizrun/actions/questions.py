@@ -13,6 +13,7 @@ from ..errors import EvalError, Refusal
 from ..ir.program import Meter
 from ..times import end_of, local_date, midnight, start_of
 from ..values import SIZE_UNITS, UNLIMITED, Money, Number, check_number, show
+from . import recurring
 from . import usage as usages
 from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
 from .desk import Desk, Row
@@ -241,4 +242,5 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "snapshot": snapshot,
     "snapshots": snapshots,
     "pdf": pdf,
+    **recurring.QUESTIONS,
 }

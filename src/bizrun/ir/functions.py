@@ -223,10 +223,29 @@ def _charm(price: Money) -> Money:
     return Money(whole.amount - Decimal(1).scaleb(-exponent(whole.currency)), whole.currency)
 
 
-def _prestige(price: Money) -> Money:
-    """A whole price: 29.60 USD is 30 USD."""
-    rounded: Money = _round(_need("prestige", price, "money"))
+def _prestige(price: Money, step: Any = None) -> Money:
+    """A round price: in tens, below them in whole units; 47 USD is 50 USD, 3.40 USD is 3 USD."""
+    _need("prestige", price, "money")
+    if step is None:
+        step = Money(10 if abs(price.amount) >= 5 else 1, price.currency)
+    rounded: Money = _round(price, step)
     return rounded
+
+
+def _discount(price: Money, off: Any) -> Money:
+    """A price less a percentage or an amount; never below zero."""
+    _need("discount", price, "money")
+    less = price * off if kind(_need("discount", off, "percent", "money")) == "percent" else off
+    left: Money = price - less
+    return max(left, left * 0)
+
+
+def _bundle(prices: Any, off: Any) -> Money:
+    """What several things cost together, less a percentage or an amount."""
+    found = [_need("bundle", price, "money") for price in _need("bundle", prices, "list")]
+    if not found:
+        raise EvalError("`bundle` needs at least one price")
+    return _discount(sum(found[1:], found[0]), off)
 
 
 def _tiered(quantity: Number, tiers: Any) -> Money:
@@ -349,6 +368,8 @@ PURE: Mapping[str, Callable[..., Any]] = {
     "number": _number,
     "charm": _charm,
     "prestige": _prestige,
+    "discount": _discount,
+    "bundle": _bundle,
     "tiered": _tiered,
     "split": _split,
     "allocate": _allocate,

@@ -155,7 +155,12 @@ _BILLING = (
     _fn("split", "Parts of an amount by shares; they add up.", ListOf(MONEY),
         _p("amount", MONEY), _p("shares", LIST)),
     _fn("charm", "A price just below a round one: 9.99 for 10.", MONEY, _p("price", MONEY)),
-    _fn("prestige", "A price rounded to whole units.", MONEY, _p("price", MONEY)),
+    _fn("prestige", "A round price: in tens, or in steps that are given.", MONEY,
+        _p("price", MONEY), _p("step", MONEY, optional=True)),
+    _fn("discount", "A price less a percentage or an amount, never below zero.", MONEY,
+        _p("price", MONEY), _p("off", PERCENT, MONEY)),
+    _fn("bundle", "Several prices together, less a percentage or an amount.", MONEY,
+        _p("prices", LIST), _p("off", PERCENT, MONEY)),
     _fn("allocate", "Equal parts of an amount; they add up.", ListOf(MONEY),
         _p("amount", MONEY), _p("parts", INTEGER)),
 )  # fmt: skip
@@ -165,6 +170,20 @@ _ESTIMATES = (
         _p("series", LIST), _p("months", INTEGER)),
     _fn("similarity", "How alike two vectors of `ai.embed` are, from -1 to 1.", NUMBER,
         _p("a"), _p("b")),
+)  # fmt: skip
+
+_AT = _p("at", TIME, optional=True)
+_RANGE = _p("range", TIMES, optional=True)
+_METRICS = (
+    _fn("mrr", "What all customers bring in a month.", MONEY, _AT),
+    _fn("arr", "Twelve times that.", MONEY, _AT),
+    _fn("arpa", "What a customer brings in a month on average.", maybe(MONEY), _AT),
+    _fn("mrr_movement", "What came of new, expansion, contraction, churn or reactivation.", MONEY,
+        _p("kind", TEXT), _RANGE),
+    _fn("customer_churn", "The customers lost over those at the start.", maybe(PERCENT), _RANGE),
+    _fn("revenue_churn", "The revenue lost over that at the start.", maybe(PERCENT), _RANGE),
+    _fn("net_retention", "What is left of the revenue, with what grew.", maybe(PERCENT), _RANGE),
+    _fn("ltv", "The average revenue of a customer over its lifetime.", maybe(MONEY), _RANGE),
 )  # fmt: skip
 
 _OUTSIDE = (
@@ -181,5 +200,6 @@ _OUTSIDE = (
 )  # fmt: skip
 
 BUILTINS: dict[str, Builtin] = {
-    fn.name: fn for fn in _LISTS + _NUMBERS + _TEXTS + _TIMES + _BILLING + _ESTIMATES + _OUTSIDE
+    fn.name: fn
+    for fn in _LISTS + _NUMBERS + _TEXTS + _TIMES + _BILLING + _METRICS + _ESTIMATES + _OUTSIDE
 }

@@ -6,10 +6,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from typing import Any
 
+from ..billing.recurring import lifetime_value, percent
 from ..store.base import Store
 from ..times import local_date
 from ..values import Money
-from .figures import Figures, Span, percent
+from .figures import Figures, Span
 from .metrics import movements, tallies
 
 MAX_COHORT_MONTHS = 36
@@ -24,18 +25,16 @@ def churn(store: Store, span: Span) -> Figures:
     rows = []
     for month, found in tallies(store, span):
         for currency, tally in found.items():
-            gone = -(tally.amount("churn") + tally.amount("contraction"))
-            kept = tally.opening - gone + tally.amount("expansion")
             lost = tally.count("churn")
             rows.append(
                 {
                     "month": month, "currency": currency, "customers": tally.customers,
                     "gained": tally.count("new", "reactivation"), "lost": lost,
-                    "customer_churn": percent(lost, tally.customers), "mrr": tally.opening,
+                    "customer_churn": tally.customer_churn, "mrr": tally.opening,
                     "lost_mrr": -tally.amount("churn"), "contraction": -tally.amount("contraction"),
                     "expansion": tally.amount("expansion"),
-                    "revenue_churn": percent(gone, tally.opening),
-                    "net_retention": percent(kept, tally.opening),
+                    "revenue_churn": tally.revenue_churn,
+                    "net_retention": tally.net_retention,
                 }
             )  # fmt: skip
     note = "customers and mrr: at the month's start; the rates are shares of these"
@@ -54,12 +53,12 @@ def ltv(store: Store, span: Span) -> Figures:
         if (tally := newest.get(currency)) is not None:
             at_risk = sum(found[currency].customers for _, found in months)
             lost = sum(found[currency].count("churn") for _, found in months)
-            arpa = tally.closing / tally.left if tally.left else None
+            arpa = tally.arpa
             row |= {
                 "customers": tally.left, "mrr": tally.closing,
                 "arpa": arpa.rounded() if arpa is not None else None,
                 "churn": percent(lost, at_risk),
-                "ltv": (arpa * at_risk / lost).rounded() if lost and arpa is not None else None,
+                "ltv": lifetime_value([found[currency] for _, found in months]),
             }  # fmt: skip
         by_customer = paid.get(currency, {})
         if by_customer:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ..errors import UsageError
 from ..times import local_date, midnight
-from ..values import Money, Number, Percent, divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +78,3 @@ def span(
     if (until.year - since.year) * 12 + until.month - since.month > 1200:
         raise UsageError("A report covers a hundred years at most: give --from and --to.")
     return Span(since, until, clock, tz)
-
-
-def percent(part: Number | Money, whole: Number | Money) -> Percent | None:
-    """A share to a tenth of a percent; none of nothing."""
-    if not whole:
-        return None
-    share = divide(_number(part), _number(whole))
-    return Percent(Decimal(share).quantize(Decimal("0.001")))
-
-
-def _number(value: Number | Money) -> Number:
-    return value.amount if isinstance(value, Money) else value
