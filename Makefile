@@ -7,7 +7,7 @@ RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fuzz crash clean
+.PHONY: help run test lint bench fuzz crash live clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ fuzz: $(DEV) ## random and mutated specs and streams; N=10000 for more
 
 crash: $(DEV) ## kill -9 at random moments; N=200 for more
 	BIZRUN_CRASH=$(or $(N),50) $(BIN)/pytest tests/test_crash.py
+
+live: $(DEV) ## a year against a fake Stripe: 30% of calls fail, killed 100 times; N=200 for more
+	BIZRUN_LIVE_KILLS=$(or $(N),100) $(BIN)/pytest -s tests/test_live.py -k exactly_once
 
 clean: ## remove what can be made again, the state and the output of runs included
 	rm -rf $(VENV) .bizrun out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from .state import audit, is_live, user
 
 if TYPE_CHECKING:
+    from ..ir.program import Program
     from ..runtime.delivery import Worker
     from ..runtime.engine import Engine
     from ..store.base import Store
@@ -22,11 +24,6 @@ STUCK = {
     "sent": "at the provider, which tells the outcome later by a webhook",
     "ready": "not sent yet: the next run goes on with it",
 }
-
-
-def is_live(store: Store) -> bool:
-    """Whether effects of a state have gone to real providers."""
-    return store.get("_fence", "worker") is not None
 
 
 def check_live(store: Store, live: bool, state: str) -> None:
@@ -55,6 +52,35 @@ def go_live(engine: Engine) -> Worker:
     engine.drain()
     engine.commit()
     return worker
+
+
+def live_worker(engine: Engine) -> Worker:
+    """A worker for one effect by hand: it takes up nothing by itself."""
+    from ..pipeline import open_worker
+
+    return open_worker(engine, os.environ, ordered=True)
+
+
+def connectors(program: Program) -> list[str]:
+    """What can be stopped: the spec's own connections, and the providers that there are."""
+    from ..providers.registry import PROVIDERS
+
+    return sorted({*program.connections, *(entry.name for entry in PROVIDERS)})
+
+
+def switch(engine: Engine, name: str, stop: bool, reason: str | None = None) -> bool:
+    """Stops what goes by a name, or lets it go on; False where it is so already. Audited."""
+    from datetime import UTC, datetime
+
+    old = engine.state.get("_switch", name)
+    if (old is not None) == stop:
+        return stop
+    who = user()
+    row = {"id": name, "by": who, "at": datetime.now(UTC), "reason": reason} if stop else None
+    engine.state.put("_switch", name, row)
+    engine.state.settle()
+    audit(engine, "stopped" if stop else "started", name, reason=reason)
+    return True
 
 
 def tell_stuck(worker: Worker, store: Store) -> int:

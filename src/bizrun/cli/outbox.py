@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..diagnostics import did_you_mean
 from ..errors import UsageError
+from ..runtime.outbox import PARKED, effect_of
 from ..values import plain
-from .state import Opened, audit, json_option, one_of, opened, spec_option, state_option
+from .live import connectors, live_worker, switch
+from .state import Opened, audit, is_live, json_option, one_of, opened, spec_option, state_option
 
 if TYPE_CHECKING:
     from ..store.base import Row
 
 # As they are called on the command line, and in the table.
-STATUSES = {"waiting": "ready", "unknown": "unknown", "succeeded": "done", "failed": "failed"}
+STATUSES = {
+    "waiting": "ready", "sending": "leased", "sent": "sent", "unknown": "unknown",
+    "succeeded": "done", "failed": "failed", "dead": "dead",
+}  # fmt: skip
+WORDS = {held: said for said, held in STATUSES.items()}
+OPEN = ("ready", "leased", "sent", "unknown", "dead")
 NEWEST = 50
-COLUMNS = ("id", "kind", "status", "created", "about", "error", "place")
+COLUMNS = ("id", "kind", "status", "created", "about", "tries", "error", "place")
 
 
 @click.group(invoke_without_command=True)
@@ -30,7 +38,7 @@ COLUMNS = ("id", "kind", "status", "created", "about", "error", "place")
 def outbox(
     ctx: click.Context, status: str | None, state: str | None, spec: str | None, as_json: bool
 ) -> int:
-    """List effects; `retry ID` sends one again, `resolve ID succeeded` says how one went."""
+    """List effects; send one again, say how one went, stop and start a connector."""
     if ctx.invoked_subcommand is not None:
         ctx.obj = (state, spec)
         return 0
@@ -38,9 +46,12 @@ def outbox(
 
     with opened(state, spec) as found:
         rows = list(_effects(found, status))
+        held = list(_held(found))
     if as_json:
         click.echo(json_text([{k: v for k, v in row.items() if k != "about"} for row in rows]))
         return 0
+    for line in held:
+        click.echo(line)
     if not rows:
         click.echo("No effects.")
         return 0
@@ -53,12 +64,35 @@ def outbox(
 
 def _effects(found: Opened, status: str | None) -> Iterator[dict[str, Any]]:
     equals = {"status": STATUSES[status]} if status else {}
-    words = {held: said for said, held in STATUSES.items()}
     for row in found.store.select("_effect", equals, (), (("order", False),)):
         names = ("id", "order", "kind", "data", "created", "event", "place", "customer",
                  "error", "answer", "reference", "attempts")  # fmt: skip
         told = {name: plain(row[name]) for name in names}
-        yield {**told, "status": words.get(row["status"], row["status"]), "about": _about(row)}
+        sent = found.store.get("_delivery", row["id"])
+        if sent is not None:
+            told |= {
+                "provider": sent["provider"], "tries": sent["attempts"] or 0,
+                "maybe_twice": bool(sent["twice"]), "first_sent": plain(sent["first"]),
+            }  # fmt: skip
+            if row["status"] in OPEN:
+                told["error"] = row["error"] or sent["reason"]
+        told.setdefault("tries", None)
+        status_word = WORDS.get(row["status"], row["status"])
+        yield {**told, "status": status_word, "about": _about(row)}
+
+
+def _held(found: Opened) -> Iterator[str]:
+    """A line for each connector that is stopped, and for each customer that is parked."""
+    for row in found.store.select("_switch"):
+        since = f"since {plain(row['at'])} by {row['by']}"
+        reason = f": {row['reason']}" if row["reason"] else ""
+        name = row["id"]
+        if name.startswith(PARKED):
+            customer = name.removeprefix(PARKED)
+            click_on = f"bizrun outbox unpark {customer}"
+            yield f"{customer} is parked {since}{reason}; `{click_on}` lets its effects go"
+        else:
+            yield f"{name} is stopped {since}{reason}; `bizrun outbox start {name}` lets it go on"
 
 
 def _about(row: Row) -> str:
@@ -76,9 +110,10 @@ def _about(row: Row) -> str:
 @spec_option
 @click.pass_obj
 def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec: str | None) -> int:
-    """Send an effect again that has no outcome yet, or a message that failed."""
-    from ..model import Effect
+    """Send an effect again that has no outcome yet, or a message that failed.
 
+    Where it may have been done before, the provider is asked first.
+    """
     with opened(state or obj[0], spec or obj[1]) as found:
         row = _row(found, id_)
         if row["status"] == "done":
@@ -88,12 +123,16 @@ def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec:
                 f"{row['kind']} {row['id'][:16]} has failed ({row['error']}), and what came of it "
                 "is handled: a new try is a new effect (pay_invoice, charge, refund)."
             )
-        effect = Effect(
-            row["id"], row["kind"], row["data"], row["created"], row["event"], row["place"],
-            row["customer"], row["order"],
-        )  # fmt: skip
-        engine = found.engine
-        engine.outbox.send(effect)
+        if is_live(found.store):
+            worker = live_worker(found.engine)
+            worker.retry(row)
+            found.engine.pump = worker.pump
+            found.engine.drain()
+            worker.close()
+        else:
+            deliver = found.engine.outbox.deliver
+            assert deliver is not None
+            found.engine.settle(row["id"], deliver(effect_of(row)))
         return _done(found, row["id"], "retried")
 
 
@@ -113,12 +152,72 @@ def resolve(
 
     with opened(state or obj[0], spec or obj[1]) as found:
         row = _row(found, id_)
-        if row["status"] not in ("unknown", "ready"):
-            word = {"done": "succeeded"}.get(row["status"], row["status"])
+        if row["status"] not in OPEN:
+            word = WORDS[row["status"]]
             raise UsageError(f"{row['kind']} {row['id'][:16]} has {word} already.")
         given = Outcome("succeeded") if outcome == "succeeded" else Outcome("failed", error)
-        found.engine.outbox.settle(row["id"], given)
+        found.engine.settle(row["id"], given)
         return _done(found, row["id"], "resolved", outcome=outcome)
+
+
+# --- the kill switch, and customers over their bounds ------------------------------------------
+
+
+@outbox.command()
+@click.argument("connector")
+@click.option("--reason", help="Why; whoever looks at the outbox sees it.")
+@state_option
+@spec_option
+@click.pass_obj
+def stop(
+    obj: tuple[str | None, str | None], connector: str, reason: str | None, state: str | None,
+    spec: str | None,
+) -> int:  # fmt: skip
+    """Send nothing to a connector (stripe, smtp, a `connect` block) until it is started again."""
+    with opened(state or obj[0], spec or obj[1]) as found:
+        names = connectors(found.program)
+        if connector not in names:
+            near = did_you_mean(connector, names)
+            hint = f" Did you mean `{near}`?" if near else f" There are {', '.join(names)}."
+            raise UsageError(f"There is no connector `{connector}`.{hint}")
+        switch(found.engine, connector, True, reason)
+        found.engine.commit()
+    click.echo(f"{connector} is stopped: its effects wait in the outbox.")
+    return 0
+
+
+@outbox.command()
+@click.argument("connector")
+@state_option
+@spec_option
+@click.pass_obj
+def start(
+    obj: tuple[str | None, str | None], connector: str, state: str | None, spec: str | None
+) -> int:
+    """Let a stopped connector go on; the next run sends what waits."""
+    with opened(state or obj[0], spec or obj[1]) as found:
+        if not switch(found.engine, connector, False):
+            raise UsageError(f"{connector} is not stopped.")
+        found.engine.commit()
+    click.echo(f"{connector} goes on: what waits is sent by the next run.")
+    return 0
+
+
+@outbox.command()
+@click.argument("customer")
+@state_option
+@spec_option
+@click.pass_obj
+def unpark(
+    obj: tuple[str | None, str | None], customer: str, state: str | None, spec: str | None
+) -> int:
+    """Let the money of a customer go on that went over its bound of a day."""
+    with opened(state or obj[0], spec or obj[1]) as found:
+        if not switch(found.engine, f"{PARKED}{customer}", False):
+            raise UsageError(f"{customer} is not parked.")
+        found.engine.commit()
+    click.echo(f"{customer} is not parked any more: what waits is sent by the next run.")
+    return 0
 
 
 def _row(found: Opened, id_: str) -> Row:
@@ -133,13 +232,12 @@ def _row(found: Opened, id_: str) -> Row:
 def _done(found: Opened, key: str, act: str, **more: Any) -> int:
     """Handles what follows, keeps it with a line in the log, and says how the effect stands."""
     engine = found.engine
-    engine._end_step()
     engine.drain()
     audit(engine, act, key, **more)
     engine.commit()
     row = found.store.get("_effect", key)
     assert row is not None
-    word = {"done": "succeeded"}.get(row["status"], row["status"])
+    word = WORDS[row["status"]]
     error = f": {row['error']}" if row["error"] else ""
     click.echo(f"{row['kind']} {key[:16]} {word}{error}")
     return 1 if row["status"] == "failed" and act == "retried" else 0

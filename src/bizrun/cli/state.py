@@ -158,15 +158,33 @@ def opened(state: str | None, spec: str | None) -> Iterator[Opened]:
         row = clock_row(store)
         checked, program = program_of(spec or spec_path(row, address))
         check_belongs(row, program, address)
-        engine = open_engine(program, store, Sandbox())
+        # What follows from an act on a live state waits for the next live run.
+        engine = open_engine(program, store, None if is_live(store) else Sandbox())
         yield Opened(address, store, checked, program, engine)
     finally:
         store.close()
 
 
+def is_live(store: Store) -> bool:
+    """Whether effects of a state have gone to real providers."""
+    from ..runtime.tables import SYSTEM
+
+    store.prepare([table for table in SYSTEM if table.name == "_fence"])
+    return store.get("_fence", "worker") is not None
+
+
+def user() -> str:
+    """Who runs this command."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
 def audit(engine: Engine, act: str, about: str, **more: Any) -> None:
     """Writes what a person did to the event log: what, who and when."""
-    import getpass
     from datetime import UTC, datetime
 
     import msgspec
@@ -176,11 +194,7 @@ def audit(engine: Engine, act: str, about: str, **more: Any) -> None:
     from ..values import instant_text
 
     now = datetime.now(UTC)
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):
-        who = "unknown"
-    data = {"about": about, "by": who, "at": instant_text(now), **more}
+    data = {"about": about, "by": user(), "at": instant_text(now), **more}
     order = engine.next_order()
     event = Event(f"audit-{order}", f"Audit.{act}", engine.clock or now, data, INTERNAL)
     engine.log(event, msgspec.json.encode(data).decode(), "handled", None, None)

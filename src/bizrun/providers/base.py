@@ -62,8 +62,8 @@ class Limits:
     attempts: int = 10
     pause: timedelta = timedelta(milliseconds=500)
     longest: timedelta = timedelta(minutes=5)
-    failures: int = 8
-    rest: timedelta = timedelta(seconds=15)
+    failures: int = 5
+    rest: timedelta = timedelta(seconds=10)
     window: timedelta = timedelta(hours=20)
 
 
@@ -73,7 +73,8 @@ class Call:
 
     `key` is the idempotency key to send: the effect's id, or one derived from it where the
     provider was shown to have done nothing under the last one. `first` is when it was first sent
-    (wall clock), `customer` the row of the effect's customer.
+    (wall clock), `customer` the row of the effect's customer, `payee` that of who a transfer
+    goes to.
     """
 
     key: str
@@ -81,6 +82,7 @@ class Call:
     first: datetime
     timeout: timedelta = timedelta(seconds=30)
     customer: Mapping[str, Any] | None = field(default=None, repr=False)
+    payee: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class Provider(Protocol):

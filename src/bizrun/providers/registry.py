@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from ..errors import UsageError
@@ -22,16 +23,23 @@ from .secrets import Secrets
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A provider that there is. `kinds`: action names, or `stripe.*`; `needs`: the setting and
-    the variable without which it is not configured."""
+    the variable without which it is not configured; `extra`: the package that it needs, which
+    the extra of its name installs."""
 
     name: str
     place: str
     kinds: tuple[str, ...]
     needs: tuple[str, str] | None = None
+    extra: str | None = None
 
 
 # The first that is configured serves a kind; what none serves goes to the sandbox.
-PROVIDERS: tuple[Entry, ...] = ()
+PROVIDERS: tuple[Entry, ...] = (
+    Entry(
+        "stripe", "stripe:Stripe", ("charge", "refund", "transfer", "stripe.*"),
+        ("key", "STRIPE_API_KEY"), "stripe",
+    ),
+)  # fmt: skip
 SANDBOX = Entry("sandbox", "sandbox:SandboxProvider", ("*",))
 
 
@@ -90,6 +98,9 @@ class Registry:
                 if secrets.find(*entry.needs) is None:
                     how = secrets.missing(*entry.needs)
                     missing.append(f"`connect {entry.name}` has no {entry.needs[0]}: {how}.")
+            if entry.extra and self.configured(entry) and find_spec(entry.extra) is None:
+                install = f"pip install 'bizrun[{entry.name}]'"
+                missing.append(f"`{entry.name}` needs the extra of that name: {install}.")
         if missing:
             raise UsageError(" ".join(missing))
 

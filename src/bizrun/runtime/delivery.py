@@ -23,6 +23,7 @@ from ..errors import BizError, StoreError
 from ..model import Effect, Outcome
 from ..providers.base import Call, MaybeSent, NotSent, Provider, Providers, Secrets
 from ..store.base import Row
+from . import bounds
 from .outbox import effect_of, idempotency_key, payload_hash
 from .pacing import Pace, pause
 
@@ -34,7 +35,6 @@ SLACK = timedelta(seconds=30)
 READS = 4  # tries to read back, after those to send
 MAX_REASON = 1000
 NONE = timedelta(0)
-DOWN = 3  # openings of a circuit in a row after which a run no longer waits for a provider
 Answer = Outcome | BizError | NotSent | MaybeSent | None
 Lane = tuple[str, str]
 
@@ -165,6 +165,24 @@ class Worker:
         guarantee = job.provider.guarantee(job.effect)
         job.twice = job.twice or guarantee == "at_least_once"
         return Outcome("unknown", job.reason) if guarantee == "at_most_once" else None
+
+    def retry(self, row: Row) -> None:
+        """A person's wish to try an effect again: what may have been done is asked for first,
+        or, where nobody can be asked, may then be done twice."""
+        state = self.engine.state
+        kept = state.get("_delivery", row["id"]) or {}
+        job = self._job(effect_of(row))
+        job.generation, job.first = kept.get("generation") or 0, kept.get("first")
+        job.twice = bool(kept.get("twice"))
+        job.maybe = bool(kept.get("maybe")) or row["status"] in ("unknown", "sent", "leased")
+        if job.maybe and job.provider.guarantee(job.effect) == "idempotent":
+            job.ask = job.first is not None
+        elif job.maybe:
+            job.twice = True
+        again = {**row, "status": "sent" if row["status"] == "sent" else "ready", "error": None}
+        state.replace("_effect", row["id"], row, again)
+        self._enter(job)
+        self._mark(job, None)
 
     def _job(self, effect: Effect) -> Job:
         name, provider, secrets = self.providers.of(effect)
@@ -297,7 +315,7 @@ class Worker:
         leased: list[Job] = []
         for name, heap in self._due.items():
             pace = self._paces[name]
-            if self.ordered and pace.opened >= DOWN:
+            if self.ordered and pace.down(now):
                 self._give_up(name)
             while heap and heap[0].at <= now and pace.free_at(now) == now:
                 job = heappop(heap)
@@ -318,7 +336,8 @@ class Worker:
             self._closed.add(job.effect.order)
             self._leave(job)
             return False
-        if state.get("_switch", job.name) is not None:
+        stopped = state.get("_switch", job.name) is not None or bounds.parked(state, job.effect)
+        if stopped or (job.first is None and not self._admit(job, now)):
             self._set_aside(job)
             return False
         kept = state.get("_delivery", job.effect.id)
@@ -336,21 +355,41 @@ class Worker:
         self._mark(job, "sent" if row["status"] == "sent" else "leased")
         return True
 
+    def _admit(self, job: Job, now: datetime) -> bool:
+        if job.generation or bounds.admit(self.engine.state, job.effect, job.secrets, now):
+            return True
+        self._changed = True
+        self.tell(f"{bounds.party(job.effect)} is parked: see bizrun outbox")
+        return False
+
     def send(self, leased: list[Job]) -> None:
         """Begins the calls of leased jobs: only after the commit that says they are leased."""
-        state, bills = self.engine.state, self.engine.program.bills
         for job in leased:
-            customer = job.effect.customer
-            row = state.get(bills, customer) if bills and customer else None
-            assert job.first is not None
             limits = job.provider.limits
-            call = Call(job.key, job.secrets, job.first, limits.timeout, row)
+            assert job.first is not None
+            customer, payee = self._parties(job.effect)
+            call = Call(job.key, job.secrets, job.first, limits.timeout, customer, payee)
             pool = self._pools.get(job.name)
             if pool is None:
                 pool = ThreadPoolExecutor(limits.concurrency, f"outbox-{job.name}")
                 self._pools[job.name] = pool
             self._under_way[job.effect.id] = job
             pool.submit(self._call, job, job.lease, job.ask, call)
+
+    def _parties(self, effect: Effect) -> tuple[Row | None, Row | None]:
+        """The row of an effect's customer, and of who gets a transfer: what a provider may need
+        to know of them."""
+        state, program = self.engine.state, self.engine.program
+        customer = None
+        if program.bills and effect.customer:
+            customer = state.get(program.bills, effect.customer)
+        if effect.kind != "transfer":
+            return customer, None
+        for name, entity in program.entities.items():
+            row = None if entity.builtin else state.get(name, str(effect.data["to"]))
+            if row is not None:
+                return customer, row
+        return customer, None
 
     def _call(self, job: Job, lease: int, ask: bool, call: Call) -> None:
         """In a thread of its own: one call, whose answer goes into the queue whatever it is."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Deliver = Callable[[Effect], Outcome]
 KEY_VERSION = "1"
+# How the switch of a customer is called, beside those of connectors.
+PARKED = "customer:"
 STATUSES = {"succeeded": "done", "failed": "failed", "pending": "sent", "unknown": "unknown"}
 
 
@@ -64,7 +66,7 @@ class Outbox:
         resume: Mapping[str, Any] | None,
     ) -> Effect:
         """Writes an effect; it is delivered after the changes that asked for it are kept."""
-        key = idempotency_key("", work.base, str(site), kind)
+        key = idempotency_key(work.tenant or "", work.base, str(site), kind)
         order = self.engine.next_order()
         cause = work.event.get("id", work.base)
         effect = Effect(key, kind, dict(data), work.now, cause, place, customer, order)

@@ -12,6 +12,8 @@ from hashlib import sha256
 from ..providers.base import Limits
 
 SECOND = timedelta(seconds=1)
+DOWN = 3  # openings of a circuit in a row
+WHILE = timedelta(seconds=30)
 
 
 def pause(key: str, attempt: int, limits: Limits) -> timedelta:
@@ -30,7 +32,7 @@ class Pace:
     """One provider's calls: how many are under way, how many began in the last second, and
     whether it may be called at all."""
 
-    __slots__ = ("_begun", "_failed", "_until", "limits", "opened", "under_way")
+    __slots__ = ("_begun", "_failed", "_since", "_until", "limits", "opened", "under_way")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -38,6 +40,7 @@ class Pace:
         self._begun: deque[datetime] = deque()
         self._failed = 0
         self.opened = 0
+        self._since: datetime | None = None
         self._until: datetime | None = None
 
     def free_at(self, now: datetime) -> datetime | None:
@@ -65,8 +68,9 @@ class Pace:
         self.under_way -= 1
         if well:
             self._failed = self.opened = 0
-            self._until = None
+            self._since = self._until = None
             return
+        self._since = self._since or now
         self._failed += 1
         if self._failed >= self.limits.failures or self._until is not None:
             rest = min(self.limits.rest * (1 << min(self.opened, 16)), self.limits.longest)
@@ -75,6 +79,11 @@ class Pace:
             self._until = max(self._until or now, now + rest)
         if retry_after is not None:
             self._until = max(self._until or now, now + retry_after)
+
+    def down(self, now: datetime) -> bool:
+        """Whether a run should no longer wait: the circuit opened again and again, and nothing
+        has gone well for a while."""
+        return self.opened >= DOWN and self._since is not None and now - self._since >= WHILE
 
     def open_until(self, now: datetime) -> datetime | None:
         """Until when the circuit is open, None where it is closed."""

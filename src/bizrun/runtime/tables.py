@@ -69,6 +69,7 @@ SYSTEM = (
         "generation:integer twice:bool maybe:bool reason:text outcome:json",
     ),
     _table("_fence", "id:text epoch:integer"),
+    _table("_spent", "id:text amount:money over:bool"),
     _table("_switch", "id:text by:text at:time reason:text"),
     _table("_trigger", "id:text on:bool period:time"),
     _table("_number", "id:text last:integer"),

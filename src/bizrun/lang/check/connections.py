@@ -13,8 +13,8 @@ PACE = ("timeout", "retries", "concurrency", "per_second", "pause", "rest")
 COMMON = ("url", "auth", "headers", "delivery", "private", "key", "secret", "webhook_secret")
 MODELS = ("key", "base", "model", "budget", "embedding")
 KEYS: dict[str, tuple[str, ...]] = {
-    "stripe": ("key", "webhook_secret", "base", "version", "account"),
-    "paypal": ("client_id", "client_secret", "base", "webhook_id"),
+    "stripe": ("key", "webhook_secret", "base", "version", "account", "most_per_day"),
+    "paypal": ("client_id", "client_secret", "base", "webhook_id", "most_per_day"),
     "smtp": ("url", "host", "port", "user", "password", "from", "tls", "private", "delivery",
              "bounces", "webhook_secret"),
     "openai": MODELS,

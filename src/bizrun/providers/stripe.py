@@ -1,0 +1,288 @@
+"""Stripe, through its own SDK: charges, refunds, transfers, and any other method of its API.
+
+Every request carries the idempotency key, and what it makes carries the effect's id in its
+metadata, by which it is found again. Amounts are minor units by ISO 4217.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from ..errors import ProviderError
+from ..model import Effect, Outcome
+from ..values import Money
+from . import stripe_sdk
+from .base import Call, Guarantee, Limits
+from .stripe_answers import KEYS, Answer, outcome_of, plain, refused, units, wire
+
+SKEW = timedelta(hours=1)  # between our clock and Stripe's
+MOST = 3000  # objects looked through to find one again
+REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+RESOURCES = {"charge": "payment_intents", "refund": "refunds", "transfer": "transfers"}
+
+
+class Stripe:
+    """See `base.Provider`."""
+
+    name = "stripe"
+
+    def __init__(self) -> None:
+        self.limits = Limits(concurrency=8, per_second=50)
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._customers: dict[str, str] = {}
+        self._lock = Lock()
+
+    def guarantee(self, effect: Effect) -> Guarantee:
+        """Stripe tells a repetition by its key."""
+        return "idempotent"
+
+    def deliver(self, effect: Effect, call: Call) -> Outcome:
+        """One effect, one request (and one before it for a customer that Stripe doesn't know)."""
+        client = self._client(call)
+        try:
+            match effect.kind:
+                case "charge":
+                    return self._charge(client, effect, call)
+                case "refund":
+                    return self._refund(client, effect, call)
+                case "transfer":
+                    return self._transfer(client, effect, call)
+            return self._method(client, effect, call)
+        except stripe_error() as error:
+            return refused(error)
+
+    def read_back(self, effect: Effect, call: Call) -> Outcome | None:
+        """What was made of an effect, by its metadata, among what was made since it was sent.
+
+        Lists of Stripe are consistent, its search is not: so it is a list that is read.
+        """
+        client = self._client(call)
+        resource = RESOURCES.get(effect.kind)
+        if resource is None:
+            resource, _, verb = effect.kind.removeprefix("stripe.").rpartition(".")
+            if verb != "create":
+                return Outcome("unknown", f"{effect.kind} can't be read back")
+        try:
+            found = self._look(_service(client, resource), effect, call.first - SKEW)
+        except stripe_error() as error:
+            outcome = refused(error)
+            return Outcome("unknown", f"it can't be read back: {outcome.error}")
+        if isinstance(found, Outcome) or found is None:
+            return found
+        return _reply(found) if effect.kind not in RESOURCES else outcome_of(effect.kind, found)
+
+    def _look(self, service: Any, effect: Effect, since: datetime) -> Any:
+        """The object; None where there is none, `unknown` where not all could be seen."""
+        params = {"created": {"gte": int(since.timestamp())}, "limit": 100}
+        for seen, one in enumerate(service.list(params).auto_paging_iter(), 1):
+            if (plain(one).get("metadata") or {}).get(KEYS.effect) == effect.id:
+                return plain(one)
+            if seen >= MOST:
+                return Outcome("unknown", f"more than {MOST:,} objects to look through")
+        return None
+
+    # --- the client ----------------------------------------------------------------------------
+
+    def _client(self, call: Call) -> Any:
+        """A client for the key as it is now: keys are read when something is sent."""
+        if not stripe_sdk.available():
+            raise ProviderError(stripe_sdk.MISSING)
+        key = call.secrets.need("key", "STRIPE_API_KEY").reveal()
+        base = call.secrets.text("base", "STRIPE_API_BASE")
+        with self._lock:
+            if (key, base) not in self._clients:
+                self._clients = {(key, base): _connect(key, base, call)}
+            return self._clients[key, base]
+
+    # --- money ---------------------------------------------------------------------------------
+
+    def _charge(self, client: Any, effect: Effect, call: Call) -> Outcome:
+        data = effect.data
+        method = data.get("payment_method")
+        customer = self._customer(client, effect, call)
+        if method is None and customer is not None:
+            method = _default_method(client.v1.customers.retrieve(customer))
+        if method is None:
+            return Outcome("failed", "no_payment_method")
+        if method.replace(" ", "").replace("-", "").isdigit():
+            return Outcome("failed", "card_number_refused")
+        params = {
+            **_amount(data["amount"]), "payment_method": method, "confirm": True,
+            "off_session": True, "description": data.get("description"), "customer": customer,
+            "metadata": _metadata(effect),
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "expand": ["latest_charge.balance_transaction"],
+        }  # fmt: skip
+        made = client.v1.payment_intents.create(wire(params), _options(call))
+        return outcome_of("charge", plain(made))
+
+    def _refund(self, client: Any, effect: Effect, call: Call) -> Outcome:
+        data = effect.data
+        charged = data.get("reference")
+        if not charged or charged.startswith("sandbox_"):
+            return Outcome("failed", "no_such_charge")
+        kind = "charge" if charged.startswith(("ch_", "py_")) else "payment_intent"
+        reason = data.get("reason")
+        params = {
+            kind: charged, "amount": units(data["amount"]), "metadata": _metadata(effect),
+            "reason": reason if reason in REASONS else None,
+        }  # fmt: skip
+        return outcome_of("refund", plain(client.v1.refunds.create(wire(params), _options(call))))
+
+    def _transfer(self, client: Any, effect: Effect, call: Call) -> Outcome:
+        data = effect.data
+        account = _account(data["to"], call)
+        if account is None:
+            return Outcome("failed", "no_account")
+        params = {
+            **_amount(data["amount"]), "destination": account, "metadata": _metadata(effect),
+            "description": data.get("description"),
+        }  # fmt: skip
+        return outcome_of(
+            "transfer", plain(client.v1.transfers.create(wire(params), _options(call)))
+        )
+
+    def _customer(self, client: Any, effect: Effect, call: Call) -> str | None:
+        """Stripe's customer of ours: the one its row names, one found, or a new one."""
+        customer, row = effect.customer, call.customer or {}
+        if customer is None:
+            return None
+        for name in ("stripe_customer", "stripe_id", "id"):
+            if isinstance(row.get(name), str) and row[name].startswith("cus_"):
+                return str(row[name])
+        known = self._customers.get(customer)
+        if known is None:
+            known = _search_customer(client, customer) or _new_customer(client, customer, row, call)
+            self._customers[customer] = known
+        return known
+
+    # --- any other method ----------------------------------------------------------------------
+
+    def _method(self, client: Any, effect: Effect, call: Call) -> Outcome:
+        """`stripe.<resource>.<method>`: a text before the braces, or fields, are its ids."""
+        path = effect.kind.removeprefix("stripe.")
+        found = stripe_sdk.method(path)
+        if isinstance(found, stripe_sdk.Missing):
+            return Outcome("failed", "no_such_method", {"body": {"part": found.part}})
+        data = dict(effect.data)
+        ids = _ids(found, data)
+        if "metadata" in found.fields and found.path.endswith(".create"):
+            data["metadata"] = {**(data.get("metadata") or {}), **_metadata(effect)}
+        options = {**_options(call), **_acting_for(data)}
+        call_it = getattr(_service(client, path.rpartition(".")[0]), path.rpartition(".")[2])
+        made = call_it(*ids, wire(data), options) if found.params else call_it(*ids, None, options)
+        return _reply(plain(made))
+
+
+def stripe_error() -> type[Exception]:
+    """The SDK's own error, imported when something is sent."""
+    from stripe import StripeError
+
+    return StripeError
+
+
+def _connect(key: str, base: str | None, call: Call) -> Any:
+    from stripe import RequestsClient, StripeClient
+
+    http = RequestsClient(timeout=call.timeout.total_seconds())
+    more: dict[str, Any] = {"base_addresses": {"api": base.rstrip("/")}} if base else {}
+    version = call.secrets.text("version")
+    if version:
+        more["stripe_version"] = version
+    account = call.secrets.text("account")
+    if account:
+        more["stripe_account"] = account
+    return StripeClient(key, max_network_retries=0, http_client=http, **more)
+
+
+def _options(call: Call) -> dict[str, Any]:
+    return {"idempotency_key": call.key}
+
+
+def _acting_for(data: dict[str, Any]) -> dict[str, Any]:
+    account = data.pop("stripe_account", None)
+    return {"stripe_account": account} if account else {}
+
+
+def _metadata(effect: Effect) -> dict[str, str]:
+    """What finds an effect again, and tells a person at Stripe where it comes from."""
+    found = {KEYS.effect: effect.id, KEYS.event: effect.event[:500], KEYS.customer: effect.customer}
+    for name in ("payment", "refund", "invoice"):
+        found[f"bizrun_{name}"] = effect.data.get(name)
+    return {key: str(value)[:500] for key, value in found.items() if value is not None}
+
+
+def _amount(amount: Money) -> dict[str, Any]:
+    return {"amount": units(amount), "currency": amount.currency.lower()}
+
+
+def _default_method(customer: Any) -> str | None:
+    settings = plain(customer).get("invoice_settings") or {}
+    method = settings.get("default_payment_method")
+    return method.get("id") if isinstance(method, Mapping) else method
+
+
+def _search_customer(client: Any, customer: str) -> str | None:
+    """A customer made by an earlier run; search lags a minute, which the key of creation covers."""
+    quoted = customer.replace("\\", "\\\\").replace("'", "\\'")
+    query = f"metadata['{KEYS.customer}']:'{quoted}'"
+    from stripe import InvalidRequestError
+
+    try:
+        found = client.v1.customers.search({"query": query, "limit": 1}).data
+    except InvalidRequestError:
+        return None  # not offered in every country
+    return str(found[0].id) if found else None
+
+
+def _new_customer(client: Any, customer: str, row: Mapping[str, Any], call: Call) -> str:
+    from hashlib import sha256
+
+    texts = {name: row.get(name) for name in ("email", "name", "phone", "description")}
+    params = {k: v for k, v in texts.items() if isinstance(v, str) and v}
+    params["name"] = params.get("name") or str(row.get("company") or customer)
+    body = wire({**params, "metadata": {KEYS.customer: customer[:500]}})
+    key = sha256(f"customer\0{customer}\0{sorted(body.items())}".encode()).hexdigest()
+    return str(client.v1.customers.create(body, {"idempotency_key": key}).id)
+
+
+def _account(to: str, call: Call) -> str | None:
+    """The connected account of a payee: named itself, or by a field of the payee's row."""
+    if to.startswith("acct_"):
+        return to
+    for name in ("stripe_account", "account", "account_id"):
+        found = (call.payee or {}).get(name)
+        if isinstance(found, str) and found.startswith("acct_"):
+            return found
+    return None
+
+
+def _ids(found: stripe_sdk.Method, data: dict[str, Any]) -> list[str]:
+    """The leading arguments of a method: the text before the braces is the first of them."""
+    ids = []
+    for name in found.ids:
+        given = data.pop("target", None) or data.pop(name, None) or data.pop("id", None)
+        if given is None:
+            raise ProviderError(
+                f'stripe.{found.path} needs `{name}`: stripe.{found.path} "…" {{ }}'
+            )
+        ids.append(str(given))
+    data.pop("target", None)
+    return ids
+
+
+def _service(client: Any, resource: str) -> Any:
+    service = client.v1
+    for part in resource.split("."):
+        service = getattr(service, part)
+    return service
+
+
+def _reply(body: Answer) -> Outcome:
+    """What a handler gets that waited for another method."""
+    reference = body.get("id")
+    data = {"ok": True, "status": 200, "body": body}
+    return Outcome("succeeded", None, data, reference if isinstance(reference, str) else None)

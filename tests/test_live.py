@@ -1,0 +1,205 @@
+"""`bizrun run --live` against the fake Stripe: calls fail, the process is killed, all adds up."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT
+from .fakes.stripe import FAULTS, KEY, SECRET, FakeStripe
+
+BIZRUN = [sys.executable, "-m", "bizrun.cli.main"]
+KILLS = int(os.environ.get("BIZRUN_LIVE_KILLS", "0"))
+CUSTOMERS = 200 if KILLS else 6
+PATIENCE = 1800 if KILLS else 120
+
+CONNECT = """
+connect stripe {
+  key: env("STRIPE_API_KEY"), retries: 30
+  pause: 0.01 seconds, rest: 0.05 seconds, timeout: 5 seconds
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def business(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SaaS business of `specs/`, without the service that is nowhere, and some customers."""
+    folder = tmp_path_factory.mktemp("live")
+    text = (ROOT / "specs/saas.biz").read_text()
+    text = re.sub(r"^connect infra .*$", CONNECT, text, flags=re.M)
+    text = re.sub(r"^on (Database.provision|API.generate_key)\(.*$", "", text, flags=re.M)
+    text = text.partition("# --- What we promise")[0]
+    (folder / "saas.biz").write_text(text)
+    (folder / "templates").symlink_to(ROOT / "specs/templates")
+    kept: set[str] = set()
+    with (folder / "saas.events.jsonl").open("w") as out:
+        for line in (ROOT / "specs/saas.events.jsonl").read_text().splitlines(keepends=True):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            data = event.get("data") or {}
+            who = data.get("id") or data.get("account")
+            if event["type"] == "Customer.signup" and len(kept) < CUSTOMERS:
+                kept.add(who)
+            if who in kept and (event["type"] != "API.called" or KILLS):
+                out.write(line)
+    return folder
+
+
+class Killer:
+    """Fails 30% of all calls in every way, and kills the process while some are under way."""
+
+    def __init__(self, seed: int, share: float, kills: int = 0, between: int = 40) -> None:
+        self.random = random.Random(seed)
+        self.share = share
+        self.left = kills
+        self.between = between
+        self.next = self.random.randrange(1, between)
+        self.process: subprocess.Popen[str] | None = None
+        self.killed = 0
+
+    def __call__(self, method: str, path: str, number: int) -> str | None:
+        self.next -= 1
+        if self.left and self.next <= 0 and self.process is not None:
+            self.left -= 1
+            self.killed += 1
+            self.next = self.random.randrange(1, self.between)
+            os.kill(self.process.pid, signal.SIGKILL)
+            self.process = None
+        if self.random.random() < self.share:
+            return self.random.choice([f for f in FAULTS if f != "slow"])
+        return None
+
+
+def environment(fake: FakeStripe, **more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("STRIPE", "SMTP"))}
+    return {**kept, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": fake.url, **more}
+
+
+def run_live(
+    business: Path, state: str, fake: FakeStripe, killer: Killer, **more: str
+) -> dict[str, Any]:
+    """Runs until it ends by itself; killed, it is started again."""
+    command = [*BIZRUN, "run", "saas.biz", "--live", "--json", "--state", state]
+    command += ["--until", "2027-01-15T00:00:00Z"]
+    while True:
+        process = subprocess.Popen(
+            command, cwd=business, env=environment(fake, **more), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        killer.process = process
+        out, err = process.communicate(timeout=PATIENCE)
+        if process.returncode == -signal.SIGKILL:
+            continue
+        assert process.returncode == 0, err
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+
+def ask(business: Path, *args: str) -> Any:
+    done = subprocess.run([*BIZRUN, *args], cwd=business, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout) if "--json" in args else done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(business: Path) -> dict[str, Any]:
+    with FakeStripe() as fake:
+        summary = run_live(business, "calm.db", fake, Killer(0, 0))
+    return {**summary, "hash": ask(business, "state-hash", "--state", "calm.db")}
+
+
+def doubles(fake: FakeStripe) -> dict[str, list[int]]:
+    return {key: amounts for key, amounts in fake.charged().items() if len(amounts) != 1}
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_each_charge_stands_exactly_once(
+    business: Path, undisturbed: dict[str, Any], seed: int
+) -> None:
+    kills = KILLS or 5
+    killer = Killer(seed, 0.3, kills, 40 if KILLS else 12)
+    state = f"live{seed}.db"
+    with FakeStripe(killer) as fake:
+        summary = run_live(business, state, fake, killer)
+    assert killer.killed == kills, (
+        "void: the process was not killed as often as it should have been"
+    )
+    assert set(fake.failed) >= {"429", "500 after", "lost after"}, "void: no such fault fired"
+    assert not doubles(fake)
+    effects = ask(business, "outbox", "--json", "--state", state)
+    charges = [row for row in effects if row["kind"] == "charge"]
+    assert not [row for row in charges if row["status"] not in ("succeeded", "failed", "unknown")]
+    done = {row["id"]: row["data"]["amount"] for row in charges if row["status"] == "succeeded"}
+    assert done.keys() == fake.charged().keys()
+    cents = sum(amount for amounts in fake.charged().values() for amount in amounts)
+    assert f"{cents // 100}.{cents % 100:02}" == summary["totals"]["paid"]["USD"]
+    assert summary["totals"] == undisturbed["totals"]
+    assert summary["counts"] == undisturbed["counts"]
+    assert ask(business, "verify", "--json", "--state", state)["ok"]
+    assert ask(business, "state-hash", "--state", state) == undisturbed["hash"]
+    print(f"{sum(fake.failed.values())} of {len(fake.requests)} calls failed: {fake.failed}")
+
+
+def test_a_key_from_a_retry_count_is_found_out(business: Path, tmp_path: Path) -> None:
+    """The planted fault: with it, the test above has to fail."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import bizrun.runtime.delivery as d\n"
+        "d.Job.key = property(lambda job: f'{job.effect.id[:50]}{job.attempts}')\n"
+    )
+    killer = Killer(1, 0.3)
+    with FakeStripe(killer) as fake:
+        run_live(business, "planted.db", fake, killer, PYTHONPATH=str(tmp_path))
+    assert doubles(fake)
+
+
+# --- secrets -------------------------------------------------------------------------------------
+
+
+def texts(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path, path.read_bytes()
+
+
+def test_no_secret_is_written_anywhere(business: Path, tmp_path: Path) -> None:
+    def echo(method: str, path: str, number: int) -> str | None:
+        command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        assert KEY.encode() not in command and SECRET.encode() not in command
+        return None
+
+    with FakeStripe(echo) as fake:
+        env = environment(fake, STRIPE_WEBHOOK_SECRET=SECRET)
+        (tmp_path / "saas.biz").write_text((business / "saas.biz").read_text())
+        (tmp_path / "templates").symlink_to(ROOT / "specs/templates")
+        command = [*BIZRUN, "--debug", "run", "saas.biz", "--live", "--out", "out", "--state"]
+        events = (business / "saas.events.jsonl").read_text()
+        process = subprocess.Popen(
+            [*command, "s.db", "--events", "-"], cwd=tmp_path, env=env, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        out, _ = process.communicate(events, timeout=PATIENCE)
+        assert process.returncode == 0, out
+        wrong = {**env, "STRIPE_API_KEY": "sk_test_canary_wrong_key_0123456789"}
+        refused = subprocess.run(
+            [*command, "w.db", "--events", "-", "--until", "2026-06-01"], cwd=tmp_path, env=wrong,
+            text=True, input=events, capture_output=True,
+        )  # fmt: skip
+    assert fake.requests
+    canaries = [KEY, SECRET, wrong["STRIPE_API_KEY"]]
+    said = out + refused.stdout + refused.stderr
+    assert "not done after all tries" in refused.stderr
+    assert not [canary for canary in canaries if canary in said]
+    for path, data in texts(tmp_path):
+        assert not [canary for canary in canaries if canary.encode() in data], path
