@@ -11,6 +11,8 @@ from ..billing.discounts import Attached
 from ..values import Money
 from .desk import Desk, Row
 
+_DEFAULTS = catalog.BillingSettings()
+
 ENDED = ("cancelled", "expired")
 # Nothing is charged, and nothing of the plan may be used.
 ASLEEP = ("paused", "suspended")
@@ -29,7 +31,7 @@ def in_trial(sub: Mapping[str, Any]) -> bool:
 
 def settings(desk: Desk) -> catalog.BillingSettings:
     """The billing choices of the business."""
-    return desk.program.billing or catalog.BillingSettings()
+    return desk.program.billing or _DEFAULTS
 
 
 def customer_row(desk: Desk, customer: str) -> Mapping[str, Any]:
@@ -40,10 +42,12 @@ def customer_row(desk: Desk, customer: str) -> Mapping[str, Any]:
 
 def zone_of(desk: Desk, customer: str) -> str:
     """The zone that decides on the customer's dates: its own, else the business's."""
-    bills = desk.program.bills
-    row = desk.peek(bills, customer) if bills else None
-    own = row.get("timezone") if row else None
-    return own if isinstance(own, str) and own else desk.program.timezone
+    program = desk.program
+    if program.bills is None or "timezone" not in program.entities[program.bills].fields:
+        return program.timezone
+    row = desk.peek(program.bills, customer)
+    own = row["timezone"] if row else None
+    return own if isinstance(own, str) and own else program.timezone
 
 
 def subscriptions(desk: Desk, customer: str) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..billing import catalog, periods, proration, rating
@@ -135,12 +136,21 @@ def advance_amount(items_: list[Item], sub: Mapping[str, Any]) -> Money:
 
 def monthly(items_: list[Item], sub: Mapping[str, Any]) -> Money:
     """What the fixed parts come to in a month."""
-    total = Money(0, sub["currency"])
-    for item in items_:
-        for price in prices_of(item.plan, sub):
-            amount = rating.fixed_amount(price, item.quantity).amount
-            total = total + proration.per_month(amount, price.interval)
-    return total.rounded()
+    currency, interval = sub["currency"], sub["interval"]
+    if len(items_) == 1:
+        return _monthly(items_[0].plan, items_[0].quantity, currency, interval).rounded()
+    parts = (_monthly(item.plan, item.quantity, currency, interval) for item in items_)
+    return sum(parts, Money(0, currency)).rounded()
+
+
+@lru_cache(maxsize=1 << 12, typed=True)
+def _monthly(plan: catalog.Plan, quantity: Number, currency: str, interval: str) -> Money:
+    """What the fixed parts of one item come to in a month, exactly."""
+    total = Money(0, currency)
+    for price in catalog.choose_prices(plan, currency, catalog.interval(interval)):
+        amount = rating.fixed_amount(price, quantity).amount
+        total = total + proration.per_month(amount, price.interval)
+    return total
 
 
 def cycle_of(desk: Desk, sub: Mapping[str, Any]) -> periods.Cycle:

@@ -132,6 +132,10 @@ class Price:
     arrears: bool = False
     providers: Mapping[str, Any] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        """Cheap, for what is remembered by price: there are few of them."""
+        return hash(self.currency)
+
 
 @dataclass(frozen=True, slots=True)
 class UsagePrice:
@@ -233,6 +237,10 @@ class Plan:
     providers: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        """Cheap, for what is remembered by plan: there are few of a name."""
+        return hash(self.name)
+
     def minimum(self, currency: str) -> Money | None:
         """The least that base and usage of a period cost."""
         return in_currency(self.minimums, currency)
@@ -304,6 +312,10 @@ class BillingSettings:
     invoice_number: str = "INV-{year}-{seq:05}"
     credit_note_number: str = "CN-{seq:05}"
 
+    def __hash__(self) -> int:
+        """Cheap, for what is remembered by settings: a business has one of them."""
+        return hash(self.timezone)
+
     @property
     def half_even(self) -> bool:
         """Whether lines round half to even rather than half away from zero."""
@@ -329,6 +341,7 @@ def in_currency(amounts: tuple[Money, ...], currency: str) -> Money | None:
     return next((amount for amount in amounts if amount.currency == currency), None)
 
 
+@lru_cache(maxsize=1024)
 def choose_prices(plan: Plan, currency: str, interval: Interval | None = None) -> tuple[Price, ...]:
     """The prices that hold together: one currency, one interval (None: the first one's).
 
@@ -353,6 +366,7 @@ def same_interval(left: Interval | None, right: Interval | None) -> bool:
     return left.duration == right.duration
 
 
+@lru_cache(maxsize=1024)
 def choose_usages(plan: Plan, currency: str) -> tuple[UsagePrice, ...]:
     """The usage prices that hold for a currency, in the plan's order; one of a kind a meter.
 

@@ -37,6 +37,10 @@ class Cycle:
     anchor_day: int | None = None
     by_second: bool = False
 
+    def __hash__(self) -> int:
+        """Cheap, for what is remembered by cycle: those of one start are few."""
+        return hash(self.start)
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -58,6 +62,7 @@ class Period:
         return self.start == self.whole_start
 
 
+@lru_cache(maxsize=1 << 12)
 def cycle(
     start: datetime,
     interval: Interval,
@@ -103,12 +108,14 @@ def boundary_day(cycle: Cycle, k: int) -> date:
     return _step(cycle.day, cycle.interval, k, cycle.day.day)
 
 
+@lru_cache(maxsize=1 << 12)
 def period(cycle: Cycle, k: int) -> Period:
     """The k-th period; empty where a zone skipped its only day."""
     start, end = boundary(cycle, k), boundary(cycle, k + 1)
     return Period(k, start, end, start if k else _whole_start(cycle))
 
 
+@lru_cache(maxsize=1 << 12)
 def period_at(cycle: Cycle, at: datetime) -> Period:
     """The period that an instant falls in; before the start, the first one."""
     k = max(0, (at - cycle.start).days * 400 // _days_in_400(cycle.interval))

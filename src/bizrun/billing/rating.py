@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, assert_never
 
 from ..errors import EvalError
@@ -93,6 +94,7 @@ def rate_usage(
     return tuple(found) or (Rated(Money(0, currency), 0, ()),)
 
 
+@lru_cache(maxsize=1 << 12, typed=True)
 def fixed_amount(price: Price, quantity: Number = 1) -> Rated:
     """What a price costs for a whole interval; the quantity counts where it is `per` something."""
     counted = quantity if price.per_unit else 1

@@ -7,7 +7,7 @@ and a provider is a function that it was given.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from ..store.base import Plain, Row, Store
 from ..times import zone
 from ..values import instant_text
 from .actions import Actions
+from .blanks import Blank, blank_of
 from .dispatch import Dispatch, Route
 from .emitting import Emitting
 from .fit import fit
@@ -69,7 +70,7 @@ class Engine:
         self._queue: deque[tuple[Any, ...]] = deque()
         self._pending: list[tuple[Any, ...]] = []
         self._defaults: dict[tuple[str, str], Any] = {}
-        self._blanks: dict[str, tuple[Row, tuple[str, ...]]] = {}
+        self._blanks: dict[str, Blank] = {}
         # What handlers returned after a wait, by the event that they began with.
         self.replies: dict[str, Any] = {}
         self._hashes: dict[int, str] = {}
@@ -467,6 +468,14 @@ class Engine:
         self._after_work(now, f"{key}@{instant_text(now)}")
         self._end_step()
 
+    def reads(self, kind: str, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The rows, by table and key, that a timer's work is sure to read, as far as is known."""
+        match kind:
+            case "segment":
+                yield from self.waits.reads(task)
+            case "billing" if "sub" in task:
+                yield "Subscription", task["sub"]
+
     # --- small services ------------------------------------------------------------------------
 
     def next_order(self) -> int:
@@ -497,20 +506,11 @@ class Engine:
             compute = self._defaults[entity, name] = self.compiled(expr, ())
         return compute(work)
 
-    def blank(self, entity: str) -> tuple[Row, tuple[str, ...]]:
-        """An entity's row with its constant defaults, and the fields whose default is computed."""
+    def blank(self, entity: str) -> Blank:
+        """What new rows of an entity begin as."""
         found = self._blanks.get(entity)
         if found is None:
-            fields = self.program.entities[entity].fields
-            row = {
-                name: field.default.value if isinstance(field.default, ir.Const) else None
-                for name, field in fields.items()
-            }
-            computed = tuple(
-                name for name, field in fields.items()
-                if field.default is not None and not isinstance(field.default, ir.Const)
-            )  # fmt: skip
-            found = self._blanks[entity] = row, computed
+            found = self._blanks[entity] = blank_of(self.program.entities[entity])
         return found
 
     def code_of(self, handler: ir.Handler) -> Code:

@@ -69,8 +69,18 @@ class Timers:
             until = rows[-1]["due"]
             rows = [row for row in rows if row["due"] < until]
             rows += select("_timer", {"due": until})
+        self._preload(rows)
         self._heap = sorted((row["due"], row["order"], row["id"]) for row in rows)
         self._horizon = until
+
+    def _preload(self, rows: list[Row]) -> None:
+        """Has the store read together what the work of these timers reads first."""
+        asked: dict[str, list[str]] = {}
+        for row in rows:
+            for table, key in self.engine.reads(row["kind"], row["task"]):
+                asked.setdefault(table, []).append(key)
+        for table, keys in asked.items():
+            self.engine.state.store.preload(table, keys)
 
     def _fire_one(self, row: Row, due: datetime) -> None:
         engine = self.engine

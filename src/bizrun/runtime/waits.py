@@ -6,13 +6,15 @@ it alone, since the store keeps the code of every hash that pending work refers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EvalError
 from ..ir import codec
+from ..ir import nodes as ir
+from ..ir.compile import walk
 from ..model import Event
 from ..store.base import Row
 from ..values import show
@@ -33,6 +35,7 @@ class Waits:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._codes: dict[str, Code] = {}
+        self._reads: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
         # Where to look: event types and fields on which something waits, or did in this run.
         self._hints: set[str] = set()
         # Those of them that this version of the spec does not wait for: another version did.
@@ -261,6 +264,19 @@ class Waits:
         live = [row["live"].get(name) for name in pattern.live]
         return bool(self.engine.guarded(work, lambda: where(work, payload, *live)))
 
+    def reads(self, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The rows that the segment of a task reads by its values, by table and key."""
+        place = task["unit"], task["segment"]
+        named = self._reads.get(place)
+        if named is None:
+            steps = self.code(place[0]).unit.handler.segments[place[1]].steps
+            named = self._reads[place] = tuple(dict.fromkeys(_named_reads(steps)))
+        live = task["live"]
+        for table, name in named:
+            key = live.get(name)
+            if type(key) is str:
+                yield table, key
+
     def timeout(self, wait: str, now: datetime) -> None:
         """Goes on with none: the time of a wait is up."""
         row = self.engine.state.get("_wait", wait)
@@ -308,6 +324,16 @@ def _envelope(work: Work) -> dict[str, Any]:
     if work.tenant is None:
         return dict(work.event)
     return {**work.event, TENANT: work.tenant}
+
+
+def _named_reads(steps: tuple[ir.Step, ...]) -> Iterator[tuple[str, str]]:
+    """The entities whose rows steps read or change, with the name of the value that is the key."""
+    for node in walk(steps):
+        match node:
+            case ir.UpdateStep(entity=entity, target=ir.Local(name)):
+                yield entity, name
+            case ir.EntityGet(entity=entity, base=ir.Local(name)):
+                yield entity, name
 
 
 @lru_cache(maxsize=4096)

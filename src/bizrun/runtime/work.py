@@ -13,7 +13,6 @@ from ..billing.buckets import Figure
 from ..errors import EvalError, Refusal
 from ..ir.nodes import Place
 from ..ir.program import Program
-from ..lang.types import ListOf, known
 from ..model import Effect, Event
 from ..store.base import Range, Row
 from ..times import add
@@ -28,6 +27,7 @@ MAX_EFFECTS = 100
 # Below the bound on events, so that an outcome can always be taken.
 MAX_DEPTH_OF_EFFECTS = 24
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_CLASS = object
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -184,20 +184,7 @@ class Work:
             data.setdefault(declared.key, self.new_id(_prefix(entity), site))
         if self.engine.tenancy is not None and not self.lifted:
             self.engine.tenancy.claim(self.tenant, entity, data)
-        row: Row = {}
-        for name, field in declared.fields.items():
-            if name in data:
-                row[name] = self.fitting(entity, name, data[name])
-            elif name in ("created_at", "updated_at"):
-                row[name] = self.now
-            elif field.default is not None:
-                row[name] = self.engine.default(entity, name, self)
-            elif field.optional:
-                row[name] = None
-            elif isinstance(known(field.type), ListOf):
-                row[name] = []
-            else:
-                raise Refusal(f"{entity}.{name} is needed and was not given")
+        row = self._filled(entity, data)
         key = row[declared.key]
         if key is None:
             raise Refusal(f"{entity}.{declared.key} is its key and can't be none")
@@ -209,14 +196,32 @@ class Work:
         self.made = key
         return str(key)
 
+    def _filled(self, entity: str, data: Mapping[str, Any]) -> Row:
+        """A new row with what is given, fitting, and the defaults of the rest."""
+        blank = self.engine.blank(entity)
+        row = blank.row.copy()
+        row["created_at"] = row["updated_at"] = self.now
+        plain = blank.plain
+        for name, value in data.items():
+            if type(value) is plain.get(name, _NO_CLASS):
+                row[name] = value
+            elif name in row:
+                row[name] = self.fitting(entity, name, value)
+        for name in blank.computed:
+            if name not in data:
+                row[name] = self.engine.default(entity, name, self)
+        for name in blank.needed:
+            if name not in data:
+                raise Refusal(f"{entity}.{name} is needed and was not given")
+        return row
+
     def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
         """A new row of billing, whose values fit and whose unique ones are so by the way they
         are made; what is left out has its default."""
         key = self.new_id(_prefix(entity), site)
-        blank, computed = self.engine.blank(entity)
-        now = self.now
-        row: Row = {**blank, **data, "id": key, "created_at": now, "updated_at": now}
-        for name in computed:
+        blank, now = self.engine.blank(entity), self.now
+        row: Row = {**blank.row, **data, "id": key, "created_at": now, "updated_at": now}
+        for name in blank.computed:
             if name not in data:
                 row[name] = self.engine.default(entity, name, self)
         self.engine.state.replace(entity, key, None, row)
@@ -263,12 +268,15 @@ class Work:
         """Changes fields of a row."""
         check_books(entity)
         old = self.row(entity, key)
-        declared = self.engine.program.entities[entity]
+        declared, plain = self.engine.program.entities[entity], self.engine.blank(entity).plain
         row = dict(old)
         for name, value in changes.items():
             if name == declared.key and value != old[name]:
                 raise Refusal(f"{entity}.{name} is its key and can't change")
-            row[name] = self.fitting(entity, name, value)
+            if type(value) is plain.get(name, _NO_CLASS):
+                row[name] = value
+            else:
+                row[name] = self.fitting(entity, name, value)
         self.store_row(entity, str(key), old, row)
 
     def store_row(self, entity: str, key: str, old: Row, row: Row, free: bool = False) -> None:

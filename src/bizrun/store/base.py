@@ -130,6 +130,9 @@ class Store(Protocol):
     def count(self, table: str) -> int:
         """How many rows a table has."""
 
+    def preload(self, table: str, keys: Sequence[str]) -> None:
+        """Tells that `get` will be asked for these, so that they may be read together."""
+
     def write(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
         """Inserts or replaces rows by table and key; None deletes. Refuses a broken unique
         column with Refusal (nothing of this call is then written)."""

@@ -291,6 +291,7 @@ class TableSQL:
     types: dict[str, ColumnType]
     unique: tuple[str, ...]
     get: str
+    get_many: str
     upsert: str
     delete: str
     pack: Pack
@@ -372,6 +373,7 @@ def table_sql(table: Table) -> TableSQL:
         {column.name: column.type for column in table.columns},
         tuple(c.name for c in table.columns if c.unique and c.name != table.key),
         get=f"SELECT {columns} FROM {name} WHERE {key} = ?",
+        get_many=f"SELECT {columns} FROM {name} WHERE {key} IN",
         # A unique value moves from row to row within one write: what is left in the way there
         # is replaced too. That no other row has it was checked before.
         upsert=f"INSERT OR REPLACE INTO {name} ({columns}) VALUES ({', '.join('?' * len(names))})",

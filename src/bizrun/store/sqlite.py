@@ -235,6 +235,16 @@ class SqliteStore:
         self._remember(table, {key: row})
         return row
 
+    @_guarded
+    def preload(self, table: str, keys: Sequence[str]) -> None:
+        """Reads rows together that `get` will be asked for."""
+        sql = self._tables[table]
+        held = [rows.get(table, _NO_ROWS) for rows in (self._pending, self._young)]
+        asked = [key for key in keys if not any(key in rows for rows in held)]
+        if len(asked) > 1:
+            found = select_in(self._connection(), sql.get_many, (), asked)
+            self._remember(table, {row[sql.key_place]: sql.decode(row) for row in found})
+
     def _remember(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Keeps rows as they are in the file now."""
         if self._young_rows >= _CACHE_ROWS:

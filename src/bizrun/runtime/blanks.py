@@ -1,0 +1,66 @@
+"""New rows: what a field has where nothing is given, worked out once for each entity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..ir.nodes import Const
+from ..ir.program import Entity
+from ..lang.types import EntityType, ListOf, Maybe, Prim, Type, known
+from ..store.base import Row
+from ..values import Duration, Money, Percent
+
+# A value of exactly this class is stored as it is; any other is looked at.
+_CLASSES: dict[str, type] = {
+    "text": str, "plan": str, "coupon": str, "money": Money, "percent": Percent,
+    "duration": Duration, "bool": bool, "time": datetime,
+}  # fmt: skip
+STAMPS = ("created_at", "updated_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """An entity's row with its constant defaults; what else there is to say of its fields.
+
+    `computed` have a default that is no constant, `needed` none at all; `plain` has by field the
+    class whose values fit without a look.
+    """
+
+    row: Row
+    computed: tuple[str, ...]
+    needed: tuple[str, ...]
+    plain: dict[str, type]
+
+
+def blank_of(entity: Entity) -> Blank:
+    """What new rows of an entity begin as."""
+    row: Row = {}
+    computed, needed = [], []
+    for name, field in entity.fields.items():
+        row[name] = None
+        if name in STAMPS:
+            continue
+        if isinstance(field.default, Const):
+            row[name] = field.default.value
+        elif field.default is not None:
+            computed.append(name)
+        elif isinstance(known(field.type), ListOf) and not field.optional:
+            row[name] = []
+        elif not field.optional:
+            needed.append(name)
+    plain = {
+        name: kind
+        for name, field in entity.fields.items()
+        if (kind := _plain(field.type)) is not None
+    }
+    return Blank(row, tuple(computed), tuple(needed), plain)
+
+
+def _plain(type_: Type) -> type | None:
+    match type_.inner if isinstance(type_, Maybe) else type_:
+        case Prim(name):
+            return _CLASSES.get(name)
+        case EntityType():
+            return str
+    return None
