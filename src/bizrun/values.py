@@ -143,6 +143,9 @@ class Money:
 
     def _written(self) -> str:
         places = EXPONENTS.get(self.currency, 2)
+        text = str(self.amount)
+        if places and text[-places - 1 : -places] == ".":
+            return f"{text} {self.currency}"
         text = format(self.amount, "f")
         whole, _, fraction = text.partition(".")
         fraction = fraction.rstrip("0").ljust(places, "0")
@@ -170,10 +173,12 @@ class Money:
         return Money(abs(self.amount), self.currency)
 
     def __add__(self, other: Money) -> Money:
-        return Money(self.amount + self._same(other), self.currency)
+        same = type(other) is Money and other.currency == self.currency
+        return Money(self.amount + (other.amount if same else self._same(other)), self.currency)
 
     def __sub__(self, other: Money) -> Money:
-        return Money(self.amount - self._same(other), self.currency)
+        same = type(other) is Money and other.currency == self.currency
+        return Money(self.amount - (other.amount if same else self._same(other)), self.currency)
 
     def __mul__(self, other: Any) -> Money:
         match other:
@@ -212,7 +217,7 @@ class Money:
         """To the minor unit of its currency, half away from zero or half to even."""
         digits = exponent(self.currency) if places is None else places
         mode = ROUND_HALF_EVEN if half_even else ROUND_HALF_UP
-        unit = Decimal(1).scaleb(-digits)
+        unit = _UNITS_OF[digits] if 0 <= digits < len(_UNITS_OF) else Decimal(1).scaleb(-digits)
         return Money(self.amount.quantize(unit, rounding=mode, context=CONTEXT), self.currency)
 
     def minor_units(self) -> int:
@@ -225,6 +230,7 @@ class Money:
         return Money(Decimal(units).scaleb(-exponent(currency)), currency)
 
 
+_UNITS_OF = tuple(Decimal(1).scaleb(-digits) for digits in range(MAX_EXPONENT + 1))
 _MONEY = re.compile(r"(-?[\d_]+(?:\.\d+)?) ?([A-Z]{3})\Z")
 
 

@@ -24,6 +24,9 @@ def moved(desk: Desk, old: Mapping[str, Any] | None, row: Mapping[str, Any] | No
     """Keeps what has changed; changes of one subscription at one instant are one movement."""
     sub = row or old
     assert sub is not None
+    if (old is not None and row is not None and old["status"] == row["status"]
+            and old["monthly_amount"] is row["monthly_amount"]):  # fmt: skip
+        return
     currency = sub["currency"]
     before, after = brings(old, currency), brings(row, currency)
     if before == after:

@@ -125,6 +125,11 @@ class Dispatch:
             found = self._listened[type_] = found or type_ in self.engine.metering._by_type
         return found or self.engine.waits.any_strange(type_)
 
+    def looks_at(self, entity: str) -> bool:
+        """Whether anybody listens to changes of an entity's rows, by this version of the spec."""
+        made = (f"{entity}.created", f"{entity}.deleted")
+        return any(map(self._by_change, made)) or bool(self._fields(entity))
+
     def changes(
         self, entity: str, key: str, old: Row | None, row: Row | None
     ) -> Iterator[tuple[str, dict[str, Any]]]:

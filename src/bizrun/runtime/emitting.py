@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EvalError
 from ..model import Event
-from ..store.base import Row
+from ..store.base import INTERNAL, Row
 from .dispatch import snake
 from .fit import fit
 from .work import Work
@@ -22,6 +22,8 @@ class Emitting:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._quiet: dict[str, bool] = {}
+        self._payloads: dict[str, tuple[str, ...]] = {}
 
     def emit(
         self, work: Work, type_: str, data: dict[str, Any], site: object, subject: Any = None
@@ -44,16 +46,21 @@ class Emitting:
     def announce(self, work: Work, type_: str, subject: str, data: dict[str, Any]) -> None:
         """Queues an event of billing, whose values fit as they are."""
         source = work.source
-        declared = self.engine.program.events.get(type_)
-        if declared is not None:
-            for name, _ in declared.payload.fields:
+        names = self._payloads.get(type_)
+        if names is None:
+            declared = self.engine.program.events.get(type_)
+            fields = declared.payload.fields if declared is not None else ()
+            names = self._payloads[type_] = tuple(name for name, _ in fields)
+        if len(data) < len(names):
+            for name in names:
                 data.setdefault(name, None)
-        event = Event(
-            f"{work.base}/{type_}/{subject}", type_, work.now, data, "bizrun", subject, 0,
-            source.seq if source else None, (source.depth if source else 0) + 1, None, work.tenant,
-        )  # fmt: skip
-        if event.depth > MAX_DEPTH:
+        cause, depth = (source.seq, source.depth + 1) if source is not None else (None, 1)
+        if depth > MAX_DEPTH:
             raise EvalError(f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?")
+        event = Event(
+            f"{work.base}/{type_}/{subject}", type_, work.now, data, INTERNAL, subject, 0,
+            cause, depth, None, work.tenant,
+        )  # fmt: skip
         self.engine.later(("event", event, None))
 
     def _typed(self, type_: str, data: dict[str, Any], work: Work) -> dict[str, Any]:
@@ -74,6 +81,11 @@ class Emitting:
         """Tells who looks at rows that one has changed."""
         if entity == "Subscription":
             self.engine.actions.moved(work, old, row)
+        quiet = self._quiet.get(entity)
+        if quiet is None:
+            quiet = self._quiet[entity] = self._is_quiet(entity)
+        if quiet and not self.engine.waits.strange:
+            return
         if self.engine.program.lifecycles:
             self.engine.lifecycles.entered(work, entity, key, old, row)
         if self.engine.program.triggers:
@@ -89,6 +101,15 @@ class Emitting:
             if event.depth > MAX_DEPTH:
                 raise EvalError(f"a chain of more than {MAX_DEPTH} events of changes")
             self.engine.later(("event", event, None))
+
+    def _is_quiet(self, entity: str) -> bool:
+        """Whether nothing of this spec looks at rows of an entity."""
+        engine = self.engine
+        return not (
+            engine.lifecycles.looks_at(entity)
+            or engine.triggers.looks_at(entity)
+            or engine.dispatch.looks_at(entity)
+        )
 
     def fire_trigger(self, work: Work, trigger: Any, key: str) -> None:
         """Emits the event of a trigger."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,9 @@ from .timers import Timers
 from .triggers import Triggers
 from .waits import Waits
 from .work import Work
+
+# The texts of instants, which come again and again.
+stamp = lru_cache(maxsize=1 << 12)(instant_text)
 
 
 class Engine:
@@ -576,7 +580,7 @@ class Engine:
             raw = self.recording.raw(event)
         return (
             event.seq, event.source, event.id, event.type,
-            event.stamp or instant_text(event.time), raw, status,
+            event.stamp or stamp(event.time), raw, status,
             reason, event.cause, fired,
         )  # fmt: skip
 

@@ -31,6 +31,10 @@ class Lifecycles:
         self._by_type: dict[str, list[Lifecycle]] = {}
         self._conditions: dict[int, Condition] = {}
 
+    def looks_at(self, entity: str) -> bool:
+        """Whether the author says how a field of an entity moves."""
+        return entity in self._by_entity
+
     def has(self, entity: str, field: str) -> bool:
         """Whether the author says how a field moves."""
         return any(each.field == field for each in self._by_entity.get(entity, ()))

@@ -15,6 +15,7 @@ from .work import Work
 if TYPE_CHECKING:
     from .engine import Engine
 
+_encode = msgspec.json.Encoder().encode
 MAX_NOTE = 10_000
 
 
@@ -65,4 +66,4 @@ class Recording:
     @staticmethod
     def raw(event: Event) -> str:
         """The JSON of an emitted event's payload for the log."""
-        return msgspec.json.encode(to_json(event.data)).decode()
+        return _encode(to_json(event.data)).decode()

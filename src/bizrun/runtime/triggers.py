@@ -73,6 +73,11 @@ class Triggers:
 
     # --- what to look at -----------------------------------------------------------------------
 
+    def looks_at(self, entity: str) -> bool:
+        """Whether a changed row of an entity may turn a condition."""
+        bills = entity == "Subscription" and bool(self._billing)
+        return bills or entity in self._own or entity in self._others
+
     def changed(self, entity: str, key: str, old: Row | None, row: Row | None) -> None:
         """Notes which conditions a changed row may have turned."""
         for trigger in self._own.get(entity, ()):
