@@ -7,6 +7,7 @@ the store's open transaction when a query needs them there, and the disk with `c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from ..store.base import Plain, Range, Row, Store
@@ -14,6 +15,7 @@ from ..store.base import Plain, Range, Row, Store
 FLUSH_AT = 4_000
 REMEMBERED = 20_000
 SUBSCRIPTION = "Subscription"
+_by_age = itemgetter("created_at", "id")
 _UNREAD: Any = object()  # in the journal: what the store has, whatever that is
 
 
@@ -54,7 +56,7 @@ class State:
         """The same where the old row is at hand."""
         self.journal.append((table, key, old))
         if table == SUBSCRIPTION:
-            self._forget(old, row)
+            self._follow(key, old, row)
         rows = self.dirty.get(table)
         if rows is None:
             rows = self.dirty[table] = {}
@@ -90,7 +92,7 @@ class State:
                 del self.dirty[table][key]
                 continue
             if table == SUBSCRIPTION:
-                self._forget(old, self.get(table, key))
+                self._follow(key, self.get(table, key), old)
             self.dirty.setdefault(table, {})[key] = old
 
     def settle(self) -> None:
@@ -124,7 +126,7 @@ class State:
         self.store.write({table: self.dirty.pop(table)})
 
     def subscriptions(self, customer: str) -> list[Row]:
-        """The subscriptions of a customer, oldest first; remembered until one of them changes."""
+        """The subscriptions of a customer, oldest first; remembered."""
         found = self.remembered.get(customer)
         if found is None:
             order = (("created_at", False),)
@@ -134,11 +136,17 @@ class State:
             self.remembered[customer] = found
         return found
 
-    def _forget(self, *rows: Row | None) -> None:
-        for row in rows:
-            if row is not None:
-                self.remembered.pop(row["customer"], None)
-                self.forgotten[row["customer"]] = None
+    def _follow(self, key: str, old: Row | None, row: Row | None) -> None:
+        """Keeps what is remembered of a customer's subscriptions as one of them changes."""
+        for customer in {each["customer"] for each in (old, row) if each is not None}:
+            self.forgotten[customer] = None
+            found = self.remembered.get(customer)
+            if found is not None:
+                kept = [each for each in found if each["id"] != key]
+                if row is not None and row["customer"] == customer:
+                    kept.append(row)
+                    kept.sort(key=_by_age)
+                self.remembered[customer] = kept
 
     def flush(self) -> None:
         """Hands all changes to the store's open transaction."""
