@@ -588,12 +588,18 @@ def to_json(value: Any) -> Any:
     return form(value)
 
 
+_TEXTS = frozenset({str})
+
+
 def _map_form(value: dict[str, Any]) -> Any:
-    found = {k: v if type(v) is str else to_json(v) for k, v in value.items()}
+    found = value
+    if not _TEXTS.issuperset(map(type, value.values())):
+        found = {k: v if v is None or type(v) is str else to_json(v) for k, v in value.items()}
+    for key in value:
+        if key[:1] != "$":
+            return found
     # Keys that look like our own tags are kept apart from them.
-    if value and all(key[:1] == "$" for key in value):
-        return {"$map": found}
-    return found
+    return {"$map": found} if value else found
 
 
 _FORMS: dict[type, Callable[[Any], Any]] = {

@@ -126,8 +126,11 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
     key = _insert(desk, sub, site)
     announce(desk, "Subscription.activated", key, sub["customer"])
     first = renewals.begin(desk, sub, dict(sub), Owed(), period, True)
-    made = renewals.make(desk, [first.after], [], first.advance, f"{key}/start", "start")
-    renewals.settle(desk, first, made)
+    if first.advance or owed.bounded(desk, sub):
+        made = renewals.make(desk, [first.after], [], first.advance, f"{key}/start", "start")
+        renewals.settle(desk, first, made)
+    else:
+        renewals.schedule(desk, first.after, period.start)
     while (running := desk.row("Subscription", key))["period_end"] <= desk.now:
         renewals.bill(desk, [renewals.turn(desk, running)], "renewal")
     return key
@@ -135,8 +138,7 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
 
 def _insert(desk: Desk, sub: dict[str, Any], site: object) -> str:
     sub["monthly_amount"] = monthly(items(desk, sub, sub["period_start"]), sub)
-    data = {name: value for name, value in sub.items() if name != "id"}
-    row = desk.insert("Subscription", data, site)
+    row = desk.insert("Subscription", sub, site)
     sub["id"] = row["id"]
     announce(desk, "Subscription.created", row["id"], sub["customer"])
     return str(row["id"])

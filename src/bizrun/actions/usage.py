@@ -42,7 +42,7 @@ def share_of(desk: Desk, period: Period, start: datetime, end: datetime, custome
     """The part of a whole period that lies between two instants, as the business prorates."""
     chosen, zone = settings(desk), zone_of(desk, customer)
     if start == period.whole_start and end == period.end:
-        return Fraction(1)
+        return periods.WHOLE
     if chosen.proration == "none":
         return periods.first_share(period, zone, False)
     return periods.share(period, start, end, zone, chosen.proration == "second")

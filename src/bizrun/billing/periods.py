@@ -19,6 +19,7 @@ from ..values import Duration
 from .catalog import Billing, BillingSettings, Interval
 
 _DAY = timedelta(days=1)
+WHOLE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ def share(period: Period, start: datetime, end: datetime, zone: str, by_second: 
 def first_share(period: Period, zone: str, by_second: bool) -> Fraction:
     """The part of a whole period that a period is: 1 but for a first one that is prorated."""
     if period.whole:
-        return Fraction(1)
+        return WHOLE
     return share(period, period.start, period.end, zone, by_second)
 
 

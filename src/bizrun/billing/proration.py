@@ -16,7 +16,7 @@ from ..errors import EvalError
 from ..values import Duration, Money, Number, check_number, divide
 from . import periods
 from .catalog import Interval, Proration
-from .periods import Period
+from .periods import WHOLE, Period
 from .split import spread_exact
 
 
@@ -52,7 +52,7 @@ class Change:
 
 def portion(amount: Money, share: Fraction) -> Money:
     """A fraction of an amount, exact as far as 34 digits go."""
-    if share == 1:
+    if share is WHOLE or share == 1:
         return amount
     part = divide(amount.amount * share.numerator, share.denominator)
     return Money(Decimal(part), amount.currency)

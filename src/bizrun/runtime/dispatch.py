@@ -83,7 +83,7 @@ class Dispatch:
         meters = engine.metering.quick(type_) if metered and not lifecycles else None
         return Route(
             declared, declared.key if declared else None,
-            quick_check(declared, engine.state) if declared else None, meters,
+            quick_check(declared, engine.state, engine.program.plans) if declared else None, meters,
             codes, places, match, lifecycles, metered,
             bool(codes) or lifecycles or metered or any(fits(p, type_) for p in self.wait_types),
         )  # fmt: skip

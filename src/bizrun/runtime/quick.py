@@ -5,7 +5,7 @@ A check says yes only where `Intake.payload` would change nothing; anything else
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from ..ir import nodes as ir
@@ -19,7 +19,7 @@ _MISSING = object()
 Check = Callable[[Any], bool]
 
 
-def quick_check(declared: EventType, state: State) -> Check | None:
+def quick_check(declared: EventType, state: State, plans: Container[str]) -> Check | None:
     """A check for a declared payload, or None where its types need more than a glance.
 
     A field that is left out gets its default where that is a constant.
@@ -34,15 +34,17 @@ def quick_check(declared: EventType, state: State) -> Check | None:
     tests = [_test(type_) for _, type_ in declared.payload.fields]
     if None in tests:
         return None
-    return _completing(_whole(declared, tests, state), defaults)
+    return _completing(_whole(declared, tests, state, plans), defaults)
 
 
-def _whole(declared: EventType, tests: list[str | None], state: State) -> Check:
+def _whole(
+    declared: EventType, tests: list[str | None], state: State, plans: Container[str]
+) -> Check:
     """A check for payloads that have every field: one function, made for this type.
 
     No text of an author is in its source: names and words are values of its namespace.
     """
-    space: dict[str, Any] = {"get": state.get, "low": -_BOUND, "high": _BOUND}
+    space: dict[str, Any] = {"get": state.get, "plans": plans, "low": -_BOUND, "high": _BOUND}
     reads, conditions = [], [f"len(data) == {len(tests)}"]
     for place, ((name, type_), test) in enumerate(zip(declared.payload.fields, tests, strict=True)):
         space[f"name{place}"] = name
@@ -85,6 +87,8 @@ def _test(type_: Type) -> str | None:
     match type_:
         case Prim("text"):
             return "type(value{n}) is str"
+        case Prim("plan"):
+            return "type(value{n}) is str and value{n} in plans"
         case Prim("number" | "integer"):
             return "type(value{n}) is int and low < value{n} < high"
         case Prim("bool"):

@@ -6,7 +6,7 @@ to the careful way, which says what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import msgspec
@@ -49,7 +49,7 @@ def typed_decoder(program: Program) -> Typed | None:
     shapes: dict[type, Shape] = {}
     for declared in program.events.values():
         if declared.declared and declared.name != INTERNAL:
-            payload = _payload(declared)
+            payload = _payload(declared, program.plans)
             if payload is not None:
                 shapes[_envelope(declared.name, payload)] = _shape(declared, payload)
     if not shapes:
@@ -66,12 +66,12 @@ def _envelope(name: str, payload: type) -> type:
     return msgspec.defstruct("Line", fields, tag_field="type", tag=name, gc=False)
 
 
-def _payload(declared: EventType) -> type | None:
+def _payload(declared: EventType, plans: Iterable[str]) -> type | None:
     """The class of a payload whose fields are all plain; None where one needs more than that."""
     fields: list[Any] = []
     names: dict[str, str] = {}
     for place, (name, type_) in enumerate(declared.payload.fields):
-        kind = _kind(type_)
+        kind = _kind(type_, plans)
         own = f"value{place}"
         names[own] = name
         match declared.defaults.get(name):
@@ -86,7 +86,7 @@ def _payload(declared: EventType) -> type | None:
     )
 
 
-def _kind(type_: Type) -> Any:
+def _kind(type_: Type, plans: Iterable[str]) -> Any:
     match type_:
         case Prim("text") | EntityType():
             return str
@@ -96,6 +96,8 @@ def _kind(type_: Type) -> Any:
             return bool
         case Choice(values):
             return Literal[tuple(values)]
+        case Prim("plan") if plans:
+            return Literal[tuple(plans)]
     return None
 
 

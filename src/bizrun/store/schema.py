@@ -241,6 +241,8 @@ def _is_a(value: Any, type: ColumnType) -> bool:
 
 def json_text(value: Any) -> str:
     """A value as compact lossless JSON text."""
+    if not value and type(value) is dict:
+        return "{}"
     plain = to_json(value)
     try:
         return _encode(plain).decode()
