@@ -209,3 +209,87 @@ def signups_commits(path: Path, folder: Path) -> Timing:
                 db.execute(statement, row)
             db.execute("COMMIT")
     return timing
+
+
+# --- W4 --------------------------------------------------------------------------------------
+
+_BOOKS = (
+    "CREATE TABLE subscription (id TEXT PRIMARY KEY, account TEXT, seats INTEGER, "
+    "period_start TEXT, period_end TEXT) WITHOUT ROWID",
+    "CREATE TABLE invoice (id TEXT PRIMARY KEY, number TEXT, account TEXT, subscription TEXT, "
+    "total TEXT, status TEXT, issued TEXT) WITHOUT ROWID",
+    "CREATE TABLE line (id TEXT PRIMARY KEY, invoice TEXT, description TEXT, quantity INTEGER, "
+    "amount TEXT, period_start TEXT, period_end TEXT) WITHOUT ROWID",
+    "CREATE TABLE charge (id TEXT PRIMARY KEY, invoice TEXT, account TEXT, amount TEXT, "
+    "status TEXT) WITHOUT ROWID",
+)
+_RENEWALS = (
+    "INSERT INTO invoice VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO charge VALUES (?, ?, ?, ?, ?)",
+    "UPDATE subscription SET period_start = ?, period_end = ? WHERE id = ?",
+)
+SEAT = 12
+
+
+def subscribers(path: Path) -> list[tuple[str, str, int]]:
+    """Account, local date of the start, and seats at the first renewal; W4's stream."""
+    seats = {
+        item["data"]["account"]: item["data"]["seats"]
+        for item in decoded(path)
+        if item["type"] == "Seats.changed"
+    }
+    return [
+        (item["data"]["id"], item["time"][:10], seats.get(item["data"]["id"], 3))
+        for item in decoded(path)
+        if item["type"] == "Customer.signup"
+    ]
+
+
+def renewed_lines(number: int, seats: int, start: str) -> list[tuple[Any, ...]]:
+    """The lines of a renewal's invoice: the next month, and half a month of a seat more."""
+    invoice, end = f"inv_{number:09}", start.replace("-02-", "-03-")
+    lines: list[tuple[Any, ...]] = [
+        (f"li_{number:09}_1", invoice, "Team per seat", seats, f"{seats * SEAT}.00", start, end)
+    ]
+    if seats != 3:
+        old, new = "Unused time on Team", "Remaining time on Team"
+        lines.append((f"li_{number:09}_2", invoice, old, 1, "-18.00", start, end))
+        lines.append((f"li_{number:09}_3", invoice, new, seats, "24.00", start, end))
+    return lines
+
+
+def renewals_rows(path: Path, folder: Path) -> Timing:
+    """W4: prebuilt rows of invoice, lines and charge by executemany, a commit each thousand."""
+    subscribed = subscribers(path)
+    db = database(folder, *_BOOKS)
+    db.execute("BEGIN")
+    db.executemany(
+        "INSERT INTO subscription VALUES (?, ?, ?, ?, ?)",
+        [
+            (f"sub_{n:09}", account, seats, day, day.replace("-01-", "-02-"))
+            for n, (account, day, seats) in enumerate(subscribed)
+        ],
+    )
+    db.execute("COMMIT")
+    rows = []
+    for number, (account, day, seats) in enumerate(subscribed):
+        start = day.replace("-01-", "-02-")
+        lines = renewed_lines(number, seats, start)
+        total = f"{sum(float(line[4]) for line in lines):.2f}"
+        invoice, sub = f"inv_{number:09}", f"sub_{number:09}"
+        rows.append((
+            (invoice, f"INV-2026-{number:05}", account, sub, total, "paid", start),
+            lines,
+            (f"ch_{number:09}", invoice, account, total, "succeeded"),
+            (start, start.replace("-02-", "-03-"), sub),
+        ))  # fmt: skip
+    with timed(len(rows)) as timing:
+        for some in batches(rows):
+            invoices, lines_of, charges, periods = zip(*some, strict=True)
+            made = [line for lines in lines_of for line in lines]
+            db.execute("BEGIN")
+            for statement, part in zip(_RENEWALS, (invoices, made, charges, periods), strict=True):
+                db.executemany(statement, part)
+            db.execute("COMMIT")
+    return timing

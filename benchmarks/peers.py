@@ -10,7 +10,18 @@ from typing import Any
 import msgspec
 
 from .clock import Timing, timed
-from .limits import BATCH, QUOTA, SPECS, batches, conditions, count_usage, database, decoded
+from .limits import (
+    BATCH,
+    QUOTA,
+    SPECS,
+    batches,
+    conditions,
+    count_usage,
+    database,
+    decoded,
+    renewed_lines,
+    subscribers,
+)
 
 
 def rules_zen(path: Path, folder: Path) -> Timing:
@@ -113,8 +124,9 @@ def signups_sqlalchemy_each(path: Path, folder: Path) -> Timing:
     return _sqlalchemy(path, folder, 1)
 
 
-def _models() -> tuple[Any, ...]:
-    from sqlalchemy import Column, Integer, String
+def _base() -> tuple[Any, Any]:
+    """A declarative base, and what makes a model of it: its name, its key, its texts."""
+    from sqlalchemy import Column, String
     from sqlalchemy.orm import declarative_base
 
     base = declarative_base()
@@ -123,6 +135,66 @@ def _models() -> tuple[Any, ...]:
         columns = {"id": Column(key, primary_key=True), **{t: Column(String) for t in texts}}
         return type(name.title(), (base,), {"__tablename__": name, **columns})
 
+    return base, model
+
+
+def _engine(folder: Path) -> Any:
+    """An empty database, as durable as a state of bizrun is."""
+    from sqlalchemy import create_engine, event
+
+    database(folder).close()
+    engine = create_engine(f"sqlite:///{folder / 'limit.db'}")
+    event.listen(engine, "connect", lambda db, _: db.execute("PRAGMA synchronous = FULL"))
+    return engine
+
+
+def renewals_sqlalchemy(path: Path, folder: Path) -> Timing:
+    """W4: SQLAlchemy's ORM on SQLite, FULL, a commit each thousand."""
+    from sqlalchemy import String, select
+    from sqlalchemy.orm import Session
+
+    base, model = _base()
+    subscription = model("subscription", String, "account", "period_start", "period_end")
+    invoice = model("invoice", String, "number", "account", "total", "status", "issued")
+    line = model("line", String, "invoice", "description", "quantity", "amount")
+    charge = model("charge", String, "invoice", "account", "amount", "status")
+    engine = _engine(folder)
+    base.metadata.create_all(engine)
+    subscribed = subscribers(path)
+    with Session(engine) as session:
+        for number, (account, day, _) in enumerate(subscribed):
+            session.add(subscription(id=f"sub_{number:09}", account=account, period_start=day))
+        session.commit()
+    with timed(len(subscribed)) as timing, Session(engine) as session:
+        for number, (account, day, seats) in enumerate(subscribed):
+            key, start = f"inv_{number:09}", day.replace("-01-", "-02-")
+            lines = renewed_lines(number, seats, start)
+            for id_, _, description, quantity, amount, *_ in lines:
+                session.add(line(
+                    id=id_, invoice=key, description=description, quantity=str(quantity),
+                    amount=amount,
+                ))  # fmt: skip
+            total = f"{sum(float(each[4]) for each in lines):.2f}"
+            session.add(invoice(
+                id=key, number=f"INV-2026-{number:05}", account=account, total=total,
+                status="paid", issued=start,
+            ))  # fmt: skip
+            session.add(charge(
+                id=f"ch_{number:09}", invoice=key, account=account, amount=total,
+                status="succeeded",
+            ))  # fmt: skip
+            query = select(subscription).where(subscription.id == f"sub_{number:09}")
+            session.scalars(query).one().period_start = start
+            if number % BATCH == BATCH - 1:
+                session.commit()
+        session.commit()
+    return timing
+
+
+def _models() -> tuple[Any, ...]:
+    from sqlalchemy import Integer, String
+
+    base, model = _base()
     return (
         base,
         model("account", String, "email", "plan", "status"),
@@ -133,13 +205,11 @@ def _models() -> tuple[Any, ...]:
 
 
 def _sqlalchemy(path: Path, folder: Path, batch: int) -> Timing:
-    from sqlalchemy import create_engine, event, select
+    from sqlalchemy import select
     from sqlalchemy.orm import Session
 
     base, account, subscription, email, timer = _models()
-    database(folder).close()
-    engine = create_engine(f"sqlite:///{folder / 'limit.db'}")
-    event.listen(engine, "connect", lambda db, _: db.execute("PRAGMA synchronous = FULL"))
+    engine = _engine(folder)
     base.metadata.create_all(engine)
     items = decoded(path)
     with timed(len(items)) as timing, Session(engine) as session:

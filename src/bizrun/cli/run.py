@@ -218,7 +218,7 @@ def _stream(
     shown, done = _bar(lines, options)
 
     def acknowledged(ids: list[str]) -> None:
-        if options.progress:
+        if options.progress and ids:
             _tell(ids)
         if sink is not None:
             _guarded(options.folder, lambda: sink.write_new(store))

@@ -181,8 +181,11 @@ class Engine:
         self.state.settle()
         return Receipt(event.id, "rejected", reason)
 
-    def advance(self, until: datetime) -> None:
-        """Moves the clock on and fires what is due on the way; never back."""
+    def advance(self, until: datetime, between: Callable[[], None] | None = None) -> None:
+        """Moves the clock on and fires what is due on the way; never back.
+
+        `between` is called after some hundreds of timers, when nothing is half done: to commit.
+        """
         if self.clock is None:
             self.clock = until
             self.schedules.begin(until)
@@ -190,7 +193,7 @@ class Engine:
         elif until > self.clock:
             if self.timers.next_due is not None and self.timers.next_due <= until:
                 self.schedules.horizon = until
-                self.timers.fire(until)
+                self.timers.fire(until, between)
             self.clock = max(self.clock, until)
 
     def drain(self) -> None:

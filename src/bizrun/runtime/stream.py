@@ -41,7 +41,8 @@ def run_stream(
     """Handles every line; `acknowledge` gets the ids of a batch once it is durable.
 
     `engine.counts` says what was done. A line that is no event is kept with its reason, and the
-    stream goes on. `until` moves the clock on after the last event.
+    stream goes on. `until` moves the clock on after the last event: that is committed as it goes,
+    and `acknowledge` told with no ids.
     """
     left, number = iter(lines), 1
     reader = Reader(engine.program)
@@ -53,8 +54,14 @@ def run_stream(
             engine.commit()
             if acknowledge is not None and acked:
                 acknowledge(acked)
-    if until is not None:
-        engine.advance(until)
+        if until is not None:
+
+            def keep() -> None:
+                engine.commit()
+                if acknowledge is not None:
+                    acknowledge([])
+
+            engine.advance(until, keep)
     engine.waits.sweep()
     engine.commit()
 

@@ -6,6 +6,7 @@ Only the earliest instant is kept in memory, so a million pending timers cost no
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class Timers:
         if old is not None:
             self.engine.state.replace("_timer", key, old, None)
 
-    def fire(self, until: datetime) -> None:
+    def fire(self, until: datetime, between: Callable[[], None] | None = None) -> None:
         """Fires all that is due at or before an instant, and what that makes due."""
         while self.next_due is not None and self.next_due <= until:
             self._fetch(until)
@@ -59,6 +60,8 @@ class Timers:
                 if row is not None and row["order"] == order:
                     self._fire_one(row, due)
             self._horizon = None
+            if between is not None:
+                between()
             self.look()
 
     def _fetch(self, until: datetime) -> None:
