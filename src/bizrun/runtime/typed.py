@@ -51,7 +51,7 @@ def typed_decoder(program: Program) -> Typed | None:
         if declared.declared and declared.name != INTERNAL:
             payload = _payload(declared, program.plans)
             if payload is not None:
-                shapes[_envelope(declared.name, payload)] = _shape(declared, payload)
+                shapes[_envelope(declared.name, payload)] = _shape(declared, payload, program.plans)
     if not shapes:
         return None
     kinds: Any = Union[tuple(shapes)]  # noqa: UP007
@@ -101,7 +101,7 @@ def _kind(type_: Type, plans: Iterable[str]) -> Any:
     return None
 
 
-def _shape(declared: EventType, payload: type) -> Shape:
+def _shape(declared: EventType, payload: type, plans: Iterable[str]) -> Shape:
     """How a payload becomes the dict that handlers read: one function, made for this type.
 
     No text of an author is in its source: names are values of its namespace.
@@ -119,7 +119,7 @@ def _shape(declared: EventType, payload: type) -> Shape:
         if isinstance(type_, EntityType)
     )
     fields = {
-        name: Field(f"value{place}", _kind(type_))
+        name: Field(f"value{place}", _kind(type_, plans))
         for place, (name, type_) in enumerate(declared.payload.fields)
     }
     return Shape(declared.name, space["payload"], fields, references)
