@@ -7,7 +7,7 @@ and a provider is a function that it was given.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -474,14 +474,6 @@ class Engine:
                 self.guarded(work, lambda: self.actions.due(work, task))
         self._after_work(now, f"{key}@{instant_text(now)}")
         self._end_step()
-
-    def reads(self, kind: str, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The rows, by table and key, that a timer's work is sure to read, as far as is known."""
-        match kind:
-            case "segment":
-                yield from self.waits.reads(task)
-            case "billing" if "sub" in task:
-                yield "Subscription", task["sub"]
 
     # --- small services ------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Only the earliest instant is kept in memory, so a million pending timers cost no
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +80,18 @@ class Timers:
         """Has the store read together what the work of these timers reads first."""
         asked: dict[str, list[str]] = {}
         for row in rows:
-            for table, key in self.engine.reads(row["kind"], row["task"]):
+            for table, key in self._reads(row["kind"], row["task"]):
                 asked.setdefault(table, []).append(key)
         for table, keys in asked.items():
             self.engine.state.store.preload(table, keys)
+
+    def _reads(self, kind: str, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The rows, by table and key, that a timer's work is sure to read, as far as is known."""
+        match kind:
+            case "segment":
+                yield from self.engine.waits.reads(task)
+            case "billing" if "sub" in task:
+                yield "Subscription", task["sub"]
 
     def _fire_one(self, row: Row, due: datetime) -> None:
         engine = self.engine
