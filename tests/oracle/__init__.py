@@ -1,7 +1,8 @@
 """A second calculation of billing, written from the billing rules alone.
 
-Fractions, dates and zones of the standard library; nothing of `bizrun` is imported here, so
-that a mistake of the engine is not made twice. `world` holds what is sold, `calendars` when
-periods end, `rates` what usage costs, `books` what an invoice says, `life` what happens to one
-customer; `scenarios` makes random worlds and `spec` writes them as .biz and events.
+Fractions, dates and zones of the standard library; nothing of `bizrun` is imported here, so that a
+mistake of the engine is not made twice. `world` holds what is sold, `calendars` when periods end,
+`rates` what usage costs, `books` what an invoice says, `sub` what one subscription remembers,
+`life` what happens to one customer; `scenarios` makes random worlds and `spec` writes them as .biz
+and events.
 """
