@@ -403,9 +403,7 @@ class Life:
         sub.since = sub.plan_since = at
         sub.usage_from = {usage.meter: act.at for usage in plan.usages}
         if act.data.get("invoice") == "next":
-            sub.waiting += credit + charge
-            credit = charge = []
-            self._make(act.at, used, sub.coupons, "change", sub)
+            sub.waiting += used + credit + charge
             return
         lines = used + self._take_waiting(sub) + credit + charge
         before = list(sub.billed)

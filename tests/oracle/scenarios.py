@@ -392,7 +392,9 @@ class _Acts:
             if kind == "seat":
                 self._add(self._later(0, 25), "quantity", quantity=self.r.randint(1, 30), **data)
             else:
-                self._add(self._later(0, 25), "change", plan=self.r.choice(MONTHLY), **data)
+                reset = self.r.random() < 0.15
+                plan = self.r.choice(MONTHLY)
+                self._add(self._later(0, 25), "change", plan=plan, reset=reset, **data)
         self._end(deal)
 
     def _life_bound(self) -> None:

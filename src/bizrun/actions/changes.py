@@ -293,13 +293,29 @@ def _restart(
     known = {n: v for n, v in held(after).items() if n not in ("anchor_day", "exact")}
     after |= {"anchor": cycle.start, "billing": known}
     turned = renewals.begin(desk, sub, after, found, periods.period(cycle, 0), False)
+    # What was used before now today stands on this invoice already.
+    used_until = {"usage_start": desk.now}
+    if args.get("invoice") == "next":
+        after |= used_until
+        renewals.settle(desk, turned, None)
+        _wait(desk, after, found, turned.advance)
+        return
     made = renewals.make(
         desk, [after], [found], turned.advance, f"{sub['id']}/restart/{desk.base}/{site}",
         "plan_change", False, surplus,
     )  # fmt: skip
-    # What was used before now today stands on this invoice already.
-    after["usage_start"] = desk.now
+    after |= used_until
     renewals.settle(desk, turned, made)
+
+
+def _wait(desk: Desk, after: Mapping[str, Any], found: Owed, advance: Sequence[Line]) -> None:
+    """Has the lines of a new period wait for the invoice after it; they count as charged."""
+    charged = _charged(desk, after, advance)
+    found.lines += advance
+    known = held(desk.row("Subscription", after["id"]))
+    known |= {"waiting": owed.as_rows(owed.settled(desk, found)), "charges": charged}
+    usage.keep(desk, found.metered, None)
+    desk.change("Subscription", after["id"], billing=known)
 
 
 def credit_unused(
