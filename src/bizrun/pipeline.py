@@ -11,7 +11,7 @@ from .actions import open_action
 from .actions.signatures import SIGNATURES
 from .lang.check import check
 from .lang.modules import load
-from .lang.symbols import Checked, Loaded
+from .lang.symbols import ActionSignature, Checked, Loaded, NoMethod, Symbols
 
 # Only checking has to start fast: what runs a spec is imported by those who run one.
 if TYPE_CHECKING:
@@ -31,7 +31,23 @@ def load_and_check(path: str) -> Checked:
 
 def check_loaded(loaded: Loaded) -> Checked:
     """Checks what has been read, against all actions there are."""
-    return check(loaded, SIGNATURES, open_action)
+    return check(loaded, SIGNATURES, any_action)
+
+
+def any_action(name: str, symbols: Symbols) -> ActionSignature | NoMethod | None:
+    """The signature of an action of a connection: by Stripe's own SDK where that is installed."""
+    root, _, path = name.partition(".")
+    if root == "stripe" and path:
+        from .providers import stripe_sdk
+
+        if stripe_sdk.available():
+            from .actions.sdk import signature
+
+            found = stripe_sdk.method(path)
+            if isinstance(found, stripe_sdk.Missing):
+                return NoMethod(name, found.part, found.names)
+            return signature(root, found)
+    return open_action(name, symbols)
 
 
 def load_files(path: str, edited: Mapping[str, bytes] | None = None) -> Loaded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..diagnostics import Diagnostic, Source
@@ -104,6 +104,18 @@ class ActionSignature:
     def field(self, name: str) -> ActionField | None:
         """The field of that name."""
         return next((f for f in self.fields if f.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NoMethod:
+    """A name under a provider that stands for nothing: what is wrong in it, and what there is."""
+
+    name: str
+    part: str
+    known: tuple[str, ...]
+
+
+OpenAction = Callable[[str, "Symbols"], ActionSignature | NoMethod | None]
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..errors import BizError
+from ..model import Outcome
 from ..values import instant, instant_text
 from .secrets import Secrets
 
@@ -30,11 +31,18 @@ KINDS = ("x-github-event", "x-event-type", "x-webhook-event", "x-event")
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
+# An effect's id, and how it went.
+Settled = tuple[str, Outcome]
+
+
 class Receiver(Protocol):
     """What verifies the webhooks of a service."""
 
     def event(self, headers: Mapping[str, str], body: bytes, now: datetime) -> dict[str, Any]:
         """The event that a webhook tells of; ValueError says why it is refused."""
+
+    def settles(self, event: Mapping[str, Any]) -> Settled | None:
+        """The effect whose outcome such a genuine event tells, by the id in its metadata."""
 
 
 class SignedWebhooks:
@@ -63,6 +71,10 @@ class SignedWebhooks:
         at = found.get("timestamp")
         data = data if isinstance(data, dict) else found
         return cloud_event(self._secrets.name, id_, f"{name}.{type_}", at, data)
+
+    def settles(self, event: Mapping[str, Any]) -> Settled | None:
+        """Nothing that is known of any service."""
+        return None
 
 
 def _standard(headers: Mapping[str, str], body: bytes, key: bytes, now: datetime) -> str:

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .inbound import cloud_event, json_object, same, sign, within
+from .inbound import Settled, cloud_event, json_object, same, sign, within
 from .secrets import Secrets
+from .stripe_answers import KEYS, outcome_of
 
 HEADER = "stripe-signature"
 VARIABLE = "STRIPE_WEBHOOK_SECRET"
+# Events that may tell how an effect went, by its kind.
+ENDS = {
+    "Stripe.payment_intent.succeeded": "charge", "Stripe.payment_intent.payment_failed": "charge",
+    "Stripe.payment_intent.canceled": "charge", "Stripe.refund.updated": "refund",
+    "Stripe.refund.failed": "refund", "Stripe.charge.refund.updated": "refund",
+}  # fmt: skip
 
 
 class StripeWebhooks:
@@ -34,6 +41,15 @@ class StripeWebhooks:
         if not (isinstance(id_, str) and isinstance(type_, str) and isinstance(thing, dict)):
             raise ValueError("it is no event of Stripe's")
         return cloud_event("stripe", id_, f"Stripe.{type_}", found.get("created"), thing)
+
+    def settles(self, event: Mapping[str, Any]) -> Settled | None:
+        """The end of a payment or refund that was on its way: a debit, or one that its customer
+        had to confirm."""
+        kind, thing = ENDS.get(str(event["type"])), event["data"]
+        effect = (thing.get("metadata") or {}).get(KEYS.effect)
+        if kind is None or not isinstance(effect, str):
+            return None
+        return effect, outcome_of(kind, thing)
 
 
 def _parts(header: str) -> tuple[str, list[str]]:

@@ -542,6 +542,9 @@ class Worker:
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         self._mark(job, None)
+        row = self.engine.state.get("_effect", job.effect.id)
+        if row is not None and row["status"] in ("done", "failed"):
+            return  # A person, or a webhook, was first.
         self.engine.settle(job.effect.id, outcome)
         self._settled = True
 

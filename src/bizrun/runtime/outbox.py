@@ -102,3 +102,15 @@ class Outbox:
             return
         state.replace("_effect", key, row, {**settled, "resume": None})
         self.engine.outcome(settled, outcome, row["resume"])
+
+    def heard(self, key: str, outcome: Outcome) -> bool:
+        """Takes an outcome that a provider tells by itself, where one is still open.
+
+        False while the call is under way: its answer, or the same message again, will tell.
+        """
+        row = self.engine.state.get("_effect", key)
+        if row is not None and row["status"] == "leased":
+            return False
+        if row is not None and row["status"] in ("sent", "unknown"):
+            self.engine.settle(key, outcome)
+        return True

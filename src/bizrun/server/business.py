@@ -10,6 +10,7 @@ from ..documents.sink import Sink
 from ..errors import UsageError
 from ..ir.program import Program
 from ..lang.symbols import Checked
+from ..model import Outcome
 from ..pipeline import open_engine
 from ..providers.registry import Registry
 from ..providers.sandbox import Sandbox
@@ -99,6 +100,15 @@ class Business:
         at = self._worker.turn()
         self.commit()
         return at
+
+    def heard(self, effect: str, outcome: Outcome, now: datetime) -> bool:
+        """Takes the outcome of an effect that a provider tells by a webhook; False where the
+        provider has to tell it again, since the call is still under way."""
+        self.advance(now)
+        if not self.engine.outbox.heard(effect, outcome):
+            return False
+        self.engine.drain()
+        return True
 
     def finish(self) -> None:
         """Ends in good order: no more calls, and the answers of those under way."""

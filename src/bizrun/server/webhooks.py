@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import BizError
-from ..providers.inbound import Receiver, SignedWebhooks
+from ..providers.inbound import Receiver, Settled, SignedWebhooks
 from ..providers.registry import Registry
 from ..providers.secrets import Secrets
 from ..runtime.reading import Line
@@ -54,7 +54,8 @@ class Webhooks:
             raise Problem(400, f"The webhook is refused: {error}.") from None
         except BizError as error:
             raise Problem(503, f"The webhook can't be verified: {error}", RETRY_SECONDS) from None
-        result: Result = await self._desk.ask(lambda key: Task(key, _handle(encode(event))))
+        handle = _handle(encode(event), receiver.settles(event))
+        result: Result = await self._desk.ask(lambda key: Task(key, handle))
         return result
 
     def _receiver(self, name: str) -> Receiver:
@@ -80,11 +81,14 @@ def _load(name: str, secrets: Secrets) -> Receiver:
     return make(secrets)
 
 
-def _handle(event: bytes) -> Callable[[Business, datetime], Result]:
+def _handle(event: bytes, settled: Settled | None) -> Callable[[Business, datetime], Result]:
     def handle(business: Business, now: datetime) -> Result:
         line: Line = business.read(1, event, now, None)
         if line.reason is not None:
             raise Problem(400, f"The webhook is refused: {line.reason}.")
+        # First, so that handlers of the event see the payment as it is now.
+        if settled is not None and not business.heard(*settled, now):
+            raise Problem(503, "The effect it tells of is being sent.", RETRY_SECONDS)
         business.handle([line])
         return result_of(line)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ...diagnostics import Diagnostic
 from .. import ast
-from ..symbols import ActionSignature, Checked, Loaded, Symbols
+from ..symbols import ActionSignature, Checked, Loaded, OpenAction, Symbols
 from ..types import Type
 from .context import Checker
 from .damage import damaged, lost
@@ -22,7 +22,7 @@ from .symbols import collect
 def check(
     loaded: Loaded,
     actions: Mapping[str, ActionSignature],
-    open_action: Callable[[str, Symbols], ActionSignature | None],
+    open_action: OpenAction,
 ) -> Checked:
     """Checks a spec whole; every mistake is a diagnostic of the result, sorted by place."""
     checked = Checked(loaded, Symbols(), {}, {}, {}, {}, {}, ())
@@ -65,7 +65,7 @@ def check_expression(
     checked: Checked,
     node: ast.Expr,
     actions: Mapping[str, ActionSignature],
-    open_action: Callable[[str, Symbols], ActionSignature | None],
+    open_action: OpenAction,
 ) -> tuple[Type, tuple[Diagnostic, ...]]:
     """Types an expression asked over a checked spec (`bizrun query`), in the spec's own tables."""
     report = Report()

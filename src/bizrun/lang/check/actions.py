@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Span
 from .. import ast
-from ..symbols import ActionField, ActionSignature
+from ..symbols import ActionField, ActionSignature, NoMethod
 from ..types import ANY, TEXT, Record, Type, maybe
 from .context import Checker, listed, nearest, resolved
 from .expressions import infer
@@ -37,7 +37,7 @@ def check_action(c: Checker, node: ast.Action, scope: Scope) -> Type:
 def find_action(c: Checker, name: str) -> ActionSignature | None:
     """The signature of an action, with the spec's own customer entity in it."""
     found = c.signatures.get(name) or c.open_action(name, c.symbols)
-    if found is None:
+    if found is None or isinstance(found, NoMethod):
         return None
     if name not in c.actions:
         fields = tuple(
@@ -54,6 +54,12 @@ def find_action(c: Checker, name: str) -> ActionSignature | None:
 
 def unknown_action(c: Checker, name: str, span: Span) -> None:
     """Reports an action, or the connection that it would go by."""
+    found = c.open_action(name, c.symbols)
+    if isinstance(found, NoMethod):
+        what = f"There is no `{found.part}` in `{name}`"
+        before, _, after = name.rpartition(found.part)
+        c.unknown("E0213", span, what, name, [f"{before}{one}{after}" for one in found.known])
+        return
     root, dot, _ = name.partition(".")
     if dot and root not in {known.partition(".")[0] for known in c.signatures}:
         code, what, names = "E0228", f"connection `{root}`", list(c.symbols.connections)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...diagnostics import Fix, Span, distance
 from .. import ast
-from ..symbols import ActionSignature, Checked, EntityInfo, Symbols
+from ..symbols import ActionSignature, Checked, EntityInfo, OpenAction, Symbols
 from ..types import ANY, EntityType, ListOf, MapOf, Maybe, Record, Type
 from .report import Report
 from .scope import Flow
-
-OpenAction = Callable[[str, Symbols], ActionSignature | None]
 
 
 @dataclass(slots=True)
