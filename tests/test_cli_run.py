@@ -229,7 +229,8 @@ def test_kill_loses_nothing_that_was_acknowledged(bizrun: Path, call: Call, shop
         for n in range(2_500)
     ]  # fmt: skip
     write(shop / "shop.events.jsonl", many)
-    args = [bizrun, "shop.biz", "--progress", "json", "--json"]
+    call_args = ["shop.biz", "--json", "--invoices", "html"]
+    args = [bizrun, *call_args, "--progress", "json"]
     acked: list[str] = []
     with subprocess.Popen(
         args, cwd=shop, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -240,7 +241,7 @@ def test_kill_loses_nothing_that_was_acknowledged(bizrun: Path, call: Call, shop
                 acked += json.loads(line)["acked"]
             process.send_signal(signal.SIGKILL)
     assert 0 < len(acked) < 2_500
-    found = result(call("shop.biz", "--json"))
+    found = result(call(*call_args))
     assert found["events"]["duplicate"] >= len(acked)
     assert found["events"]["duplicate"] + found["events"]["handled"] == 2_500
     assert len(list((shop / "out/shop/emails").iterdir())) == 2_500

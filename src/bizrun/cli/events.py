@@ -97,7 +97,7 @@ def _logged(found: Opened, status: str | None) -> Iterator[dict[str, Any]]:
 @click.pass_obj
 def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec: str | None) -> int:
     """Handle an event again that was rejected, or the part of it that failed."""
-    with opened(state or obj[0], spec or obj[1]) as found:
+    with opened(state or obj[0], spec or obj[1], writing=True) as found:
         row = _meant(found, id_)
         before = found.engine.counts.failed
         reason = _again(found, row)

@@ -114,7 +114,7 @@ def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec:
 
     Where it may have been done before, the provider is asked first.
     """
-    with opened(state or obj[0], spec or obj[1]) as found:
+    with opened(state or obj[0], spec or obj[1], writing=True) as found:
         row = _row(found, id_)
         if row["status"] == "done":
             raise UsageError(f"{row['kind']} {row['id'][:16]} has succeeded: there is no retry.")
@@ -150,7 +150,7 @@ def resolve(
     """Say how an effect went whose outcome is unknown; what follows is handled."""
     from ..model import Outcome
 
-    with opened(state or obj[0], spec or obj[1]) as found:
+    with opened(state or obj[0], spec or obj[1], writing=True) as found:
         row = _row(found, id_)
         if row["status"] not in OPEN:
             word = WORDS[row["status"]]
@@ -174,7 +174,7 @@ def stop(
     spec: str | None,
 ) -> int:  # fmt: skip
     """Send nothing to a connector (stripe, smtp, a `connect` block) until it is started again."""
-    with opened(state or obj[0], spec or obj[1]) as found:
+    with opened(state or obj[0], spec or obj[1], writing=True) as found:
         names = connectors(found.program)
         if connector not in names:
             near = did_you_mean(connector, names)
@@ -195,7 +195,7 @@ def start(
     obj: tuple[str | None, str | None], connector: str, state: str | None, spec: str | None
 ) -> int:
     """Let a stopped connector go on; the next run sends what waits."""
-    with opened(state or obj[0], spec or obj[1]) as found:
+    with opened(state or obj[0], spec or obj[1], writing=True) as found:
         if not switch(found.engine, connector, False):
             raise UsageError(f"{connector} is not stopped.")
         found.engine.commit()
@@ -212,7 +212,7 @@ def unpark(
     obj: tuple[str | None, str | None], customer: str, state: str | None, spec: str | None
 ) -> int:
     """Let the money of a customer go on that went over its bound of a day."""
-    with opened(state or obj[0], spec or obj[1]) as found:
+    with opened(state or obj[0], spec or obj[1], writing=True) as found:
         if not switch(found.engine, f"{PARKED}{customer}", False):
             raise UsageError(f"{customer} is not parked.")
         found.engine.commit()

@@ -146,14 +146,14 @@ def spec_path(row: Row | None, state: str) -> str:
 
 
 @contextmanager
-def opened(state: str | None, spec: str | None) -> Iterator[Opened]:
-    """Opens a state that is there with its spec; nothing is committed unless the caller does."""
+def opened(state: str | None, spec: str | None, writing: bool = False) -> Iterator[Opened]:
+    """Opens a state that is there with its spec, for questions, or for what `writing` commits."""
     from ..pipeline import open_engine
     from ..providers.sandbox import Sandbox
     from ..store.open import open_store
 
     address = found_state(state, spec)
-    store = open_store(address)
+    store = open_store(address, reading=not writing)
     try:
         row = clock_row(store)
         checked, program = program_of(spec or spec_path(row, address))

@@ -11,8 +11,11 @@ from .memory import MemoryStore
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def open_store(address: str, fresh: bool = False) -> Store:
-    """Opens `:memory:` or a state's file; `fresh` deletes what was there, if that was a state."""
+def open_store(address: str, fresh: bool = False, reading: bool = False) -> Store:
+    """Opens `:memory:` or a state's file; `fresh` deletes what was there, if that was a state.
+
+    Who is only `reading` shares the state with whoever writes to it, and sees one moment of it.
+    """
     if address == ":memory:":
         return MemoryStore()
     if not address.strip():
@@ -27,6 +30,10 @@ def open_store(address: str, fresh: bool = False) -> Store:
     if scheme:
         raise UsageError(f"{scheme[1]}:// is no kind of state: give --state a file, or :memory:")
     # Imported here: a run in memory needs no SQLite.
+    if reading:
+        from .reading import SqliteReader
+
+        return SqliteReader(address)
     from .sqlite import SqliteStore
 
     return SqliteStore(address, fresh)

@@ -74,7 +74,7 @@ class SqliteStore:
     """A state in a file. Rows are shared with a cache: nobody may change one."""
 
     def __init__(self, path: str, fresh: bool = False) -> None:
-        self._file = StateFile(path, fresh)
+        self._file = self._claim(path, fresh)
         self._failed: StoreError | None = None
         self._tables: dict[str, TableSQL] = {}
         self._pending: dict[str, dict[str, Row | None]] = {}
@@ -98,6 +98,9 @@ class SqliteStore:
         except StoreError:
             self.close()
             raise
+
+    def _claim(self, path: str, fresh: bool) -> StateFile:
+        return StateFile(path, fresh)
 
     def _open(self) -> apsw.Connection:
         db = apsw.Connection(str(self._file.path), statementcachesize=512)

@@ -1,0 +1,102 @@
+"""A state opened for questions: nothing in its file changes, and whoever has it may go on.
+
+What is seen is the state as it stood when it was opened. Where a spec was edited since, its tables
+are brought up to date in a copy in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import apsw
+
+from .base import Table
+from .event_log import EventLog
+from .file import StateFile, Tail, check_is_state
+from .sqlite import SqliteStore
+
+
+class ReadFile(StateFile):
+    """A state's path for a reader: no lock is taken, and its length file stays as it is."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(os.path.realpath(path))
+        self.name = path
+        self._lock = self._length = -1
+        check_is_state(self.path, path, False)
+        # Read before the state is: what was committed in between is no loss.
+        self._tail: Tail | None = None
+        with contextlib.suppress(OSError):
+            self._length = os.open(f"{self.path}.len", os.O_RDONLY | os.O_CLOEXEC)
+            self._tail = super().read_tail()
+
+    def read_tail(self) -> Tail | None:
+        """What the length file said at first; None where there is none."""
+        return self._tail
+
+    def write_tail(self, tail: Tail) -> None:
+        """Nothing: only the copy in memory is ever written to."""
+
+
+class SqliteReader(SqliteStore):
+    """A state in a file, to be asked and not changed."""
+
+    def __init__(self, path: str) -> None:
+        self._copied = False
+        super().__init__(path)
+
+    def _claim(self, path: str, fresh: bool) -> StateFile:
+        return ReadFile(path)
+
+    def _open(self) -> apsw.Connection:
+        """Begins to read, so that all that is asked sees one moment."""
+        try:
+            db = _begun(apsw.Connection(str(self._file.path), apsw.SQLITE_OPEN_READWRITE))
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
+            # A folder that can't be written to, where nobody writes: SQLite needs no journal then.
+            address = f"{self._file.path.as_uri()}?immutable=1"
+            flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            db = _begun(apsw.Connection(address, flags))
+        self._db = db
+        return db
+
+    def prepare(
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, object]] = {}
+    ) -> list[str]:
+        """Has tables as an edited spec wants them, in memory; see `Store.prepare`."""
+        stale = any(t.name not in self._tables or self._tables[t.name].table != t for t in tables)
+        if stale and not self._copied:
+            self._copy()
+        if stale:
+            super().prepare(tables, defaults)
+        return []
+
+    def _copy(self) -> None:
+        source, copy = self._connection(), apsw.Connection(":memory:")
+        with copy.backup("main", source, "main") as backup:
+            backup.step()
+        source.close()
+        self._copied = True
+        self._db = copy
+        self._log = EventLog(copy)
+        self._load()
+
+    def _rollback(self) -> None:
+        """Forgets what was to be written; goes on seeing the same moment."""
+        if self._copied:
+            super()._rollback()
+            return
+        self._pending.clear()
+        self._pending_unique.clear()
+        self._pending_rows = 0
+
+
+def _begun(db: apsw.Connection) -> apsw.Connection:
+    db.set_busy_timeout(5000)
+    db.execute("PRAGMA query_only = 1")
+    db.execute("BEGIN")
+    db.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    return db
