@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,13 @@ class Load:
     def request(self) -> bytes:
         """The bytes of the next request."""
         events = []
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         for _ in range(self.batch):
             self.number += 1
             account = f"a{self.number % ACCOUNTS:04}"
             events.append(
-                f'{{"id":"{self.name}{self.number:08}","type":"API.called","data":'
-                f'{{"account":"{account}","endpoint":"/chat","units":1}}}}'
+                f'{{"id":"{self.name}{self.number:08}","type":"API.called","time":"{stamp}",'
+                f'"data":{{"account":"{account}","endpoint":"/chat","units":1}}}}'
             )
         body = events[0] if self.batch == 1 else f"[{','.join(events)}]"
         kind = "cloudevents" if self.batch == 1 else "cloudevents-batch"

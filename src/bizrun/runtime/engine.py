@@ -77,6 +77,8 @@ class Engine:
         self._blanks: dict[str, Blank] = {}
         # What handlers returned after a wait, by the event that they began with.
         self.replies: dict[str, Any] = {}
+        # Why a handler refused after a wait, by the same; until the commit.
+        self.refusals: dict[str, str] = {}
         self._hashes: dict[int, str] = {}
         self._compiled: dict[tuple[int, tuple[str, ...]], Callable[..., Any]] = {}
         self.questions = actions.questions()
@@ -360,6 +362,8 @@ class Engine:
             event = work.source or Event(work.base, "", work.now, {})
             if not isinstance(error, Refusal):
                 status = "failed"
+            if status == "rejected":
+                self.refusals[str(work.event.get("id"))] = reason
             self.recording.dead(
                 event, status, reason, str(place or code.unit.handler.place),
                 code.unit.handler.id, retry,
@@ -590,6 +594,7 @@ class Engine:
                 self.state.replace("_clock", "clock", self._clock_row, row)
                 self._clock_row = row
                 self.state.settle()
+        self.refusals.clear()
         self.metering.flush()
         self.state.settle()
         self.state.commit()

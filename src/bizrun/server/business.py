@@ -10,7 +10,7 @@ from ..documents.sink import Sink
 from ..errors import UsageError
 from ..ir.program import Program
 from ..lang.symbols import Checked
-from ..model import Outcome
+from ..model import Outcome, Receipt
 from ..pipeline import open_engine
 from ..providers.registry import Registry
 from ..providers.sandbox import Sandbox
@@ -57,7 +57,6 @@ class Business:
         self.sink: Sink | None = None
         self.use(checked, program)
         self.feed = Feed(self.store.last_seq())
-        self.write_files()
 
     def use(self, checked: Checked, program: Program) -> None:
         """Goes on with this program; StoreError where what is stored does not fit it."""
@@ -136,6 +135,12 @@ class Business:
         if engine.clock is None or (due is not None and due <= now):
             engine.advance(now)
 
+    def catch_up(self, now: datetime) -> None:
+        """Fires all that became due while nothing ran, and keeps it."""
+        self.advance(now)
+        self.commit()
+        self.write_files()
+
     def read(self, number: int, data: bytes, now: datetime, owner: str | None) -> Line:
         """The event in some bytes; `reason` says why they are none that can be taken now.
 
@@ -169,6 +174,11 @@ class Business:
     def handle(self, lines: list[Line]) -> None:
         """Handles events in order; each line's `receipt` says what became of it."""
         handle_batch(self.engine, self._lanes, self._reader.batch_of(lines))
+        refusals = self.engine.refusals
+        for line in lines if refusals else ():
+            # One that waits for what the sandbox answers at once may refuse after that.
+            if line.id in refusals and (line.receipt is None or line.receipt.status == "handled"):
+                line.receipt = Receipt(line.id, "rejected", refusals[line.id])
 
     def commit(self) -> None:
         """Makes all that was done durable, and tells of it."""

@@ -86,6 +86,7 @@ def serve(
     desk = Desk()
     meters = Meters()
     clock = WallClock()
+    business.catch_up(clock.now())
     webhooks = Webhooks(desk, business, os.environ, clock)
     app = App(desk, access, business, meters, webhooks)
     config = uvicorn.Config(

@@ -68,6 +68,8 @@ class Watching:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 found: dict[str, Any] = await self.desk.ask(lambda key: Task(key, health))
+                if writer is not None and writer.mistake is not None:
+                    found |= {"status": "degraded", "mistake": writer.mistake}
                 return found
         except TimeoutError:
             text = f"the writer has not answered for {PATIENCE_SECONDS} seconds"

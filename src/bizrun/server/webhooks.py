@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import BizError
+from ..providers.base import MaybeSent, NotSent
 from ..providers.inbound import Receiver, Settled, SignedWebhooks
 from ..providers.registry import Registry
 from ..providers.secrets import Secrets
@@ -52,7 +53,7 @@ class Webhooks:
             event = await asyncio.to_thread(receiver.event, texts, body, now)
         except ValueError as error:
             raise Problem(400, f"The webhook is refused: {error}.") from None
-        except BizError as error:
+        except (BizError, NotSent, MaybeSent) as error:
             raise Problem(503, f"The webhook can't be verified: {error}", RETRY_SECONDS) from None
         handle = _handle(encode(event), receiver.settles(event))
         result: Result = await self._desk.ask(lambda key: Task(key, handle))

@@ -67,6 +67,7 @@ class Writer:
         self._meters = meters
         self.clock = clock
         self.down: str | None = None
+        self.mistake: str | None = None
         self._settle = settle
         self._say = say
         self._queue: SimpleQueue[Job | Literal["wake"] | None] = SimpleQueue()
@@ -168,8 +169,15 @@ class Writer:
             self._fall(error)
             return [self._unavailable()] * len(jobs)
         except Exception as error:
-            self._say(f"a mistake in bizrun: {type(error).__name__}: {str(error)[:300]}")
+            self._confess(error)
             return self._alone(jobs)
+
+    def _confess(self, error: Exception) -> None:
+        """Says, once, that bizrun itself has failed at something, and goes on."""
+        mistake = f"{type(error).__name__}: {str(error)[:300]}"
+        if mistake != self.mistake:
+            self._say(f"a mistake in bizrun, please report it: {mistake}")
+        self.mistake = mistake
 
     def _alone(self, jobs: list[Job]) -> list[Any]:
         """Each job by itself, so that one that bizrun fails at does not take others with it."""
