@@ -100,6 +100,11 @@ class Desk(Protocol):
     ) -> Sequence[Figure]:  # fmt: skip
         """What a meter counted from where a usage period begins, by values of dimensions."""
 
+    def measured_each(
+        self, meter: str, customer: str, start: datetime, end: datetime
+    ) -> Sequence[Number]:
+        """What each event counted from an instant until another, in the order of their time."""
+
     def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
         """What a meter counted from an instant to another, both in."""
 

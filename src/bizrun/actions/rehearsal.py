@@ -112,6 +112,12 @@ class Rehearsal:
         """What a meter counted."""
         return self.desk.measured(meter, customer, start, end, dimensions)
 
+    def measured_each(
+        self, meter: str, customer: str, start: datetime, end: datetime
+    ) -> Sequence[Number]:
+        """What each event counted."""
+        return self.desk.measured_each(meter, customer, start, end)
+
     def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
         """What a meter counted from an instant to another, both in."""
         return self.desk.measured_within(meter, customer, start, end)

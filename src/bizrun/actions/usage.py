@@ -77,7 +77,10 @@ def measured(
         if figure.quantity < 0:
             desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
         picked = tuple(figure.by.get(name, "") for name in dimensions)
-        found.append(rating.Usage(figure.quantity, figure.events, picked))
+        each: tuple[Number, ...] = ()
+        if price.pricing.rate.by_event:
+            each = tuple(desk.measured_each(price.meter, customer, start, end))
+        found.append(rating.Usage(figure.quantity, figure.events, picked, each=each))
     return found
 
 

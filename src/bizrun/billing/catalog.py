@@ -78,11 +78,21 @@ class RatePart:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The sum of its parts, within bounds; `free` has no parts."""
+    """The sum of its parts, within bounds; `free` has no parts.
+
+    `most_each` and `least_each` are bounds of what a single counted event costs.
+    """
 
     parts: tuple[RatePart, ...] = ()
     at_most: Money | None = None
     at_least: Money | None = None
+    most_each: Money | None = None
+    least_each: Money | None = None
+
+    @property
+    def by_event(self) -> bool:
+        """Whether what each event costs has bounds."""
+        return self.most_each is not None or self.least_each is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from .catalog import DimensionRate, Price, Pricing, Rate, RatePart, Tier, UsageP
 class Usage:
     """What a meter counted over a period, of one value of each of its dimensions.
 
-    `events` are the counted ones. `tier_events`, where the meter knows, says how many of them
+    `events` are the counted ones, `each` their values in the order of their time, where a price
+    needs them. `tier_events`, where the meter knows, says how many of them
     fell into each tier; otherwise graduated tiers get them in proportion to the quantity.
     """
 
@@ -29,6 +30,7 @@ class Usage:
     events: int = 0
     values: tuple[str, ...] = ()
     tier_events: tuple[int, ...] = ()
+    each: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ def explanation(rated: Rated) -> list[dict[str, Any]]:
 
 def _lines(pricing: Pricing, usage: Usage, currency: str) -> tuple[TierLine, ...]:
     match pricing.model:
+        case "unit" if pricing.rate.by_event:
+            return (_by_event(pricing.rate, usage, currency),)
         case "unit":
             return (_line(pricing.rate, usage.quantity, usage.events, currency),)
         case "package":
@@ -241,6 +245,24 @@ def _line(
     )
 
 
+def _by_event(rate_: Rate, usage: Usage, currency: str) -> TierLine:
+    """A rate whose bounds hold for each event; then those for all of them together."""
+    whole = _line(rate_, usage.quantity, usage.events, currency)
+    amount = Money(0, currency)
+    for value in usage.each:
+        due = sum((_part(part, value, 1, currency) for part in rate_.parts), Money(0, currency))
+        # What takes an earlier event back is no event to be paid for.
+        if value >= 0:
+            due = max(due, rate_.least_each) if rate_.least_each is not None else due
+            due = min(due, rate_.most_each) if rate_.most_each is not None else due
+        amount += due
+    if rate_.at_least is not None:
+        amount = max(amount, rate_.at_least)
+    if rate_.at_most is not None:
+        amount = min(amount, rate_.at_most)
+    return replace(whole, amount=amount)
+
+
 def _part(part: RatePart, quantity: Number, events: int, currency: str) -> Money:
     times: Number
     match part.unit:
@@ -307,8 +329,20 @@ def _after_allowance(pricing: Pricing, usage: Usage, currency: str, included: Nu
     left = check_number(quantity - free)
     # Where all is included, its events cost nothing either.
     events = usage.events if left or not free else 0
-    rated = rate(pricing, replace(usage, quantity=left, events=events), currency)
+    each = _beyond(usage.each, free)
+    rated = rate(pricing, replace(usage, quantity=left, events=events, each=each), currency)
     return replace(rated, included=free)
+
+
+def _beyond(each: Sequence[Number], free: Number) -> tuple[Number, ...]:
+    """What is left of the values of events where the first so many units are free."""
+    left = []
+    for value in each:
+        part = min(max(value, 0), free)
+        free -= part
+        if value != part or not part:
+            left.append(check_number(value - part))
+    return tuple(left)
 
 
 def _together(usages: Sequence[Usage]) -> Usage:

@@ -140,6 +140,8 @@ class BillingLowering:
             tuple(self._part(part, meter, share) for part in node.parts),
             self.value(node.at_most) if node.at_most is not None else None,
             self.value(node.at_least) if node.at_least is not None else None,
+            self.value(node.most_each) if node.most_each is not None else None,
+            self.value(node.least_each) if node.least_each is not None else None,
         )
 
     def _part(self, node: ast.RatePart, meter: str | None, share: bool) -> catalog.RatePart:
@@ -270,7 +272,10 @@ def _limit_type(checked: Checked, node: ast.Expr) -> str:
 def _amounts(pricing: catalog.Pricing) -> Iterator[Money]:
     rates = [pricing.rate, *(tier.rate for tier in pricing.tiers)]
     for rate in rates:
-        found = (*(part.amount for part in rate.parts), rate.at_most, rate.at_least)
+        found = (
+            *(part.amount for part in rate.parts), rate.at_most, rate.at_least,
+            rate.most_each, rate.least_each,
+        )  # fmt: skip
         yield from (amount for amount in found if isinstance(amount, Money))
     for case in pricing.cases:
         yield from _amounts(case.pricing)

@@ -711,12 +711,16 @@ class RatePart(Node):
 class Rate(Node):
     """A `+` list of products, at most / at least bounds; `free` is an empty list.
 
-    `at_most` / `at_least` are amounts (`at most 500 USD`).
+    `at_most` / `at_least` are amounts (`at most 500 USD`), `most_each` / `least_each` those for a
+    single event (`at most 5 USD per payment`).
     """
 
     parts: tuple[RatePart, ...]
     at_most: Expr | None = None
     at_least: Expr | None = None
+    most_each: Expr | None = None
+    least_each: Expr | None = None
+    each: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

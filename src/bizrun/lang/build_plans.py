@@ -106,9 +106,16 @@ def build_rate(tree: Any, context: Context) -> ast.Rate:
     """A `+` list of products with their bounds; `free` gives no product."""
     parts = [_rate_part(part, part.children[0], context) for part in trees(tree, "rate_part")]
     bounds_: dict[str, ast.Expr] = {}
+    each = None
     for limit in trees(tree, "limit_rate"):
-        bounds_[str(limit.children[1])] = _amount(limit.children[2], context)
-    return ast.Rate(context.of(tree), _parts(parts), bounds_.get("most"), bounds_.get("least"))
+        per = first(limit, "per")
+        name = f"{limit.children[1]}{' each' * (per is not None)}"
+        bounds_[name] = _amount(limit.children[2], context)
+        each = str(per.children[0]) if per is not None else each
+    return ast.Rate(
+        context.of(tree), _parts(parts), bounds_.get("most"), bounds_.get("least"),
+        bounds_.get("most each"), bounds_.get("least each"), each,
+    )  # fmt: skip
 
 
 def _parts(parts: list[ast.RatePart]) -> tuple[ast.RatePart, ...]:

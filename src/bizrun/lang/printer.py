@@ -194,6 +194,8 @@ class Printer:
         parts = [" + ".join(map(self._rate_part, rate.parts)) or "free"]
         parts += [f"at most {self._amount(rate.at_most)}"] if rate.at_most else []
         parts += [f"at least {self._amount(rate.at_least)}"] if rate.at_least else []
+        each = ((rate.most_each, "most"), (rate.least_each, "least"))
+        parts += [f"at {word} {self._amount(it)} per {rate.each}" for it, word in each if it]
         return " ".join(parts)
 
     def _rate_part(self, part: ast.RatePart) -> str:

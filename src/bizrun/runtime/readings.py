@@ -86,6 +86,13 @@ class Readings:
         held = next((row["value"] for row in before), 0)
         return metering.measure(kind, inside, start, end, held)
 
+    def each(self, meter: str, customer: str, start: datetime, end: datetime) -> list[Number]:
+        """What each event counted from an instant until another, in the order of their time."""
+        ranges = [Range("at", ">=", start), Range("at", "<", end)]
+        order = (("at", False), ("event", False))
+        rows = self.state.select("_told", {"series": told_series(meter, customer)}, ranges, order)
+        return [row["value"] for row in rows]
+
     # --- levels: last, average -------------------------------------------------------------------
 
     def with_level(self, bucket: Bucket, series: str, level: Level) -> Bucket:

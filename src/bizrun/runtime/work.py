@@ -385,6 +385,12 @@ class Work:
         declared = self.program.meters[meter]
         return self.engine.metering.figures(declared, customer, start, end, dimensions)
 
+    def measured_each(
+        self, meter: str, customer: str, start: datetime, end: datetime
+    ) -> list[Number]:
+        """What each event counted from an instant until another, in the order of their time."""
+        return self.engine.metering.readings.each(meter, customer, start, end)
+
     def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
         """What a meter counted from an instant to another, both in."""
         declared = self.program.meters[meter]

@@ -243,6 +243,18 @@ PLANS = {
         "plan pro {\n  price 99 USD per month\n"
         "  usage calls: 0.01 USD + 1 EUR flat   # E0626\n}",
     ),
+    "E0627": Code(
+        "a bound for each event that can't be kept",
+        "`at most 5 USD per payment` bounds what a single event costs. It stands with one rate of "
+        "a meter that sums or counts: in tiers, packages and dimensions it is not said which event "
+        "a unit belongs to.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event Card.paid { c C, amount money }\n"
+        "meter payments { sum amount of Card.paid per c }\n"
+        "plan pro {\n  price 99 USD per month\n"
+        "  usage payments graduated {\n    up to 100: 2% at most 5 USD per payment   # E0627\n"
+        "    above: 1%\n  }\n}",
+    ),
     "W0601": Code(
         "a plan without a price",
         "Nothing will ever be invoiced for it. Where that is meant, a price of 0 says so.",

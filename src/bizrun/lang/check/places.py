@@ -292,13 +292,18 @@ def _known_meter(c: Checker, name: str, span: Span) -> None:
     )
 
 
+def bounds_of(rate: ast.Rate) -> tuple[ast.Expr | None, ...]:
+    """The bounds of a rate, and those of what a single event costs."""
+    return rate.at_most, rate.at_least, rate.most_each, rate.least_each
+
+
 def priced(pricing: ast.Pricing) -> Iterator[ast.Expr]:
     """Every expression of a pricing: amounts, bounds, packages, of its dimensions too."""
     rates = [pricing.rate, *(tier.rate for tier in pricing.tiers)]
     for rate in rates:
         if rate is not None:
             yield from (part.amount for part in rate.parts if part.amount is not None)
-            yield from (bound for bound in (rate.at_most, rate.at_least) if bound is not None)
+            yield from (bound for bound in bounds_of(rate) if bound is not None)
     yield from (tier.bound for tier in pricing.tiers if tier.bound is not None)
     if pricing.package is not None:
         yield pricing.package

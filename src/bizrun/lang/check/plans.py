@@ -9,7 +9,7 @@ from ...diagnostics import Label, Span, did_you_mean
 from ...values import Money
 from .. import ast
 from .facts import Facts, entries, positive
-from .pricing import check_pricing, currencies
+from .pricing import check_each, check_pricing, currencies
 
 CLAUSES = [
     "price",
@@ -117,6 +117,7 @@ def counted(count: int, unit: str) -> str:
 def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
     plan.prices.append(item)
     check_pricing(item.pricing, plan.facts, meter=None)
+    check_each(item.pricing, plan.facts, None)
     rate = item.pricing.rate
     nothing = rate and not rate.parts and not plan.facts.damaged(plan.node)
     if nothing and "free" not in plan.facts.text(item.span):
@@ -135,7 +136,10 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
 
 def _check_usage(item: ast.UsagePrice, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
     plan.usages.append(item)
-    check_pricing(item.pricing, plan.facts, plan.facts.symbols.meters.get(item.meter))
+    meter = plan.facts.symbols.meters.get(item.meter)
+    check_pricing(item.pricing, plan.facts, meter)
+    if meter is not None:
+        check_each(item.pricing, plan.facts, meter)
     for currency in sorted(currencies(item.pricing, plan.facts)) or [""]:
         first = _once(("usage", item.meter, currency), item, seen)
         if first:

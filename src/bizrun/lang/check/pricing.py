@@ -43,6 +43,21 @@ def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -
         facts.report.add("E0626", pricing.span, text, help=hint)
 
 
+def check_each(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
+    """Bounds for each event stand with one rate alone, of a meter that adds up; `meter` is None
+    for a fixed price."""
+    for rate in (node for node in walk(pricing) if isinstance(node, ast.Rate)):
+        if rate.each is None:
+            continue
+        plain = pricing.model == "unit" and rate is pricing.rate and not pricing.dimensions
+        plain = plain and all(part.unit in ("unit", "per") for part in rate.parts)
+        adds = meter is not None and meter.aggregate in ("sum", "count")
+        if not plain or not adds:
+            text = f"A bound per {rate.each} stands with one rate, of a meter that sums or counts"
+            hint = "without tiers, packages, flat parts and dimensions"
+            facts.report.add("E0627", rate.span, text, help=hint)
+
+
 def _check_rate(rate: ast.Rate, facts: Facts) -> None:
     for part in rate.parts:
         _check_amount(part.amount, facts)
@@ -50,8 +65,15 @@ def _check_rate(rate: ast.Rate, facts: Facts) -> None:
         if count.isdigit() and int(count) == 0:
             facts.report.add("E0625", part.span, "A package holds a number of units above 0")
     most, least = facts.fold(rate.at_most), facts.fold(rate.at_least)
-    for bound in (rate.at_most, rate.at_least):
+    for bound in (rate.at_most, rate.at_least, rate.most_each, rate.least_each):
         _check_amount(bound, facts)
+    _check_order(rate, least, most, facts)
+    _check_order(rate, facts.fold(rate.least_each), facts.fold(rate.most_each), facts)
+
+
+def _check_order(
+    rate: ast.Rate, least: ast.Literal | None, most: ast.Literal | None, facts: Facts
+) -> None:
     if not (most and least and most.type == least.type == "money"):
         return
     if least.value.currency == most.value.currency and least.value > most.value:
