@@ -23,7 +23,7 @@ from decimal import (
     Overflow,
     setcontext,
 )
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from typing import Any
 
 from .currencies import EXPONENTS, exponent
@@ -124,22 +124,22 @@ class Money:
     __slots__ = ("_text", "amount", "currency")
     amount: Decimal
     currency: str
-    _text: str  # kept, since prices are written again and again
+    _text: str | None  # kept, since prices are written again and again
 
     def __init__(self, amount: Decimal | int | str, currency: str) -> None:
         self.amount = amount if isinstance(amount, Decimal) else Decimal(amount)
         self.currency = currency
+        self._text = None
 
     def __repr__(self) -> str:
         return f"Money('{self}')"
 
     def __str__(self) -> str:
         """`29.00 USD`: at least the digits of the minor unit, more where it has them."""
-        try:
-            return self._text
-        except AttributeError:
-            self._text = self._written()
-            return self._text
+        text = self._text
+        if text is None:
+            text = self._text = self._written()
+        return text
 
     def _written(self) -> str:
         places = EXPONENTS.get(self.currency, 2)
@@ -228,6 +228,12 @@ class Money:
     def of_minor(units: int, currency: str) -> Money:
         """The inverse of `minor_units`."""
         return Money(Decimal(units).scaleb(-exponent(currency)), currency)
+
+
+@lru_cache(maxsize=256)
+def zero(currency: str) -> Money:
+    """Nothing, in a currency: always the same object, whose text is kept."""
+    return Money(0, currency)
 
 
 _UNITS_OF = tuple(Decimal(1).scaleb(-digits) for digits in range(MAX_EXPONENT + 1))

@@ -102,9 +102,14 @@ def coupons(desk: Desk, subs: Sequence[Mapping[str, Any]]) -> tuple[Attached, ..
     return tuple(sorted(found.values(), key=lambda attached: attached.at))
 
 
+def has_credit(desk: Desk, customer: str) -> bool:
+    """Whether a customer was ever granted or sold credit."""
+    return desk.peek("_number", f"credit|{customer}") is not None
+
+
 def grants(desk: Desk, customer: str, currency: str) -> tuple[Grant, ...]:
     """The account credit that a customer has left, in order of granting."""
-    if desk.peek("_number", f"credit|{customer}") is None:
+    if not has_credit(desk, customer):
         return ()
     return tuple(
         Grant(

@@ -13,6 +13,7 @@ from ..billing.proration import portion
 from ..errors import Refusal
 from ..values import Money
 from . import ledger
+from .customers import has_credit
 from .desk import Desk, Row
 
 
@@ -23,6 +24,8 @@ def sold_by(desk: Desk, invoice: str) -> list[Row]:
 
 def activate(desk: Desk, invoice: Mapping[str, Any]) -> None:
     """Makes credit count whose invoice is paid: of what credit notes left of its price."""
+    if not has_credit(desk, invoice["customer"]):
+        return
     for wallet in sold_by(desk, invoice["id"]):
         if wallet["paid_at"] is not None:
             continue

@@ -6,11 +6,14 @@ Quotes, previews, drafts and final invoices are all made here; nothing else comp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
-from ..values import Money, Number
+import msgspec
+from msgspec.structs import replace
+
+from ..values import Money, Number, zero
 from . import discounts, taxes
 from .catalog import BillingSettings, Tax
 from .credits import CreditUse, Grant, Payable, Used, use_credit
@@ -24,8 +27,7 @@ LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", 
 BOUND_KINDS = frozenset({"base", "usage", "correction"})
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
     kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
@@ -57,22 +59,22 @@ class Line:
     @property
     def zero(self) -> Money:
         """Nothing, in the line's currency."""
-        return Money(0, self.amount.currency)
+        return zero(self.amount.currency)
 
     @property
     def net(self) -> Money:
         """The discounted amount, without tax."""
-        return self.amount - (self.discount or self.zero)
+        return self.amount - self.discount if self.discount else self.amount
 
     @property
     def charged(self) -> Money:
         """What was really charged in terms of the price: discounted, an included tax in it."""
-        return self.net + (self.included_tax or self.zero)
+        return self.net + self.included_tax if self.included_tax else self.net
 
     @property
     def total(self) -> Money:
         """The discounted amount with its tax."""
-        return self.net + (self.tax or self.zero)
+        return self.net + self.tax if self.tax else self.net
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,11 @@ class Bound:
     settle: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+def _untaxed(line: Line) -> Sequence[Tax]:
+    return ()
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """What an invoice is made from. `tax_of` gives the taxes that hold for a line.
 
     `coupons` are in the order attached. `at` is the instant of the invoice.
@@ -108,11 +113,10 @@ class Draft:
     bounds: tuple[Bound, ...] = ()
     coupons: tuple[Attached, ...] = ()
     grants: tuple[Grant, ...] = ()
-    tax_of: Callable[[Line], Sequence[Tax]] = field(default=lambda line: ())
+    tax_of: Callable[[Line], Sequence[Tax]] = _untaxed
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceTotals:
+class InvoiceTotals(msgspec.Struct, frozen=True, gc=False):
     """The invoice: total = subtotal − discount + tax, amount_due = total − credit.
 
     A total below zero goes to the customer's account: `granted` is that amount, the credit is
@@ -245,11 +249,11 @@ def _taxed(
     half_even: bool,
 ) -> list[Line]:
     """The lines with discount and tax; `credited` is what credit before tax took off each."""
-    zero = Money(0, draft.currency)
+    nothing = zero(draft.currency)
     done = []
     for place, (line, left) in enumerate(zip(lines, net, strict=True)):
         held = draft.tax_of(line)
-        credit = credited[place] if credited else zero
+        credit = credited[place] if credited else nothing
         due = taxes.tax(left - credit, held, half_even)
         amount = line.amount
         if any(item.inclusive for item in held):
@@ -285,14 +289,14 @@ def _totals(
     coupons: tuple[CouponUse, ...],
     uses: tuple[CreditUse, ...],
 ) -> InvoiceTotals:
-    zero = Money(0, currency)
-    subtotal = sum((line.amount for line in lines), zero)
-    discount = sum((line.discount or zero for line in lines), zero)
-    tax = sum((line.tax or zero for line in lines), zero)
+    nothing = zero(currency)
+    subtotal = sum((line.amount for line in lines), nothing)
+    discount = sum((line.discount or nothing for line in lines), nothing)
+    tax = sum((line.tax or nothing for line in lines), nothing)
     total = subtotal - discount + tax
-    used = sum((use.amount for use in uses), zero)
+    used = sum((use.amount for use in uses), nothing)
     # Credit before tax may pay all there is and the taxes of lines still round below zero.
-    granted = max(used - total, zero)
+    granted = max(used - total, nothing)
     credit = used - granted
     shares = taxes.summed(share for line in lines for share in line.taxes)
     return InvoiceTotals(

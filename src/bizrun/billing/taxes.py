@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..values import Money, Percent, divide
+from ..values import Money, Percent, divide, zero
 from .catalog import Tax
 from .split import spread
 
@@ -39,8 +39,8 @@ def tax(amount: Money, held: Sequence[Tax], half_even: bool = False) -> Taxed:
     tax that comes on top is due on the amount without the included ones.
     """
     if not held:
-        zero = Money(0, amount.currency)
-        return Taxed(amount, zero, zero, ())
+        nothing = zero(amount.currency)
+        return Taxed(amount, nothing, nothing, ())
     inner = [item for item in held if item.inclusive]
     outer = [item for item in held if not item.inclusive]
     inner_rate, outer_rate = _rate(inner), _rate(outer)
