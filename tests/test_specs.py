@@ -11,7 +11,7 @@ from benchmarks.spec_events import BUSINESSES, lines
 
 from .conftest import ROOT
 
-SPECS = sorted((ROOT / "specs").glob("*.biz"))
+SPECS = sorted((ROOT / "specs").glob("**/*.biz"))
 
 
 def run(*args: str | Path) -> subprocess.CompletedProcess[str]:

@@ -108,6 +108,9 @@ class Desk(Protocol):
     def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
         """What a meter counted from an instant to another, both in."""
 
+    def newest_point(self, metric: str) -> Any:
+        """The newest value that was recorded of a metric; none where there is none."""
+
     def count(
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
         by: Mapping[str, str],

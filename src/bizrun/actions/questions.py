@@ -229,6 +229,12 @@ _DOCUMENTS = {
 }
 _BY_ID = {"cn": "CreditNote", "pay": "Payment"}
 
+
+def recorded(desk: Desk, metric: str) -> Any:
+    """The newest point of a metric; none where nothing was recorded."""
+    return desk.newest_point(metric)
+
+
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "usage": usage,
     "limit": limit,
@@ -239,6 +245,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "variant": variant,
     "variant_name": variant_name,
     "can": can,
+    "recorded": recorded,
     "snapshot": snapshot,
     "snapshots": snapshots,
     "pdf": pdf,

@@ -122,6 +122,10 @@ class Rehearsal:
         """What a meter counted from an instant to another, both in."""
         return self.desk.measured_within(meter, customer, start, end)
 
+    def newest_point(self, metric: str) -> Any:
+        """The newest value that was recorded of a metric."""
+        return self.desk.newest_point(metric)
+
     def holds(self, condition: Any, /, **names: Any) -> bool:
         """Whether a condition of the spec holds for these values."""
         return self.desk.holds(condition, **names)

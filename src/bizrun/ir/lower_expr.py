@@ -51,6 +51,7 @@ class ExpressionLowering:
     def __init__(self, checked: Checked) -> None:
         self.checked = checked
         self.symbols = checked.symbols
+        self.in_metric = False
         self._rows = 0
 
     def fresh(self) -> str:
@@ -138,9 +139,22 @@ class ExpressionLowering:
                 return ir.Special("caller" if node.name == "customer" else node.name)
             case "entity":
                 return ir.Query(node.name, None, self.fresh())
+            case "metric":
+                return self.metric(node.name)
             case "local" | "param":
                 return ir.Local(node.name)
         return ir.Const(node.name)
+
+    def metric(self, name: str) -> ir.Expr:
+        """A computed metric's figure now; of one that another reads, and of one that handlers
+        record, the newest point."""
+        value = self.symbols.metrics[name].value
+        if value is None or self.in_metric:
+            return ir.Builtin("recorded", (ir.Const(name),))
+        self.in_metric = True
+        lowered = self.lower(value, Scope())
+        self.in_metric = False
+        return lowered
 
     def _field(self, node: ast.Field, scope: Scope) -> ir.Expr:
         if entity := self._entity_name(node.base, scope):

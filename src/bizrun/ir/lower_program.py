@@ -205,7 +205,7 @@ class _ProgramLowering:
                 type_text(figure_type(symbols, node)),
             )  # fmt: skip
         for name, metric in symbols.metrics.items():
-            value = self.code.lower(metric.value, Scope()) if metric.value is not None else None
+            value = self.code.metric(name) if metric.value is not None else None
             every = metric.every
             if every is not None and not isinstance(every, str):
                 every = constant(every, symbols)

@@ -88,7 +88,7 @@ class Engine:
         self.emitting = Emitting(self)
         self.recording = Recording(self)
         plans = program.plans | program.addons
-        self.intake = Intake(program.currency, self._exists, plans)
+        self.intake = Intake(program.currency, self._find, plans)
         self.dispatch = Dispatch(self)
         self.waits = Waits(self)
         self.timers = Timers(self)
@@ -173,8 +173,8 @@ class Engine:
         work = Work(self, event.time, event.id, event.envelope(), event)
         return self.compiled(declared.defaults[name], ())(work)
 
-    def _exists(self, entity: str, key: str) -> bool:
-        return self.state.get(entity, key) is not None
+    def _find(self, entity: str, key: str) -> str | None:
+        return self.state.find(self.program.entities[entity], key)
 
     def refuse(self, event: Event, raw: str, reason: str) -> Receipt:
         """Keeps an event that is not handled, with the reason."""

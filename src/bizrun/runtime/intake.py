@@ -36,15 +36,15 @@ from ..values import (
     show,
 )
 
-Exists = Callable[[str, str], bool]
+Find = Callable[[str, str], str | None]
 
 
 class Intake:
-    """Reads payloads for one program; `exists(entity, key)` answers for references."""
+    """Reads payloads for one program; `find(entity, value)` gives the key of a reference."""
 
-    def __init__(self, currency: str, exists: Exists, plans: Mapping[str, Any]) -> None:
+    def __init__(self, currency: str, find: Find, plans: Mapping[str, Any]) -> None:
         self.currency = currency
-        self.exists = exists
+        self.find = find
         self.plans = plans
 
     def payload(
@@ -130,9 +130,10 @@ class Intake:
             value = value["id"]
         if not isinstance(value, str):
             raise Refusal(f"{what} must be the key of {_an(entity)}, not {show(value)[:80]}")
-        if not self.exists(entity, value):
+        key = self.find(entity, value)
+        if key is None:
             raise Refusal(f"{what}: there is no {entity} `{value[:80]}`")
-        return value
+        return key
 
     def _prim(self, value: Any, name: str, type_: Type, what: str) -> Any:
         reader = _READERS.get(name)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from ..ir.program import Entity
 from ..store.base import Plain, Range, Row, Store
 
 FLUSH_AT = 4_000
@@ -40,6 +41,15 @@ class State:
         if rows is not None and key in rows:
             return rows[key]
         return self.store.get(table, key)
+
+    def find(self, entity: Entity, key: str) -> str | None:
+        """The key of the row with that key or that unique value: an invoice by its number."""
+        if self.get(entity.name, key) is not None:
+            return key
+        for name in entity.uniques:
+            for row in self.select(entity.name, {name: key}, limit=1):
+                return str(row[entity.key])
+        return None
 
     def put(self, table: str, key: str, row: Row | None) -> None:
         """Replaces a row, or removes it; what was there need not be read."""

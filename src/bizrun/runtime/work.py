@@ -396,6 +396,12 @@ class Work:
         declared = self.program.meters[meter]
         return self.engine.metering.readings.within(declared.aggregate, meter, customer, start, end)
 
+    def newest_point(self, metric: str) -> Any:
+        """The newest value that was recorded of a metric; none where there is none."""
+        order = (("at", True), ("id", True))
+        points = self.engine.state.select("_point", {"metric": metric}, (), order, 1)
+        return next((point["value"] for point in points), None)
+
     def count(
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
         by: Mapping[str, str],

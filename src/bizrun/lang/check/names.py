@@ -30,6 +30,7 @@ from ..types import (
 from .context import Checker, listed, nearest
 from .fit import fits
 from .scope import Scope
+from .symbols import type_of
 
 # The kinds that a type asks for by name, with the code of an unknown one.
 _KINDS: dict[Prim, tuple[str, str]] = {
@@ -100,6 +101,8 @@ def _declared(c: Checker, name: str, const: Callable[[str], Type]) -> tuple[str,
         return "const", const(name)
     if name in symbols.entities:
         return "entity", ListOf(EntityType(name))
+    if name in symbols.metrics:
+        return "metric", _metric(c, symbols.metrics[name])
     tables: tuple[tuple[str, Iterable[str], Type], ...] = (
         ("plan", symbols.plans, PLAN),
         ("addon", symbols.addons, PLAN),
@@ -114,6 +117,12 @@ def _declared(c: Checker, name: str, const: Callable[[str], Type]) -> tuple[str,
         ("shape", symbols.shapes, ANY),
     )
     return next(((kind, type_) for kind, table, type_ in tables if name in table), None)
+
+
+def _metric(c: Checker, metric: ast.Metric) -> Type:
+    """What a metric's name stands for: its figure now, or the newest point, if there is one."""
+    type_ = type_of(c, metric.type) if metric.type else c.symbols.metric_types.get(metric.name, ANY)
+    return type_ if metric.value is not None or type_ == ANY else Maybe(type_)
 
 
 def _unknown(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> None:
