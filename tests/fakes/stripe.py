@@ -51,6 +51,12 @@ PREFIX = {
     "subscriptions": "sub", "invoices": "in", "payment_methods": "pm", "reversals": "trr",
     "calculations": "taxcalc", "meter_events": "mtr", "promotion_codes": "promo",
 }  # fmt: skip
+# What a fixture shows of an object that need not be there.
+OPTIONAL = {
+    "coupons": ("percent_off", "amount_off", "currency", "duration_in_months", "max_redemptions",
+                "redeem_by"),
+    "prices": ("unit_amount", "unit_amount_decimal", "recurring", "lookup_key"),
+}  # fmt: skip
 # How a request can go wrong; `after` means that it was done all the same.
 FAULTS = ("429", "500 before", "500 after", "503", "lost before", "lost after", "slow")
 
@@ -238,7 +244,7 @@ def _route(
 ) -> dict[str, Any]:
     parts = path.removeprefix("/v1/").split("/")
     name, ids, verb = _method(fake, method, parts)
-    _validate(name, params)
+    params = _validate(name, params)
     resource = name.split(".")[-2]
     special = SPECIAL.get((resource, verb))
     if special is not None:
@@ -289,14 +295,16 @@ def _method(fake: FakeStripe, method: str, parts: list[str]) -> tuple[str, list[
     return ".".join([*names, verb]), ids, verb
 
 
-def _validate(name: str, params: dict[str, Any]) -> None:
+def _validate(name: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters as what they stand for: `"true"` is True, `"10"` a number."""
     found = stripe_sdk.method(name)
     if isinstance(found, stripe_sdk.Missing):
         raise Refused(404, "invalid_request_error", f"Unrecognized request: {name}")
     if found.params is None:
-        return
+        return params
     try:
-        stripe_sdk.adapter(found.params).validate_python(params, extra="forbid")
+        adapter = stripe_sdk.adapter(found.params)
+        return dict(adapter.validate_python(params, extra="forbid"))
     except ValidationError as error:
         first = error.errors()[0]
         where = "[".join(str(part) for part in first["loc"][:2])
@@ -327,12 +335,17 @@ def _create(
     fake: FakeStripe, resource: str, params: dict[str, Any], key: str | None, **more: Any
 ) -> dict[str, Any]:
     made = _fixture(resource)
-    given = {k: v for k, v in params.items() if k not in ("expand", "id")}
+    made.update(dict.fromkeys(OPTIONAL.get(resource, ())))
+    given = {k: v for k, v in params.items() if k not in ("expand", "id", "transfer_lookup_key")}
     made.update(given, **more)
     seed = params.get("metadata", {}).get("bizrun_effect") or key
     made["id"] = params.get("id") or fake.id(PREFIX.get(resource, resource[:3]), seed)
     made["created"] = int(fake.clock())
     made["metadata"] = params.get("metadata", {})
+    if params.get("transfer_lookup_key"):
+        for other in fake.objects.get(resource, {}).values():
+            if other["lookup_key"] == made["lookup_key"]:
+                other["lookup_key"] = None
     fake.objects.setdefault(resource, {})[made["id"]] = made
     return made
 
@@ -345,6 +358,10 @@ def _list(fake: FakeStripe, resource: str, params: dict[str, Any]) -> dict[str, 
     for name in ("customer", "payment_intent", "product", "destination"):
         if name in params:
             found = [o for o in found if o.get(name) == params[name]]
+    if "active" in params:
+        found = [o for o in found if o["active"] is params["active"]]
+    if "lookup_keys" in params:
+        found = [o for o in found if o["lookup_key"] in params["lookup_keys"]]
     after = params.get("starting_after")
     if after is not None:
         at = next(i for i, o in enumerate(found) if o["id"] == after)
@@ -379,7 +396,7 @@ def _create_intent(
         raise Refused(400, "invalid_request_error", "Invalid positive integer", param="amount")
     if params.get("customer"):
         _get(fake, "customers", params["customer"])
-    confirm = params.get("confirm") == "true"
+    confirm = params.get("confirm") is True
     wanting = "confirmation" if params.get("payment_method") else "payment_method"
     made = _create(
         fake, "payment_intents", params, key, amount=amount, status=f"requires_{wanting}"
@@ -406,7 +423,7 @@ def _confirm(fake: FakeStripe, made: dict[str, Any], params: dict[str, Any]) -> 
         made["status"] = "processing"
         return made
     code, reason = DECLINES.get(name, (None, None))
-    if name == "authenticationrequired" and params.get("off_session") != "true":
+    if name == "authenticationrequired" and params.get("off_session") not in (True, "true"):
         made["status"] = "requires_action"
         made["next_action"] = {"type": "use_stripe_sdk"}
         return made
@@ -548,7 +565,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(*found)
 
     def _write(self, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
-        data = json.dumps(body).encode()
+        data = json.dumps(body, default=str).encode()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -32,6 +32,8 @@ COMMANDS: dict[str, str] = {
     "report": "bizrun.cli.report:report",
     "events": "bizrun.cli.events:events",
     "outbox": "bizrun.cli.outbox:outbox",
+    "push": "bizrun.cli.push:push",
+    "pull": "bizrun.cli.push:pull",
 }
 SUMMARIES: dict[str, str] = {
     "run": "Check SPEC, then run it over an event stream.",
@@ -49,6 +51,8 @@ SUMMARIES: dict[str, str] = {
     "report": "Show figures: revenue, ledger, MRR, churn.",
     "events": "List events; retry what failed.",
     "outbox": "List effects; retry or resolve them.",
+    "push": "Make a spec's products and prices in a Stripe account.",
+    "pull": "Write a spec from a Stripe account.",
 }
 
 HELP = """Run a business that is written as rules.

@@ -15,9 +15,10 @@ from ..errors import ProviderError
 from ..model import Effect, Outcome
 from ..values import Money
 from . import stripe_sdk
-from .base import Call, Guarantee, Limits
+from .base import Call, Guarantee, Limits, Secrets
 from .stripe_answers import KEYS, Answer, outcome_of, plain, refused, units, wire
 
+KEY, BASE = "STRIPE_API_KEY", "STRIPE_API_BASE"
 SKEW = timedelta(hours=1)  # between our clock and Stripe's
 MOST = 3000  # objects looked through to find one again
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
@@ -88,13 +89,11 @@ class Stripe:
 
     def _client(self, call: Call) -> Any:
         """A client for the key as it is now: keys are read when something is sent."""
-        if not stripe_sdk.available():
-            raise ProviderError(stripe_sdk.MISSING)
-        key = call.secrets.need("key", "STRIPE_API_KEY").reveal()
-        base = call.secrets.text("base", "STRIPE_API_BASE")
+        key = call.secrets.need("key", KEY).reveal()
+        base = call.secrets.text("base", BASE)
         with self._lock:
             if (key, base) not in self._clients:
-                self._clients = {(key, base): _connect(key, base, call)}
+                self._clients = {(key, base): connect(call.secrets, call.timeout)}
             return self._clients[key, base]
 
     # --- money ---------------------------------------------------------------------------------
@@ -184,17 +183,21 @@ def stripe_error() -> type[Exception]:
     return StripeError
 
 
-def _connect(key: str, base: str | None, call: Call) -> Any:
+def connect(secrets: Secrets, timeout: timedelta = timedelta(seconds=30)) -> Any:
+    """The SDK's client for the settings of a connection; ProviderError where one is missing."""
+    if not stripe_sdk.available():
+        raise ProviderError(stripe_sdk.MISSING)
     from stripe import RequestsClient, StripeClient
 
-    http = RequestsClient(timeout=call.timeout.total_seconds())
-    more: dict[str, Any] = {"base_addresses": {"api": base.rstrip("/")}} if base else {}
-    version = call.secrets.text("version")
-    if version:
+    key = secrets.need("key", KEY).reveal()
+    more: dict[str, Any] = {}
+    if base := secrets.text("base", BASE):
+        more["base_addresses"] = {"api": base.rstrip("/")}
+    if version := secrets.text("version"):
         more["stripe_version"] = version
-    account = call.secrets.text("account")
-    if account:
+    if account := secrets.text("account"):
         more["stripe_account"] = account
+    http = RequestsClient(timeout=timeout.total_seconds())
     return StripeClient(key, max_network_retries=0, http_client=http, **more)
 
 
