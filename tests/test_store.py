@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bizrun.errors import EvalError, Refusal
-from bizrun.store.base import Column, Known, LogEntry, Range, Row, Store, Table
+from bizrun.store.base import Column, Known, Range, Row, Store, Table
 from bizrun.store.digest import state_digest
 from bizrun.store.memory import MemoryStore
 from bizrun.store.sorted_index import SortedIndex
@@ -494,85 +494,3 @@ def test_sorted_index_is_a_sorted_list(steps: Any, low: int, high: int) -> None:
                 assert list(index.keys(low, low_in, high, high_in)) == want
     finally:
         sorted_index._CHUNK = old
-
-
-# --- the log ---------------------------------------------------------------------------------
-
-
-def test_append_known_and_claim(store: Store) -> None:
-    assert store.last_seq() == 0
-    assert store.known([("s", "a")]) == {}
-    store.append([entry(1, "b"), entry(2, "a", "rejected"), entry(3, "a", source="t")])
-    store.append([entry(4, "a", "conflict"), entry(5, "zz")], claim=False)
-    assert store.last_seq() == 5
-    asked = [("s", "a"), ("s", "b"), ("t", "a"), ("t", "b"), ("s", "zz"), ("u", "a"), ("s", "")]
-    known = {
-        ("s", "a"): Known(2, "rejected"),
-        ("s", "b"): Known(1, "handled"),
-        ("t", "a"): Known(3, "handled"),
-    }
-    assert store.known(asked) == known
-    store.commit()
-    assert store.known(asked) == known
-    store.append([entry(6, "a"), entry(7, "b", "failed")])
-    assert store.known([("s", "a"), ("s", "b")]) == {
-        ("s", "a"): Known(6, "handled"),
-        ("s", "b"): Known(1, "handled"),
-    }
-    store.append([])
-    store.commit()
-    assert store.verify() == []
-
-
-def test_log_reads_in_order_from_anywhere(store: Store) -> None:
-    entries = [
-        LogEntry(n, "s", f"e{n}", "A.b", "t", '{"x": "ü"}', "failed" if n % 500 == 0 else "handled",
-                 "why" if n % 2 else None, n - 1 if n > 1 else None, "3,17")
-        for n in range(1, 2501)
-    ]  # fmt: skip
-    store.append(entries)
-    assert list(store.log()) == entries
-    assert list(store.log(2490)) == entries[2490:]
-    assert [e.seq for e in store.log(500, "failed")] == [1000, 1500, 2000, 2500]
-    assert list(store.log(status="rejected")) == []
-    assert list(store.log(9999)) == []
-    assert store.entry(7) == entries[6]
-    assert store.entry(0) is None
-    assert store.entry(2501) is None
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(
-        st.tuples(
-            st.lists(
-                st.tuples(
-                    st.sampled_from(["s", "t", "ä"]),
-                    st.sampled_from(["a", "b", "ab", "é", "\0", "a\0b", "\ud800", "9", "10", ""]),
-                    st.sampled_from(["handled", "rejected"]),
-                ),
-                max_size=5,
-            ),
-            st.sampled_from(["commit", "rollback", ""]),
-        ),
-        max_size=6,
-    )
-)
-def test_known_alike_in_both_stores(tmp_path: Path, batches: Any) -> None:
-    asked = [
-        (s, i)
-        for s in ("s", "t", "ä", "other")
-        for i in ("a", "b", "ab", "é", "\0", "a\0b", "\ud800", "9", "10", "", "zz")
-    ]
-    with closing(SqliteStore(str(tmp_path / "k.db"), fresh=True)) as file:
-        memory = MemoryStore()
-        for batch, end in batches:
-            for store in (memory, file):
-                seq = store.last_seq()
-                store.append([entry(seq + n, i, t, s) for n, (s, i, t) in enumerate(batch, 1)])
-                if end:
-                    getattr(store, end)()
-            assert memory.known(asked) == file.known(asked)
-            assert memory.last_seq() == file.last_seq()
-        file.commit()
-        assert file.verify() == []

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import apsw
 import pytest
 
 from bizrun.errors import BizError, StoreError, UsageError
-from bizrun.store.base import Column, Table
+from bizrun.store.base import Column, Plain, Table
 from bizrun.store.memory import MemoryStore
 from bizrun.store.open import open_store
 from bizrun.store.sqlite import SqliteStore
@@ -32,6 +32,13 @@ POINTS = 30
 
 def entry(seq: int, raw: str = "{}") -> Any:
     return (seq, "s", f"e{seq:09}", "A.b", "2026-01-31T09:00:00Z", raw, "handled", None, None, None)
+
+
+def plain(seq: int, count: int) -> Plain:
+    """A run of events as they came."""
+    ids = [f"e{seq + n:09}" for n in range(count)]
+    text = "".join(f'{{"id":"{id}","type":"A.b","time":"2026-01-31T09:00:00Z"}}\n' for id in ids)
+    return Plain(seq, ids, text.encode(), None)
 
 
 def commit_some(store: SqliteStore, count: int, raw: str = "{}") -> int:
@@ -257,6 +264,34 @@ def test_a_changed_log_is_found(tmp_path: Path, statement: str, found: str) -> N
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE _log_plain SET text = replace(text, 'A.b', 'A.c')", "between the events 1 and 20"),
+        ("UPDATE _log_plain SET fired = '[]'", "between the events 1 and 20"),
+        ("UPDATE _log_plain SET high = 'x'", "from number 1 of the log on are not those"),
+        ("DELETE FROM _log_plain", "between the events 1 and 20"),
+        ("UPDATE _log_plain SET seq = 30", "between the events 1 and 20"),
+    ],
+)
+def test_a_changed_run_of_events_is_found(tmp_path: Path, statement: str, found: str) -> None:
+    path = tmp_path / "state.db"
+    with closing(SqliteStore(str(path))) as store:
+        store.append([plain(1, 20)])
+        store.commit()
+        assert store.verify() == []
+    db = sqlite3.connect(path)
+    shown = db.execute("SELECT seq, id, type, status, fired FROM _event ORDER BY seq").fetchall()
+    assert shown[4] == (5, "e000000005", "A.b", "handled", "") and len(shown) == 20
+    with pytest.raises(sqlite3.IntegrityError, match="in the log twice"):
+        db.execute("INSERT INTO _log_plain SELECT 40, count, low, 'f', text, '' FROM _log_plain")
+    assert db.execute(statement).rowcount == 1
+    db.commit()
+    db.close()
+    with closing(SqliteStore(str(path))) as store:
+        assert found in "\n".join(store.verify())
+
+
 def test_a_log_written_anew_is_found(tmp_path: Path) -> None:
     path, other = tmp_path / "state.db", tmp_path / "other.db"
     state(path)
@@ -414,12 +449,28 @@ def test_a_newer_format(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     state(path)
     db = sqlite3.connect(path)
-    db.execute("UPDATE _meta SET value = '2' WHERE name = 'format'")
+    db.execute("UPDATE _meta SET value = '3' WHERE name = 'format'")
     db.commit()
     db.close()
-    with pytest.raises(StoreError, match=r"written by a newer bizrun \(format 2, .*update bizrun"):
+    with pytest.raises(StoreError, match=r"written by a newer bizrun \(format 3, .*update bizrun"):
         SqliteStore(str(path))
     SqliteStore(str(path), fresh=True).close()
+
+
+def test_a_state_of_the_first_format_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    state(path)
+    db = sqlite3.connect(path)
+    for statement in ("DROP VIEW _event", "DROP TABLE _log_plain"):
+        db.execute(statement)
+    db.execute("UPDATE _meta SET value = '1' WHERE name = 'format'")
+    db.commit()
+    db.close()
+    with closing(SqliteStore(str(path))) as store:
+        assert store.last_seq() == 15
+        store.append([plain(16, 40)])
+        store.commit()
+        assert store.verify() == [] and store.last_seq() == 55
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ class Corrections:
         for found in reversed(state.entries):
             if isinstance(found, Plain):
                 if source == "" and id_ in found.ids:
-                    return next(entry for entry in entries_of([found]) if entry.id == id_)
+                    return next(entry for entry in entries_of(found) if entry.id == id_)
             elif found and found[1] == source and found[2] == id_:
                 return LogEntry._make(found)
         known = state.store.known([(source, id_)]).get((source, id_))

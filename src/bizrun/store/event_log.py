@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -12,7 +13,9 @@ import apsw
 from msgspec.msgpack import Encoder
 
 from .base import INTERNAL, Known, LogEntry, Plain
-from .plain import entries_of
+from .plain import FEWEST, entries_of
+from .plain_log import TABLES as PLAIN_TABLES
+from .plain_log import PlainLog
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS _log (
@@ -22,6 +25,7 @@ TABLES = (
       source TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, status TEXT NOT NULL,
       PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS _chain (last_seq INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT",
+    *PLAIN_TABLES,
 )
 
 _COLUMNS = ", ".join(LogEntry._fields)
@@ -35,6 +39,7 @@ _MOST_SOURCES = 10_000
 _SIZES = (1, 8, 64, 512)
 
 _claim = itemgetter(1, 2, 0, 6)
+_seq = itemgetter(0)
 _encode = Encoder().encode
 
 
@@ -43,6 +48,7 @@ class EventLog:
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
+        self._plain = PlainLog(db)
         self._running: Any = None
         # The largest known id by source: a larger one can't be known. Empty: nothing is.
         self._tops: dict[str, str] = {}
@@ -53,12 +59,14 @@ class EventLog:
     def load(self) -> None:
         """Goes back to what is stored, after opening and after a rollback."""
         db = self._db
-        self.seq = db.execute("SELECT max(seq) FROM _log").get or 0
+        newest = db.execute("SELECT max(seq) FROM _log").get or 0
+        self.seq = max(int(newest), self._plain.last_seq())
         self.committed_seq = self.seq
-        newest = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").get
-        self.digest = newest or ""
+        last = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").get
+        self.digest = last or ""
         self._running = None
         self._tops.clear()
+        self._plain.clear()
 
     def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
         """Which of these have been appended before; one statement for each source."""
@@ -75,22 +83,60 @@ class EventLog:
         for source, names in asked.items():
             for stored, seq, status in select_in(self._db, _KNOWN, [storable(source)], names):
                 found[source, names[stored]] = Known(seq, status)
+            if not source:
+                # By itself first: a refused event may have come again.
+                left = [stored for stored, id in names.items() if (source, id) not in found]
+                for stored, known in self._plain.known(left).items():
+                    found[source, names[stored]] = known
         return found
 
     def _top(self, source: str) -> str:
         if len(self._tops) > _MOST_SOURCES:
             self._tops.clear()
         largest = "SELECT max(id) FROM _log_id WHERE source = ?"
-        top = self._tops[source] = str(self._db.execute(largest, (storable(source),)).get or "")
+        top = str(self._db.execute(largest, (storable(source),)).get or "")
+        if not source:
+            top = max(top, self._plain.top())
+        self._tops[source] = top
         return top
 
     def unseen(self, ids: Sequence[str]) -> bool:
         """Whether these ids of no source are surely new."""
-        return len(set(ids)) == len(ids) and not self.known([("", id) for id in ids])
+        if len(set(ids)) < len(ids):
+            return False
+        top = self._tops.get("")
+        if top is None:
+            top = self._top("")
+        return min(ids, default="") > top or not self.known([("", id) for id in ids])
 
     def append(self, items: Iterable[tuple[Any, ...] | Plain], claim: bool) -> None:
         """Adds entries to the log, the chain and, with `claim`, the known ids."""
-        entries: list[tuple[Any, ...]] = list(entries_of(items))
+        entries: list[tuple[Any, ...]] = []
+        for item in items:
+            if not isinstance(item, Plain):
+                entries.append(item)
+                continue
+            # The ids of those before it have to be known when it is asked whether its own are.
+            self._append_each(entries, claim)
+            entries = []
+            if not (claim and self._append_plain(item)):
+                entries += entries_of(item)
+        self._append_each(entries, claim)
+
+    def _append_plain(self, plain: Plain) -> bool:
+        """Adds a run of events as such, if it is long enough and its range of ids is free."""
+        low, high = min(plain.ids), max(plain.ids)
+        top = self._tops.get("")
+        if top is None:
+            top = self._top("")
+        if len(plain.ids) < FEWEST or not (low > top or self._plain.free(low, high)):
+            return False
+        self._hash(self._plain.append(plain, low, high))
+        self.seq = plain.first + len(plain.ids) - 1
+        self._tops[""] = max(top, high)
+        return True
+
+    def _append_each(self, entries: list[tuple[Any, ...]], claim: bool) -> None:
         if not entries:
             return
         try:
@@ -98,18 +144,24 @@ class EventLog:
         except UnicodeEncodeError:
             entries = [tuple(map(storable, entry)) for entry in entries]
             encoded = _canonical(entries)
-        if self._running is None:
-            self._running = hashlib.sha256(self.digest.encode())
-        self._running.update(encoded)
+        self._hash(encoded)
         self._db.executemany(_INSERT, entries)
         self.seq = entries[-1][0]
         if claim:
             claims = sorted(_claim(entry) for entry in entries if entry[1] != INTERNAL)
+            if claims and not claims[0][0]:
+                held = self._plain.known([id for source, id, *_ in claims if not source])
+                claims = [claim for claim in claims if claim[0] or claim[1] not in held]
             self._db.executemany(_CLAIM, claims)
             # Sorted, so the last one of a source is its largest.
             for source, id in {claim[0]: claim[1] for claim in claims}.items():
                 if id > (self._tops.get(source) or self._top(source)):
                     self._tops[source] = id
+
+    def _hash(self, data: bytes) -> None:
+        if self._running is None:
+            self._running = hashlib.sha256(self.digest.encode())
+        self._running.update(data)
 
     def link(self) -> bool:
         """Adds the chain's link for this transaction; whether there was anything to link."""
@@ -122,6 +174,13 @@ class EventLog:
 
     def entries(self, after: int, status: str | None) -> Iterator[LogEntry]:
         """Entries in order, read by the page, so that writes may come between."""
+        single = self._single(after, status)
+        if status not in (None, "handled"):
+            return single
+        return merge(single, self._plain.entries(after), key=_seq)
+
+    def _single(self, after: int, status: str | None) -> Iterator[LogEntry]:
+        """Those with a row of their own."""
         where, values = ("AND status = ?", [status]) if status is not None else ("", [])
         sql = f"SELECT {_COLUMNS} FROM _log WHERE seq > ? {where} ORDER BY seq LIMIT {_PAGE}"
         rows: list[Any]
@@ -134,25 +193,29 @@ class EventLog:
     def entry(self, seq: int) -> LogEntry | None:
         """One entry."""
         row = self._db.execute(f"SELECT {_COLUMNS} FROM _log WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else LogEntry._make(row)
+        return self._plain.entry(seq) if row is None else LogEntry._make(row)
 
     def verify(self) -> list[str]:
         """Where the chain breaks, or an id points to an entry that isn't there."""
-        return [*self._broken_link(), *self._lost_ids()]
+        return [*self._broken_link(), *self._lost_ids(), *islice(self._plain.problems(), 3)]
 
     def _broken_link(self) -> Iterator[str]:
         """The first break only: after it nothing can be told."""
-        rows = self._db.execute(
+        single = self._db.execute(
             f"SELECT {_COLUMNS} FROM _log WHERE seq <= ? ORDER BY seq", (self.committed_seq,)
         )
+        rows = merge(
+            ((row[0], _encode(row)) for row in single),
+            self._plain.links(self.committed_seq), key=_seq,
+        )  # fmt: skip
         links = self._db.execute("SELECT last_seq, digest FROM _chain ORDER BY last_seq")
         digest, before = "", 0
-        row = rows.fetchone()
+        row = next(rows, None)
         for last_seq, linked in links:
             running = hashlib.sha256(digest.encode())
             while row is not None and row[0] <= last_seq:
-                running.update(_encode(row))
-                row = rows.fetchone()
+                running.update(row[1])
+                row = next(rows, None)
             digest = running.hexdigest()
             if digest != linked:
                 yield (

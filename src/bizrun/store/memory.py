@@ -5,13 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from operator import itemgetter
 from typing import Any
 
 from ..errors import Refusal, StoreError
 from .base import INTERNAL, Column, Known, LogEntry, Plain, Range, Row, Table
 from .match import matching, ordered
-from .plain import entries_of
+from .plain import FEWEST, Runs, entries_of
 from .schema import (
     Change,
     check_fit,
@@ -27,7 +26,10 @@ from .schema import (
 from .sorted_index import SortedIndex
 
 _SORTABLE = frozenset({"text", "number", "integer", "size", "time", "date", "percent", "bool"})
-_seq = itemgetter(0)
+
+
+def _seq(item: tuple[Any, ...] | Plain) -> int:
+    return item.first if isinstance(item, Plain) else int(item[0])
 
 
 class _Index:
@@ -239,7 +241,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._tables: dict[str, _Rows] = {}
         self._undo: list[tuple[_Rows, str, Row | None]] = []
-        self._log: list[tuple[Any, ...]] = []
+        self._log: list[tuple[Any, ...] | Plain] = []
+        self._runs = Runs()
+        self._top = ""  # no single entry without a source has a larger id
         self._known: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._reclaimed: list[tuple[tuple[str, str], tuple[Any, ...]]] = []
         self._committed = 0
@@ -375,48 +379,82 @@ class MemoryStore:
 
     def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
         """Which of these (source, id) have been appended before."""
-        known = self._known
-        found = [pair for pair in ids if pair in known]
-        return {pair: Known((entry := known[pair])[0], entry[6]) for pair in found}
+        found: dict[tuple[str, str], Known] = {}
+        for pair in ids:
+            entry = self._known.get(pair)
+            if entry is not None:
+                found[pair] = Known(entry[0], entry[6])
+            elif self._runs and not pair[0] and (known := self._runs.find(pair[1])) is not None:
+                found[pair] = known
+        return found
 
     def unseen(self, ids: Sequence[str]) -> bool:
         """Whether these ids of no source are surely new; see `Store.unseen`."""
-        known = self._known
-        return len(set(ids)) == len(ids) and not any(("", id) in known for id in ids)
+        if len(set(ids)) < len(ids):
+            return False
+        top = max(self._top, self._runs.top())
+        return min(ids, default="") > top or not self.known([("", id) for id in ids])
 
     def append(self, entries: Iterable[tuple[Any, ...] | Plain], claim: bool = True) -> None:
         """Adds entries to the log and, with `claim`, to what is known."""
-        added = list(entries_of(entries))
-        self._log += added
-        if not claim:
+        for item in entries:
+            if not isinstance(item, Plain):
+                self._append_each(item, claim)
+            elif not (claim and self._append_plain(item)):
+                for entry in entries_of(item):
+                    self._append_each(entry, claim)
+
+    def _append_plain(self, plain: Plain) -> bool:
+        """Adds a run of events as such, if it is long enough and its range of ids is free."""
+        low, high = min(plain.ids), max(plain.ids)
+        if len(plain.ids) < FEWEST or low <= self._top or not self._runs.free(low, high):
+            return False
+        self._log.append(plain)
+        self._runs.add(low, high, plain)
+        return True
+
+    def _append_each(self, entry: tuple[Any, ...], claim: bool) -> None:
+        self._log.append(entry)
+        if not claim or entry[1] == INTERNAL:
             return
-        setdefault = self._known.setdefault
-        for entry in added:
-            if entry[1] == INTERNAL:
-                continue
-            pair = (entry[1], entry[2])
-            held = setdefault(pair, entry)
-            if held is not entry and held[6] == "rejected":
-                self._reclaimed.append((pair, held))
-                self._known[pair] = entry
+        pair = (entry[1], entry[2])
+        if self._runs and not pair[0] and self._runs.find(pair[1]) is not None:
+            return
+        held = self._known.setdefault(pair, entry)
+        if held is not entry and held[6] == "rejected":
+            self._reclaimed.append((pair, held))
+            self._known[pair] = entry
+        if not pair[0] and pair[1] > self._top:
+            self._top = pair[1]
 
     def log(self, after: int = 0, status: str | None = None) -> Iterator[LogEntry]:
         """Entries with a seq above `after`, in order."""
-        at = bisect_right(self._log, after, key=_seq)
+        at = max(0, bisect_right(self._log, after, key=_seq) - 1)
         while at < len(self._log):
-            entry = LogEntry._make(self._log[at])
-            if status is None or entry.status == status:
-                yield entry
+            item = self._log[at]
+            some = entries_of(item) if isinstance(item, Plain) else [LogEntry._make(item)]
+            for entry in some:
+                if entry.seq > after and (status is None or entry.status == status):
+                    yield entry
             at += 1
 
     def entry(self, seq: int) -> LogEntry | None:
         """One entry."""
         at = bisect_right(self._log, seq, key=_seq) - 1
-        return LogEntry._make(self._log[at]) if at >= 0 and self._log[at][0] == seq else None
+        if at < 0:
+            return None
+        item = self._log[at]
+        if not isinstance(item, Plain):
+            return LogEntry._make(item) if item[0] == seq else None
+        place = seq - item.first
+        return self._runs.entries(item)[place] if place < len(item.ids) else None
 
     def last_seq(self) -> int:
         """The seq of the newest entry, 0 where there is none."""
-        return int(self._log[-1][0]) if self._log else 0
+        if not self._log:
+            return 0
+        item = self._log[-1]
+        return item.first + len(item.ids) - 1 if isinstance(item, Plain) else int(item[0])
 
     def commit(self) -> None:
         """Keeps everything since the last commit, as long as the process lives."""
@@ -439,10 +477,12 @@ class MemoryStore:
             self._known[pair] = entry
         self._reclaimed.clear()
         for entry in self._log[self._committed :]:
-            pair = (entry[1], entry[2])
-            if self._known.get(pair) is entry:
-                del self._known[pair]
+            if not isinstance(entry, Plain):
+                pair = (entry[1], entry[2])
+                if self._known.get(pair) is entry:
+                    del self._known[pair]
         del self._log[self._committed :]
+        self._runs.drop_after(self.last_seq())
 
     def verify(self) -> list[str]:
         """Nothing can be wrong with it: there is no file."""

@@ -16,7 +16,7 @@ from ..values import Duration, Money, Percent, instant, money, number, show, to_
 from .base import Column, ColumnType, Table
 
 _encode = msgspec.json.Encoder().encode
-RESERVED = frozenset({"_log", "_log_id", "_chain", "_meta", "_dropped"})
+RESERVED = frozenset({"_log", "_log_id", "_log_plain", "_event", "_chain", "_meta", "_dropped"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from .schema import check_tables, table_from_json, taken
 from .sql import SQLITE, Shape, TableSQL, quoted, table_sql
 from .tops import Tops
 
-FORMAT = 1
+FORMAT = 2  # 1 had no runs of plain events
 
 _PRAGMAS = (
     # FULL: with NORMAL a power cut loses commits that were acknowledged.
@@ -120,6 +120,8 @@ class SqliteStore:
             db.execute(f"PRAGMA {pragma}")
         if not tables:
             self._create(db)
+        else:
+            self._upgrade(db)
         return db
 
     def _create(self, db: apsw.Connection) -> None:
@@ -128,6 +130,16 @@ class SqliteStore:
             db.execute(statement)
         db.execute("INSERT INTO _meta VALUES ('format', ?), ('commits', '0')", (str(FORMAT),))
         db.execute("COMMIT")
+
+    def _upgrade(self, db: apsw.Connection) -> None:
+        """Adds what a state of an older format lacks."""
+        with contextlib.suppress(apsw.SQLError):  # it has no _meta: `_load` says so
+            if db.execute("SELECT value FROM _meta WHERE name = 'format'").get == "1":
+                db.execute("BEGIN IMMEDIATE")
+                for statement in LOG_TABLES:
+                    db.execute(statement)
+                db.execute("UPDATE _meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
+                db.execute("COMMIT")
 
     def _load(self) -> None:
         db = self._connection()

@@ -1,0 +1,143 @@
+"""Runs of plain events in SQLite: a row holds the text of many, known by the range of their ids.
+
+What has been kept of an event that was handled as it came costs a twentieth of a row of its own.
+The view `_event` shows them one by one to any SQL tool, with all others of the log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import apsw
+from msgspec.msgpack import Encoder
+
+from .base import Known, LogEntry, Plain
+from .plain import Unfolded, unfolded
+
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS _log_plain (
+      seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, low TEXT NOT NULL,
+      high TEXT NOT NULL UNIQUE, text TEXT NOT NULL, fired TEXT) STRICT""",
+    # No id twice: ranges don't overlap, with each other or with what is known by itself.
+    """CREATE TRIGGER IF NOT EXISTS _log_plain_unique BEFORE INSERT ON _log_plain WHEN
+      EXISTS (SELECT 1 FROM (SELECT low FROM _log_plain WHERE high >= NEW.low
+                             ORDER BY high LIMIT 1) WHERE low <= NEW.high)
+      OR EXISTS (SELECT 1 FROM _log_id WHERE source = '' AND id BETWEEN NEW.low AND NEW.high)
+      BEGIN SELECT RAISE(ABORT, 'an event is in the log twice'); END""",
+    """CREATE VIEW IF NOT EXISTS _event AS
+      SELECT seq, source, id, type, time, raw, status, reason, cause, fired FROM _log
+      UNION ALL
+      SELECT p.seq + e.key, '', json_extract(e.value, '$.id'), json_extract(e.value, '$.type'),
+        json_extract(e.value, '$.time'), e.value, 'handled', NULL, NULL,
+        coalesce(json_extract(p.fired, '$[' || e.key || ']'), '')
+      FROM _log_plain AS p,
+        json_each('[' || replace(rtrim(p.text, char(10)), char(10), ',') || ']') AS e""",
+)
+
+_INSERT = "INSERT INTO _log_plain VALUES (?, ?, ?, ?, ?, ?)"
+_encode = Encoder().encode
+
+
+class PlainLog:
+    """The table of runs, within the caller's transaction."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._unfolded = Unfolded()
+
+    def clear(self) -> None:
+        """Forgets what it has read."""
+        self._unfolded.clear()
+
+    def last_seq(self) -> int:
+        """The seq of the newest event, 0 where there is none."""
+        newest = "SELECT seq + count - 1 FROM _log_plain ORDER BY seq DESC LIMIT 1"
+        return int(self._db.execute(newest).get or 0)
+
+    def top(self) -> str:
+        """The largest id of all."""
+        return str(self._db.execute("SELECT max(high) FROM _log_plain").get or "")
+
+    def free(self, low: str, high: str) -> bool:
+        """Whether no event that is known has an id between these."""
+        above = "SELECT low FROM _log_plain WHERE high >= ? ORDER BY high LIMIT 1"
+        row = self._db.execute(above, (low,)).fetchone()
+        alone = "SELECT 1 FROM _log_id WHERE source = '' AND id BETWEEN ? AND ? LIMIT 1"
+        return (row is None or row[0] > high) and not self._db.execute(alone, (low, high)).get
+
+    def append(self, plain: Plain, low: str, high: str) -> bytes:
+        """Adds a run where it is free; the bytes that stand for it in the log's chain."""
+        fired = json.dumps(plain.fired) if plain.fired is not None else None
+        row = (plain.first, len(plain.ids), low, high, plain.text.decode(), fired)
+        self._db.execute(_INSERT, row)
+        return link(*row)
+
+    def known(self, ids: Sequence[str]) -> dict[str, Known]:
+        """Which of these are in a run."""
+        found: dict[str, Known] = {}
+        left = sorted(ids)
+        while left:
+            above = "SELECT seq, low, high FROM _log_plain WHERE high >= ? ORDER BY high LIMIT 1"
+            row = self._db.execute(above, (left[0],)).fetchone()
+            if row is None:
+                break
+            seq, low, high = row
+            inside = [id for id in left if low <= id <= high]
+            if inside:
+                found.update(self._unfolded.known(seq, partial(self._load, seq), inside))
+            left = [id for id in left if id > high]
+        return found
+
+    def entry(self, seq: int) -> LogEntry | None:
+        """One entry."""
+        at = "SELECT seq, count FROM _log_plain WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        row = self._db.execute(at, (seq,)).fetchone()
+        if row is None or seq >= row[0] + row[1]:
+            return None
+        first: int = row[0]
+        return self._unfolded.entries(first, partial(self._load, first))[seq - first]
+
+    def entries(self, after: int) -> Iterator[LogEntry]:
+        """Entries in order, a run at a time, so that writes may come between."""
+        behind = "SELECT seq, count FROM _log_plain WHERE seq + count - 1 > ? ORDER BY seq LIMIT 1"
+        first = self._db.execute(behind, (after,)).fetchone()
+        seq = first[0] if first is not None else None
+        following = "SELECT seq FROM _log_plain WHERE seq > ? ORDER BY seq LIMIT 1"
+        while seq is not None:
+            yield from (entry for entry in self._load(seq) if entry.seq > after)
+            seq = self._db.execute(following, (seq,)).get
+
+    def links(self, last: int) -> Iterator[tuple[int, bytes]]:
+        """The bytes of each run in the log's chain, with the seq that it begins with."""
+        rows = self._db.execute(
+            "SELECT seq, count, low, high, text, fired FROM _log_plain WHERE seq <= ? ORDER BY seq",
+            (last,),
+        )
+        for row in rows:
+            yield int(row[0]), link(*row)
+
+    def problems(self) -> Iterator[str]:
+        """Runs that do not hold what they are known by."""
+        for (seq,) in self._db.execute("SELECT seq FROM _log_plain ORDER BY seq"):
+            try:
+                ids = [entry.id for entry in self._load(seq)]
+            except (ValueError, TypeError):
+                ids = []
+            row = "SELECT count, low, high FROM _log_plain WHERE seq = ?"
+            held = self._db.execute(row, (seq,)).fetchone()
+            if not ids or held != (len(set(ids)), min(ids), max(ids)):
+                yield f"the events from number {seq} of the log on are not those that are known"
+
+    def _load(self, seq: int) -> list[LogEntry]:
+        one = "SELECT text, fired FROM _log_plain WHERE seq = ?"
+        row: Any = self._db.execute(one, (seq,)).fetchone()
+        fired = None if row[1] is None else json.loads(row[1])
+        return unfolded(seq, row[0].encode(), fired)
+
+
+def link(seq: int, count: int, low: str, high: str, text: str, fired: str | None) -> bytes:
+    """What stands for a run in the log's chain."""
+    return _encode([seq, count, low, high, fired]) + text.encode()
