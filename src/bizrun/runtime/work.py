@@ -17,6 +17,7 @@ from ..model import Effect, Event
 from ..store.base import Range, Row
 from ..times import add
 from ..values import UNLIMITED, Duration, Number, check_number, show
+from .books import check_books, check_kept
 
 if TYPE_CHECKING:
     from ..ir.compile import Code
@@ -266,7 +267,7 @@ class Work:
 
     def update(self, entity: str, key: Any, changes: dict[str, Any]) -> None:
         """Changes fields of a row."""
-        check_books(entity)
+        check_books(entity, changes)
         old = self.row(entity, key)
         declared, plain = self.engine.program.entities[entity], self.engine.blank(entity).plain
         row = dict(old)
@@ -277,6 +278,11 @@ class Work:
                 row[name] = value
             else:
                 row[name] = self.fitting(entity, name, value)
+        if entity == "Subscription" and row["status"] != old["status"]:
+            self.engine.lifecycles.check(entity, old, row)
+            self.engine.actions.follow(self, str(key), row["status"])
+            row = {**self.row(entity, key), **{name: row[name] for name in changes}}
+            old = self.row(entity, key)
         self.store_row(entity, str(key), old, row)
 
     def store_row(self, entity: str, key: str, old: Row, row: Row, free: bool = False) -> None:
@@ -307,7 +313,7 @@ class Work:
 
     def delete(self, entity: str, key: Any) -> None:
         """Removes a row."""
-        check_books(entity)
+        check_kept(entity)
         old = self.row(entity, key)
         if entity == self.engine.program.bills:
             self._keep_details(str(key), old, None)
@@ -532,12 +538,6 @@ class Work:
 def _stamp(now: datetime) -> str:
     """The milliseconds of an instant, in digits that sort."""
     return f"{(now - _EPOCH) // _MILLISECOND:011x}"
-
-
-def check_books(entity: str) -> None:
-    """Refuses a handler that would write the ledger: only what moves money does."""
-    if entity == "Ledger":
-        raise Refusal("the ledger is written by billing alone")
 
 
 _PREFIXES = {
