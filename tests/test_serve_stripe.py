@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .fakes.stripe import KEY, SECRET, FakeStripe
-from .serving import Served, serving
+from .serving import Served, events_of, serving
 
 SPEC = """
 business "Shop" { currency USD, bills A }
@@ -81,3 +81,36 @@ def test_webhooks_settle_what_was_on_its_way(tmp_path: Path) -> None:
     content = b"".join(p.read_bytes() for p in tmp_path.iterdir() if p.is_file())
     assert KEY.encode() not in content and SECRET.encode() not in content
     assert json.dumps(fake.charged()).count("1000") == 2
+
+
+def test_a_connector_is_stopped_while_the_server_runs(tmp_path: Path) -> None:
+    environment = {"STRIPE_API_KEY": KEY, "STRIPE_WEBHOOK_SECRET": SECRET}
+    with FakeStripe() as fake:
+        environment["STRIPE_API_BASE"] = fake.url
+        with serving(tmp_path, SPEC, "--live", scope="admin", environment=environment) as shop:
+
+            def act(status: int, **body: str) -> str:
+                answer = shop.http.post("/outbox", json=body, headers=shop.headers)
+                assert answer.status_code == status, answer.text
+                return str(answer.text)
+
+            assert "Did you mean `stripe`?" in act(404, act="stop", connector="strip")
+            act(200, act="stop", connector="stripe", reason="prices are wrong")
+            data = {"id": "a1", "payment_method": "pm_card_visa"}
+            shop.results({"id": "n", "type": "New.a", "data": data})
+            shop.results({"id": "g", "type": "Go.now", "data": {"a": "a1"}})
+            time.sleep(0.3)
+            assert not fake.requests
+            act(200, act="start", connector="stripe")
+            until(lambda: paid(shop, "a1") == 1, "it is charged")
+            (effect,) = fake.charged()
+            assert "has succeeded" in act(409, act="retry", effect=effect)
+            assert "not stopped" in act(409, act="start", connector="stripe")
+            assert "needs `effect`" in act(400, act="resolve")
+            act(400, act="dance")
+            act(404, act="resolve", effect="nothing")
+            refused = shop.http.post("/outbox", json={"act": "stop", "connector": "stripe"})
+            assert refused.status_code == 401
+            assert shop.stop() == 0
+    types = [event["type"] for event in events_of(tmp_path / "shop.db")]
+    assert types.count("Audit.stopped") == types.count("Audit.started") == 1

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from ..runtime import acts
 from ..values import plain
-from .state import Opened, audit, json_option, one_of, opened, spec_option, state_option
+from .state import Opened, json_option, one_of, opened, person, spec_option, state_option
 
 if TYPE_CHECKING:
     from ..model import Event
@@ -104,7 +105,7 @@ def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec:
         failed = reason is not None or found.engine.counts.failed > before
         old = {**row, "status": "retried"}
         found.engine.state.replace("_dead", row["id"], row, old)
-        audit(found.engine, "retried", row["id"], event=row["event"])
+        acts.audit(found.engine, person(), "retried", row["id"], event=row["event"])
         found.engine.commit()
         newest = list(found.store.select("_dead", {}, (), (("order", True),), 1))
     if failed:

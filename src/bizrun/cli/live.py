@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from .state import audit, is_live, user
+from .state import is_live
 
 if TYPE_CHECKING:
     from ..ir.program import Program
@@ -66,21 +66,6 @@ def connectors(program: Program) -> list[str]:
     from ..providers.registry import PROVIDERS
 
     return sorted({*program.connections, *(entry.name for entry in PROVIDERS)})
-
-
-def switch(engine: Engine, name: str, stop: bool, reason: str | None = None) -> bool:
-    """Stops what goes by a name, or lets it go on; False where it is so already. Audited."""
-    from datetime import UTC, datetime
-
-    old = engine.state.get("_switch", name)
-    if (old is not None) == stop:
-        return stop
-    who = user()
-    row = {"id": name, "by": who, "at": datetime.now(UTC), "reason": reason} if stop else None
-    engine.state.put("_switch", name, row)
-    engine.state.settle()
-    audit(engine, "stopped" if stop else "started", name, reason=reason)
-    return True
 
 
 def tell_stuck(worker: Worker, store: Store) -> int:

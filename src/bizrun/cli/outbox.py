@@ -10,10 +10,20 @@ import click
 
 from ..diagnostics import did_you_mean
 from ..errors import UsageError
+from ..runtime import acts
 from ..runtime.outbox import PARKED, effect_of
 from ..values import plain
-from .live import connectors, live_worker, switch
-from .state import Opened, audit, is_live, json_option, one_of, opened, spec_option, state_option
+from .live import connectors, live_worker
+from .state import (
+    Opened,
+    is_live,
+    json_option,
+    one_of,
+    opened,
+    person,
+    spec_option,
+    state_option,
+)
 
 if TYPE_CHECKING:
     from ..store.base import Row
@@ -133,7 +143,8 @@ def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec:
             deliver = found.engine.outbox.deliver
             assert deliver is not None
             found.engine.settle(row["id"], deliver(effect_of(row)))
-        return _done(found, row["id"], "retried")
+        acts.audit(found.engine, person(), "retried", row["id"])
+        return 1 if _done(found, row["id"]) == "failed" else 0
 
 
 @outbox.command()
@@ -156,8 +167,9 @@ def resolve(
             word = WORDS[row["status"]]
             raise UsageError(f"{row['kind']} {row['id'][:16]} has {word} already.")
         given = Outcome("succeeded") if outcome == "succeeded" else Outcome("failed", error)
-        found.engine.settle(row["id"], given)
-        return _done(found, row["id"], "resolved", outcome=outcome)
+        acts.resolve(found.engine, person(), row["id"], given)
+        _done(found, row["id"])
+        return 0
 
 
 # --- the kill switch, and customers over their bounds ------------------------------------------
@@ -180,7 +192,7 @@ def stop(
             near = did_you_mean(connector, names)
             hint = f" Did you mean `{near}`?" if near else f" There are {', '.join(names)}."
             raise UsageError(f"There is no connector `{connector}`.{hint}")
-        switch(found.engine, connector, True, reason)
+        acts.stop(found.engine, person(), connector, reason)
         found.engine.commit()
     click.echo(f"{connector} is stopped: its effects wait in the outbox.")
     return 0
@@ -196,7 +208,7 @@ def start(
 ) -> int:
     """Let a stopped connector go on; the next run sends what waits."""
     with opened(state or obj[0], spec or obj[1], writing=True) as found:
-        if not switch(found.engine, connector, False):
+        if not acts.start(found.engine, person(), connector):
             raise UsageError(f"{connector} is not stopped.")
         found.engine.commit()
     click.echo(f"{connector} goes on: what waits is sent by the next run.")
@@ -213,7 +225,7 @@ def unpark(
 ) -> int:
     """Let the money of a customer go on that went over its bound of a day."""
     with opened(state or obj[0], spec or obj[1], writing=True) as found:
-        if not switch(found.engine, f"{PARKED}{customer}", False):
+        if not acts.start(found.engine, person(), f"{PARKED}{customer}"):
             raise UsageError(f"{customer} is not parked.")
         found.engine.commit()
     click.echo(f"{customer} is not parked any more: what waits is sent by the next run.")
@@ -229,15 +241,13 @@ def _row(found: Opened, id_: str) -> Row:
     return row
 
 
-def _done(found: Opened, key: str, act: str, **more: Any) -> int:
-    """Handles what follows, keeps it with a line in the log, and says how the effect stands."""
-    engine = found.engine
-    engine.drain()
-    audit(engine, act, key, **more)
-    engine.commit()
+def _done(found: Opened, key: str) -> str:
+    """Handles what follows, keeps it, and says how the effect stands."""
+    found.engine.drain()
+    found.engine.commit()
     row = found.store.get("_effect", key)
     assert row is not None
     word = WORDS[row["status"]]
     error = f": {row['error']}" if row["error"] else ""
     click.echo(f"{row['kind']} {key[:16]} {word}{error}")
-    return 1 if row["status"] == "failed" and act == "retried" else 0
+    return word

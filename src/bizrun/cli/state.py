@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..ir.program import Program
     from ..lang.symbols import Checked
+    from ..runtime.acts import Person
     from ..runtime.engine import Engine
     from ..store.base import Row, Store
 
@@ -173,31 +174,18 @@ def is_live(store: Store) -> bool:
     return store.get("_fence", "worker") is not None
 
 
-def user() -> str:
-    """Who runs this command."""
+def person() -> Person:
+    """Who runs this command, now."""
     import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
-def audit(engine: Engine, act: str, about: str, **more: Any) -> None:
-    """Writes what a person did to the event log: what, who and when."""
     from datetime import UTC, datetime
 
-    import msgspec
+    from ..runtime.acts import Person
 
-    from ..model import Event
-    from ..store.base import INTERNAL
-    from ..values import instant_text
-
-    now = datetime.now(UTC)
-    data = {"about": about, "by": user(), "at": instant_text(now), **more}
-    order = engine.next_order()
-    event = Event(f"audit-{order}", f"Audit.{act}", engine.clock or now, data, INTERNAL)
-    engine.log(event, msgspec.json.encode(data).decode(), "handled", None, None)
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "unknown"
+    return Person(name, datetime.now(UTC))
 
 
 def one_of(found: list[str], wanted: str, what: str) -> str:

@@ -169,6 +169,8 @@ class Worker:
     def retry(self, row: Row) -> None:
         """A person's wish to try an effect again: what may have been done is asked for first,
         or, where nobody can be asked, may then be done twice."""
+        if row["id"] in self._known:
+            return  # It is tried again by itself.
         state = self.engine.state
         kept = state.get("_delivery", row["id"]) or {}
         job = self._job(effect_of(row))
@@ -479,6 +481,10 @@ class Worker:
     def _absent(self, job: Job, now: datetime) -> None:
         """The provider has shown that it did nothing: it is sent again, under a new key where
         the old one would only repeat a failure."""
+        row = self.engine.state.get("_effect", job.effect.id)
+        if row is not None and row["status"] == "sent":
+            self._finish(job, Outcome("unknown", "the provider has it no longer"))
+            return
         job.generation += job.stored
         job.ask = job.stored = job.maybe = False
         job.first, job.at = None, now

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from .access import Access
+from .acting import Acting
 from .apis import call
 from .bodies import Gone
 from .business import Business
@@ -36,6 +37,7 @@ class App:
         self.watching = watching = Watching(desk, access, business, meters)
         self.paths: dict[str, dict[str, Handler]] = {
             "/events": {"POST": self._events},
+            "/outbox": {"POST": Acting(desk, access).act},
             "/health": {"GET": watching.health},
             "/metrics": {"GET": watching.metrics},
             "/stream": {"GET": watching.stream},

@@ -19,7 +19,7 @@ from ..runtime.engine import Engine
 from ..runtime.lane import Lanes
 from ..runtime.reading import Line, Reader
 from ..runtime.stream import FIRST_YEAR, handle_batch
-from ..store.base import Store
+from ..store.base import Row, Store
 from ..store.open import open_store
 from ..values import instant_text
 from .feed import Feed, watched
@@ -108,6 +108,17 @@ class Business:
             return False
         self.engine.drain()
         return True
+
+    def look(self) -> None:
+        """Takes up effects that wait and that were not to be sent so far."""
+        if self._worker is not None:
+            self._worker.look()
+
+    def retry(self, row: Row) -> bool:
+        """Tries an effect again, at a person's wish; False where nothing is sent."""
+        if self._worker is not None:
+            self._worker.retry(row)
+        return self._worker is not None
 
     def finish(self) -> None:
         """Ends in good order: no more calls, and the answers of those under way."""

@@ -49,6 +49,7 @@ WHY = {
     404: "There is nothing there.",
     405: "It is not asked for like that.",
     408: "The body did not arrive in time.",
+    409: "It is not so that this could be done.",
     413: "The body is too large.",
     415: "The body is of no type that is taken.",
     422: "A parameter is missing, unknown, or does not fit its type.",
@@ -173,7 +174,7 @@ def _responses(kind: str, schema: Json, *refusals: int) -> Json:
 # --- the server's own --------------------------------------------------------------------------
 
 OWN = (
-    "/events", "/health", "/metrics", "/stream", "/dashboard", "/openapi.json", "/",
+    "/events", "/outbox", "/health", "/metrics", "/stream", "/dashboard", "/openapi.json", "/",
     "/webhooks/{name}",
 )  # fmt: skip
 
@@ -181,6 +182,7 @@ OWN = (
 def _own_paths() -> Json:
     return {
         "/events": {"post": _post_events()},
+        "/outbox": {"post": _post_act()},
         "/webhooks/{name}": {"post": _post_webhook()},
         "/health": {"get": _get("Whether all is well.", "application/json", 503, token=False)},
         "/metrics": {"get": _get("Figures for Prometheus.", "text/plain")},
@@ -208,6 +210,23 @@ def _post_events() -> Json:
         "responses": _responses(
             "application/json", {"$ref": "#/components/schemas/Results"}, *BODY, *ALWAYS
         ),
+    }
+
+
+def _post_act() -> Json:
+    text = {"type": "string"}
+    act = {
+        "type": "object", "required": ["act"], "additionalProperties": False,
+        "properties": {
+            "act": {"enum": ["stop", "start", "unpark", "retry", "resolve"]},
+            "connector": text, "customer": text, "effect": text, "error": text, "reason": text,
+            "outcome": {"enum": ["succeeded", "failed"]},
+        },
+    }  # fmt: skip
+    return {
+        "summary": "Stops or starts a connector, tries an effect again, or says how it went.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": act}}},
+        "responses": _responses("application/json", {"type": "object"}, *BODY, 404, 409, *ALWAYS),
     }
 
 
