@@ -75,6 +75,9 @@ class Only:
     def of(self, effect: Effect) -> tuple[str, Scripted, Secrets]:
         return self.provider.name, self.provider, Secrets("scripted", {}, {})
 
+    def addressee(self, effect: Effect) -> str | None:
+        return None
+
 
 class Jumping:
     """A clock that jumps to where it is waited for, unless a call is under way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from .actions import open_action
 from .actions.signatures import SIGNATURES
@@ -15,7 +15,10 @@ from .lang.symbols import ActionSignature, Checked, Loaded, NoMethod, Symbols
 
 # Only checking has to start fast: what runs a spec is imported by those who run one.
 if TYPE_CHECKING:
+    from .documents.document import Rows
     from .ir.program import Program
+    from .model import Effect
+    from .providers.registry import Registry
     from .providers.sandbox import Sandbox
     from .runtime.delivery import Worker
     from .runtime.engine import Engine
@@ -107,4 +110,19 @@ def open_worker(
 
     registry = Registry(engine.program.connections, environment)
     registry.check()
-    return Worker(engine, registry, None, ordered, wake, tell)
+    return Worker(engine, registry, None, ordered, wake, tell, _letters(engine, registry))
+
+
+def _letters(engine: Engine, registry: Registry) -> Callable[[str, Effect, str | None], Any]:
+    """What writes the messages that go to a mail server; None for every other effect."""
+    from .documents.papers import Papers
+
+    papers = Papers(engine.program)
+    sender = registry.secrets("smtp").text("from")
+
+    def write(provider: str, effect: Effect, to: str | None) -> bytes | None:
+        if provider != "smtp":
+            return None
+        return papers.letter(effect, cast("Rows", engine.state), sender, to)
+
+    return write

@@ -71,9 +71,8 @@ def outcome(desk: Desk, effect: Row, outcome: Outcome) -> Any:
         data = effect["data"]
         return outcome.data if outcome.status == "succeeded" else data.get("fallback")
     if kind in ("email", "notify", "slack", "transfer"):
-        if kind == "email" and outcome.status == "failed":
-            desk.announce("Email.failed", str(effect["id"]), to=effect["data"]["to"],
-                          reason=outcome.error)  # fmt: skip
+        if kind == "email":
+            _tell_email(desk, effect, outcome)
         status = "sent" if outcome.status == "succeeded" else "failed"
         if kind == "transfer":
             status = outcome.status
@@ -85,3 +84,17 @@ def outcome(desk: Desk, effect: Row, outcome: Outcome) -> Any:
     if isinstance(outcome.data, dict):
         reply |= outcome.data
     return reply
+
+
+def _tell_email(desk: Desk, effect: Row, outcome: Outcome) -> None:
+    """An email that was not taken; of several recipients, each that was refused for good."""
+    key, to = str(effect["id"]), effect["data"]["to"]
+    told = outcome.data if isinstance(outcome.data, Mapping) else {}
+    bounced: dict[str, Any] = dict(told.get("refused") or {})
+    if outcome.status == "failed":
+        desk.announce("Email.failed", key, to=to, reason=outcome.error)
+        if outcome.error == "recipient_refused":
+            bounced = {str(to): told.get("detail")}
+    for address, reason in bounced.items():
+        desk.announce("Email.bounced", key, to=address, reason=reason, status=None,
+                      permanent=True, email=key)  # fmt: skip

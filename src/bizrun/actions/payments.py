@@ -54,6 +54,9 @@ def _charge(
         "payment_method": more.pop("card", None) or row.get("payment_method"),
         **{k: v for k, v in more.items() if v is not None},
     }  # fmt: skip
+    via = more.get("via") or row.get("processor")
+    if via is not None:
+        data["via"] = via
     desk.effect("charge", data, site, place, customer, resume)
     return payment
 
@@ -61,7 +64,7 @@ def _charge(
 def charge(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> str:
-    """`charge { customer, amount, description?, split? }`."""
+    """`charge { customer, amount, description?, split?, via? }`."""
     amount = args["amount"]
     if amount <= Money(0, amount.currency):
         raise Refusal(f"a charge is above zero, and {amount} is not")
@@ -115,6 +118,8 @@ def send_refund(
         "refund": made, "payment": key, "customer": payment["customer"], "amount": amount,
         "reference": payment["reference"], "reason": args.get("reason"),
     }  # fmt: skip
+    if payment["processor"] is not None:
+        data["via"] = payment["processor"]  # back the way it came
     desk.effect("refund", data, site, place, payment["customer"], resume)
     return made
 

@@ -31,7 +31,7 @@ def charge_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
     succeeded = outcome.status == "succeeded"
     desk.change(
         "Payment", key, status="succeeded" if succeeded else "failed", error=outcome.error,
-        reference=outcome.reference,
+        reference=outcome.reference, processor=_processor(desk, effect),
     )  # fmt: skip
     invoice = payment["invoice"]
     names = {
@@ -46,6 +46,14 @@ def charge_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
         if invoice:
             _failed(desk, invoice, outcome.error)
     return key
+
+
+def _processor(desk: Desk, effect: Row) -> str | None:
+    """Who did it, where a provider was called; else whom it was to go by."""
+    delivery = desk.peek("_delivery", effect["id"]) or {}
+    found = delivery.get("provider")
+    via = effect["data"].get("via")
+    return found if isinstance(found, str) and found != "sandbox" else via
 
 
 def _received(

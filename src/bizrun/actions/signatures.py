@@ -29,6 +29,7 @@ CUSTOMER = EntityType("Bills")
 SUBSCRIPTION = EntityType("Subscription")
 INVOICE = EntityType("Invoice")
 PAYMENT = EntityType("Payment")
+PROCESSOR = Choice(("stripe", "paypal"))
 WHEN = Choice(("now", "period_end"))
 INVOICE_WHEN = Choice(("now", "next"))
 
@@ -199,7 +200,13 @@ _BILLING = (
         PAYMENT,
         ("customer", CUSTOMER),
         ("amount", MONEY),
-        optional=(("description", TEXT), ("split", JSON), ("hold", BOOL), ("card", TEXT)),
+        optional=(
+            ("description", TEXT),
+            ("split", JSON),
+            ("hold", BOOL),
+            ("card", TEXT),
+            ("via", PROCESSOR),
+        ),
         waits=True,
     ),
     _action(
@@ -216,7 +223,7 @@ _BILLING = (
         SENT,
         ("to", ANY),
         ("amount", MONEY),
-        optional=(("description", TEXT),),
+        optional=(("description", TEXT), ("via", PROCESSOR)),
         waits=True,
     ),
     _action(

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from ..errors import BizError
+from ..model import Effect
 from . import einvoice, pdf
 from .document import Document, Rows
 from .email import Attachment, message, rendered
@@ -20,6 +21,7 @@ from .templates import TemplateError
 
 Row = Mapping[str, Any]
 MAX_ATTACHED = 20_000_000
+MAX_SUBJECT = 100
 
 
 class Business(Protocol):
@@ -87,6 +89,18 @@ class Papers:
         if sum(len(file.content) for file in files) > MAX_ATTACHED:
             raise BizError(f"what is attached is larger than {MAX_ATTACHED // 1_000_000} MB")
         return message(row, content, self.business, files)
+
+    def letter(self, effect: Effect, store: Rows, sender: str | None, to: str | None) -> bytes:
+        """The message of an `email`, or of a `notify` to an address; `sender` is who writes where
+        the effect doesn't say."""
+        data: dict[str, Any] = dict(effect.data)
+        if effect.kind == "notify":
+            text = str(data.get("message") or "")
+            subject = text.strip().partition("\n")[0][:MAX_SUBJECT]
+            data = {"to": to, "subject": subject, "body": text}
+        if sender is not None:
+            data.setdefault("from", sender)
+        return self.email({"id": effect.id, "created": effect.created, "data": data}, store)
 
     def attachment(self, value: Any, store: Rows) -> Attachment | None:
         """A file of an email: a document (`pdf(invoice)`), or a text under a name."""

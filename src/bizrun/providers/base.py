@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..model import Effect, Outcome
 from .secrets import Secrets as Secrets
@@ -74,7 +74,8 @@ class Call:
     `key` is the idempotency key to send: the effect's id, or one derived from it where the
     provider was shown to have done nothing under the last one. `first` is when it was first sent
     (wall clock), `customer` the row of the effect's customer, `payee` that of who a transfer
-    goes to.
+    goes to. `message` is the email that was written for it, the same bytes in each try; `to` whom
+    `notify` means, where the spec says so.
     """
 
     key: str
@@ -83,6 +84,8 @@ class Call:
     timeout: timedelta = timedelta(seconds=30)
     customer: Mapping[str, Any] | None = field(default=None, repr=False)
     payee: Mapping[str, Any] | None = field(default=None, repr=False)
+    message: bytes | None = field(default=None, repr=False)
+    to: str | None = None
 
 
 class Provider(Protocol):
@@ -106,8 +109,19 @@ class Provider(Protocol):
         has nothing; `unknown` where that can't be told. Raises as `deliver` does."""
 
 
+@runtime_checkable
+class Configured(Protocol):
+    """A provider whose guarantee depends on its `connect` block."""
+
+    def configure(self, secrets: Secrets) -> None:
+        """Reads the block; called once, before anything is asked of the provider."""
+
+
 class Providers(Protocol):
     """Which provider serves an effect; see `registry.Registry`."""
 
     def of(self, effect: Effect) -> tuple[str, Provider, Secrets]:
         """The name that its provider goes by, the provider, and its settings."""
+
+    def addressee(self, effect: Effect) -> str | None:
+        """Whom `notify` means, by the spec; None for every other effect."""

@@ -13,24 +13,26 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from ..errors import UsageError
-from ..model import Effect
+from ..errors import ProviderError, UsageError
+from ..model import Effect, Outcome
 from ..values import Duration
-from .base import Limits, Provider
+from .base import Call, Configured, Guarantee, Limits, Provider
+from .routes import addressee, preferred
 from .secrets import Secrets
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A provider that there is. `kinds`: action names, or `stripe.*`; `needs`: the setting and
-    the variable without which it is not configured; `extra`: the package that it needs, which
-    the extra of its name installs."""
+    the variable without which it is not configured, `instead` others that do as well; `extra`:
+    the package that it needs, which the extra of its name installs."""
 
     name: str
     place: str
     kinds: tuple[str, ...]
     needs: tuple[str, str] | None = None
     extra: str | None = None
+    instead: tuple[tuple[str, str | None], ...] = ()
 
 
 # The first that is configured serves a kind; what none serves goes to the sandbox.
@@ -39,8 +41,26 @@ PROVIDERS: tuple[Entry, ...] = (
         "stripe", "stripe:Stripe", ("charge", "refund", "transfer", "stripe.*"),
         ("key", "STRIPE_API_KEY"), "stripe",
     ),
+    Entry(
+        "paypal", "paypal:PayPalProvider", ("charge", "refund", "transfer", "paypal.*"),
+        ("client_id", "PAYPAL_CLIENT_ID"),
+    ),
+    Entry("smtp", "smtp:SmtpProvider", ("email", "notify"), ("url", "SMTP_URL"),
+          instead=(("host", None),)),
+    Entry("slack", "slack:SlackProvider", ("slack", "notify"), ("webhook", "SLACK_WEBHOOK_URL"),
+          instead=(("url", None), ("token", None))),
+    Entry("webhook", "webhook:WebhookProvider", ("webhook", "notify"),
+          ("secret", "WEBHOOK_SECRET")),
+    Entry("openai", "ai:OpenAi", ("ai.*",), ("key", "OPENAI_API_KEY"),
+          instead=(("base", "OPENAI_BASE_URL"),)),
+    Entry("anthropic", "ai:Anthropic", ("ai.*",), ("key", "ANTHROPIC_API_KEY"),
+          instead=(("base", "ANTHROPIC_BASE_URL"),)),
+    Entry("http", "http:HttpProvider", ("http", "<connection>.*")),
 )  # fmt: skip
 SANDBOX = Entry("sandbox", "sandbox:SandboxProvider", ("*",))
+# Money that is to go one way does not go another, nor into a sandbox.
+MISSING = Entry("missing", "registry:Missing", ())
+_MONEY = ("charge", "refund", "transfer")
 
 
 class Registry:
@@ -61,25 +81,42 @@ class Registry:
 
     def of(self, effect: Effect) -> tuple[str, Provider, Secrets]:
         """The name that an effect's provider goes by (a connection's own), it, and its secrets."""
-        entry = self.entry(effect.kind)
+        entry = self.entry(effect.kind, preferred(effect, self.addressee(effect)))
         root = effect.kind.partition(".")[0]
-        name = root if root in self._connections and entry.name != "sandbox" else entry.name
+        own = entry.name == "http" and root in self._connections
+        name = root if own else entry.name
         if name not in self._made:
             self._made[name] = _limited(_load(entry), self.secrets(name))
         return name, self._made[name], self.secrets(name)
 
-    def entry(self, kind: str) -> Entry:
-        """The provider that serves a kind: the first configured one, else the sandbox."""
-        for entry in self._entries:
-            if _serves(entry, kind, self._connections) and self.configured(entry):
-                return entry
-        return SANDBOX
+    def addressee(self, effect: Effect) -> str | None:
+        """Whom `notify` means: what `connect notify` says of a name, else the name itself."""
+        return addressee(effect, self._connections.get("notify", {}))
+
+    def entry(self, kind: str, name: str | None = None) -> Entry:
+        """The provider that serves a kind: the one of that name, where it is configured; else the
+        first configured one, else the sandbox.
+
+        What names one of several on purpose (`via`, an address) is not served by another one.
+        """
+        served = [e for e in self._entries if _serves(e, kind, self._connections)]
+        if name is not None and not kind.startswith("ai."):
+            served = [entry for entry in served if entry.name == name]
+        elif kind == "notify":
+            served = []
+        ready = [entry for entry in served if self.configured(entry)]
+        chosen = [entry for entry in ready if entry.name == name]
+        asked = MISSING if name is not None and kind in _MONEY else SANDBOX
+        return next(iter(chosen or ready), asked)
 
     def configured(self, entry: Entry) -> bool:
         """Whether a provider has what it needs, by its block or by the environment."""
-        if entry.needs is None or entry.name in self._connections:
-            return True
-        return self.secrets(entry.name).find(*entry.needs) is not None
+        return entry.needs is None or entry.name in self._connections or self._has(entry)
+
+    def _has(self, entry: Entry) -> bool:
+        secrets = self.secrets(entry.name)
+        ways = (*((entry.needs,) if entry.needs else ()), *entry.instead)
+        return any(secrets.find(*way) is not None for way in ways)
 
     def secrets(self, name: str) -> Secrets:
         """The settings of a provider or connection."""
@@ -93,16 +130,58 @@ class Registry:
         """UsageError that names every setting without which a connected provider can't work."""
         missing = []
         for entry in self._entries:
-            if entry.needs is not None and entry.name in self._connections:
-                secrets = self.secrets(entry.name)
-                if secrets.find(*entry.needs) is None:
-                    how = secrets.missing(*entry.needs)
-                    missing.append(f"`connect {entry.name}` has no {entry.needs[0]}: {how}.")
             if entry.extra and self.configured(entry) and find_spec(entry.extra) is None:
                 install = f"pip install 'bizrun[{entry.name}]'"
                 missing.append(f"`{entry.name}` needs the extra of that name: {install}.")
+            if entry.needs is None or entry.name not in self._connections:
+                continue
+            if not self._has(entry):
+                how = self.secrets(entry.name).missing(*entry.needs)
+                missing.append(f"`connect {entry.name}` has no {entry.needs[0]}: {how}.")
+        known = {entry.name for entry in self._entries}
+        for name, block in self._connections.items():
+            for key in ("url", "auth", "headers") if name not in known else ():
+                missing += [
+                    f"`connect {name}` has no {key}: set the environment variable {variable}."
+                    for variable in _variables(block.get(key))
+                    if not self._environment.get(variable)
+                ]
         if missing:
             raise UsageError(" ".join(missing))
+
+
+class Missing:
+    """Stands for a processor that an effect names and nothing configures: it waits for a person."""
+
+    name = "missing"
+
+    def __init__(self) -> None:
+        self.limits = Limits()
+
+    def guarantee(self, effect: Effect) -> Guarantee:
+        """Nothing is sent."""
+        return "idempotent"
+
+    def deliver(self, effect: Effect, call: Call) -> Outcome:
+        """Says what is missing."""
+        via = effect.data.get("via")
+        raise ProviderError(f"it is to go by {via}, and {via} is not configured")
+
+    def read_back(self, effect: Effect, call: Call) -> Outcome | None:
+        """Nothing was sent."""
+        return None
+
+
+def _variables(value: Any) -> list[str]:
+    """The variables that a setting reads, also within `bearer(…)` and maps."""
+    match value:
+        case {"call": "env", "args": [str() as name]}:
+            return [name]
+        case dict():
+            return [name for item in value.values() for name in _variables(item)]
+        case list():
+            return [name for item in value for name in _variables(item)]
+    return []
 
 
 def _serves(entry: Entry, kind: str, connections: Mapping[str, Any]) -> bool:
@@ -118,7 +197,13 @@ def _serves(entry: Entry, kind: str, connections: Mapping[str, Any]) -> bool:
 
 def _load(entry: Entry) -> Provider:
     module, _, name = entry.place.partition(":")
-    make: Callable[[], Provider] = getattr(import_module(f"{__package__}.{module}"), name)
+    try:
+        make: Callable[[], Provider] = getattr(import_module(f"{__package__}.{module}"), name)
+    except ImportError as error:
+        raise UsageError(
+            f"{entry.name} needs the `{entry.name}` extra (no {error.name}): pip install "
+            f"'bizrun[{entry.name}]'."
+        ) from None
     return make()
 
 
@@ -128,6 +213,8 @@ _TIMES = {"timeout": "timeout", "pause": "pause", "rest": "rest"}
 
 def _limited(provider: Provider, secrets: Secrets) -> Provider:
     """A provider whose limits are what its block says; `retries: 3` are four attempts."""
+    if isinstance(provider, Configured):
+        provider.configure(secrets)
     changes: dict[str, Any] = {}
     for key, name in _COUNTS.items():
         value = secrets.value(key)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,8 @@ MAX_REASON = 1000
 NONE = timedelta(0)
 Answer = Outcome | BizError | NotSent | MaybeSent | None
 Lane = tuple[str, str]
+# Writes the message of an email for a provider, to whom `notify` means: once, before it is sent.
+Write = Callable[[str, Effect, str | None], bytes | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +61,7 @@ class Job:
     maybe: bool = False
     twice: bool = False
     reason: str | None = None
+    message: bytes | None = None
     lease: int = 0
 
     def __lt__(self, other: Job) -> bool:
@@ -85,7 +89,8 @@ class Clock:
 class Worker:
     """Delivers the effects of one engine. `ordered`: outcomes are taken in the order in which
     the effects were asked for, so that a run ends the same way whoever answers first; `wake` is
-    called from a thread when an answer has come; `tell` gets a line for a person."""
+    called from a thread when an answer has come; `tell` gets a line for a person; `write` makes the
+    message of an email, which is kept, so that each try sends the same bytes."""
 
     def __init__(
         self,
@@ -95,12 +100,14 @@ class Worker:
         ordered: bool = False,
         wake: Callable[[], None] | None = None,
         tell: Callable[[str], None] | None = None,
+        write: Write | None = None,
     ) -> None:
         self.engine = engine
         self.providers = providers
         self.clock = clock or Clock()
         self.ordered = ordered
         self.tell = tell or (lambda _: None)
+        self._write = write or (lambda name, effect, to: None)
         self.down: dict[str, str] = {}
         self._wake = wake or (lambda: None)
         self._lanes: dict[Lane, deque[Job]] = {}
@@ -346,6 +353,8 @@ class Worker:
         if kept is not None and kept["hash"] != payload_hash(row["data"]):
             self._finish(job, Outcome("unknown", "its stored payload is not what was written"))
             return False
+        if not self._written(job, kept):
+            return False
         idempotent = job.provider.guarantee(job.effect) == "idempotent"
         if idempotent and job.first is not None and now - job.first > job.provider.limits.window:
             job.ask = True
@@ -364,13 +373,31 @@ class Worker:
         self.tell(f"{bounds.party(job.effect)} is parked: see bizrun outbox")
         return False
 
+    def _written(self, job: Job, kept: Row | None) -> bool:
+        """Has the message of an email written, or takes the one that was kept; whether it is
+        there. One that can't be written waits for a person, with the reason."""
+        if kept is not None and kept.get("message"):
+            job.message = b64decode(kept["message"])
+            return True
+        try:
+            to = self.providers.addressee(job.effect)
+            job.message = self._write(job.name, job.effect, to)
+        except BizError as error:
+            job.reason = str(error)[:MAX_REASON]
+            self._bury(job)
+            return False
+        return True
+
     def send(self, leased: list[Job]) -> None:
         """Begins the calls of leased jobs: only after the commit that says they are leased."""
         for job in leased:
             limits = job.provider.limits
             assert job.first is not None
             customer, payee = self._parties(job.effect)
-            call = Call(job.key, job.secrets, job.first, limits.timeout, customer, payee)
+            to = self.providers.addressee(job.effect)
+            call = Call(
+                job.key, job.secrets, job.first, limits.timeout, customer, payee, job.message, to
+            )
             pool = self._pools.get(job.name)
             if pool is None:
                 pool = ThreadPoolExecutor(limits.concurrency, f"outbox-{job.name}")
@@ -567,5 +594,6 @@ class Worker:
             "until": job.until, "first": job.first, "attempts": job.attempts,
             "generation": job.generation, "twice": job.twice, "maybe": job.maybe,
             "reason": job.reason, "outcome": asdict(outcome) if outcome else None,
+            "message": b64encode(job.message).decode() if job.message and status else None,
         })  # fmt: skip
         self._changed = True
