@@ -24,13 +24,14 @@ class Blank:
     """An entity's row with its constant defaults; what else there is to say of its fields.
 
     `computed` have a default that is no constant, `needed` none at all; `plain` has by field the
-    class whose values fit without a look.
+    class whose values fit without a look; `uniques` are unique beside the key.
     """
 
     row: Row
     computed: tuple[str, ...]
     needed: tuple[str, ...]
     plain: dict[str, type]
+    uniques: tuple[str, ...]
 
 
 def blank_of(entity: Entity) -> Blank:
@@ -54,7 +55,7 @@ def blank_of(entity: Entity) -> Blank:
         for name, field in entity.fields.items()
         if (kind := _plain(field.type)) is not None
     }
-    return Blank(row, tuple(computed), tuple(needed), plain)
+    return Blank(row, tuple(computed), tuple(needed), plain, entity.uniques)
 
 
 def _plain(type_: Type) -> type | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..store.base import Range, Row
+from .state import SUBSCRIPTION
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -82,8 +83,12 @@ class Timers:
         for row in rows:
             for table, key in self._reads(row["kind"], row["task"]):
                 asked.setdefault(table, []).append(key)
+        state, bills = self.engine.state, self.engine.program.bills
         for table, keys in asked.items():
-            self.engine.state.store.preload(table, keys)
+            state.store.preload(table, keys)
+        if bills is not None and SUBSCRIPTION in asked:
+            subs = [state.get(SUBSCRIPTION, key) for key in asked[SUBSCRIPTION]]
+            state.store.preload(bills, [sub["customer"] for sub in subs if sub is not None])
 
     def _reads(self, kind: str, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """The rows, by table and key, that a timer's work is sure to read, as far as is known."""
@@ -91,7 +96,7 @@ class Timers:
             case "segment":
                 yield from self.engine.waits.reads(task)
             case "billing" if "sub" in task:
-                yield "Subscription", task["sub"]
+                yield SUBSCRIPTION, task["sub"]
 
     def _fire_one(self, row: Row, due: datetime) -> None:
         engine = self.engine

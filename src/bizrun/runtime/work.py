@@ -246,7 +246,7 @@ class Work:
 
     def _check_unique(self, entity: str, row: Row, key: str) -> None:
         declared = self.engine.program.entities[entity]
-        for name in declared.uniques:
+        for name in self.engine.blank(entity).uniques:
             value = row[name]
             if value is None:
                 continue
@@ -289,7 +289,7 @@ class Work:
         """Replaces a row by a changed one; `free` lifts the lifecycle, for its own arrows."""
         if row == old:
             return
-        for name in self.engine.program.entities[entity].uniques:
+        for name in self.engine.blank(entity).uniques:
             if row[name] != old[name]:
                 self._check_unique(entity, row, key)
                 break

@@ -288,6 +288,7 @@ class TableSQL:
 
     table: Table
     names: tuple[str, ...]
+    key_place: int
     types: dict[str, ColumnType]
     unique: tuple[str, ...]
     get: str
@@ -298,11 +299,6 @@ class TableSQL:
     unpack: Unpack
     selects: dict[Shape, Select]
     adjusts: dict[tuple[str, ...], tuple[str, Callable[[Row], tuple[Any, ...]]]]
-
-    @property
-    def key_place(self) -> int:
-        """Where the key stands among the columns."""
-        return self.names.index(self.table.key)
 
     def encode(self, row: Row) -> tuple[Any, ...]:
         """A row's columns; what the row does not have is none."""
@@ -370,6 +366,7 @@ def table_sql(table: Table) -> TableSQL:
     return TableSQL(
         table,
         names,
+        names.index(table.key),
         {column.name: column.type for column in table.columns},
         tuple(c.name for c in table.columns if c.unique and c.name != table.key),
         get=f"SELECT {columns} FROM {name} WHERE {key} = ?",
