@@ -117,6 +117,15 @@ def number_text(value: Number) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+@lru_cache(maxsize=1 << 12)
+def _money_text(amount: Decimal, currency: str) -> str:
+    places = EXPONENTS.get(currency, 2)
+    text = format(amount or abs(amount), "f")  # nothing has no sign
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0").ljust(places, "0")
+    return f"{whole}.{fraction} {currency}" if fraction else f"{whole} {currency}"
+
+
 @total_ordering
 class Money:
     """An exact amount of one ISO 4217 currency; sub-unit digits are kept until it is rounded."""
@@ -138,18 +147,8 @@ class Money:
         """`29.00 USD`: at least the digits of the minor unit, more where it has them."""
         text = self._text
         if text is None:
-            text = self._text = self._written()
+            text = self._text = _money_text(self.amount, self.currency)
         return text
-
-    def _written(self) -> str:
-        places = EXPONENTS.get(self.currency, 2)
-        text = str(self.amount)
-        if places and text[-places - 1 : -places] == ".":
-            return f"{text} {self.currency}"
-        text = format(self.amount, "f")
-        whole, _, fraction = text.partition(".")
-        fraction = fraction.rstrip("0").ljust(places, "0")
-        return f"{whole}.{fraction} {self.currency}" if fraction else f"{whole} {self.currency}"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Money):
@@ -216,9 +215,12 @@ class Money:
     def rounded(self, half_even: bool = False, places: int | None = None) -> Money:
         """To the minor unit of its currency, half away from zero or half to even."""
         digits = exponent(self.currency) if places is None else places
-        mode = ROUND_HALF_EVEN if half_even else ROUND_HALF_UP
         unit = _UNITS_OF[digits] if 0 <= digits < len(_UNITS_OF) else Decimal(1).scaleb(-digits)
-        return Money(self.amount.quantize(unit, rounding=mode, context=CONTEXT), self.currency)
+        if self.amount.same_quantum(unit):
+            return self
+        mode = ROUND_HALF_EVEN if half_even else ROUND_HALF_UP
+        # By place: names cost more than the rounding itself.
+        return Money(self.amount.quantize(unit, mode, CONTEXT), self.currency)
 
     def minor_units(self) -> int:
         """The amount in the currency's smallest unit: 29.00 USD is 2900, 3000 JPY is 3000."""
