@@ -541,3 +541,27 @@ def test_an_effect_is_sent_again(ran: Call, shop: Path) -> None:
     key = unsettled(shop)
     assert "card_declined" in ran("outbox", "retry", key, code=1).stdout
     assert result(ran("outbox", "--status", "failed", "--json"))[0]["attempts"] == 2
+
+
+def test_a_stream_of_nothing_but_rejects_is_a_state(call: Call, shop: Path) -> None:
+    (shop / "shop.events.jsonl").write_text("no JSON\n")
+    assert "next: bizrun events --status rejected" in call("shop.biz").stdout
+    assert "the line is no JSON" in call("events", "--status", "rejected").stdout
+    assert call("query", "count(Invoice)").stdout == "0\n"
+
+
+def test_a_run_without_anything_new_writes_no_file_again(call: Call, shop: Path) -> None:
+    assert "Wrote 2 emails, 2 invoices" in call("shop.biz").stdout
+    assert "Wrote" not in call("shop.biz").stdout
+
+
+def test_what_reasons_have_in_common_is_said(call: Call, shop: Path) -> None:
+    late = [{"id": f"t{n}", "type": "Customer.joined", "time": when, "data": {}}
+            for n, when in enumerate(["yesterday", "2026-13-01"])]  # fmt: skip
+    write(shop / "shop.events.jsonl", late)
+    assert "2 × Customer.joined: the event's `time` … is no instant" in call("shop.biz").stdout
+
+
+def test_what_is_no_command_and_no_file(call: Call) -> None:
+    found = call("nothing", "x", code=2)
+    assert "There is no command and no file 'nothing'" in found.stderr

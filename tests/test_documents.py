@@ -304,6 +304,9 @@ class Rows:
     def __init__(self, **tables: list[dict[str, Any]]) -> None:
         self.tables = tables
 
+    def last_seq(self) -> int:
+        return 0
+
     def get(self, table: str, key: str) -> dict[str, Any] | None:
         return next((r for r in self.tables.get(table, []) if r["id"] == key), None)
 

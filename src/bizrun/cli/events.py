@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KEPT = ("rejected", "failed", "malformed", "conflict", "retried")
 LOGGED = ("handled", "unmatched")
+# As the summary of a run counts them: no event at all, or another under a known id.
+REJECTED = ("rejected", "malformed", "conflict")
 NEWEST = 50
 COLUMNS = ("id", "type", "at", "status", "reason")
 
@@ -42,7 +44,7 @@ def events(
     if as_json:
         click.echo(json_text(rows))
         return 0
-    shown = rows if status in KEPT else rows[-NEWEST:]
+    shown = rows[-NEWEST:]
     if not shown:
         click.echo("No events.")
         return 0
@@ -71,7 +73,10 @@ def _told(row: dict[str, Any]) -> str:
 
 
 def _kept(found: Opened, status: str | None) -> Iterator[dict[str, Any]]:
-    for row in found.store.select("_dead", {"status": status}, (), (("order", False),)):
+    wanted = REJECTED if status == "rejected" else (status,)
+    for row in found.store.select("_dead", {}, (), (("order", False),)):
+        if row["status"] not in wanted:
+            continue
         yield {
             "id": row["id"], "event": row["event"], "type": row["type"], "at": plain(row["at"]),
             "status": row["status"], "reason": row["reason"], "place": row["place"],

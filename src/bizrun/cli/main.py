@@ -92,6 +92,10 @@ class Commands(click.Group):
             near = did_you_mean(args[0], COMMANDS)
             if near and not os.path.lexists(args[0]) and not set("./\\:") & set(args[0]):
                 raise click.UsageError(f"There is no command {args[0]!r}. Did you mean {near}?")
+            if not os.path.lexists(args[0]) and not set("./\\:") & set(args[0]):
+                raise click.UsageError(
+                    f"There is no command and no file {args[0]!r}: see bizrun --help."
+                )
             args = ["run", *args]
         return super().parse_args(ctx, args)
 

@@ -124,7 +124,7 @@ def _run(program: Program, options: Options, strict: bool) -> int:
             worker.close()
             sink = _sink(program, options, engine, store)
         if sink is not None:
-            _guarded(options.folder, lambda: sink.finish(store))
+            _guarded(options, lambda: sink.finish(store))
         _report(engine, options, sink)
         unreached = tell_stuck(worker, store) if worker is not None else 0
         return unreached or (1 if strict and engine.counts.rejected else 0)
@@ -140,20 +140,22 @@ def _sink(program: Program, options: Options, engine: Engine, store: Store) -> S
     if form == "pdf" and not pdf.available():
         raise UsageError("PDF needs the `pdf` extra: pip install 'bizrun[pdf]'.")
     sink = Sink(options.folder, program, form)
-    _guarded(options.folder, lambda: sink.begin(store))
+    _guarded(options, lambda: sink.begin(store))
     if engine.outbox.deliver is not None:
         engine.outbox.deliver = sink.watch(engine.outbox.deliver)
     return sink
 
 
-def _guarded(folder: str | None, write: Callable[[], None]) -> None:
+def _guarded(options: Options, write: Callable[[], None]) -> None:
     """Writes files; where that fails the state is safe, and says so."""
     try:
         write()
     except OSError as error:
+        kept = "The state is safe; run the same again to write what is missing,"
+        kept = "Run the same again" if options.state == ":memory:" else kept
         raise StoreError(
-            f"{error.filename or folder} can't be written: {error.strerror}. The state is safe; "
-            "run the same again to write what is missing, with another --out or --out none."
+            f"{error.filename or options.folder} can't be written: {error.strerror}. {kept} "
+            "with another --out or --out none."
         ) from None
 
 
@@ -221,7 +223,7 @@ def _stream(
         if options.progress and ids:
             _tell(ids)
         if sink is not None:
-            _guarded(options.folder, lambda: sink.write_new(store))
+            _guarded(options, lambda: sink.write_new(store))
         shown()
 
     try:

@@ -125,14 +125,21 @@ def _refused(found: Summary, colour: bool) -> list[str]:
     lines = ["", f"  {paint('rejected', 'warning', colour)}"]
     most = sorted(groups.items(), key=lambda group: -len(group[1]))
     for key, ids in most[:SHOWN]:
-        type_, reason = key
-        if len(said[key]) == 1:
-            reason = next(iter(said[key]))
+        type_ = key[0]
+        reason = _common(sorted(said[key]))
         some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
         lines.append(f"    {len(ids):,} × {printable(f'{type_}: {reason} ({some})')}")
     if len(most) > SHOWN:
         lines.append(f"    and {len(most) - SHOWN:,} other reasons")
     return lines
+
+
+def _common(reasons: list[str]) -> str:
+    """What alike reasons say, with `…` where they differ."""
+    words = [_PARTICULAR.findall(reason) for reason in reasons]
+    alike = [found[0] if len(set(found)) == 1 else "…" for found in zip(*words, strict=True)]
+    between = _PARTICULAR.split(reasons[0])
+    return "".join(text + word for text, word in zip(between, [*alike, ""], strict=True))
 
 
 def _failed(found: Summary, colour: bool) -> list[str]:
@@ -166,6 +173,8 @@ def _next(found: Summary, state: str) -> str:
         return "bizrun run … --state FILE.db keeps what happened, for queries and the next run"
     if found.failed_charges:
         return f"bizrun query 'Invoice where .amount_open > 0 {_currency(found)}' {where}"
+    if not found.invoices:
+        return f"bizrun events {where}"
     return f"bizrun query 'Invoice order by .total desc limit 10' {where}"
 
 

@@ -38,6 +38,9 @@ class Rows(Protocol):
     ) -> Iterator[dict[str, Any]]:
         """Rows that match."""
 
+    def last_seq(self) -> int:
+        """The number of the newest entry of the log: nothing changes without one."""
+
 
 _CENT = Decimal("0.01")
 _TAX_IDS = ("tax_id", "vat_id", "vat_number", "tax_number")

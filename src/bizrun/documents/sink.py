@@ -53,6 +53,7 @@ class Sink:
         self._size = 0
         self._last = ""
         self._at: str | None = None
+        self._seq = -1
         self._marked = ""
         self._writing: list[Future[None]] = []
         # Creating a file waits for the disk; the run goes on meanwhile.
@@ -95,9 +96,9 @@ class Sink:
             mark = _NOTHING
         if mark["form"] not in ("", self.form):
             self._clear_pages(mark["form"])
-            mark = {**mark, "at": None}
+            mark = {**mark, "at": None, "seq": -1}
         self._order, self._size = mark["order"], mark["size"]
-        self._last, self._at = mark["last"], mark["at"]
+        self._last, self._at, self._seq = mark["last"], mark["at"], mark["seq"]
         self._cut()
         self._clear_pages("new")
         left = store.select("_effect", {}, [Bound("order", ">", self._order)], (("order", False),))
@@ -119,7 +120,8 @@ class Sink:
     def finish(self, store: Rows) -> None:
         """Writes invoices that are new or have changed since this was done last."""
         self.write_new(store)
-        newest = self._pages(store)
+        seq = store.last_seq()
+        newest = self._at if seq == self._seq else self._pages(store)
         if self._press is not None:
             self._press.close()
             for problem in self._press.problems:
@@ -128,7 +130,7 @@ class Sink:
         while self._few:
             self._press_here(*self._few.pop(0))
         self._pressed.clear()
-        self._at = newest
+        self._at, self._seq = newest, seq
         self._settle()
 
     # --- invoices ------------------------------------------------------------------------------
@@ -248,13 +250,14 @@ class Sink:
             return {
                 "order": int(found["order"]), "size": int(found["size"]),
                 "last": str(found["last"]), "at": found["at"], "form": found.get("form", "html"),
+                "seq": int(found.get("seq", -1)),
             }  # fmt: skip
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return dict(_NOTHING)
 
     def _write_mark(self) -> None:
         mark = {"order": self._order, "size": self._size, "last": self._last, "at": self._at}
-        mark["form"] = self.form
+        mark |= {"form": self.form, "seq": self._seq}
         text = json.dumps(mark) + "\n"
         if text != self._marked:
             temporary = self.folder / f"{MARK}.new"
@@ -292,7 +295,7 @@ def _write_file(path: Path, data: bytes) -> None:
         path.write_bytes(data)
 
 
-_NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None, "form": ""}
+_NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None, "form": "", "seq": -1}
 
 
 def safe_name(value: Any) -> str:

@@ -69,6 +69,10 @@ def read_source(name: str, data: bytes) -> tuple[Source, list[Diagnostic]]:
         message = f"This file has {size} MB; a .biz file has at most 5 MB."
         help = "split it and name its parts with `use`"
         return Source(name, ""), [Diagnostic("E0103", Span(name, 0, 0), message, help)]
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        message = "This file is UTF-16; a .biz file is UTF-8."
+        where = Span(name, 0, 0)
+        return Source(name, ""), [Diagnostic("E0103", where, message, "save the file as UTF-8")]
     try:
         text = data.decode("utf-8-sig")
         problem = None
@@ -87,9 +91,7 @@ def read_source(name: str, data: bytes) -> tuple[Source, list[Diagnostic]]:
 
 def _undecodable(name: str, data: bytes, error: UnicodeDecodeError, place: int) -> Diagnostic:
     byte = data[error.start]
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        message = "This file is UTF-16; a .biz file is UTF-8."
-    elif data[error.start : error.start + 1] == b"\xed":
+    if data[error.start : error.start + 1] == b"\xed":
         message = "A lone surrogate (half of a character) can't stand in a .biz file."
     else:
         message = f"The byte 0x{byte:02X} is not UTF-8."

@@ -585,15 +585,14 @@ class Engine:
 
     def commit(self) -> None:
         """Makes all that was handled durable, with the clock."""
-        if self.clock is not None:
-            row = {
-                "id": "clock", "at": self.clock, "order": self._order,
-                "spec": self.program.name, "path": self.program.path, "format": 1,
-            }  # fmt: skip
-            if row != self._clock_row:
-                self.state.replace("_clock", "clock", self._clock_row, row)
-                self._clock_row = row
-                self.state.settle()
+        row = {
+            "id": "clock", "at": self.clock, "order": self._order,
+            "spec": self.program.name, "path": self.program.path, "format": 1,
+        }  # fmt: skip
+        if row != self._clock_row:
+            self.state.replace("_clock", "clock", self._clock_row, row)
+            self._clock_row = row
+            self.state.settle()
         self.refusals.clear()
         self.metering.flush()
         self.state.settle()
