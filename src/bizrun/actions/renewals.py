@@ -223,10 +223,15 @@ def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
     """The timers of a period: its end, and the first usage period within it."""
     key = sub["id"]
     desk.set_timer(f"renew|{key}", sub["period_end"], what="renew", sub=key)
+    _await_inner(desk, sub, at)
+    await_version(desk, sub, at)
+
+
+def _await_inner(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
+    """The timer of a usage period that ends within the subscription's own."""
     inner = usage.next_boundary(desk, sub, at)
     if inner is not None:
-        desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
-    await_version(desk, sub, at)
+        desk.set_timer(f"usage|{sub['id']}", inner, what="usage", sub=sub["id"])
 
 
 def await_version(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
@@ -278,6 +283,9 @@ def usage_due(desk: Desk, key: str) -> None:
     """The end of a usage period that is shorter than the subscription's own."""
     sub = desk.row("Subscription", key)
     if not lives(sub):
+        return
+    if sub["status"] == "suspended":
+        _wait_for_recovery(desk, sub)
         return
     beside = _beside(desk, sub)
     for each in beside:
@@ -334,6 +342,16 @@ def _inner(desk: Desk, sub: Mapping[str, Any]) -> Owed:
     return found
 
 
+def _wait_for_recovery(desk: Desk, sub: Mapping[str, Any]) -> None:
+    """What was used while suspended waits for the invoice of the recovery."""
+    found = _inner(desk, sub)
+    known = held(sub)
+    known["waiting"] = owed.as_rows([line for line in found.lines if line.amount])
+    known.pop("late", None)
+    usage.keep(desk, found.metered, None)
+    _await_inner(desk, desk.change("Subscription", sub["id"], billing=known), desk.now)
+
+
 def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
     key = part.sub["id"]
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
@@ -345,10 +363,7 @@ def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
     cost = owed.counts_to_bounds(made.lines, key) if made and "before" in known else None
     if cost is not None:
         known["before"] = known["before"] + cost
-    sub = desk.change("Subscription", key, billing=known)
-    inner = usage.next_boundary(desk, sub, desk.now)
-    if inner is not None:
-        desk.set_timer(f"usage|{key}", inner, what="usage", sub=key)
+    _await_inner(desk, desk.change("Subscription", key, billing=known), desk.now)
 
 
 def tail_due(desk: Desk, key: str) -> None:
