@@ -111,6 +111,12 @@ class Desk(Protocol):
     def newest_point(self, metric: str) -> Any:
         """The newest value that was recorded of a metric; none where there is none."""
 
+    def take_back(self, customer: str, since: datetime) -> Any:
+        """Takes back what a customer has counted since an instant."""
+
+    def count_again(self, taken: Any) -> None:
+        """Counts what was taken back, where the customer's usage periods lie now."""
+
     def count(
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
         by: Mapping[str, str],

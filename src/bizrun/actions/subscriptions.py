@@ -121,11 +121,19 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
     """The first paid period; a start in the past bills every period since, each by itself."""
     period = periods.period(cycle, 0)
     sub |= {
-        "period_start": period.start, "period_end": period.end, "usage_start": period.start,
+        "period_start": period.start, "period_end": period.end,
+        # The first day counts whole for the price; what was used before is not the subscription's.
+        "usage_start": max(period.start, sub["started"]),
     }  # fmt: skip
+    # What a backdated start makes the subscription's was counted as nobody's so far.
+    backdated = sub["started"] < desk.now
+    taken = desk.take_back(sub["customer"], sub["started"]) if backdated else None
     key = _insert(desk, sub, site)
+    if taken:
+        desk.count_again(taken)
     announce(desk, "Subscription.activated", key, sub["customer"])
     first = renewals.begin(desk, sub, dict(sub), Owed(), period, True)
+    first.after["usage_start"] = sub["usage_start"]
     if first.advance or owed.bounded(desk, sub):
         made = renewals.make(desk, [first.after], [], first.advance, f"{key}/start", "start")
         renewals.settle(desk, first, made)

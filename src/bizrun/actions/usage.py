@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from .. import times
 from ..billing import catalog, lines, periods, proration, rating
 from ..billing.invoicing import Line
 from ..billing.periods import Period
@@ -213,6 +214,12 @@ def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> bool:
         live = [s for s in desk.subscriptions(customer)
                 if lives(s) and s["currency"] == sub["currency"]]  # fmt: skip
         sub = live[0] if live else sub
+        if not live and desk.peek("_timer", f"tail|{sub['id']}") is None:
+            # Nor does one come: what came in during the day stands on one of its own.
+            zone = times.zone(zone_of(desk, customer))
+            day = times.local_date(desk.now, zone) + timedelta(days=1)
+            desk.set_timer(f"tail|{sub['id']}", times.midnight(day, zone),
+                           what="tail", sub=sub["id"])  # fmt: skip
     known = dict(sub["billing"] or {})
     late = list(known.get("late") or ())
     if row["id"] not in late:

@@ -7,7 +7,10 @@ before what it corrects counts at its own time until then.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +19,7 @@ from ..errors import BizError, Refusal
 from ..model import Event
 from ..store.base import INTERNAL, LogEntry, Plain, Row
 from ..store.plain import entries_of
-from ..values import instant
+from ..values import from_json, instant
 from .work import Work
 
 if TYPE_CHECKING:
@@ -128,14 +131,46 @@ class Corrections:
         entry = self._entry(source, id_)
         if entry is None or entry.status not in _COUNTED or not self.metering.on(entry.type):
             return None
+        return self._read(entry)
+
+    def _read(self, entry: LogEntry) -> Event | None:
+        """An event of the log with its payload as handlers read it."""
         try:
             held = _decode(entry.raw)
-            data = (held.get("data") or {}) if source != INTERNAL else held
-            event = Event(id_, entry.type, instant(entry.time), data, source)
+            at = instant(entry.time)
+            if entry.source == INTERNAL:
+                return Event(entry.id, entry.type, at, from_json(held), entry.source)
+            data = held.get("data") or {}
+            event = Event(
+                entry.id, entry.type, at, data, entry.source, held.get("subject"),
+                corrects=held.get("corrects"),
+            )  # fmt: skip
             self.engine.read(event)
         except (BizError, msgspec.DecodeError, AttributeError):
             return None
         return event
+
+    def since(self, customer: str, since: datetime) -> Iterator[Event]:
+        """What of a customer's counted events is of an instant or later, as corrections left it.
+
+        It reads the whole log: for what is rare.
+        """
+        state = self.engine.state
+        pending = (
+            entries_of(item) if isinstance(item, Plain) else [LogEntry._make(item)]
+            for item in list(state.entries) if item
+        )  # fmt: skip
+        for entry in chain(state.store.log(), chain.from_iterable(pending)):
+            if entry.status not in _COUNTED or not self.metering.on(entry.type):
+                continue
+            event = self._read(entry)
+            if event is None or event.time < since or event.corrects is not None:
+                continue
+            row = state.get("_corrected", _key(event.source, event.id))
+            if row is not None:
+                event = Event(event.id, row["type"], row["at"], row["data"], event.source)
+            if self.metering.concerns(event, customer):
+                yield event
 
     def _entry(self, source: str, id_: str) -> LogEntry | None:
         state = self.engine.state

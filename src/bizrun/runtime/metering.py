@@ -200,6 +200,23 @@ class Metering:
                     by = {name: show(event.data.get(name)) for name in meter.by}
                     self.add(meter, customer, value, event.time, event.id, by, sign)
 
+    def concerns(self, event: Event, customer: str) -> bool:
+        """Whether an event counts for a customer on any meter."""
+        return any(
+            (event.data.get(meter.per) if meter.per else event.subject) == customer
+            for meter in self._by_type[event.type]
+        )
+
+    def take_back(self, customer: str, since: datetime) -> list[Event]:
+        """Takes back what a customer has counted since an instant, to be counted again where its
+        periods lie then."""
+        if not any(True for _ in self.engine.state.select("_meter", {"customer": customer})):
+            return []
+        found = list(self.corrections.since(customer, since))
+        for event in found:
+            self.count_all(event, -1)
+        return found
+
     def _counts(self, meter: Meter, event: Event) -> bool:
         if meter.where is None:
             return True

@@ -231,7 +231,9 @@ class _Runner:
         known = self.engine.state.store.known([("", id_)])
         if ("", id_) in known and known["", id_].status != "rejected":
             return Receipt(id_, "duplicate")
-        raw = msgspec.json.encode(plain({"id": id_, "type": type_, "data": data})).decode()
+        line = {"id": id_, "type": type_, "data": data}
+        line |= {"corrects": corrects} if corrects is not None else {}
+        raw = msgspec.json.encode(plain(line)).decode()
         event = Event(id_, type_, time, plain(data), corrects=corrects)
         return self.engine.submit(event, raw)
 

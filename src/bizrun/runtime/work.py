@@ -408,6 +408,15 @@ class Work:
         points = self.engine.state.select("_point", {"metric": metric}, (), order, 1)
         return next((point["value"] for point in points), None)
 
+    def take_back(self, customer: str, since: datetime) -> list[Event]:
+        """Takes back what a customer has counted since an instant."""
+        return self.engine.metering.take_back(customer, since)
+
+    def count_again(self, taken: list[Event]) -> None:
+        """Counts what was taken back, where the customer's usage periods lie now."""
+        for event in taken:
+            self.engine.metering.count_all(event)
+
     def count(
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
         by: Mapping[str, str],
