@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from bizrun.errors import ProviderError
+from bizrun.lang.modules import load
 from bizrun.model import Effect, Outcome
+from bizrun.pipeline import check_loaded
 from bizrun.providers.base import Call, MaybeSent, NotSent
 from bizrun.providers.paypal import PayPalProvider, amount_of
-from bizrun.providers.paypal_webhooks import PayPalWebhooks, settles
+from bizrun.providers.paypal_webhooks import PayPalWebhooks
 from bizrun.providers.secrets import Secrets
 from bizrun.values import Money, money
 
+from .fakes.effects import KEY
 from .fakes.paypal import CLIENT, DECLINED, SECRET, TOKEN, WEBHOOK, PayPal, fake_paypal
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -187,11 +190,32 @@ def test_amounts_that_paypal_can_not_hold(amount: Money) -> None:
 
 
 def test_a_genuine_webhook_is_an_event(paypal: PayPal) -> None:
-    headers, body = paypal.webhook("PAYMENT.CAPTURE.COMPLETED", {"id": "C", "custom_id": "k1"})
-    found = PayPalWebhooks(secrets(paypal)).event(headers, body, datetime.now(UTC))
+    resource = {"id": "C", "custom_id": KEY}
+    headers, body = paypal.webhook("PAYMENT.CAPTURE.COMPLETED", resource)
+    hooks = PayPalWebhooks(secrets(paypal))
+    found = hooks.event(headers, body, datetime.now(UTC))
     assert (found["type"], found["source"]) == ("PayPal.payment.capture.completed", "paypal")
     assert found["id"] == "WH-1"
-    assert settles(found) == ("k1", "succeeded")
+    assert hooks.settles(found) == (KEY, Outcome("succeeded", reference="C"))
+    headers, body = paypal.webhook("PAYMENT.CAPTURE.DENIED", resource)
+    settled = hooks.settles(hooks.event(headers, body, datetime.now(UTC)))
+    assert settled == (KEY, Outcome("failed", "card_declined"))
+    headers, body = paypal.webhook("PAYMENT.CAPTURE.COMPLETED", {"id": "C", "custom_id": "own"})
+    assert hooks.settles(hooks.event(headers, body, datetime.now(UTC))) is None
+
+
+def test_an_approved_order_is_captured_once(paypal: PayPal) -> None:
+    asked = charge(KEY, payment_method=None)
+    assert PayPalProvider().deliver(asked, call(paypal, KEY)).status == "pending"
+    paypal.approve("ORDER-1")
+    paypal._answered = {k: v for k, v in paypal._answered.items() if "capture" not in k[1]}
+    hooks, order = PayPalWebhooks(secrets(paypal)), dict(paypal.orders["ORDER-1"])
+    for _ in range(2):
+        headers, body = paypal.webhook("CHECKOUT.ORDER.APPROVED", order)
+        settled = hooks.settles(hooks.event(headers, body, datetime.now(UTC)))
+        assert settled is not None and settled[0] == KEY
+        assert (settled[1].status, settled[1].reference) == ("succeeded", "CAPTURE-1")
+    assert len(paypal.captures) == 1
 
 
 def test_webhooks_that_are_forged_or_old_or_ahead(paypal: PayPal) -> None:
@@ -216,3 +240,27 @@ def test_no_secret_shows(paypal: PayPal) -> None:
     failed = provider.deliver(charge("k9", payment_method=DECLINED), call(paypal, "k9"))
     shown += repr(failed) + json.dumps(failed.data)
     assert not [word for word in (TOKEN, SECRET) if word in shown]
+
+
+# --- in a spec -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call_", "said"),
+    [
+        ('paypal.orders.get { id: "O-1" }', None),
+        ('paypal.orders.capture "O-1" {}', None),
+        ("paypal.orders.captur {}", "captur"),
+        ("paypal.order.create {}", "order"),
+        ("paypal.orders {}", "orders"),
+        ('charge { customer: u, amount: 1 USD, via: "paypall" }', "paypall"),
+    ],
+)
+def test_names_are_checked_with_the_spec(call_: str, said: str | None) -> None:
+    text = (
+        'business "A" { currency USD, bills U }\nentity U { id text key }\n'
+        f"event Go.now {{ u U }}\non Go.now(u) {{ {call_}\n log u.id }}\n"
+    )
+    found = check_loaded(load("t.biz", lambda _: text.encode(), lambda _: [])).diagnostics
+    assert [d.severity for d in found] == ([] if said is None else ["error"])
+    assert said is None or f"`{said}`" in found[0].message or f'"{said}"' in found[0].message

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .actions import open_action
-from .actions.signatures import SIGNATURES
+from .actions.signatures import CONNECTION, SIGNATURES
 from .lang.check import check
 from .lang.modules import load
 from .lang.symbols import ActionSignature, Checked, Loaded, NoMethod, Symbols
@@ -38,8 +39,11 @@ def check_loaded(loaded: Loaded) -> Checked:
 
 
 def any_action(name: str, symbols: Symbols) -> ActionSignature | NoMethod | None:
-    """The signature of an action of a connection: by Stripe's own SDK where that is installed."""
+    """The signature of an action of a connection: by Stripe's own SDK where that is installed,
+    by the table of PayPal's calls."""
     root, _, path = name.partition(".")
+    if root == "paypal" and path:
+        return _paypal(name, path)
     if root == "stripe" and path:
         from .providers import stripe_sdk
 
@@ -51,6 +55,24 @@ def any_action(name: str, symbols: Symbols) -> ActionSignature | NoMethod | None
                 return NoMethod(name, found.part, found.names)
             return signature(root, found)
     return open_action(name, symbols)
+
+
+def _paypal(name: str, path: str) -> ActionSignature | NoMethod:
+    from .lang.symbols import ActionField
+    from .lang.types import TEXT
+    from .providers.paypal_calls import CALLS
+
+    call = CALLS.get(path)
+    if call is not None:
+        places = tuple(ActionField(place, TEXT) for place in call.places)
+        return replace(CONNECTION, name=name, fields=places, target=bool(places))
+    resource, _, method = path.partition(".")
+    methods = tuple(m for r, _, m in (known.partition(".") for known in CALLS) if r == resource)
+    if methods and method:
+        return NoMethod(name, method, methods)
+    if methods:
+        return NoMethod(name, resource, tuple(f"{resource}.{known}" for known in methods))
+    return NoMethod(name, resource, tuple(dict.fromkeys(k.partition(".")[0] for k in CALLS)))
 
 
 def load_files(path: str, edited: Mapping[str, bytes] | None = None) -> Loaded:

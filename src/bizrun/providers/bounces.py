@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
 from typing import Any
+
+from .inbound import SignedWebhooks, cloud_event
 
 MAX_REPORT = 10_000_000
 _KEY = re.compile(r"[+<]([0-9a-f]{32})@")
@@ -32,6 +35,20 @@ class Bounce:
             "to": self.to, "reason": self.reason, "status": self.status,
             "permanent": self.permanent, "email": self.effect,
         }  # fmt: skip
+
+
+class BounceReports(SignedWebhooks):
+    """Takes reports of failed deliveries at `/webhooks/smtp`, as they came by mail: the raw
+    message, signed like any webhook with the `webhook_secret` of `connect smtp`."""
+
+    def event(self, headers: Mapping[str, str], body: bytes, now: datetime) -> dict[str, Any]:
+        """`Email.bounced`; several recipients of one report stand in `to` with commas."""
+        id_ = self.identify(headers, body, now)
+        found = bounces(body)
+        if not found:
+            raise ValueError("it is no report of a failed delivery")
+        data = {**found[0].data(), "to": ", ".join(bounce.to for bounce in found)}
+        return cloud_event("smtp", id_, "Email.bounced", None, data)
 
 
 def bounces(raw: bytes) -> list[Bounce]:

@@ -55,13 +55,7 @@ class SignedWebhooks:
 
     def event(self, headers: Mapping[str, str], body: bytes, now: datetime) -> dict[str, Any]:
         """The event, `Name.type` with the payload's `data`, or `Name.webhook` with all of it."""
-        own = self._secrets.value("webhook_secret") is not None
-        shared = not own and self._secrets.value("secret") is not None
-        key = _key(self._secrets.need("secret" if shared else "webhook_secret").reveal())
-        if "webhook-signature" in headers:
-            id_ = _standard(headers, body, key, now)
-        else:
-            id_ = _plain(headers, body, key)
+        id_ = self.identify(headers, body, now)
         found = json_object(body)
         type_ = next((headers[name] for name in KINDS if headers.get(name)), found.get("type"))
         name = _pascal(self._secrets.name)
@@ -71,6 +65,15 @@ class SignedWebhooks:
         at = found.get("timestamp")
         data = data if isinstance(data, dict) else found
         return cloud_event(self._secrets.name, id_, f"{name}.{type_}", at, data)
+
+    def identify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+        """The id of a message that is genuine; ValueError where it is not."""
+        own = self._secrets.value("webhook_secret") is not None
+        shared = not own and self._secrets.value("secret") is not None
+        key = _key(self._secrets.need("secret" if shared else "webhook_secret").reveal())
+        if "webhook-signature" in headers:
+            return _standard(headers, body, key, now)
+        return _plain(headers, body, key)
 
     def settles(self, event: Mapping[str, Any]) -> Settled | None:
         """Nothing that is known of any service."""

@@ -47,7 +47,7 @@ _NOT_APPROVED = {"ORDER_NOT_APPROVED", "PAYER_ACTION_REQUIRED"}
 
 
 @dataclass(slots=True)
-class _Tokens:
+class Tokens:
     """Access tokens by client and address: in memory only."""
 
     lock: Lock = field(default_factory=Lock)
@@ -62,7 +62,7 @@ class PayPalProvider:
     def __init__(self, egress: Egress | None = None) -> None:
         self.limits = Limits(window=WINDOW)
         self._egress = egress or Egress()
-        self._tokens = _Tokens()
+        self._tokens = Tokens()
 
     def guarantee(self, effect: Effect) -> Guarantee:
         """PayPal tells a repetition by its request id."""
@@ -185,7 +185,7 @@ class PayPalProvider:
 
 
 def access_token(
-    egress: Egress, tokens: _Tokens, secrets: Secrets, timeout: int, fresh: bool = False
+    egress: Egress, tokens: Tokens, secrets: Secrets, timeout: int, fresh: bool = False
 ) -> str:
     """A token for the client of a connection: the one in memory while it is good."""
     client = secrets.need("client_id", "PAYPAL_CLIENT_ID").reveal()
@@ -293,6 +293,7 @@ def _filled(call: PayPalCall, data: Mapping[str, Any]) -> tuple[str, dict[str, A
     path, rest = call.path, {k: v for k, v in data.items() if k != "target"}
     for name in call.places:
         value = rest.pop(name, None)
+        value = data.get("target") if value is None else value
         if value is None or value == "":
             raise ProviderError(f"PayPal needs `{name}` for {call.path}")
         path = path.replace(f"{{{name}}}", quote(show(value), safe=""))

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from ..errors import ProviderError
+from ..model import Outcome
 from ..values import instant, instant_text
-from .base import NotSent
+from .base import MaybeSent, NotSent
 from .egress import Egress
-from .paypal import _Tokens, access_token, base_of, local
+from .inbound import Settled
+from .paypal import Tokens, access_token, base_of, charged, local
+from .paypal_calls import CALLS
 from .secrets import Secrets
 from .wire import decode
 
+APPROVED = "PayPal.checkout.order.approved"
+DONE = {"PayPal.payment.capture.completed"}
+FAILED = {
+    "PayPal.payment.capture.denied": "card_declined",
+    "PayPal.payment.capture.declined": "card_declined",
+}
+# What an effect's id looks like: other resources are the author's own.
+_KEY = re.compile(r"[0-9a-f]{64}")
 TOLERANCE = timedelta(seconds=300)
 TIMEOUT = 20
 # What PayPal wants back, and the header that it came in.
@@ -33,7 +46,7 @@ class PayPalWebhooks:
     def __init__(self, secrets: Secrets, egress: Egress | None = None) -> None:
         self._secrets = secrets
         self._egress = egress or Egress()
-        self._tokens = _Tokens()
+        self._tokens = Tokens()
 
     def event(self, headers: Mapping[str, str], body: bytes, now: datetime) -> dict[str, Any]:
         """The event that a webhook tells of, as CloudEvents fields; ValueError where it is none,
@@ -53,7 +66,44 @@ class PayPalWebhooks:
             raise ValueError("it is no event of PayPal's")
         if not self._genuine(given, body):
             raise ValueError("PayPal did not send it")
-        return cloud_event(found, now)
+        event = cloud_event(found, now)
+        if event["type"] == APPROVED and _effect(event["data"]) is not None:
+            event["data"] = self._captured(event["data"])
+        return event
+
+    def settles(self, event: Mapping[str, Any]) -> Settled | None:
+        """The effect that an event decides, and how it went: a capture or payout that was on its
+        way, or an order that its payer has approved, captured just now."""
+        data, kind = event["data"], str(event["type"])
+        effect = _effect(data)
+        if effect is None:
+            return None
+        if kind == APPROVED:
+            try:
+                outcome = charged(data)
+            except MaybeSent:
+                return None
+            return (effect, outcome) if outcome.status in ("succeeded", "failed") else None
+        if kind in DONE:
+            return effect, Outcome("succeeded", None, None, str(data.get("id") or ""))
+        return (effect, Outcome("failed", FAILED[kind])) if kind in FAILED else None
+
+    def _captured(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Captures an approved order of ours; the key makes a second time do nothing."""
+        place = quote(str(order.get("id")), safe="")
+        path = f"{base_of(self._secrets)}{CALLS['orders.create'].path}/{place}/capture"
+        token = access_token(self._egress, self._tokens, self._secrets, TIMEOUT)
+        headers = {
+            "Authorization": f"Bearer {token}", "Content-Type": "application/json",
+            "PayPal-Request-Id": f"{_effect(order)}-capture", "Prefer": "return=representation",
+        }  # fmt: skip
+        reply = self._egress.send(
+            "POST", path, headers, b"{}", private=local(self._secrets), timeout=TIMEOUT
+        )
+        found = decode(reply.body) if reply.ok else None
+        if reply.status == 429 or reply.status >= 500:
+            raise NotSent(f"PayPal could not capture the order ({reply.status})")
+        return found if isinstance(found, dict) else order
 
     def _genuine(self, given: Mapping[str, str], body: bytes) -> bool:
         """Asks PayPal, with the event's own bytes: written anew they would have another sum."""
@@ -93,17 +143,11 @@ def cloud_event(found: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def settles(found: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Which effect a PayPal event decides, and how: (id, `succeeded` or `failed`)."""
-    data = found["data"]
-    kind = found["type"].removeprefix("PayPal.")
-    id_ = data.get("custom_id") or (data.get("payout_item") or {}).get("sender_item_id")
-    if not id_:
-        return None
-    done = {"payment.capture.completed", "payment.payouts_item.succeeded",
-            "payment.capture.refunded"}  # fmt: skip
-    failed = {"payment.capture.denied", "payment.capture.declined", "payment.payouts_item.failed",
-              "payment.payouts_item.denied", "payment.payouts_item.returned"}  # fmt: skip
-    if kind in done:
-        return str(id_), "succeeded"
-    return (str(id_), "failed") if kind in failed else None
+def _effect(data: Mapping[str, Any]) -> str | None:
+    """The id of the effect that a resource of PayPal's belongs to."""
+    units = data.get("purchase_units")
+    unit = units[0] if isinstance(units, list) and units and isinstance(units[0], dict) else {}
+    item = data.get("payout_item")
+    item = item if isinstance(item, Mapping) else {}
+    id_ = data.get("custom_id") or unit.get("custom_id") or item.get("sender_item_id")
+    return id_ if isinstance(id_, str) and _KEY.fullmatch(id_) else None

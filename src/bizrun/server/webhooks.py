@@ -26,7 +26,11 @@ MAX_WEBHOOK = 4_000_000
 RETRY_SECONDS = 60
 
 # Services with rules of their own; any other connection signs by a standard, or plainly.
-RECEIVERS: dict[str, str] = {"stripe": "stripe_webhooks:StripeWebhooks"}
+RECEIVERS: dict[str, str] = {
+    "stripe": "stripe_webhooks:StripeWebhooks",
+    "paypal": "paypal_webhooks:PayPalWebhooks",
+    "smtp": "bounces:BounceReports",
+}
 
 
 class Webhooks:
