@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +54,16 @@ def test_the_year_of_saas_is_reproduced(tmp_path: Path) -> None:
     done = run(sys.executable, ROOT / "benchmarks" / "saas_events.py", again)
     assert done.returncode == 0, done.stderr
     assert again.read_bytes() == (ROOT / "specs" / "saas.events.jsonl").read_bytes()
+
+
+ROW = re.compile(r"^\| [^|]+ \| \[[^]]+\]\(([^)]+)\) \| `([^`]+)` \|$", re.MULTILINE)
+
+
+def test_the_table_of_businesses_is_true() -> None:
+    """Each row names what stands in its file; each spec has a row."""
+    rows = ROW.findall((ROOT / "specs" / "README.md").read_text(encoding="utf-8"))
+    assert len(rows) > 60
+    wrong = [row for row in rows if row[1] not in (ROOT / "specs" / row[0]).read_text("utf-8")]
+    assert not wrong
+    named = {file for file, _ in rows}
+    assert {path.relative_to(ROOT / "specs").as_posix() for path in SPECS} == named
