@@ -7,7 +7,7 @@ RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fuzz crash live clean
+.PHONY: help run test lint bench serving fuzz crash live clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: $(DEV) ## ruff and mypy
 bench: $(DEV) ## the workloads of benchmarks/, each beside its limit and a peer
 	-$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
+
+serving: $(DEV) ## how many durable events a second `bizrun serve` takes
+	$(BIN)/python -m benchmarks.serving
 
 fuzz: $(DEV) ## random and mutated specs and streams; N=10000 for more
 	BIZRUN_FUZZ=$(or $(N),2000) $(BIN)/pytest -n 2 tests/test_fuzz.py

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +45,14 @@ def test_one_event_and_its_reply(shop: Served) -> None:
 def test_a_second_time_is_a_duplicate(shop: Served) -> None:
     assert shop.results(called("d1")) == [{"id": "d1", **HANDLED}]
     assert shop.results(called("d1"))[0]["status"] == "duplicate"
+
+
+def test_twice_and_shuffled(shop: Served) -> None:
+    events = [called(f"w{number}") for number in range(40)] * 2
+    random.Random(3).shuffle(events)
+    results = [shop.results(events[n : n + 8], BATCH) for n in range(0, len(events), 8)]
+    statuses = Counter(result["status"] for some in results for result in some)
+    assert statuses == {"handled": 40, "duplicate": 40}
 
 
 def test_same_id_with_another_payload(shop: Served) -> None:
