@@ -158,6 +158,11 @@ SERVICES = {
         "After a pause a schedule ticks for `all` due times, or for the `last` one.",
         'every day at 09:00 catch up lost { log "tick" }   # E0805: last',
     ),
+    "E0806": Code(
+        "a rhythm that there isn't",
+        "A schedule says minute, hour, day, weekday, week, month, quarter, year or a day's name.",
+        'every mondya at 08:00 { log "tick" }   # E0806: monday',
+    ),
     "W0801": Code(
         "a day that some months don't have",
         "In a shorter month the schedule runs on the last day.",

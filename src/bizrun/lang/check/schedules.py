@@ -12,6 +12,7 @@ from .facts import Facts, positive
 
 CATCH_UP = ("all", "last")
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+UNITS = ("minute", "hour", "day", "weekday", "week", "month", "quarter", "year", *DAYS)
 WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 # The longest each month gets: 2024 has a 29 February.
 LONGEST = [monthrange(2024, month)[1] for month in range(1, 13)]
@@ -27,6 +28,7 @@ def check_schedules(facts: Facts) -> None:
             case "interval":
                 _check_interval(every, facts)
             case _:
+                _check_unit(every, facts)
                 _check_day(every, facts)
         if every.zone is not None:
             problem = unknown_zone(every.zone)
@@ -53,9 +55,18 @@ def _check_interval(every: ast.Every, facts: Facts) -> None:
         facts.report.add("E0803", value.span, text, help=hint)
 
 
+def _check_unit(every: ast.Every, facts: Facts) -> None:
+    if every.unit in UNITS:
+        return
+    near = did_you_mean(str(every.unit), UNITS)
+    hint = f"did you mean `every {near}`?" if near else "write `every day`, `every monday` or so"
+    text = f"`every {every.unit}` is no rhythm"
+    facts.report.add("E0806", every.span, text, help=hint)
+
+
 def _check_day(every: ast.Every, facts: Facts) -> None:
     day = every.on
-    if day is None or day == "last":
+    if day is None or day == "last" or every.unit not in UNITS:
         return
     problem = None
     if every.unit == "month":
