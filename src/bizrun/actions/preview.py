@@ -75,7 +75,8 @@ def _step(stage: Rehearsal) -> str:
         _STEPS[what](stage, task["invoice" if what in _OF_INVOICES else "sub"])
     while stage.charges:
         charge = stage.charges.pop(0)
-        settlement.charge_outcome(stage, {"data": charge.data}, Outcome("succeeded"))
+        effect = {"id": charge.id, "data": charge.data}
+        settlement.charge_outcome(stage, effect, Outcome("succeeded"))
     return what
 
 
