@@ -20,6 +20,7 @@ from bizrun.errors import BizError, StoreError, UsageError
 from bizrun.store.base import Column, Plain, Table
 from bizrun.store.memory import MemoryStore
 from bizrun.store.open import open_store
+from bizrun.store.reading import SqliteReader
 from bizrun.store.sqlite import SqliteStore
 
 COUNTER = Table(
@@ -466,6 +467,8 @@ def test_a_state_of_the_first_format_goes_on(tmp_path: Path) -> None:
     db.execute("UPDATE _meta SET value = '1' WHERE name = 'format'")
     db.commit()
     db.close()
+    with closing(SqliteReader(str(path))) as reader:
+        assert reader.last_seq() == 15 and len(list(reader.log())) == 15
     with closing(SqliteStore(str(path))) as store:
         assert store.last_seq() == 15
         store.append([plain(16, 40)])

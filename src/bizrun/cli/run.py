@@ -168,7 +168,6 @@ class _Lines:
     def __init__(self, file: IO[bytes], own: bool) -> None:
         self.file = file
         self.own = own
-        self.read = 0
         self.size: int | None = None
         if own:
             self.size = os.fstat(file.fileno()).st_size
@@ -183,9 +182,7 @@ class _Lines:
     def __iter__(self) -> Iterator[bytes]:
         from ..runtime.reading import read_lines
 
-        for line in read_lines(self.file):
-            self.read += len(line)
-            yield line
+        return read_lines(self.file)
 
 
 def _events(options: Options) -> _Lines:
@@ -254,7 +251,7 @@ def _bar(lines: _Lines, options: Options) -> tuple[Callable[[], None], Callable[
     bar = Progress(console=Console(stderr=True), transient=True)
     task = bar.add_task(Path(options.spec).name, total=lines.size)
     bar.start()
-    return (lambda: bar.update(task, completed=lines.read)), bar.stop
+    return (lambda: bar.update(task, completed=lines.file.tell())), bar.stop
 
 
 # --- what happened -------------------------------------------------------------------------------

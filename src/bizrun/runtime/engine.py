@@ -563,8 +563,7 @@ class Engine:
         self.state.entries.append(self._entry(event, raw, status, reason, fired))
 
     def log_plain(self, batch: Batch, start: int, stop: int, marks: dict[int, str]) -> None:
-        """Adds some events of a batch that were handled and caused nothing; `marks` has the places
-        of the handlers that ran, by place in the batch."""
+        """Adds events of a batch that caused nothing; `marks`: handlers that ran, by place."""
         first = self._seq + 1
         self._seq += stop - start
         fired = [marks.get(place, "") for place in range(start, stop)] if marks else None
@@ -583,8 +582,8 @@ class Engine:
             reason, event.cause, fired,
         )  # fmt: skip
 
-    def commit(self) -> None:
-        """Makes all that was handled durable, with the clock."""
+    def commit(self, figures: bool = True) -> None:
+        """Makes all that was handled durable; running `figures` only where the store lasts."""
         row = {
             "id": "clock", "at": self.clock, "order": self._order,
             "spec": self.program.name, "path": self.program.path, "format": 1,
@@ -594,6 +593,7 @@ class Engine:
             self._clock_row = row
             self.state.settle()
         self.refusals.clear()
-        self.metering.flush()
+        if figures:
+            self.metering.flush()
         self.state.settle()
         self.state.commit()

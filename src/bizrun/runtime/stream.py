@@ -47,11 +47,12 @@ def run_stream(
     left, number = iter(lines), 1
     reader = Reader(engine.program)
     lanes = Lanes(engine, reader.shapes)
+    lasting = engine.state.store.lasting
     with rare_collections():
         while some := list(islice(left, batch)):
             acked = handle_batch(engine, lanes, reader.batch(number, some))
             number += len(some)
-            engine.commit()
+            engine.commit(figures=lasting)
             if acknowledge is not None and acked:
                 acknowledge(acked)
         if until is not None:

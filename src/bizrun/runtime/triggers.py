@@ -147,37 +147,44 @@ class Triggers:
             period = self.engine.period_start(key, at)
             on = row is not None and row["period"] == period
         envelope = {"id": "", "type": trigger.event, "time": at, "subject": key}
-        self._remember(trigger, key, Work(self.engine, at, "", envelope, None), on, period)
+        bound = self._bound(trigger, key, Work(self.engine, at, "", envelope, None))
+        self._remember(trigger, key, at, bound, on, period)
         span = self._spans.get((trigger.event, key))
         return span if span is not None and span.start == start else None
 
+    def _bound(self, trigger: Trigger, key: str, work: Work) -> Number | None:
+        """The x of a condition `usage(self, m) >= x`; none where it is another, or x is none."""
+        if trigger.event not in self._thresholds:
+            return None
+        compute = self._threshold.get(trigger.event)
+        if compute is None:
+            assert isinstance(trigger.condition, ir.BinaryExpr)
+            compute = self.engine.compiled(trigger.condition.right, ("self",))
+            self._threshold[trigger.event] = compute
+        bound = self.engine.guarded(work, lambda: compute(work, key), quiet=True)
+        return bound if isinstance(bound, int | Decimal) else None
+
     def _remember(
-        self, trigger: Trigger, key: str, work: Work, on: bool, period: datetime | None
-    ) -> None:
-        """Notes how far the figure may go before a condition `usage(self, m) >= x` turns.
+        self, trigger: Trigger, key: str, now: datetime, bound: Number | None, on: bool,
+        period: datetime | None,
+    ) -> None:  # fmt: skip
+        """Notes how far the figure may go before a condition `usage(self, m) >= bound` turns.
 
         `on` says whether it has turned: in the `period`, where it fires once in each.
         """
-        condition = trigger.condition
         self._spans.pop((trigger.event, key), None)
-        if trigger.event not in self._thresholds:
+        if bound is None:
             return
-        assert isinstance(condition, ir.BinaryExpr)
-        if on and period is not None:
-            self._spans[trigger.event, key] = Span(period, Decimal("-Infinity"), UNLIMITED)
-            return
-        compute = self._threshold.get(trigger.event)
-        if compute is None:
-            compute = self.engine.compiled(condition.right, ("self",))
-            self._threshold[trigger.event] = compute
-        bound = self.engine.guarded(work, lambda: compute(work, key), quiet=True)
-        if isinstance(bound, int | Decimal):
-            if len(self._spans) > MAX_SPANS:
-                self._spans.clear()
+        if len(self._spans) > MAX_SPANS:
+            self._spans.clear()
+        low: Number = Decimal("-Infinity")
+        if period is not None:
+            self._spans[trigger.event, key] = Span(period, low, UNLIMITED if on else bound)
+        else:
             (meter,) = trigger.meters
-            start = period or self.engine.usage_start(key, work.now, meter)
-            low, high = (bound, UNLIMITED) if on else (Decimal("-Infinity"), bound)
-            self._spans[trigger.event, key] = Span(start, low, high)
+            start = self.engine.usage_start(key, now, meter)
+            span = Span(start, bound, UNLIMITED) if on else Span(start, low, bound)
+            self._spans[trigger.event, key] = span
 
     def _subjects(
         self, trigger: Trigger, entity: str, key: str, old: Row | None, row: Row | None
@@ -216,7 +223,8 @@ class Triggers:
         id_ = f"{trigger.event}|{key}"
         envelope = {"id": base, "type": trigger.event, "time": now, "subject": key}
         work = Work(self.engine, now, f"{base}/trigger/{id_}", envelope, cause)
-        holds = bool(self.engine.guarded(work, lambda: self._condition(trigger)(work, key)))
+        bound = self._bound(trigger, key, work)
+        holds = self._holds(trigger, key, work, bound)
         old = state.get("_trigger", id_)
         period = self.engine.period_start(key, now) if trigger.once_per_period else None
         was = old is not None and old["on"]
@@ -230,8 +238,15 @@ class Triggers:
         if fires:
             self.engine.emitting.fire_trigger(work, trigger, key)
         if trigger.meters:
-            self._remember(trigger, key, work, holds, period)
+            self._remember(trigger, key, now, bound, holds, period)
         self._schedule(trigger, key, work, now)
+
+    def _holds(self, trigger: Trigger, key: str, work: Work, bound: Number | None) -> bool:
+        if bound is None:
+            return bool(self.engine.guarded(work, lambda: self._condition(trigger)(work, key)))
+        (meter,) = trigger.meters
+        usage = self.engine.questions["usage"]
+        return bool(self.engine.guarded(work, lambda: usage(work, key, meter) >= bound))
 
     def _condition(self, trigger: Trigger) -> Callable[..., Any]:
         found = self._conditions.get(trigger.event)

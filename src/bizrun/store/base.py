@@ -95,8 +95,11 @@ class Store(Protocol):
     """One state, one writer. Between two commits all writes are one transaction.
 
     Raises StoreError, with a sentence that says what to do, where the store fails: the caller
-    must then stop without acknowledging anything since the last commit.
+    must then stop without acknowledging anything since the last commit. `lasting` says whether
+    it outlives the process.
     """
+
+    lasting: bool
 
     def prepare(
         self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}

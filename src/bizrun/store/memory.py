@@ -238,6 +238,8 @@ def _between(group: SortedIndex, bounds: Sequence[Range]) -> Iterator[str]:
 class MemoryStore:
     """Tables in dicts. Rows are kept as they are handed in: nobody may change one afterwards."""
 
+    lasting = False
+
     def __init__(self) -> None:
         self._tables: dict[str, _Rows] = {}
         self._undo: list[tuple[_Rows, str, Row | None]] = []

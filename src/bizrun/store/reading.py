@@ -16,6 +16,7 @@ import apsw
 from .base import Table
 from .event_log import EventLog
 from .file import StateFile, Tail, check_is_state
+from .formats import is_first_format, upgrade
 from .sqlite import SqliteStore
 
 
@@ -60,6 +61,9 @@ class SqliteReader(SqliteStore):
             address = f"{self._file.path.as_uri()}?immutable=1"
             flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
             db = _begun(apsw.Connection(address, flags))
+        if is_first_format(db):
+            db = self._copied_of(db)
+            upgrade(db)
         self._db = db
         return db
 
@@ -74,13 +78,16 @@ class SqliteReader(SqliteStore):
             super().prepare(tables, defaults)
         return []
 
-    def _copy(self) -> None:
-        source, copy = self._connection(), apsw.Connection(":memory:")
+    def _copied_of(self, source: apsw.Connection) -> apsw.Connection:
+        copy = apsw.Connection(":memory:")
         with copy.backup("main", source, "main") as backup:
             backup.step()
         source.close()
         self._copied = True
-        self._db = copy
+        return copy
+
+    def _copy(self) -> None:
+        copy = self._db = self._copied_of(self._connection())
         self._log = EventLog(copy)
         self._load()
 

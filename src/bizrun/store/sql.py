@@ -331,18 +331,10 @@ class TableSQL:
         found = self.adjusts.get(columns)
         if found is None:
             key = self.table.key
-            codecs = [(name, SQLITE[self.types[name]].encode or _same) for name in columns]
+            encoders = [SQLITE[self.types[name]].encode for name in (*columns, key)]
             sets = ", ".join(f"{quoted(name)} = ?" for name in columns)
             text = f"UPDATE {quoted(self.table.name)} SET {sets} WHERE {quoted(key)} = ?"
-
-            def parameters(row: Row) -> tuple[Any, ...]:
-                values = [
-                    None if (value := row[name]) is None else encode(value)
-                    for name, encode in codecs
-                ]
-                return (*values, row[key])
-
-            found = self.adjusts[columns] = text, parameters
+            found = self.adjusts[columns] = text, packer((*columns, key), encoders)
         return found
 
     def select(self, shape: Shape) -> Select:
@@ -351,10 +343,6 @@ class TableSQL:
         if found is None:
             found = self.selects[shape] = _select(self, shape)
         return found
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def table_sql(table: Table) -> TableSQL:

@@ -22,13 +22,12 @@ from .cursor import OpenCursor
 from .event_log import TABLES as LOG_TABLES
 from .event_log import EventLog, select_in, storable
 from .file import APPLICATION_ID, StateFile, Tail, failure
+from .formats import FORMAT, upgrade
 from .match import matching, ordered
 from .migrate import migrate
 from .schema import check_tables, table_from_json, taken
 from .sql import SQLITE, Shape, TableSQL, quoted, table_sql
 from .tops import Tops
-
-FORMAT = 2  # 1 had no runs of plain events
 
 _PRAGMAS = (
     # FULL: with NORMAL a power cut loses commits that were acknowledged.
@@ -72,6 +71,8 @@ def _guarded(method: Callable[P, R]) -> Callable[P, R]:
 
 class SqliteStore:
     """A state in a file. Rows are shared with a cache: nobody may change one."""
+
+    lasting = True
 
     def __init__(self, path: str, fresh: bool = False) -> None:
         self._file = self._claim(path, fresh)
@@ -121,7 +122,7 @@ class SqliteStore:
         if not tables:
             self._create(db)
         else:
-            self._upgrade(db)
+            upgrade(db)
         return db
 
     def _create(self, db: apsw.Connection) -> None:
@@ -130,16 +131,6 @@ class SqliteStore:
             db.execute(statement)
         db.execute("INSERT INTO _meta VALUES ('format', ?), ('commits', '0')", (str(FORMAT),))
         db.execute("COMMIT")
-
-    def _upgrade(self, db: apsw.Connection) -> None:
-        """Adds what a state of an older format lacks."""
-        with contextlib.suppress(apsw.SQLError):  # it has no _meta: `_load` says so
-            if db.execute("SELECT value FROM _meta WHERE name = 'format'").get == "1":
-                db.execute("BEGIN IMMEDIATE")
-                for statement in LOG_TABLES:
-                    db.execute(statement)
-                db.execute("UPDATE _meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
-                db.execute("COMMIT")
 
     def _load(self) -> None:
         db = self._connection()

@@ -1,0 +1,28 @@
+"""The formats of a state's file, from the first to the one that is written now."""
+
+from __future__ import annotations
+
+import contextlib
+
+import apsw
+
+from .event_log import TABLES
+
+FORMAT = 2
+
+
+def upgrade(db: apsw.Connection) -> None:
+    """Adds what a state of the first format lacks: runs of plain events."""
+    if is_first_format(db):
+        db.execute("BEGIN IMMEDIATE")
+        for statement in TABLES:
+            db.execute(statement)
+        db.execute("UPDATE _meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
+        db.execute("COMMIT")
+
+
+def is_first_format(db: apsw.Connection) -> bool:
+    """Whether a state was written before there were runs of plain events."""
+    with contextlib.suppress(apsw.SQLError):  # it has no _meta, as is told when that is read
+        return bool(db.execute("SELECT value FROM _meta WHERE name = 'format'").get == "1")
+    return False
