@@ -50,7 +50,8 @@ def charge_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
 
 def _processor(desk: Desk, effect: Row) -> str | None:
     """Who did it, where a provider was called; else whom it was to go by."""
-    delivery = desk.peek("_delivery", effect["id"]) or {}
+    # What is only rehearsed (a preview) has no id, and was never sent.
+    delivery = desk.peek("_delivery", str(effect.get("id"))) or {}
     found = delivery.get("provider")
     via = effect["data"].get("via")
     return found if isinstance(found, str) and found != "sandbox" else via
