@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..values import Money, instant_text
+from .customers import ASLEEP, in_trial, lives
 from .desk import Desk
-
-# A trial brings nothing yet, a paused or suspended subscription nothing for now.
-BRINGING = ("active", "past_due")
 
 
 def brings(sub: Mapping[str, Any] | None, currency: str) -> Money:
-    """What a subscription brings in a month as it stands, before coupons and tax."""
-    if sub is None or sub["status"] not in BRINGING:
+    """What a subscription brings in a month as it stands, before coupons and tax.
+
+    A trial brings nothing yet, a paused or suspended one nothing for now.
+    """
+    if sub is None or not lives(sub) or sub["status"] in ASLEEP or in_trial(sub):
         return Money(0, currency)
     amount: Money = sub["monthly_amount"]
     return amount
