@@ -14,6 +14,7 @@ import click
 from .. import __version__
 from ..diagnostics import did_you_mean
 from ..errors import BizError
+from .examples import epilog
 
 # name: where the command stands (module:attribute), and its line in `--help`.
 COMMANDS: dict[str, str] = {
@@ -81,6 +82,7 @@ class Commands(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        command.epilog = command.epilog or epilog(cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -23,7 +23,7 @@ def text(
     lines = [paint(printable(found.title), "bold", colour) + _moment(found.clock, zone)]
     rows = [("events", _events(found)), *_money(found)]
     if found.emails:
-        rows.append(("emails", _counted(found.emails.total(), found.emails.most_common(6))))
+        rows.append(("emails", _emails(found)))
     if found.effects:
         rows.append(("calls", _counted(found.effects.total(), found.effects.most_common(6))))
     if found.timers or found.waits:
@@ -91,6 +91,12 @@ def _money(found: Summary) -> list[tuple[str, str]]:
     if found.transfers:
         rows.append(("transfers", f"{found.transfers:,}"))
     return rows
+
+
+def _emails(found: Summary) -> str:
+    if set(found.emails) == {"no template"}:
+        return f"{found.emails.total():,}"
+    return _counted(found.emails.total(), found.emails.most_common(6))
 
 
 def _counted(total: int, most: list[tuple[str, int]]) -> str:

@@ -119,7 +119,7 @@ def _effects(engine: Engine, found: Summary) -> None:
         if row["status"] == "failed":
             continue
         if kind == "email":
-            found.emails[str(row["data"].get("template") or "(no template)")] += 1
+            found.emails[str(row["data"].get("template") or "no template")] += 1
         elif kind == "transfer":
             found.transfers += 1
         elif kind not in ("charge", "refund"):

@@ -1,0 +1,73 @@
+"""What stands below the options of `bizrun COMMAND --help`: examples, and what exit codes say."""
+
+from __future__ import annotations
+
+
+def epilog(command: str) -> str | None:
+    """Examples and exit codes of a command, as click sets them; None for one without."""
+    found = EXAMPLES.get(command)
+    if found is None:
+        return None
+    lines, codes = found
+    examples = "\n".join(f"  {line}" for line in lines)
+    return f"\b\nExamples:\n{examples}\n\n\b\nExit code:\n" + "\n".join(
+        f"  {code.strip()}" for code in codes.split(";")
+    )
+
+
+EXAMPLES: dict[str, tuple[tuple[str, ...], str]] = {
+    "run": (
+        (
+            "bizrun specs/saas.biz",
+            "bizrun specs/saas.biz --fresh --until 2027-02-01",
+            "tail -n +1 events.jsonl | bizrun specs/saas.biz --events - --json",
+        ),
+        "0 the run is done; 1 the spec is wrong, or --strict and an event was rejected; "
+        "2 the call is wrong; 3 the state, the disk or a provider failed",
+    ),
+    "check": (
+        ("bizrun check specs", "bizrun check --strict --format github specs",
+         "bizrun check --explain E0203"),
+        "0 fine; 1 something is wrong; 2 the call is wrong",
+    ),
+    "test": (
+        ("bizrun test specs", "bizrun test specs/saas.biz -k trial",
+         "bizrun test specs --coverage --cover-min 90"),
+        "0 all pass; 1 one failed, or the spec is wrong; 2 the call is wrong",
+    ),
+    "query": (
+        (
+            "bizrun query 'Account where .status == \"active\" order by .created_at limit 5'",
+            "bizrun query 'sum(Invoice.amount_open where .status == \"sent\")'",
+            "bizrun query 'group Payment by .status count' --json",
+        ),
+        "0 fine; 1 the expression is wrong; 2 the call is wrong; 3 the state can't be read",
+    ),
+    "events": (
+        ("bizrun events --status rejected", "bizrun events retry evt_17"),
+        "0 fine; 2 the call is wrong, or there is no such event; 3 the state can't be read",
+    ),
+    "outbox": (
+        ("bizrun outbox --status unknown", "bizrun outbox resolve 4f1d9a succeeded",
+         "bizrun outbox stop stripe --reason 'wrong account'"),
+        "0 fine; 2 the call is wrong, or there is no such effect; 3 the state can't be read",
+    ),
+    "preview": (
+        ("bizrun preview c017", "bizrun preview c017 --at 2026-05-01 --json"),
+        "0 fine; 2 the call is wrong; 3 the state can't be read",
+    ),
+    "report": (
+        ("bizrun report mrr --plot mrr.svg", "bizrun report revenue --from 2026-01 --csv",
+         "bizrun report ledger --format beancount --out books.beancount"),
+        "0 fine; 2 the call is wrong; 3 the state can't be read",
+    ),
+    "verify": (
+        ("bizrun verify", "bizrun verify --state .bizrun/saas.db --json"),
+        "0 the state is sound; 1 it is not, and what is wrong is said; 2 the call is wrong; "
+        "3 the state can't be read",
+    ),
+    "state-hash": (
+        ("bizrun state-hash", "bizrun state-hash --state .bizrun/saas.db"),
+        "0 fine; 2 the call is wrong; 3 the state can't be read",
+    ),
+}  # fmt: skip
