@@ -194,6 +194,7 @@ def test_rate(tmp_path: Path) -> None:
 def test_no_auth_is_for_this_machine_alone(tmp_path: Path) -> None:
     with serving(tmp_path, scope=None) as served:
         assert served.post(called("n1")).status_code == 200
+        assert served.http.get("/dashboard").status_code == 200
         assert served.post(called("n2"), host="evil.example").status_code == 403
         assert served.post(called("n3"), origin="https://evil.example").status_code == 403
     spec = tmp_path / "shop.biz"

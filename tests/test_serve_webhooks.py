@@ -160,6 +160,7 @@ def test_who_sends_webhooks(shop: Served) -> None:
     assert silent.status_code == 503
     assert "NOT_SET" in silent.json()["detail"]
     assert shop.http.get("/webhooks/stripe").status_code == 405
+    assert shop.http.post("/webhooks/stripe", content=bytes(5_000_000)).status_code == 413
 
 
 def test_no_secret_is_told(shop: Served) -> None:

@@ -46,6 +46,12 @@ class App:
             "/": {"GET": watching.page},
         }
 
+    def hidden(self) -> list[str]:
+        """The paths of the spec's routes that are the server's own."""
+        own = (*self.paths, WEBHOOKS)
+        paths = dict.fromkeys(api.path for api in self.business.program.apis)
+        return [path for path in paths if path in own or path.startswith(WEBHOOKS)]
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answers a request."""
         if scope["type"] != "http":

@@ -24,18 +24,21 @@ class Gone(Exception):
     """The client has hung up."""
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-    """The whole body; a Problem (408, 413, 415) where it is too slow, too large or encoded."""
+async def read_body(
+    receive: Receive, headers: Mapping[bytes, bytes], most: int = MAX_BODY
+) -> bytes:
+    """The whole body, at most so many bytes; a Problem (408, 413, 415) where it is too slow, too
+    large or encoded."""
     length = headers.get(b"content-length")
-    if length is not None and length.isdigit() and int(length) > MAX_BODY:
+    if length is not None and length.isdigit() and int(length) > most:
         if b"expect" not in headers:
             await _drain(receive)
-        raise _too_large()
+        raise _too_large(most)
     message = await _within(receive(), BODY_SECONDS)
     body: bytes = message["body"]
     if message["more_body"]:
-        body = await _within(_rest(receive, body), BODY_SECONDS)
-    return _decoded(body, headers)
+        body = await _within(_rest(receive, body, most), BODY_SECONDS)
+    return _decoded(body, headers, most)
 
 
 async def _within(work: Awaitable[Any], seconds: int) -> Any:
@@ -50,7 +53,7 @@ async def _within(work: Awaitable[Any], seconds: int) -> Any:
     return found
 
 
-async def _rest(receive: Receive, first: bytes) -> bytes:
+async def _rest(receive: Receive, first: bytes, most: int) -> bytes:
     parts, size = [first], len(first)
     while True:
         message = await receive()
@@ -58,9 +61,9 @@ async def _rest(receive: Receive, first: bytes) -> bytes:
             raise Gone
         parts.append(message["body"])
         size += len(message["body"])
-        if size > MAX_BODY:
+        if size > most:
             await _drain(receive)
-            raise _too_large()
+            raise _too_large(most)
         if not message["more_body"]:
             return b"".join(parts)
 
@@ -78,12 +81,11 @@ async def _drain(receive: Receive) -> None:
         return
 
 
-def _too_large() -> Problem:
-    return Problem(413, f"A body has at most {MAX_BODY:,} bytes: send less at a time.",
-                   headers=_CLOSE)  # fmt: skip
+def _too_large(most: int) -> Problem:
+    return Problem(413, f"A body has at most {most:,} bytes: send less at a time.", headers=_CLOSE)
 
 
-def _decoded(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
+def _decoded(body: bytes, headers: Mapping[bytes, bytes], most: int) -> bytes:
     """The body out of its content encoding: none, or gzip within the same bound."""
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding == b"identity":
@@ -93,11 +95,11 @@ def _decoded(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
         raise Problem(415, f"The content encoding {shown} is not taken: send gzip, or none.")
     unzip = zlib.decompressobj(wbits=31)
     try:
-        found = unzip.decompress(body, MAX_BODY + 1)
+        found = unzip.decompress(body, most + 1)
     except zlib.error:
         raise Problem(400, "The body is no gzip.") from None
-    if len(found) > MAX_BODY:
-        raise _too_large()
+    if len(found) > most:
+        raise _too_large(most)
     if not unzip.eof:
         raise Problem(400, "The body is cut short: its gzip has no end.")
     return found

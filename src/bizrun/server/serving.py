@@ -94,6 +94,8 @@ def serve(
         server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )  # fmt: skip
+    for path in app.hidden():
+        say(f"api {path} is hidden by the server's own path")
     server = _Server(config, lambda: ready(address), app.watching.stopping.set)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         writer = Writer(business, clock, desk.settle, say, meters)

@@ -22,6 +22,7 @@ from .events import Result, result_of
 from .problems import Problem, encode
 from .writer import Task
 
+MOST_AT_ONCE = 100
 MAX_WEBHOOK = 4_000_000
 RETRY_SECONDS = 60
 
@@ -43,13 +44,14 @@ class Webhooks:
         self._environment = environment
         self._receivers: dict[str, Receiver] = {}
         self._program: object = None
+        # Nobody needs a token here: what is read at once is bounded by its number, too.
+        self._reading = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def receive(self, name: str, headers: Mapping[bytes, bytes], receive: Any) -> Result:
         """What became of a webhook; a Problem (400) where it is forged, stale or no event."""
         receiver = self._receiver(name)
-        body = await read_body(receive, headers)
-        if len(body) > MAX_WEBHOOK:
-            raise Problem(413, f"A webhook has at most {MAX_WEBHOOK:,} bytes.")
+        async with self._reading:
+            body = await read_body(receive, headers, MAX_WEBHOOK)
         texts = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()}
         now = self._clock.now()
         try:
