@@ -172,6 +172,15 @@ def test_a_missing_variable_says_which() -> None:
         HttpProvider().deliver(effect("shippo.post", target="/"), call("shippo", block))
 
 
+def test_an_address_from_the_environment_is_no_secret_in_a_message() -> None:
+    with serving({}) as server:
+        made = connect(server)
+    with pytest.raises(NotSent) as error:
+        HttpProvider().deliver(effect("shippo.get", target="/"), made)
+    assert made.secrets.scrub(str(error.value)) == f"{server.url} can't be reached"
+    assert made.secrets.scrub(f"Bearer {TOKEN}") == "Bearer ***"
+
+
 def test_cookies_are_not_kept() -> None:
     with serving(lambda _: Answer(200, {}, {"Set-Cookie": "session=canary"})) as server:
         found = HttpProvider().deliver(effect("shippo.get", target="/"), connect(server))

@@ -104,13 +104,14 @@ class Secrets:
 
     def text(self, key: str, variable: str | None = None) -> str | None:
         """A setting that is no secret, such as an address."""
-        value = self._connection.get(key)
-        if isinstance(value, str) and value:
-            return value
-        if value is None and variable is not None:
-            return self._environment.get(variable) or None
-        found = self.resolve(value)
-        return found.reveal() if found is not None else None
+        match self._connection.get(key):
+            case {"call": "env", "args": [str() as name]}:
+                return self._environment.get(name) or None
+            case str() as text if text:
+                return text
+            case None if variable is not None:
+                return self._environment.get(variable) or None
+        return None
 
     def value(self, key: str) -> Any:
         """A setting as it stands in the block: a number, a duration, `bearer(…)`."""
