@@ -12,6 +12,7 @@ import pytest
 from pypdf import PdfReader
 
 from bizrun.cli.main import main
+from bizrun.documents import pdf
 
 SPEC = """
 business "Moving Co" { language 1, currency USD, bills Account, invoice_number "M-{seq}",
@@ -63,8 +64,8 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.glob("*/*"))}
 
 
-def words(pdf: bytes) -> str:
-    return " ".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
+def words(data: bytes) -> str:
+    return " ".join(page.extract_text() for page in PdfReader(BytesIO(data)).pages)
 
 
 def test_an_invoice_keeps_whom_it_was_made_out_to(moving: Path) -> None:
@@ -189,3 +190,17 @@ def test_an_invoice_to_another_country_of_the_union_says_who_owes_the_tax(notes:
 def test_credit_notes_are_web_pages_too(notes: Path) -> None:
     assert main(["notes.biz", "--json", "--invoices", "html"]) == 0
     assert "€11.90 credited" in (notes / "credit_notes/N-001.html").read_text()
+
+
+def test_without_typst_there_are_web_pages_and_a_word_about_it(
+    notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pdf, "available", lambda: False)
+    spec = NOTES.replace("EUR, bills", 'EUR, logo "l.svg", bills')
+    Path("notes.biz").write_text(spec)
+    Path("l.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    assert main(["notes.biz"]) == 0
+    assert "for PDF: pip install 'bizrun[pdf]'" in capsys.readouterr().out
+    assert 'src="data:image/svg+xml;base64,' in (notes / "credit_notes/N-001.html").read_text()
+    assert list(attached(notes, "Sorry")) == ["credit-note-N-001.html"]
+    assert main(["notes.biz", "--invoices", "pdf"]) == 2

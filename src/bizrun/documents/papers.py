@@ -57,7 +57,7 @@ class Papers:
 
     def _set_logo(self) -> None:
         name = self.business.pop("logo", "")
-        if name and pdf.available():
+        if name:
             try:
                 self.business["logo"] = pdf.logo(self.program.path, name)
             except pdf.CannotSet as error:

@@ -139,6 +139,8 @@ def logo(spec: str | Path, name: str) -> str:
     if not data:
         raise CannotSet(f"the logo {name} is empty, or has more than {MAX_LOGO:,} bytes")
     text = _svg(data)
+    if not available():
+        return text  # a browser shows it as a picture, or shows nothing
     setter = _setter("logo.typ", False)
     try:
         setter.set({"logo": text}, 0, [])
