@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import ROOT
 
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
 BLOCK = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"\bbizrun(?: +([a-z][a-z-]*))\b(?![./])")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")

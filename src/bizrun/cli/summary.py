@@ -84,7 +84,8 @@ def _money(found: Summary) -> list[tuple[str, str]]:
     if found.invoices:
         rows.append(("invoices", f"{found.invoices:,}, {_totals(found.invoiced)}"))
     if found.charges or found.failed_charges:
-        failed = f" ({found.failed_charges:,} attempts failed)" if found.failed_charges else ""
+        count = found.failed_charges
+        failed = f" ({count:,} attempt{'s' * (count != 1)} failed)" if count else ""
         rows.append(("payments", f"{found.charges:,}, {_totals(found.paid)}{failed}"))
     if found.refunds:
         rows.append(("refunds", f"{found.refunds:,}"))
