@@ -98,5 +98,6 @@ def test_cli_page_is_complete(bizrun: Path) -> None:
 
 def listed(command: Path, name: str) -> set[str]:
     """The options of a sub-command, as its --help lists them."""
-    lines = usage(command, name).partition("Options:")[2].splitlines()
+    # Examples may follow behind a blank line.
+    lines = usage(command, name).partition("Options:")[2].partition("\n\n")[0].splitlines()
     return {option for line in lines for option in OPTION.findall(line[:40])}
