@@ -12,6 +12,7 @@ import copy
 import hashlib
 import hmac
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -104,8 +105,7 @@ class FakeStripe:
         class Handler(_Handler):
             stripe = fake
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> FakeStripe:
@@ -532,6 +532,16 @@ def _lists(value: Any) -> Any:
     if value and all(part.isdigit() or not part for part in value):
         return [_lists(item) for item in value.values()]
     return {name: _lists(item) for name, item in value.items()}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 100
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
