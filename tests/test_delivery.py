@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bizrun.errors import ProviderError
 from bizrun.ir.lower_program import lower
 from bizrun.lang.modules import load
 from bizrun.model import Effect, Event, Outcome
@@ -241,9 +242,12 @@ def test_after_all_tries_it_waits_for_a_person(bench: Make) -> None:
 
 def test_a_run_does_not_wait_for_who_is_down(bench: Make) -> None:
     one = bench(*[NotSent("no route")] * 60, limits=Limits(failures=2, attempts=100))
-    one.send("Go.now", a="a1")
-    assert one.status == "dead" and "scripted" in one.worker.down
-    assert len(one.provider.keys) < 10
+    with pytest.raises(ProviderError, match=r"scripted can't be reached: no route\. All"):
+        one.send("Go.now", a="a1")
+    assert one.status == "ready" and len(one.provider.keys) < 10
+    one.provider.acts.clear()
+    one.again()
+    assert (one.status, one.seen) == ("done", "succeeded")
 
 
 class Killed(BaseException):

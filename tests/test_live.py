@@ -9,13 +9,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import pytest
 
 from .conftest import ROOT
+from .fakes.smtp import PASSWORD, USER, fake_smtp
 from .fakes.stripe import FAULTS, KEY, SECRET, FakeStripe
 
 BIZRUN = [sys.executable, "-m", "bizrun.cli.main"]
@@ -26,7 +28,11 @@ PATIENCE = 1800 if KILLS else 120
 CONNECT = """
 connect stripe {
   key: env("STRIPE_API_KEY"), retries: 30
-  pause: 0.01 seconds, rest: 0.05 seconds, timeout: 5 seconds
+  pause: 0.01 seconds, longest: 0.1 seconds, rest: 0.05 seconds, timeout: 5 seconds
+}
+connect smtp {
+  url: env("SMTP_URL"), from: "billing@acme.example", retries: 30, per_second: 1000
+  pause: 0.01 seconds, longest: 0.1 seconds, rest: 0.05 seconds, timeout: 5 seconds
 }
 """
 
@@ -70,6 +76,12 @@ class Killer:
         self.killed = 0
 
     def __call__(self, method: str, path: str, number: int) -> str | None:
+        self.maybe_kill()
+        if self.random.random() < self.share:
+            return self.random.choice([f for f in FAULTS if f != "slow"])
+        return None
+
+    def maybe_kill(self) -> None:
         self.next -= 1
         if self.left and self.next <= 0 and self.process is not None:
             self.left -= 1
@@ -77,12 +89,29 @@ class Killer:
             self.next = self.random.randrange(1, self.between)
             os.kill(self.process.pid, signal.SIGKILL)
             self.process = None
-        if self.random.random() < self.share:
-            return self.random.choice([f for f in FAULTS if f != "slow"])
-        return None
+
+
+class Replies(list[str]):
+    """What the mail server says to each message: it takes most, and fails like the others."""
+
+    def __init__(self, killer: Killer) -> None:
+        super().__init__(["random"])
+        self.killer = killer
+        self.random = random.Random(7)
+        self.said: Counter[str] = Counter()
+
+    def pop(self, index: SupportsIndex = 0) -> str:
+        self.killer.maybe_kill()
+        failing = self.random.random() < self.killer.share
+        reply = (
+            self.random.choice(["drop", "451 later", "421 busy"]) if failing else "250 OK: queued"
+        )
+        self.said[reply] += 1
+        return reply
 
 
 def environment(fake: FakeStripe, **more: str) -> dict[str, str]:
+    """Without keys of whoever runs the tests."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("STRIPE", "SMTP"))}
     return {**kept, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": fake.url, **more}
 
@@ -115,9 +144,15 @@ def ask(business: Path, *args: str) -> Any:
 
 @pytest.fixture(scope="module")
 def undisturbed(business: Path) -> dict[str, Any]:
-    with FakeStripe() as fake:
-        summary = run_live(business, "calm.db", fake, Killer(0, 0))
+    with FakeStripe() as fake, fake_smtp() as box:
+        summary = run_live(business, "calm.db", fake, Killer(0, 0), SMTP_URL=box.url)
     return {**summary, "hash": ask(business, "state-hash", "--state", "calm.db")}
+
+
+def message_id(envelope: Any) -> str:
+    found = re.search(rb"^Message-ID: <(\w+)@", envelope.content, re.M)
+    assert found is not None
+    return found[1].decode()
 
 
 def doubles(fake: FakeStripe) -> dict[str, list[int]]:
@@ -131,12 +166,15 @@ def test_each_charge_stands_exactly_once(
     kills = KILLS or 5
     killer = Killer(seed, 0.3, kills, 16 if KILLS else 12)
     state = f"live{seed}.db"
-    with FakeStripe(killer) as fake:
-        summary = run_live(business, state, fake, killer)
+    with FakeStripe(killer) as fake, fake_smtp() as box:
+        box.replies = replies = Replies(killer)
+        summary = run_live(business, state, fake, killer, SMTP_URL=box.url)
+        sent = Counter(message_id(envelope) for envelope in box.messages)
     assert killer.killed == kills, (
         "void: the process was not killed as often as it should have been"
     )
     assert set(fake.failed) >= {"429", "500 after", "lost after"}, "void: no such fault fired"
+    assert replies.said.keys() >= {"drop", "451 later"}, "void: mail did not fail"
     assert not doubles(fake)
     effects = ask(business, "outbox", "--json", "--state", state)
     charges = [row for row in effects if row["kind"] == "charge"]
@@ -149,6 +187,14 @@ def test_each_charge_stands_exactly_once(
     assert summary["counts"] == undisturbed["counts"]
     assert ask(business, "verify", "--json", "--state", state)["ok"]
     assert ask(business, "state-hash", "--state", state) == undisturbed["hash"]
+    mails = [row for row in effects if row["kind"] == "email"]
+    for mail in mails:
+        assert mail["status"] == "succeeded", mail
+        times = sent[mail["id"][:32]]
+        assert times >= 1 and (times == 1 or mail["maybe_twice"]), (times, mail)
+    assert len(sent) == len(mails)
+    again = sum(times > 1 for times in sent.values())
+    print(f"{len(mails)} emails, {again} more than once; {killer.killed} kills")
     print(f"{sum(fake.failed.values())} of {len(fake.requests)} calls failed: {fake.failed}")
 
 
@@ -159,8 +205,8 @@ def test_a_key_from_a_retry_count_is_found_out(business: Path, tmp_path: Path) -
         "d.Job.key = property(lambda job: f'{job.effect.id[:50]}{job.attempts}')\n"
     )
     killer = Killer(1, 0.3)
-    with FakeStripe(killer) as fake:
-        run_live(business, "planted.db", fake, killer, PYTHONPATH=str(tmp_path))
+    with FakeStripe(killer) as fake, fake_smtp() as box:
+        run_live(business, "planted.db", fake, killer, PYTHONPATH=str(tmp_path), SMTP_URL=box.url)
     assert doubles(fake)
 
 
@@ -176,11 +222,12 @@ def texts(folder: Path) -> Iterator[tuple[Path, bytes]]:
 def test_no_secret_is_written_anywhere(business: Path, tmp_path: Path) -> None:
     def echo(method: str, path: str, number: int) -> str | None:
         command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
-        assert KEY.encode() not in command and SECRET.encode() not in command
+        assert not [c for c in (KEY, SECRET, PASSWORD) if c.encode() in command]
         return None
 
-    with FakeStripe(echo) as fake:
-        env = environment(fake, STRIPE_WEBHOOK_SECRET=SECRET)
+    with FakeStripe(echo) as fake, fake_smtp(auth=True) as box:
+        login = box.url.replace("://", f"://{USER}:{PASSWORD}@")
+        env = environment(fake, STRIPE_WEBHOOK_SECRET=SECRET, SMTP_URL=login)
         (tmp_path / "saas.biz").write_text((business / "saas.biz").read_text())
         (tmp_path / "templates").symlink_to(ROOT / "specs/templates")
         command = [*BIZRUN, "--debug", "run", "saas.biz", "--live", "--out", "out", "--state"]
@@ -197,7 +244,7 @@ def test_no_secret_is_written_anywhere(business: Path, tmp_path: Path) -> None:
             text=True, input=events, capture_output=True,
         )  # fmt: skip
     assert fake.requests
-    canaries = [KEY, SECRET, wrong["STRIPE_API_KEY"]]
+    canaries = [KEY, SECRET, PASSWORD, wrong["STRIPE_API_KEY"]]
     said = out + refused.stdout + refused.stderr
     assert "not done after all tries" in refused.stderr
     assert not [canary for canary in canaries if canary in said]

@@ -68,13 +68,10 @@ def connectors(program: Program) -> list[str]:
     return sorted({*program.connections, *(entry.name for entry in PROVIDERS)})
 
 
-def tell_stuck(worker: Worker, store: Store) -> int:
-    """Says what is left in the outbox; 3 where a provider could not be reached."""
+def tell_stuck(store: Store) -> None:
+    """Says what is left in the outbox."""
     for status, meaning in STUCK.items():
         count = sum(1 for _ in store.select("_effect", {"status": status}))
         if count:
             noun = "effect" if count == 1 else "effects"
             click.echo(f"{count:,} {noun} {meaning}.", err=True)
-    for name, reason in sorted(worker.down.items()):
-        click.echo(f"bizrun: {name} can't be reached: {reason}", err=True)
-    return 3 if worker.down else 0

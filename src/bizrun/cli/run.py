@@ -126,8 +126,9 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         if sink is not None:
             _guarded(options, lambda: sink.finish(store))
         _report(engine, options, sink)
-        unreached = tell_stuck(worker, store) if worker is not None else 0
-        return unreached or (1 if strict and engine.counts.rejected else 0)
+        if worker is not None:
+            tell_stuck(store)
+        return 1 if strict and engine.counts.rejected else 0
 
 
 def _sink(program: Program, options: Options, engine: Engine, store: Store) -> Sink | None:

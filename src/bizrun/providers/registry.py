@@ -208,7 +208,7 @@ def _load(entry: Entry) -> Provider:
 
 
 _COUNTS = {"concurrency": "concurrency", "per_second": "per_second", "retries": "attempts"}
-_TIMES = {"timeout": "timeout", "pause": "pause", "rest": "rest"}
+_TIMES = {"timeout": "timeout", "pause": "pause", "longest": "longest", "rest": "rest"}
 
 
 def _limited(provider: Provider, secrets: Secrets) -> Provider:

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BizError, StoreError
+from ..errors import BizError, ProviderError, StoreError
 from ..model import Effect, Outcome
 from ..providers.base import Call, MaybeSent, NotSent, Provider, Providers, Secrets
 from ..store.base import Row
@@ -108,7 +108,6 @@ class Worker:
         self.ordered = ordered
         self.tell = tell or (lambda _: None)
         self._write = write or (lambda name, effect, to: None)
-        self.down: dict[str, str] = {}
         self._wake = wake or (lambda: None)
         self._lanes: dict[Lane, deque[Job]] = {}
         self._due: dict[str, list[Job]] = {}
@@ -241,10 +240,16 @@ class Worker:
         """Sends what is ready and takes outcomes; called when the engine has nothing to do.
 
         True where outcomes were taken, so that what follows from them has to be handled first;
-        False once every effect has its outcome, or waits for a person.
+        False once every effect has its outcome, or waits for a person. ProviderError where one is
+        down: the clock would move on without its outcomes, so the next run goes on from here.
         """
         while not self._collect():
-            self.send(self._leased())
+            down = self._down()
+            if down is None:
+                self.send(self._leased())
+            elif not self._under_way:
+                self.engine.commit()
+                raise down
             if self._settle_held():
                 return True
             if not self._under_way and not any(self._due.values()):
@@ -253,9 +258,22 @@ class Worker:
                 self._wait()
         return True
 
+    def _down(self) -> ProviderError | None:
+        """What to say of a provider that has work to do, and that nothing is heard from."""
+        now = self.clock.now()
+        for name, heap in self._due.items():
+            if heap and self._paces[name].down(now):
+                reason = heap[0].reason or "no answer"
+                return ProviderError(
+                    f"{name} can't be reached: {reason.rstrip('.')}. All that was handled is safe: "
+                    f"run the same again to go on, or `bizrun outbox stop {name}` to go on without."
+                )
+        return None
+
     def _wait(self) -> None:
         now, at = self.clock.now(), self.next_at()
-        if at is None or at > now:
+        if at is None or at > now or self._down() is not None:
+            at = None if at is not None and at <= now else at
             self.clock.wait(self._arrived, at - now if at is not None else None)
         self._arrived.clear()
 
@@ -324,8 +342,6 @@ class Worker:
         leased: list[Job] = []
         for name, heap in self._due.items():
             pace = self._paces[name]
-            if self.ordered and pace.down(now):
-                self._give_up(name)
             while heap and heap[0].at <= now and pace.free_at(now) == now:
                 job = heappop(heap)
                 if self._may(job, now):
@@ -534,18 +550,6 @@ class Worker:
         self._mark(job, "dead")
         self._closed.add(job.effect.order)
         self._leave(job)
-
-    def _give_up(self, name: str) -> None:
-        """A run does not wait for a provider that is down: what it was asked for is kept."""
-        heap = self._due[name]
-        while heap:
-            job = heappop(heap)
-            job.reason = job.reason or self.down.get(name)
-            self.down.setdefault(name, job.reason or "it can't be reached")
-            if job.maybe:
-                self._set_aside(job)  # The next run goes on with it.
-            else:
-                self._bury(job)
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self._leave(job)

@@ -72,7 +72,9 @@ class Pace:
             return
         self._since = self._since or now
         self._failed += 1
-        if self._failed >= self.limits.failures or self._until is not None:
+        # What was begun before it opened, and fails after, opens it no further.
+        tried = self._until is not None and now >= self._until
+        if tried or (self._until is None and self._failed >= self.limits.failures):
             rest = min(self.limits.rest * (1 << min(self.opened, 16)), self.limits.longest)
             self.opened += 1
             self._failed = 0

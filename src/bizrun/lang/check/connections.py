@@ -9,7 +9,7 @@ from .. import ast
 from .facts import Facts, entries, listed
 
 # How the outbox may use any of them: see providers.base.Limits.
-PACE = ("timeout", "retries", "concurrency", "per_second", "pause", "rest")
+PACE = ("timeout", "retries", "concurrency", "per_second", "pause", "longest", "rest")
 COMMON = ("url", "auth", "headers", "delivery", "private", "key", "secret", "webhook_secret")
 MODELS = ("key", "base", "model", "budget", "embedding")
 KEYS: dict[str, tuple[str, ...]] = {
