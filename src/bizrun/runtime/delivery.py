@@ -13,8 +13,8 @@ from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BizError, ProviderError, StoreError
 from ..model import Effect, Outcome
-from ..providers.base import Call, MaybeSent, NotSent, Provider, Providers, Secrets
+from ..providers.base import Call, MaybeSent, NotSent, Providers
 from ..store.base import Row
 from . import bounds
-from .outbox import effect_of, idempotency_key, payload_hash
+from .jobs import Clock, Job, Lane
+from .outbox import effect_of, payload_hash
 from .pacing import Pace, pause
 
 if TYPE_CHECKING:
@@ -37,53 +38,8 @@ READS = 4  # tries to read back, after those to send
 MAX_REASON = 1000
 NONE = timedelta(0)
 Answer = Outcome | BizError | NotSent | MaybeSent | None
-Lane = tuple[str, str]
 # Writes the message of an email for a provider, to whom `notify` means: once, before it is sent.
 Write = Callable[[str, Effect, str | None], bytes | None]
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """An effect on its way. `ask`: it is read back before anything is sent again."""
-
-    effect: Effect
-    name: str
-    provider: Provider
-    secrets: Secrets
-    lane: Lane
-    at: datetime
-    attempts: int = 0
-    generation: int = 0
-    first: datetime | None = None
-    until: datetime | None = None
-    ask: bool = False
-    stored: bool = False
-    maybe: bool = False
-    twice: bool = False
-    reason: str | None = None
-    message: bytes | None = None
-    lease: int = 0
-
-    def __lt__(self, other: Job) -> bool:
-        return (self.at, self.effect.order) < (other.at, other.effect.order)
-
-    @property
-    def key(self) -> str:
-        """The idempotency key to send: another one only after the last was shown to be unused."""
-        if not self.generation:
-            return self.effect.id
-        return idempotency_key(self.effect.id, "absent", str(self.generation))
-
-
-@dataclass(slots=True)
-class Clock:
-    """The wall clock, and how to wait: handed in, so that tests have their own."""
-
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-
-    def wait(self, arrived: Flag, span: timedelta | None) -> None:
-        """Waits until an answer is there, at most so long."""
-        arrived.wait(span.total_seconds() if span is not None else None)
 
 
 class Worker:
