@@ -181,6 +181,7 @@ def choose_currency(desk: Desk, plan: catalog.Plan, customer: str, wanted: str |
     return known[0] if known else desk.currency
 
 
+@lru_cache(maxsize=1024)
 def choose_interval(
     plan: catalog.Plan, currency: str, wanted: str | None, running: str | None = None
 ) -> catalog.Interval:
