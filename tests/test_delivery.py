@@ -240,6 +240,17 @@ def test_after_all_tries_it_waits_for_a_person(bench: Make) -> None:
     assert one.status == "done"
 
 
+def test_what_may_have_been_done_is_never_called_dead(bench: Make) -> None:
+    one = bench(*[NotSent("no route")] * 9, limits=Limits(attempts=2))
+    one.engine.pump = None
+    one.send("Go.now", a="a1")
+    sent = {**one.kept, "maybe": True, "attempts": 1, "first": one.clock.at}
+    one.engine.state.put("_delivery", sent["id"], sent)
+    one.engine.commit()
+    one.again()
+    assert one.status == "unknown"
+
+
 def test_a_run_does_not_wait_for_who_is_down(bench: Make) -> None:
     one = bench(*[NotSent("no route")] * 60, limits=Limits(failures=2, attempts=100))
     with pytest.raises(ProviderError, match=r"scripted can't be reached: no route\. All"):

@@ -27,11 +27,11 @@ PATIENCE = 1800 if KILLS else 120
 
 CONNECT = """
 connect stripe {
-  key: env("STRIPE_API_KEY"), retries: 30
+  key: env("STRIPE_API_KEY"), retries: 500
   pause: 0.01 seconds, longest: 0.1 seconds, rest: 0.05 seconds, timeout: 5 seconds
 }
 connect smtp {
-  url: env("SMTP_URL"), from: "billing@acme.example", retries: 30, per_second: 1000
+  url: env("SMTP_URL"), from: "billing@acme.example", retries: 500, per_second: 1000
   pause: 0.01 seconds, longest: 0.1 seconds, rest: 0.05 seconds, timeout: 5 seconds
 }
 """

@@ -110,6 +110,7 @@ class Worker:
         job.attempts, job.generation = kept.get("attempts") or 0, kept.get("generation") or 0
         job.first, job.reason = kept.get("first"), kept.get("reason")
         job.twice, job.ask = bool(kept.get("twice")), row["status"] == "sent"
+        job.maybe = bool(kept.get("maybe"))
         if row["status"] == "leased":
             outcome = self._recover(job, kept.get("outcome"))
             if outcome is not None:
