@@ -154,7 +154,9 @@ class Stripe:
                 return str(row[name])
         known = self._customers.get(customer)
         if known is None:
-            known = _search_customer(client, customer) or _new_customer(client, customer, row, call)
+            known = _search_customer(client, customer) or _new_customer(
+                client, customer, row, call, effect.id
+            )
             self._customers[customer] = known
         return known
 
@@ -241,14 +243,18 @@ def _search_customer(client: Any, customer: str) -> str | None:
     return str(found[0].id) if found else None
 
 
-def _new_customer(client: Any, customer: str, row: Mapping[str, Any], call: Call) -> str:
+def _new_customer(
+    client: Any, customer: str, row: Mapping[str, Any], call: Call, first: str
+) -> str:
     from hashlib import sha256
 
     texts = {name: row.get(name) for name in ("email", "name", "phone", "description")}
     params = {k: v for k, v in texts.items() if isinstance(v, str) and v}
     params["name"] = params.get("name") or str(row.get("company") or customer)
     body = wire({**params, "metadata": {KEYS.customer: customer[:500]}})
-    key = sha256(f"customer\0{customer}\0{sorted(body.items())}".encode()).hexdigest()
+    # A failure that Stripe keeps under a key would stand in the way of every later charge.
+    again = "" if call.key == first else call.key
+    key = sha256(f"customer\0{customer}\0{sorted(body.items())}{again}".encode()).hexdigest()
     return str(client.v1.customers.create(body, {"idempotency_key": key}).id)
 
 
