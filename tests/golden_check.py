@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bizrun.actions import open_action
-from bizrun.actions.signatures import SIGNATURES
 from bizrun.diagnostics import Diagnostic, Source
-from bizrun.lang.check import check
 from bizrun.lang.modules import load
+from bizrun.pipeline import check_loaded
 
 FOLDER = Path(__file__).parent / "golden" / "check"
 
@@ -23,7 +21,7 @@ def run_check(path: Path) -> list[Diagnostic]:
         lambda name: Path(name).read_bytes(),
         lambda folder: [entry.name for entry in Path(folder or ".").iterdir()],
     )
-    return list(check(loaded, SIGNATURES, open_action).diagnostics)
+    return list(check_loaded(loaded).diagnostics)
 
 
 def marked(path: Path) -> dict[int, list[str]]:

@@ -13,6 +13,7 @@ fields      a mapping of names to `TYPE flags = default`, or { type, "##" }
 params      a mapping of names to `TYPE = default`
 parts       lines of the grammar, as a list or one
 arrows      a list of arrows
+bounds      an amount, or a list of those of several currencies
 prices, usage, includes, phases, versions   the lines of a plan (see `read_plans`)
 values      a mapping of names to expressions
 """
@@ -58,8 +59,8 @@ _PLAN = {
     "limits": "map",
     "includes": "includes",
     "usage": "usage",
-    "minimum": "words",
-    "maximum": "words",
+    "minimum": "bounds",
+    "maximum": "bounds",
     "seats": "words",
     "bill usage at": "words",
     "only": "names",
@@ -226,7 +227,7 @@ STATEMENTS: dict[str, Form] = {
     "delete": Form({"delete": "expr"}),
     "add": Form({"add": "expr", "to": "expr"}, ("to",)),
     "remove": Form({"remove": "expr", "from": "expr"}, ("from",)),
-    "emit": Form({"emit": "words", **_WITH, "at": "expr", "id": "expr"}),
+    "emit": Form({"emit": "words", **_WITH, "at": "expr", "id": "expr", "corrects": "expr"}),
     "after": Form({"after": "expr", "unless": "words", "do": "body"}, ("do",)),
     "at": Form({"at": "expr", "unless": "words", "do": "body"}),
     "wait for": Form({"wait for": "words", **_PATTERN, "within": "expr"}),

@@ -214,7 +214,7 @@ def _emit(to: Composer, taken: Taken, whole: Mapping) -> None:
     if "with" in taken or whole in to.unsure:
         to.add(" ", whole)
         _with(to, taken, whole)
-    for word in ("at", "id"):
+    for word in ("at", "id", "corrects"):
         if word in taken:
             to.add(f" {word} ", whole)
             to.words(taken[word])

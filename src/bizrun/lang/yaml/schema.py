@@ -33,6 +33,7 @@ _KINDS: dict[str, Schema] = {
     "text": _SCALAR,
     "open text": _SCALAR,
     "words": _SCALAR,
+    "bounds": _WORDS,
     "flag": _ANY,
     "expr": _EXPR,
     "expr?": {"anyOf": [_EXPR, {"type": "null"}]},

@@ -160,6 +160,8 @@ def _emit(to: Printer, node: ast.Emit) -> Data:
         data["at"] = to.chain(node.at)
     if node.id:
         data["id"] = to.chain(node.id)
+    if node.corrects:
+        data["corrects"] = to.chain(node.corrects)
     return data
 
 
