@@ -15,8 +15,6 @@ from bizrun.cli.check import apply_fixes
 from bizrun.cli.main import main
 from bizrun.diagnostics import Diagnostic, Fix, Label, Source, Span
 
-from .conftest import ROOT
-
 FINE = 'business "A" {\n  currency USD\n}\n'
 WRONG = 'business "A" {\n  curency USD\n}\n'
 WARNS = "plan free {\n  limits { users: 1 }\n}\n"
@@ -318,12 +316,3 @@ def test_fixes_that_overlap_are_applied_one_at_a_time() -> None:
     fixed, notes = apply_fixes(text, [fix(4, 7, "2"), fix(0, 5, "x"), fix(8, 13, "3")])
     assert fixed == "xwo 3"
     assert len(notes) == 2
-
-
-def test_what_is_only_listed_passes_strict(bizrun: Path) -> None:
-    spec = ROOT / "tests" / "golden" / "check" / "w04_tenants.biz"
-    done = subprocess.run(
-        [bizrun, "check", "--strict", spec], capture_output=True, text=True, timeout=60
-    )
-    assert "W0403" in done.stdout
-    assert done.returncode == 0, done.stdout
