@@ -146,8 +146,9 @@ def test_fixed_parts_for_each_event_in_tiers():
         (1000, per(part(Percent.of(3)), part("0.30", "event"))),
         (None, per(part(Percent.of(2)), part("0.20", "event"))),
     )
-    counted = Usage(1500, 10, tier_events=(7, 3))
-    assert rate(pricing, counted, "USD").amount == usd("42.70")
+    # 200, 950, 1000, 1250 and 1500: three of them have not gone above 1000.
+    counted = Usage(1500, 5, each=(200, 750, 50, 250, 250))
+    assert rate(pricing, counted, "USD").amount == usd("41.30")
     in_proportion = Usage(1500, 10)
     assert rate(pricing, in_proportion, "USD").amount == usd("42.60")
     assert rate(pricing, Usage(0, 2), "USD").amount == usd("0.60")

@@ -101,9 +101,10 @@ class Desk(Protocol):
         """What a meter counted from where a usage period begins, by values of dimensions."""
 
     def measured_each(
-        self, meter: str, customer: str, start: datetime, end: datetime
+        self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
     ) -> Sequence[Number]:
-        """What each event counted from an instant until another, in the order of their time."""
+        """What each event of these values of dimensions counted from an instant until another,
+        in the order of their time."""
 
     def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
         """What a meter counted from an instant to another, both in."""

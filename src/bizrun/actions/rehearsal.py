@@ -113,10 +113,10 @@ class Rehearsal:
         return self.desk.measured(meter, customer, start, end, dimensions)
 
     def measured_each(
-        self, meter: str, customer: str, start: datetime, end: datetime
+        self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
     ) -> Sequence[Number]:
         """What each event counted."""
-        return self.desk.measured_each(meter, customer, start, end)
+        return self.desk.measured_each(meter, customer, start, end, by)
 
     def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
         """What a meter counted from an instant to another, both in."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import times
 from ..billing import catalog, lines, periods, proration, rating
+from ..billing.buckets import ADDITIVE
 from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
@@ -66,9 +67,11 @@ def window_start(
 
 
 def measured(
-    desk: Desk, price: catalog.UsagePrice, customer: str, start: datetime, end: datetime
-) -> list[rating.Usage]:
-    """What a meter counted in a window, by the values of the price's dimensions."""
+    desk: Desk, price: catalog.UsagePrice, customer: str, start: datetime, end: datetime,
+    included: Number = 0,
+) -> list[rating.Usage]:  # fmt: skip
+    """What a meter counted in a window, by the values of the price's dimensions; also by event
+    where the price, or the allowance beside it, depends on that."""
     meter = desk.program.meters.get(price.meter)
     if meter is None:
         return []
@@ -78,11 +81,21 @@ def measured(
         if figure.quantity < 0:
             desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
         picked = tuple(figure.by.get(name, "") for name in dimensions)
-        each: tuple[Number, ...] = ()
-        if price.pricing.rate.by_event:
-            each = tuple(desk.measured_each(price.meter, customer, start, end))
-        found.append(rating.Usage(figure.quantity, figure.events, picked, each=each))
+        found.append(rating.Usage(figure.quantity, figure.events, picked))
+    if catalog.by_event(price.pricing, bool(included)) and meter.aggregate in ADDITIVE:
+        return [_with_each(desk, price, customer, start, end, usage)
+                for usage in rating.by_values(found)]  # fmt: skip
     return found
+
+
+def _with_each(
+    desk: Desk, price: catalog.UsagePrice, customer: str, start: datetime, end: datetime,
+    usage: rating.Usage,
+) -> rating.Usage:  # fmt: skip
+    """The usage with what each of its events counted."""
+    by = dict(zip(price.pricing.dimensions, usage.values, strict=True))
+    each = desk.measured_each(price.meter, customer, start, end, by)
+    return replace(usage, each=tuple(each))
 
 
 def rate_window(
@@ -96,7 +109,7 @@ def rate_window(
         period = meter_period(desk, sub, price, max(start, end - _MOMENT))
         share = share_of(desk, period, start, end, sub["customer"])
         included = proration.prorated_allowance(included, share)
-    usages = measured(desk, price, sub["customer"], start, end)
+    usages = measured(desk, price, sub["customer"], start, end, included)
     return rating.rate_usage(price, usages, sub["currency"], included)
 
 

@@ -392,9 +392,34 @@ def choose_usages(plan: Plan, currency: str) -> tuple[UsagePrice, ...]:
 
 def every_usage(plan: Plan) -> Iterator[UsagePrice]:
     """The usage prices of a plan, of its phases and dated versions too."""
-    yield from plan.usages
-    for terms in (*(phase.terms for phase in plan.phases), *(v.terms for v in plan.versions)):
+    for terms in _every_terms(plan):
         yield from terms.usages or ()
+
+
+def rated_by_event(plan: Plan) -> Iterator[str]:
+    """The meters of a plan that have a price which depends on what single events counted."""
+    included = {line.meter for terms in _every_terms(plan) for line in terms.includes or ()}
+    for price in every_usage(plan):
+        if by_event(price.pricing, price.meter in included):
+            yield price.meter
+
+
+def by_event(pricing: Pricing, included: bool) -> bool:
+    """Whether a price depends on what single events counted: it bounds what each of them costs,
+    or has a fixed part for each, in tiers or beside an allowance."""
+    tiered = pricing.model == "graduated"
+    return any(
+        rate.by_event or ((included or tiered) and any(part.unit == "event" for part in rate.parts))
+        for rate in (pricing.rate, *(tier.rate for tier in pricing.tiers))
+    ) or any(by_event(case.pricing, included) for case in pricing.cases)
+
+
+def _every_terms(plan: Plan) -> Iterator[Plan | Terms]:
+    """A plan, its phases and dated versions, and the phases of those."""
+    said: list[Plan | Terms] = [plan, *(version.terms for version in plan.versions)]
+    for terms in said:
+        yield terms
+        yield from (phase.terms for phase in terms.phases or ())
 
 
 def allowance(plan: Plan, meter: str) -> Includes | None:

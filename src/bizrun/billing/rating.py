@@ -22,14 +22,13 @@ class Usage:
     """What a meter counted over a period, of one value of each of its dimensions.
 
     `events` are the counted ones, `each` their values in the order of their time, where a price
-    needs them. `tier_events`, where the meter knows, says how many of them
-    fell into each tier; otherwise graduated tiers get them in proportion to the quantity.
+    needs them and the meter adds up; otherwise graduated tiers get the events in proportion to
+    the quantity.
     """
 
     quantity: Number
     events: int = 0
     values: tuple[str, ...] = ()
-    tier_events: tuple[int, ...] = ()
     each: tuple[Number, ...] = ()
 
 
@@ -89,7 +88,7 @@ def rate_usage(
         total = _together(usages)
         return (_after_allowance(pricing, total, currency, included),)
     found = []
-    for usage in sorted(_by_values(usages), key=lambda usage: _case_order(pricing, usage)):
+    for usage in sorted(by_values(usages), key=lambda usage: _case_order(pricing, usage)):
         rated = _after_allowance(pricing, usage, currency, included)
         included -= rated.included
         found.append(rated)
@@ -304,11 +303,14 @@ def _percent(rate_: Rate) -> Percent | None:
 
 
 def _tier_events(tiers: Sequence[Tier], usage: Usage) -> list[int]:
-    """The counted events of each tier; in proportion to its quantity where nobody counted."""
-    counts = list(usage.tier_events[: len(tiers)])
-    if counts or not usage.events:
-        return counts + [0] * (len(tiers) - len(counts))
+    """The counted events of each tier: each stands in the tier that the total reaches with it.
+
+    In proportion to the quantity where it is not known what each counted.
+    """
     place = reached(tiers, usage.quantity)
+    if usage.each or not usage.events:
+        return _reached_by_each(tiers, usage.each, place)
+    counts: list[int] = []
     done, below = 0, Fraction(0)
     for tier in tiers[:place]:
         assert tier.bound is not None, tiers
@@ -320,6 +322,16 @@ def _tier_events(tiers: Sequence[Tier], usage: Usage) -> list[int]:
     return counts + [0] * (len(tiers) - len(counts))
 
 
+def _reached_by_each(tiers: Sequence[Tier], each: Sequence[Number], last: int) -> list[int]:
+    """How many events stand in each tier, none beyond the one that all of them end in."""
+    counts = [0] * len(tiers)
+    total: Number = 0
+    for value in each:
+        total = check_number(total + value)
+        counts[min(reached(tiers, total), last)] += 1
+    return counts
+
+
 # Allowances and dimensions
 
 
@@ -327,9 +339,12 @@ def _after_allowance(pricing: Pricing, usage: Usage, currency: str, included: Nu
     quantity = max(usage.quantity, 0)
     free = min(quantity, max(included, 0))
     left = check_number(quantity - free)
-    # Where all is included, its events cost nothing either.
-    events = usage.events if left or not free else 0
     each = _beyond(usage.each, free)
+    if usage.each:
+        # What is all included costs nothing, its event either.
+        events = len(each)
+    else:
+        events = usage.events if left or not free else 0
     rated = rate(pricing, replace(usage, quantity=left, events=events, each=each), currency)
     return replace(rated, included=free)
 
@@ -339,9 +354,9 @@ def _beyond(each: Sequence[Number], free: Number) -> tuple[Number, ...]:
     left = []
     for value in each:
         part = min(max(value, 0), free)
-        free -= part
-        if value != part or not part:
+        if value != part or not free:
             left.append(check_number(value - part))
+        free -= part
     return tuple(left)
 
 
@@ -352,7 +367,8 @@ def _together(usages: Sequence[Usage]) -> Usage:
     return Usage(check_number(quantity), sum(usage.events for usage in usages))
 
 
-def _by_values(usages: Sequence[Usage]) -> list[Usage]:
+def by_values(usages: Sequence[Usage]) -> list[Usage]:
+    """One usage for each set of values of the price's dimensions."""
     merged: dict[tuple[str, ...], list[Usage]] = {}
     for usage in usages:
         merged.setdefault(usage.values, []).append(usage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from ..billing import catalog
 from ..lang import ast
 from ..lang.check.meters import figure_type
 from ..lang.symbols import Checked, EntityInfo, EventInfo
@@ -79,7 +80,9 @@ class _ProgramLowering:
         ]
         self._reports(program)
         self._billing(program)
-        program.ranged = self._ranged() | self._by_event()
+        program.ranged = self._ranged().union(
+            *map(catalog.rated_by_event, (*program.plans.values(), *program.addons.values()))
+        )
         program.marketplace = any(
             splits(node)
             for file in self.checked.loaded.files
@@ -87,16 +90,6 @@ class _ProgramLowering:
             for node in walk_code(declaration)
         )
         return program
-
-    def _by_event(self) -> frozenset[str]:
-        """The meters of which a price bounds what each event costs."""
-        return frozenset(
-            node.meter
-            for plan in (*self.symbols.plans.values(), *self.symbols.addons.values())
-            for node in walk(plan)
-            if isinstance(node, ast.UsagePrice) and node.pricing.rate is not None
-            and (node.pricing.rate.most_each or node.pricing.rate.least_each)
-        )  # fmt: skip
 
     def _ranged(self) -> frozenset[str]:
         """The meters that `usage(customer, meter, range)` asks for, in rules or tests."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
 from math import ceil
@@ -19,7 +19,7 @@ from ..times import local_date, midnight, start_of
 from ..values import SIZE_UNITS, Money, Number, divide, show
 from .corrections import Corrections
 from .counting import BOUND, counting, function, of_dict
-from .readings import Readings
+from .readings import Readings, told_series
 from .triggers import Span
 from .work import Work
 
@@ -70,6 +70,7 @@ class Metering:
         self._quickly: dict[str, Count] = {}
         self._quick: dict[str, tuple[Meter, ...] | None] = {}
         self._grouped: dict[str, tuple[tuple[str, ...], ...]] = {}
+        self._apart: dict[str, tuple[frozenset[str], ...]] = {}
         self.readings = Readings(engine.state)
         self.corrections = Corrections(self)
 
@@ -255,13 +256,25 @@ class Metering:
         if not number and meter.aggregate != "unique":
             raise Refusal(f"meter {meter.name} can't count {show(value)[:40]!r}")
         if meter.name in self.engine.program.ranged:
-            self.readings.tell(meter.name, customer, Level(at, event, value), sign)
+            self._keep_apart(meter, customer, Level(at, event, value), by, sign)
         start = self.engine.usage_start(customer, at, meter.name)
         for dimensions in self._groupings(meter):
-            picked = {name: by.get(name, "") for name in meter.by if name in dimensions}
+            picked = _picked(meter, by, dimensions)
             counted = self._add(meter, customer, value, at, event, picked, start, sign)
         self.engine.triggers.metered(meter, customer, counted)
         self._tell(meter, customer, at, event)
+
+    def _keep_apart(
+        self, meter: Meter, customer: str, level: Level, by: Mapping[str, str], sign: int
+    ) -> None:
+        """Keeps a count by itself, with all others and with those of each price's dimensions."""
+        told = self._apart.get(meter.name)
+        if told is None:
+            told = tuple(sorted({frozenset(), *self._priced(meter)}, key=sorted))
+            self._apart[meter.name] = told
+        for names in told:
+            series = told_series(meter.name, customer, _named(_picked(meter, by, names)))
+            self.readings.tell(series, level, sign)
 
     def _amount(self, meter: Meter, customer: str, value: Money) -> Number:
         """An amount as a number: two currencies never mix, so it is in one that is billed."""
@@ -311,18 +324,23 @@ class Metering:
         if found is None:
             wanted = {frozenset(meter.by)}
             if meter.aggregate not in buckets.ADDITIVE:
-                program = self.engine.program
-                wanted.add(frozenset())
-                for plan in (*program.plans.values(), *program.addons.values()):
-                    wanted |= {frozenset(price.pricing.dimensions)
-                               for price in catalog.every_usage(plan)
-                               if price.meter == meter.name}  # fmt: skip
+                wanted |= {frozenset(), *self._priced(meter)}
             found = tuple(
                 tuple(name for name in meter.by if name in names)
                 for names in sorted(wanted, key=sorted)
             )
             self._grouped[meter.name] = found
         return found
+
+    def _priced(self, meter: Meter) -> set[frozenset[str]]:
+        """The sets of a meter's dimensions that prices tell apart."""
+        program = self.engine.program
+        return {
+            frozenset(price.pricing.dimensions)
+            for plan in (*program.plans.values(), *program.addons.values())
+            for price in catalog.every_usage(plan)
+            if price.meter == meter.name
+        }
 
     def _tell(self, meter: Meter, customer: str, at: datetime, event: str) -> None:
         """Tells billing of a late count, and of each one that it watches."""
@@ -364,6 +382,14 @@ class Metering:
                     found[_named(row["by"])] = Figure(held, 0, row["by"])
         return list(found.values())
 
+    def each(
+        self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
+    ) -> list[Number]:
+        """What each event of these values of dimensions counted from an instant until another."""
+        declared = self.engine.program.meters[meter]
+        named = _named(_picked(declared, by, by.keys()))
+        return self.readings.each(told_series(meter, customer, named), start, end)
+
     def _held(self, meter: Meter, customer: str, bucket: Bucket) -> Number:
         if meter.aggregate != "average":
             return 0
@@ -390,6 +416,11 @@ class Metering:
         """The calendar month of an instant: the period of who has no subscription."""
         tz = self.engine.tz
         return midnight(start_of("month", local_date(at, tz)), tz)
+
+
+def _picked(meter: Meter, by: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """The values of some of a meter's dimensions, in the meter's order."""
+    return {name: by.get(name, "") for name in meter.by if name in names}
 
 
 def _named(by: Mapping[str, str]) -> str:

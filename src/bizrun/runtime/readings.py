@@ -59,9 +59,8 @@ class Readings:
 
     # --- all of them: a meter that is asked over any range of time ------------------------------
 
-    def tell(self, meter: str, customer: str, level: Level, sign: int) -> None:
+    def tell(self, series: str, level: Level, sign: int) -> None:
         """Keeps a count by itself, or forgets one that was taken back."""
-        series = told_series(meter, customer)
         key = f"{series}|{level.event}"
         row = {
             "id": key, "series": series, "at": level.at, "event": level.event,
@@ -86,11 +85,11 @@ class Readings:
         held = next((row["value"] for row in before), 0)
         return metering.measure(kind, inside, start, end, held)
 
-    def each(self, meter: str, customer: str, start: datetime, end: datetime) -> list[Number]:
+    def each(self, series: str, start: datetime, end: datetime) -> list[Number]:
         """What each event counted from an instant until another, in the order of their time."""
         ranges = [Range("at", ">=", start), Range("at", "<", end)]
         order = (("at", False), ("event", False))
-        rows = self.state.select("_told", {"series": told_series(meter, customer)}, ranges, order)
+        rows = self.state.select("_told", {"series": series}, ranges, order)
         return [row["value"] for row in rows]
 
     # --- levels: last, average -------------------------------------------------------------------
@@ -156,9 +155,9 @@ class Readings:
         )
 
 
-def told_series(meter: str, customer: str) -> str:
-    """The series of a customer's counts in the table `_told`."""
-    return f"{meter}|{customer}"
+def told_series(meter: str, customer: str, named: str = "") -> str:
+    """The series of a customer's counts in the table `_told`: all, or of values of dimensions."""
+    return f"{meter}|{customer}|{named}" if named else f"{meter}|{customer}"
 
 
 def _level(row: Bucket) -> Level:

@@ -216,7 +216,9 @@ class _Runner:
         now = self._now()
         self._begin_run(stmt)
         self._events += 1
-        id_ = show(self._value(stmt.id)) if stmt.id is not None else f"test-{self._events}"
+        # Ties of one instant go by id: events without one stand in the order they were emitted.
+        made = f"test-{self._events:06}"
+        id_ = made if stmt.id is None else show(self._value(stmt.id))
         time = self._time(stmt.at) if stmt.at is not None else now
         data = self._map(stmt.data) if stmt.data is not None else {}
         corrects = show(self._value(stmt.corrects)) if stmt.corrects is not None else None

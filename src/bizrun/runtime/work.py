@@ -392,10 +392,11 @@ class Work:
         return self.engine.metering.figures(declared, customer, start, end, dimensions)
 
     def measured_each(
-        self, meter: str, customer: str, start: datetime, end: datetime
+        self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
     ) -> list[Number]:
-        """What each event counted from an instant until another, in the order of their time."""
-        return self.engine.metering.readings.each(meter, customer, start, end)
+        """What each event of these values of dimensions counted from an instant until another,
+        in the order of their time."""
+        return self.engine.metering.each(meter, customer, start, end, by)
 
     def measured_within(self, meter: str, customer: str, start: datetime, end: datetime) -> Number:
         """What a meter counted from an instant to another, both in."""

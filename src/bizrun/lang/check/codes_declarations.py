@@ -246,8 +246,8 @@ PLANS = {
     "E0627": Code(
         "a bound for each event that can't be kept",
         "`at most 5 USD per payment` bounds what a single event costs. It stands with one rate of "
-        "a meter that sums or counts: in tiers, packages and dimensions it is not said which event "
-        "a unit belongs to.",
+        "a meter that sums or counts: in tiers and packages it is not said which event a unit "
+        "belongs to.",
         'business "A" { bills C }\nentity C { id text key }\n'
         "event Card.paid { c C, amount money }\n"
         "meter payments { sum amount of Card.paid per c }\n"

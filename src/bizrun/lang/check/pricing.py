@@ -46,15 +46,17 @@ def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -
 def check_each(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
     """Bounds for each event stand with one rate alone, of a meter that adds up; `meter` is None
     for a fixed price."""
-    for rate in (node for node in walk(pricing) if isinstance(node, ast.Rate)):
+    nodes = list(walk(pricing))
+    alone = {id(node.rate) for node in nodes
+             if isinstance(node, ast.Pricing) and node.model == "unit"}  # fmt: skip
+    for rate in (node for node in nodes if isinstance(node, ast.Rate)):
         if rate.each is None:
             continue
-        plain = pricing.model == "unit" and rate is pricing.rate and not pricing.dimensions
-        plain = plain and all(part.unit in ("unit", "per") for part in rate.parts)
+        plain = id(rate) in alone and all(part.unit in ("unit", "per") for part in rate.parts)
         adds = meter is not None and meter.aggregate in ("sum", "count")
         if not plain or not adds:
             text = f"A bound per {rate.each} stands with one rate, of a meter that sums or counts"
-            hint = "without tiers, packages, flat parts and dimensions"
+            hint = "without tiers, packages and flat parts"
             facts.report.add("E0627", rate.span, text, help=hint)
 
 
