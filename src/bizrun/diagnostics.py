@@ -101,6 +101,11 @@ def distance(a: str, b: str, limit: int) -> int:
     return previous[-1]
 
 
+def an(name: str) -> str:
+    """A name behind its article, for messages: `an Account`, `a User`."""
+    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
+
+
 def did_you_mean(name: str, known: object) -> str | None:
     """The known name nearest to a mistyped one, where it is near enough to be meant."""
     best: tuple[int, str] | None = None

@@ -60,13 +60,11 @@ class HandlerLowering(ExpressionLowering):
         place = self.place(span)
         scope = Scope().bind(*params)
         lowered = None
-        prelude: list[ir.Step] = []
+        prelude: tuple[ir.Step, ...] = ()
         if pattern is not None:
             lowered, scope = self.pattern(pattern, scope)
-            for name, _ in pattern.fields:
-                value = ir.Get(ir.Local(EVENT), name, loose=True)
-                prelude.append(ir.LetStep(place, name, value))
-                scope = scope.bind(name)
+            prelude = _fields(pattern, lowered, place)
+            scope = scope.bind(*(name for name, _ in pattern.fields))
         start = self._segment()
         steps = self._block(body, scope, None, place)
         self._drafts[start].steps = (*prelude, *steps)
@@ -91,7 +89,7 @@ class HandlerLowering(ExpressionLowering):
         name = node.name or (EVENT if node.fields else None)
         types = tuple(type_ for type_, _ in node.types)
         inner = scope.bind(node.name) if node.name else scope
-        fields = {key: ir.Get(ir.Local(EVENT), key, loose=True) for key, _ in node.fields}
+        fields = {key: ir.Get(ir.Local(name or EVENT), key, loose=True) for key, _ in node.fields}
         where_scope = Scope({**inner.names, **fields}, inner.row)
         if node.where is None:
             return ir.Pattern(types, name, None), inner
@@ -238,11 +236,14 @@ class HandlerLowering(ExpressionLowering):
         then: int | None,
         place: ir.Place,
     ) -> ir.Step:
-        pattern, _ = self.pattern(stmt.pattern, scope)
-        name = stmt.pattern.name
-        following = self._required(rest, scope.bind(name) if name else scope, then, place)
+        pattern, inner = self.pattern(stmt.pattern, scope)
+        fields = _fields(stmt.pattern, pattern, place, optional=stmt.within is not None)
+        inner = inner.bind(*(name for name, _ in stmt.pattern.fields))
+        following = self._required(rest, inner, then, place)
+        if rest:
+            self._drafts[following].steps = (*fields, *self._drafts[following].steps)
         within = self.lower(stmt.within, scope) if stmt.within is not None else None
-        return ir.AwaitEvent(place, pattern, within, name, following, self._next_site())
+        return ir.AwaitEvent(place, pattern, within, pattern.name, following, self._next_site())
 
     def _loop(
         self,
@@ -433,6 +434,17 @@ class HandlerLowering(ExpressionLowering):
                 items = ir.Pair("items", self._schema(item, scope))
                 return ir.MapExpr((ir.Pair("type", ir.Const("array")), items))
         return self.lower(node, scope)
+
+
+def _fields(
+    node: ast.EventPattern, pattern: ir.Pattern, place: ir.Place, optional: bool = False
+) -> tuple[ir.Step, ...]:
+    """Gives the fields of a payload that a pattern names; `optional`: none where no event came."""
+    payload = ir.Local(pattern.name or EVENT)
+    return tuple(
+        ir.LetStep(place, name, ir.Get(payload, name, optional, loose=True))
+        for name, _ in node.fields
+    )
 
 
 def _keyed(type_: Type) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..lang import ast
@@ -269,13 +269,22 @@ class ExpressionLowering:
         self, node: ast.MapLiteral | None, scope: Scope, fits: frozenset[str] | None = None
     ) -> ir.MapExpr:
         """A map; of what is spread only the names that fit, where that is known."""
-        entries: list[ir.Pair | ir.SpreadExpr] = []
+        entries: list[ir.Pair | ir.SpreadExpr] = list(self._left_out(node) if node else ())
         for entry in node.entries if node else ():
             if isinstance(entry, ast.Entry):
                 entries.append(ir.Pair(entry.name, self.lower(entry.value, scope)))
             else:
                 entries.append(self._spread(entry, scope, fits))
         return ir.MapExpr(tuple(entries))
+
+    def _left_out(self, node: ast.MapLiteral) -> Iterator[ir.Pair]:
+        """The fields of a shape that a map leaves out, or may: what is written goes over them."""
+        shape = self.checked.shapes.get(node)
+        given = {entry.name for entry in node.entries if isinstance(entry, ast.Entry)}
+        for name, default in self.symbols.shape_defaults.get(shape or "", {}).items():
+            if name not in given:
+                value = ir.Const(None) if default is None else self.lower(default, Scope())
+                yield ir.Pair(name, value)
 
     def _spread(self, node: ast.Spread, scope: Scope, fits: frozenset[str] | None) -> ir.SpreadExpr:
         type_ = self.type(node.value)

@@ -69,6 +69,10 @@ class _ProgramLowering:
         )
         program.entities = {n: self._entity(info) for n, info in symbols.entities.items()}
         program.events = {n: self._event(info) for n, info in symbols.events.items()}
+        program.shapes = {
+            shape: {n: self.code.lower(e, Scope()) for n, e in defaults.items() if e is not None}
+            for shape, defaults in symbols.shape_defaults.items()
+        }
         program.functions = {n: self.code.function(fn) for n, fn in symbols.fns.items()}
         program.constants = {
             n: self.code.lower(const.value, Scope()) for n, const in symbols.consts.items()

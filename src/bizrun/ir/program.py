@@ -199,6 +199,8 @@ class Program:
     tenant: str | None
     entities: dict[str, Entity] = field(default_factory=dict)
     events: dict[str, EventType] = field(default_factory=dict)
+    # The fields of shapes that have a default, by shape.
+    shapes: dict[str, dict[str, ir.Expr]] = field(default_factory=dict)
     handlers: list[ir.Handler] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
     triggers: list[Trigger] = field(default_factory=list)

@@ -129,6 +129,8 @@ class Symbols:
     tenant: str | None = None
     entities: dict[str, EntityInfo] = field(default_factory=dict)
     shapes: dict[str, Record] = field(default_factory=dict)
+    # The fields of a shape that may be left out, with their defaults; None is `none`.
+    shape_defaults: dict[str, dict[str, ast.Expr | None]] = field(default_factory=dict)
     events: dict[str, EventInfo] = field(default_factory=dict)
     plans: dict[str, ast.Plan] = field(default_factory=dict)
     addons: dict[str, ast.Addon] = field(default_factory=dict)
@@ -180,7 +182,8 @@ class Checked:
     `types` has the type of every expression, `names` what each Name stands for, `row_types` the
     row type that a query's, trigger's or meter's `.field` reads, by the node that binds it
     (Query, Group, Trigger, Meter, Update), `actions` the signature of each Action node,
-    `bindings` the payload type of each EventPattern that names its event.
+    `bindings` the payload type of each EventPattern that names its event, `shapes` the shape that
+    a map is written as.
     """
 
     loaded: Loaded
@@ -191,6 +194,7 @@ class Checked:
     actions: dict[ast.Node, ActionSignature]
     bindings: dict[ast.Node, Record]
     diagnostics: tuple[Diagnostic, ...]
+    shapes: dict[ast.Node, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

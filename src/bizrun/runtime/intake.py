@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..currencies import EXPONENTS
-from ..diagnostics import did_you_mean
+from ..diagnostics import an, did_you_mean
 from ..errors import EvalError, Refusal
 from ..ir.program import EventType
 from ..lang.types import (
@@ -37,12 +37,17 @@ from ..values import (
 )
 
 Find = Callable[[str, str], str | None]
+Default = Callable[[str, str], Any]
 
 
 class Intake:
-    """Reads payloads for one program; `find(entity, value)` gives the key of a reference."""
+    """Reads payloads for one program; `find(entity, value)` gives the key of a reference,
+    `default(shape, field)` what a shape's field is where it is left out, or none."""
 
-    def __init__(self, currency: str, find: Find, plans: Mapping[str, Any]) -> None:
+    def __init__(
+        self, currency: str, find: Find, plans: Mapping[str, Any], default: Default
+    ) -> None:
+        self.default = default
         self.currency = currency
         self.find = find
         self.plans = plans
@@ -109,27 +114,28 @@ class Intake:
                 return [self._read(v, item, f"{what}[{i}]") for i, v in enumerate(value)]
             case MapOf(inner) if isinstance(value, dict):
                 return {k: self._read(v, inner, f"{what}.{k}") for k, v in value.items()}
-            case Record(fields=fields) if isinstance(value, dict):
-                return self._record(value, fields, what)
+            case Record() if isinstance(value, dict):
+                return self._record(value, type_, what)
             case AnyType():
                 return loose(value)
         raise self._misfit(value, type_, what)
 
-    def _record(
-        self, value: dict[str, Any], fields: tuple[tuple[str, Type], ...], what: str
-    ) -> dict[str, Any]:
+    def _record(self, value: dict[str, Any], record: Record, what: str) -> dict[str, Any]:
         read: dict[str, Any] = {}
-        for name, type_ in fields:
-            if value.get(name) is None and not isinstance(type_, Maybe | AnyType):
+        for name, type_ in record.fields:
+            if value.get(name) is not None:
+                read[name] = self._read(value[name], type_, f"{what}.{name}")
+                continue
+            read[name] = self.default(record.name, name)
+            if read[name] is None and not isinstance(type_, Maybe | AnyType):
                 raise Refusal(f"{what}: `{name}` ({type_text(type_)}) is missing")
-            read[name] = self._read(value.get(name), type_, f"{what}.{name}")
         return read
 
     def _entity(self, value: Any, entity: str, what: str) -> str:
         if isinstance(value, dict) and isinstance(value.get("id"), str):
             value = value["id"]
         if not isinstance(value, str):
-            raise Refusal(f"{what} must be the key of {_an(entity)}, not {show(value)[:80]}")
+            raise Refusal(f"{what} must be the key of {an(entity)}, not {show(value)[:80]}")
         key = self.find(entity, value)
         if key is None:
             raise Refusal(f"{what}: there is no {entity} `{value[:80]}`")
@@ -251,14 +257,10 @@ def _list(values: tuple[str, ...]) -> str:
     return ", ".join(f'"{value}"' for value in values)
 
 
-def _an(name: str) -> str:
-    return f"an {name}" if name[0] in "AEIOUaeio" else f"a {name}"
-
-
 def _article(type_: Type) -> str:
     text = type_text(type_)
     names = {"text": "text", "money": 'money like "29.00 USD"', "json": "JSON"}
-    return names.get(text) or (text if text[0] in '["{' else _an(text))
+    return names.get(text) or (text if text[0] in '["{' else an(text))
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..diagnostics import an
 from ..errors import Refusal
 from ..lang.types import EntityType, ListOf, Type, known
 from ..model import Event
@@ -101,7 +102,7 @@ class Tenancy:
         if data.get(field) is None:
             data[field] = tenant
         elif data[field] != tenant:
-            raise Refusal(f"a {entity} of another {self.tenant} can't be made here")
+            raise Refusal(f"{an(entity)} of another {self.tenant} can't be made here")
 
 
 def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ..billing.buckets import Figure
+from ..diagnostics import an
 from ..errors import EvalError, Refusal
 from ..ir.nodes import Place
 from ..ir.program import Program
@@ -90,7 +91,7 @@ class Work:
     def row(self, entity: str, key: Any) -> Row:
         """The row of a reference."""
         if key is None:
-            raise Refusal(f"a {entity} is needed here, and there is none")
+            raise Refusal(f"{an(entity)} is needed here, and there is none")
         row = self.engine.state.get(entity, key)
         if row is None or (self.tenant is not None and not self._sees(entity, key, row)):
             raise Refusal(f"there is no {entity} `{show(key)[:80]}`")
@@ -190,7 +191,7 @@ class Work:
         if key is None:
             raise Refusal(f"{entity}.{declared.key} is its key and can't be none")
         if self.engine.state.get(entity, key) is not None:
-            raise Refusal(f"there is already a {entity} `{key}`")
+            raise Refusal(f"there is already {an(entity)} `{key}`")
         self._check_unique(entity, row, key)
         self.engine.state.replace(entity, key, None, row)
         self.engine.emitting.changed(self, entity, key, None, row)
@@ -252,7 +253,7 @@ class Work:
                 continue
             for other in self.engine.state.select(entity, {name: value}, limit=1):
                 if other[declared.key] != key:
-                    raise Refusal(f"there is already a {entity} with {name} `{show(value)}`")
+                    raise Refusal(f"there is already {an(entity)} with {name} `{show(value)}`")
 
     def fitting(self, entity: str, name: str, value: Any) -> Any:
         """A value as it is stored in a field; refused where it doesn't fit."""

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from ..diagnostics import an
 from ..errors import Refusal
 from ..ir.program import Program
 from ..lang.types import ListOf, Prim, Type, known
@@ -76,7 +77,7 @@ def _admit(program: Program, match: Match, caller: Caller) -> None:
         wanted = " or ".join(match.api.roles)
         raise Problem(403, f"This needs a token with a role that is or can {wanted}.")
     if match.api.caller is not None and caller.customer is None:
-        raise Problem(403, f"This is asked for a {match.api.caller}: the token is no customer's.")
+        raise Problem(403, f"This is asked for {an(match.api.caller)}: the token is no customer's.")
 
 
 async def _body(receive: Any, headers: Mapping[bytes, bytes]) -> Mapping[str, Any]:

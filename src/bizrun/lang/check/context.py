@@ -37,7 +37,6 @@ class Checker:
     typing: list[str] = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
-    shape_defaults: dict[str, frozenset[str]] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     actions: dict[str, ActionSignature] = field(default_factory=dict)
     # Rows to change of which nobody can say the entity, with the verb: wrong unless something

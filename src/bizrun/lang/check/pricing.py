@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...diagnostics import Label
+from ...diagnostics import Label, an
 from ...values import UNLIMITED, Money
 from .. import ast
 from ..types import Choice, known
@@ -92,7 +92,7 @@ def _check_amount(amount: ast.Expr | None, facts: Facts) -> None:
     if value.type not in RATES:
         currency = facts.symbols.currency
         hint = f"write `{value.value} {currency}`" if value.type == "number" else None
-        text = f"An amount is money or a percentage, not a {value.type}"
+        text = f"An amount is money or a percentage, not {an(value.type)}"
         facts.report.add("E0620", amount.span, text, help=hint)
     elif negative(value):
         facts.report.add("E0621", amount.span, f"The amount {value.value} is below 0")

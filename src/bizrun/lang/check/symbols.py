@@ -248,9 +248,11 @@ def _shape(checker: Checker, name: str, waiting: Mapping[str, ast.TypeDecl]) -> 
     checker.symbols.shapes[name] = Record(
         name, tuple((f.name, f.type) for f in fields.values()), open=name in checker.damaged
     )
-    checker.shape_defaults[name] = frozenset(
-        f.name for f in declaration.fields if f.default or isinstance(f.type, ast.TypeOptional)
-    )
+    checker.symbols.shape_defaults[name] = {
+        f.name: f.default
+        for f in declaration.fields
+        if f.default or isinstance(f.type, ast.TypeOptional)
+    }
     checker.typing.pop()
 
 

@@ -160,6 +160,8 @@ def _map_fits(
     given: set[str] = set()
     open_ = False
     right = True
+    if isinstance(wanted, Record) and wanted.name in c.symbols.shapes:
+        c.checked.shapes[node] = wanted.name
     for entry in node.entries:
         if isinstance(entry, ast.Spread):
             given |= {name for name, _ in getattr(known(c.checked.types[entry]), "fields", ())}
@@ -174,7 +176,7 @@ def _map_fits(
         fit = fit_value(c, entry.value, type_, want, f"`{entry.name}`", scope, written=written)
         right = fit and right
     if isinstance(wanted, Record) and not open_:
-        defaults = c.shape_defaults.get(wanted.name, frozenset())
+        defaults = c.symbols.shape_defaults.get(wanted.name, {})
         lacking = [
             name
             for name, type_ in wanted.fields
