@@ -29,7 +29,7 @@ from .actions import Actions
 from .blanks import Blank, blank_of
 from .dispatch import Dispatch, Route
 from .emitting import Emitting
-from .fit import fit
+from .fit import fit, shape_defaults
 from .intake import Intake, loose
 from .lifecycles import Lifecycles
 from .metering import Metering
@@ -88,7 +88,7 @@ class Engine:
         self.emitting = Emitting(self)
         self.recording = Recording(self)
         plans = program.plans | program.addons
-        self.intake = Intake(program.currency, self._find, plans, self._shape_default)
+        self.intake = Intake(program.currency, self._find, plans, shape_defaults(self))
         self.dispatch = Dispatch(self)
         self.waits = Waits(self)
         self.timers = Timers(self)
@@ -172,12 +172,6 @@ class Engine:
     def _event_default(self, declared: EventType, name: str, event: Event) -> Any:
         work = Work(self, event.time, event.id, event.envelope(), event)
         return self.compiled(declared.defaults[name], ())(work)
-
-    def _shape_default(self, shape: str, name: str) -> Any:
-        value = self.program.shapes.get(shape, {}).get(name)
-        if value is None or self.clock is None:
-            return None
-        return self.compiled(value, ())(Work(self, self.clock, f"{shape}.{name}", {}, None))
 
     def _find(self, entity: str, key: str) -> str | None:
         return self.state.find(self.program.entities[entity], key)

@@ -13,6 +13,7 @@ from ..values import Duration, Money, Percent, check_number, show
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .intake import Default
 
 _CLASSES: dict[str, tuple[type, ...]] = {
     "text": (str,), "plan": (str,), "coupon": (str,), "money": (Money,), "percent": (Percent,),
@@ -61,6 +62,20 @@ def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
                 raise _misfit(value, type_, what)
             return [fit(engine, each, item, what) for each in value]
     return value
+
+
+def shape_defaults(engine: Engine) -> Default:
+    """What a field of a shape is where it is left out, by shape and field; none without one."""
+    from .work import Work
+
+    def default(shape: str, name: str) -> Any:
+        value = engine.program.shapes.get(shape, {}).get(name)
+        if value is None or engine.clock is None:
+            return None
+        work = Work(engine, engine.clock, f"{shape}.{name}", {}, None)
+        return engine.compiled(value, ())(work)
+
+    return default
 
 
 def _from_json(engine: Engine, value: Any, type_: Type, what: str) -> Any:
