@@ -141,6 +141,16 @@ def test_the_summary_for_a_person(call: Call) -> None:
         assert part in said, (part, said)
 
 
+def test_metrics_are_rounded_for_a_person_alone(call: Call, shop: Path) -> None:
+    spec = shop / "shop.biz"
+    more = "\nmetric third: number = 1 / 3\nmetric each: money = 20 USD / 3\n"
+    spec.write_text(spec.read_text() + more)
+    said = call("shop.biz", "--out", "none").stdout
+    assert "0.3333\n" in said
+    assert "6.6667 USD\n" in said
+    assert result(call("shop.biz", "--json"))["metrics"]["third"].startswith("0.33333333")
+
+
 def test_the_hash_is_the_same_wherever_the_spec_stands(call: Call, shop: Path) -> None:
     (shop / "deep" / "er").mkdir(parents=True)
     (shop / "deep" / "er" / "shop.biz").write_text(SPEC)

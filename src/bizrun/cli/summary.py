@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from decimal import Decimal
 
 from ..reports.summary import Summary
 from ..values import Money, show
 from .render import paint, plural, printable
 
 SHOWN = 5
+FIGURES = 4
 # What tells one of many alike reasons from another: ids, numbers, what is quoted.
 _PARTICULAR = re.compile(r"`[^`]*`|'[^']*'|(?<!\w)[\w@.+:-]*\d[\w@.+:-]*")
 
@@ -55,11 +57,18 @@ def grouped(money: Money) -> str:
 
 
 def _shown(value: object) -> str:
+    """A metric for a person: at most four digits behind the point; `--json` has them all."""
     if isinstance(value, Money):
-        return grouped(value)
+        return grouped(Money(_short(value.amount), value.currency))
+    if isinstance(value, Decimal):
+        value = _short(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return printable(show(value))
+
+
+def _short(number: Decimal) -> Decimal:
+    return round(number, FIGURES) if number != round(number, FIGURES) else number
 
 
 def _totals(totals: Mapping[str, Money]) -> str:

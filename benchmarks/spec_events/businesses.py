@@ -1,38 +1,12 @@
-"""Writes the year of events beside each smaller spec: `specs/NAME.events.jsonl`.
-
-    python -m benchmarks.spec_events [NAME …]
-
-The same file every time, byte for byte: one seed a business, integers only. `saas_events.py` writes
-the large one.
-"""
+"""The years of the businesses in `specs/` itself."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import timedelta
 from random import Random
-from typing import Any
 
-SPECS = Path(__file__).parent.parent / "specs"
-YEAR = datetime(2026, 1, 1, tzinfo=UTC)
-DAYS = 365
-NAMES = ("ada", "alan", "barbara", "dennis", "edsger", "frances", "grace", "hedy", "jean", "ken")
-
-# When, what, and with which data; the id is given when the whole year is in order.
-Event = tuple[datetime, str, dict[str, Any]]
-
-
-def at(rng: Random, day: int) -> datetime:
-    """Some second of a day of the year."""
-    return YEAR + timedelta(days=day, seconds=rng.randrange(86_400))
-
-
-def person(number: int) -> str:
-    """An address for the so-manieth person."""
-    return f"{NAMES[number % len(NAMES)]}{number:03}@example.com"
+from .telling import DAYS, YEAR, Event, Story, at, person
 
 
 def shop(rng: Random) -> Iterator[Event]:
@@ -85,7 +59,7 @@ def content_marketplace(rng: Random) -> Iterator[Event]:
     for number in range(40):
         buyer = f"b{number:02}"
         data = {"id": buyer, "email": f"buyer{number:02}@example.com"}
-        yield at(rng, rng.randrange(5, 100)), "Buyer.joined", data
+        yield at(rng, rng.randrange(5, 20)), "Buyer.joined", data
     for number in range(60):
         content, day = f"c{number:02}", rng.randrange(20, 300)
         data = {"id": content, "creator": person(rng.randrange(8)), "text": f"Text {number}"}
@@ -156,7 +130,7 @@ def retention(rng: Random) -> Iterator[Event]:
 
 
 def newsletter(rng: Random) -> Iterator[Event]:
-    """100 readers, a third of whom pay for a while."""
+    """100 readers, a third of whom pay for a while; an edition in most weeks."""
     for number in range(100):
         reader, day = f"r{number:02}", rng.randrange(1, 300)
         when = at(rng, day)
@@ -167,6 +141,15 @@ def newsletter(rng: Random) -> Iterator[Event]:
             if number % 6 == 0:
                 left = paid + timedelta(days=rng.randrange(20, 60))
                 yield left, "Reader.left", {"reader": reader}
+    for week in range(51):
+        monday = YEAR + timedelta(days=4 + 7 * week)
+        article = {"article": monday.strftime("%Y-%m-%d")}
+        if week % 12 == 7:
+            dull = {**article, "reason": "nothing new"}
+            yield monday + timedelta(hours=20), "Article.rejected", dull
+        elif week % 12 != 9:  # on holiday
+            hours = rng.choice((17, 30, 44, 70))
+            yield monday + timedelta(hours=hours), "Article.approved", article
 
 
 def api_first(rng: Random) -> Iterator[Event]:
@@ -184,7 +167,7 @@ def api_first(rng: Random) -> Iterator[Event]:
             yield later, "API.called", called
 
 
-BUSINESSES: dict[str, Callable[[Random], Iterator[Event]]] = {
+YEARS: dict[str, Story] = {
     "api-first": api_first,
     "content-marketplace": content_marketplace,
     "freemium": freemium,
@@ -193,22 +176,3 @@ BUSINESSES: dict[str, Callable[[Random], Iterator[Event]]] = {
     "shop": shop,
     "viral-loop": viral_loop,
 }
-
-
-def lines(name: str) -> Iterator[str]:
-    """The lines of a year, in the order of time."""
-    events = sorted(BUSINESSES[name](Random(name)), key=lambda event: event[0])
-    for number, (time, type_, data) in enumerate(events):
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ")
-        yield json.dumps({"id": f"{name}-{number:05}", "type": type_, "time": stamp, "data": data})
-
-
-def main(names: list[str]) -> None:
-    """Writes the files of the businesses named, or of all."""
-    for name in names or BUSINESSES:
-        text = "".join(f"{line}\n" for line in lines(name))
-        (SPECS / f"{name}.events.jsonl").write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
