@@ -25,6 +25,8 @@ class Desk(Protocol):
     tz: ZoneInfo
     currency: str
     base: str
+    # The first periods of subscriptions that began in this step and are not invoiced yet.
+    begun: list[Any]
 
     @property
     def program(self) -> Program:

@@ -37,6 +37,7 @@ class Rehearsal:
         self.tz: ZoneInfo = desk.tz
         self.currency = desk.currency
         self.base = f"{desk.base}/preview"
+        self.begun: list[Any] = []
         self.timers: dict[str, tuple[datetime, int, dict[str, Any]]] = {}
         self.charges: list[Effect] = []
         self._changed: dict[str, dict[str, Row | None]] = {}

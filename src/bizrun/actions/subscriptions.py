@@ -134,14 +134,41 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
     announce(desk, "Subscription.activated", key, sub["customer"])
     first = renewals.begin(desk, sub, dict(sub), Owed(), period, True)
     first.after["usage_start"] = sub["usage_start"]
-    if first.advance or owed.bounded(desk, sub):
-        made = renewals.make(desk, [first.after], [], first.advance, f"{key}/start", "start")
-        renewals.settle(desk, first, made)
-    else:
-        renewals.schedule(desk, first.after, period.start)
+    desk.begun.append(first)
+    if not backdated:
+        return key
+    finish(desk)
     while (running := desk.row("Subscription", key))["period_end"] <= desk.now:
         renewals.bill(desk, [renewals.turn(desk, running)], "renewal")
     return key
+
+
+def finish(desk: Desk) -> None:
+    """Invoices what began in this step: one invoice for a customer's, in one currency."""
+    begun, desk.begun = desk.begun, []
+    groups: dict[tuple[str, str], list[renewals.Turn]] = {}
+    for turn in begun:
+        groups.setdefault((turn.after["customer"], turn.after["currency"]), []).append(turn)
+    for turns in groups.values():
+        _bill_first(desk, turns)
+
+
+def _bill_first(desk: Desk, turns: Sequence[renewals.Turn]) -> None:
+    """The invoice of first periods that begin together."""
+    if len(turns) > 1:
+        for turn in turns:  # each has learnt of the others
+            turn.after["billing"] = held(desk.row("Subscription", turn.after["id"]))
+    due = [turn for turn in turns if turn.advance or owed.bounded(desk, turn.after)]
+    for turn in turns:
+        if turn not in due:
+            renewals.schedule(desk, turn.after, turn.period.start)
+    if not due:
+        return
+    lines = [line for turn in due for line in turn.advance]
+    site = f"{due[0].after['id']}/start"
+    made = renewals.make(desk, [turn.after for turn in due], [], lines, site, "start")
+    for turn in due:
+        renewals.settle(desk, turn, made)
 
 
 def _insert(desk: Desk, sub: dict[str, Any], site: object) -> str:

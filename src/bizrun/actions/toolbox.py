@@ -73,6 +73,8 @@ class Toolbox:
     ) -> tuple[Any, bool]:
         """Does an action; its result, and whether the outcome of an effect is still to come."""
         _check(name, data)
+        if work.begun and name != "subscribe":
+            subscriptions.finish(work)
         if (immediate := IMMEDIATE.get(name)) is not None:
             return immediate(work, data, site, place), False
         if (sent := SENT.get(name)) is not None:
@@ -92,6 +94,10 @@ class Toolbox:
                 return forecast(data["series"], data["months"]), False
         message(work, name, target, data, site, place, resume)
         return None, True
+
+    def finish(self, work: Desk) -> None:
+        """Invoices the subscriptions that have begun in a step."""
+        subscriptions.finish(work)
 
     def follows(self, kind: str, outcome: Outcome) -> bool:
         """Whether anything follows from an outcome that no handler waits for."""

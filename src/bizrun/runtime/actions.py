@@ -27,6 +27,10 @@ class Actions(Protocol):
     ) -> tuple[Any, bool]:
         """Does an action; its result, and whether `resume` waits with an effect for another."""
 
+    def finish(self, work: Work) -> None:
+        """What is left to do at the end of a step, or before it reads or changes anything else:
+        the invoice of the subscriptions in `work.begun`."""
+
     def follows(self, kind: str, outcome: Outcome) -> bool:
         """Whether anything follows from an outcome, other than that who waits goes on."""
 

@@ -313,9 +313,9 @@ class Engine:
         mark, pending, order = self.state.mark(), len(self._pending), self._order
         try:
             if code.live[0]:
-                code.segments[0](work, {**event.data, "event": work.event})
+                work.run(code, 0, {**event.data, "event": work.event})
             else:
-                code.segments[0](work)
+                work.run(code, 0)
         except Exception as error:
             if isinstance(error, Refusal) and not isinstance(error, EvalError):
                 raise
@@ -348,7 +348,7 @@ class Engine:
         mark, pending, order = self.state.mark(), len(self._pending), self._order
         code = work.code
         try:
-            code.segments[segment](work, *(live.get(name) for name in code.live[segment]))
+            work.run(code, segment, *(live.get(name) for name in code.live[segment]))
         except Exception as error:
             self.state.undo(mark)
             del self._pending[pending:]

@@ -155,7 +155,7 @@ def run(work: Work, live: Mapping[str, Any]) -> Receipt:
     line = str(code.unit.handler.place.line)
     state.entries.append(engine._entry(source, None, "handled", None, line))
     try:
-        code.segments[0](work, *(live.get(name) for name in code.live[0]))
+        work.run(code, 0, *(live.get(name) for name in code.live[0]))
     except Exception as error:
         state.undo(mark)
         del state.entries[entries:]

@@ -38,8 +38,8 @@ class Work:
     after it, so that the same events always make the same ids."""
 
     __slots__ = (
-        "base", "caller", "code", "currency", "effects", "engine", "event", "fuel", "handler",
-        "lifted", "loops", "made", "now", "replied", "source", "tenant", "tz",
+        "base", "begun", "caller", "code", "currency", "effects", "engine", "event", "fuel",
+        "handler", "lifted", "loops", "made", "now", "replied", "source", "tenant", "tz",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,17 @@ class Work:
         self.replied: Any = None
         self.made: Any = None
         self.loops: list[tuple[Any, ...]] = []
+        self.begun: list[Any] = []
+
+    def run(self, code: Code, segment: int, *values: Any) -> None:
+        """Runs a segment of a handler, and what is left to do at its end."""
+        code.segments[segment](self, *values)
+        self.finish()
+
+    def finish(self) -> None:
+        """Does what is left to do of the actions before, before anything reads what comes of it."""
+        if self.begun:
+            self.engine.actions.finish(self)
 
     def part(self, name: str) -> Work:
         """A piece of this work by itself: a round of a loop, or what follows one."""
@@ -110,6 +121,7 @@ class Work:
         """The key of the row with that key or unique value."""
         if key is None:
             return None
+        self.finish()
         key = key if isinstance(key, str) else str(show(key))
         row = self.engine.state.get(entity, key)
         if row is not None:
@@ -130,6 +142,7 @@ class Work:
         limit: int | None,
     ) -> Sequence[Row]:
         """Rows that match, as they were created where no order is asked for."""
+        self.finish()
         filtered = self.tenant is not None and not self.lifted
         found = list(
             self.engine.state.select(
@@ -159,6 +172,7 @@ class Work:
 
     def call(self, name: str, args: Sequence[Any]) -> Any:
         """A built-in function that reads state."""
+        self.finish()
         return self.engine.questions[name](self, *args)
 
     def spend(self, steps: int) -> None:
@@ -268,6 +282,7 @@ class Work:
 
     def update(self, entity: str, key: Any, changes: dict[str, Any]) -> None:
         """Changes fields of a row."""
+        self.finish()
         check_books(entity, changes)
         old = self.row(entity, key)
         declared, plain = self.engine.program.entities[entity], self.engine.blank(entity).plain
@@ -314,6 +329,7 @@ class Work:
 
     def delete(self, entity: str, key: Any) -> None:
         """Removes a row."""
+        self.finish()
         check_kept(entity)
         old = self.row(entity, key)
         if entity == self.engine.program.bills:
@@ -443,6 +459,7 @@ class Work:
         self, event: str, data: dict[str, Any], site: object, place: Place | None = None
     ) -> None:
         """A new event, handled after this commits."""
+        self.finish()
         self.engine.emitting.emit(self, event, data, site)
 
     def act(
