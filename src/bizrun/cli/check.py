@@ -13,7 +13,7 @@ import click
 
 from ..diagnostics import Diagnostic, Fix, Source, did_you_mean
 from ..errors import UsageError
-from ..lang.modules import STD, normal
+from ..lang.modules import in_std, normal
 from ..lang.symbols import Checked
 
 FORMATS = ("text", "json", "sarif", "github", "junit")
@@ -178,7 +178,7 @@ def _edits(outcome: Outcome, texts: Mapping[str, bytes]) -> dict[str, tuple[byte
 
     by_file: dict[str, list[Fix]] = {}
     for problem in outcome.problems:
-        if problem.fix and problem.fix.certain and not problem.fix.span.file.startswith(STD):
+        if problem.fix and problem.fix.certain and not in_std(problem.fix.span.file):
             by_file.setdefault(problem.fix.span.file, []).append(problem.fix)
     edits = {}
     for name, fixes in by_file.items():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..diagnostics import Diagnostic, Source, Span
 from ..errors import BizError
 from ..lang import ast
-from ..lang.modules import STD, normal
+from ..lang.modules import in_std, normal
 
 if TYPE_CHECKING:
     from ..ir.program import Program
@@ -99,7 +99,8 @@ class Prepared:
 
     def tests(self, names: Sequence[str]) -> tuple[list[ast.Test], int]:
         """The tests that are asked for, and how many others there are."""
-        own = [test for test in self.checked.symbols.tests if not test.span.file.startswith(STD)]
+        tests = self.checked.symbols.tests
+        own = [t for t in tests if t.span.file == self.path or not in_std(t.span.file)]
         own.sort(key=lambda test: (test.span.file != self.path, test.span.file, test.span.start))
         wanted = [name.lower() for name in names]
         found = [t for t in own if not wanted or any(name in t.title.lower() for name in wanted)]

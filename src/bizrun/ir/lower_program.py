@@ -7,7 +7,8 @@ from pathlib import PurePath
 from ..billing import catalog
 from ..lang import ast
 from ..lang.check.meters import figure_type
-from ..lang.symbols import Checked, EntityInfo, EventInfo
+from ..lang.modules import in_std
+from ..lang.symbols import Checked, EntityInfo, EventInfo, Symbols
 from ..lang.types import ANY, EntityType, Type, known, type_text
 from ..lang.walk import walk, walk_code
 from . import nodes as ir
@@ -239,8 +240,8 @@ class _ProgramLowering:
                     program.version_conditions[name] = self.code.lower(
                         item.where, Scope({"self": ir.Local("self")}, row)
                     )
-        policies = [self.billing.dunning(node) for node in symbols.dunnings.values()]
-        program.dunning = policies[0] if policies else None
+        policy = _policy(symbols)
+        program.dunning = self.billing.dunning(policy) if policy else None
         program.billing = self.billing.settings()
         program.connections = {
             name: constant(node.data, symbols) for name, node in symbols.connections.items()
@@ -252,6 +253,16 @@ class _ProgramLowering:
                     part if isinstance(part, str) else placeholder(part)
                     for part in setting.value.parts
                 )
+
+
+def _policy(symbols: Symbols) -> ast.Dunning | None:
+    """The dunning that the business block names, else the spec's first one, else a module's."""
+    settings = symbols.business.settings if symbols.business else ()
+    named = [" ".join(setting.words) for setting in settings if setting.key == "dunning"]
+    if named and named[0] in symbols.dunnings:
+        return symbols.dunnings[named[0]]
+    policies = sorted(symbols.dunnings.values(), key=lambda node: in_std(node.span.file))
+    return policies[0] if policies else None
 
 
 def _body(node: ast.On) -> tuple[ast.Stmt, ...]:

@@ -613,11 +613,40 @@ class Declaration(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Binding(Node):
+    """`Case as Ticket`: what the user's own is called, and what the used file calls it.
+
+    `given` is None where only the first stands there: the used file is given one thing.
+    """
+
+    own: str
+    own_span: Span
+    given: str | None
+    given_span: Span | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Use(Declaration):
-    """`use "./plans.biz"` or `use std.dunning`; `path` without quotes, `std` tells which."""
+    """`use "./plans.biz"` or `use std.sla for Case as Ticket`; `path` without quotes, `std` tells
+    which."""
 
     path: str
     std: bool
+    bindings: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given(Declaration):
+    """`given entity Ticket { … }`: stands in for what a file that uses this one declares."""
+
+    declaration: Declaration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Override(Declaration):
+    """`override const grace = 5 days`: takes the place of a used file's declaration."""
+
+    declaration: Declaration
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,6 +54,13 @@ def build_declaration(tree: Any, context: Context) -> ast.Declaration:
         return ast.BadDeclaration(context.of(found), context.doc)
 
 
+def _build_prefixed(tree: Any, context: Context) -> ast.Given | ast.Override:
+    """`given` or `override`, and the declaration behind it."""
+    kind = ast.Given if tree.data == "given" else ast.Override
+    inner = tree.children[0]
+    return kind(context.of(tree), context.doc, _DECLARATIONS[inner.data](inner, context))
+
+
 def build_statements(tree: Any, context: Context) -> tuple[ast.Stmt, ...]:
     """The statements of a tree of the start symbol `statements`."""
     try:
@@ -110,6 +117,8 @@ def build_file(text: str, name: str) -> tuple[ast.File, list[Diagnostic]]:
 
 _DECLARATIONS: dict[str, Callable[[Any, Context], ast.Declaration]] = {
     "use": build_use,
+    "given": _build_prefixed,
+    "override": _build_prefixed,
     "business": build_business,
     "entity": build_entity,
     "type_decl": build_type_decl,

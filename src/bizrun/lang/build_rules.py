@@ -270,12 +270,18 @@ def build_test(tree: Any, context: Context) -> ast.Test:
 
 
 def build_use(tree: Any, context: Context) -> ast.Use:
-    """What another file or module declares, made visible."""
+    """What another file or module declares, made visible; and what of it is called otherwise."""
     what = tree.children[0]
-    if is_tree(what):
-        path = dotted(what)
-        return ast.Use(context.of(tree), context.doc, path, path.startswith("std."))
-    return ast.Use(context.of(tree), context.doc, plain_text(what, context), False)
+    path, std = (dotted(what), True) if is_tree(what) else (plain_text(what, context), False)
+    bindings = tuple(_binding(part, context) for part in trees(tree, "binding"))
+    std = std and path.startswith("std.")
+    return ast.Use(context.of(tree), context.doc, path, std, bindings)
+
+
+def _binding(tree: Any, context: Context) -> ast.Binding:
+    own, *given = tree.children
+    theirs = named(context, given[0]) if given else (None, None)
+    return ast.Binding(context.of(tree), *named(context, own), *theirs)
 
 
 def build_business(tree: Any, context: Context) -> ast.Business:

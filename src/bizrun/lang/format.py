@@ -198,12 +198,18 @@ def _else_of_block(first: Token, last: Token, waiting: list[tuple[int, str]]) ->
     return first.text == "else" and (last.text in ("}", ",") or not waiting or waiting[-1][1] != "")
 
 
+def _keyword(tokens: list[Token]) -> str:
+    """The word that says what a line declares, behind `given` or `override`."""
+    prefixed = len(tokens) > 2 and tokens[0].text in ("given", "override")
+    return tokens[1].text if prefixed and tokens[1].kind == "name" else tokens[0].text
+
+
 def _follow(line: Line, base: int, waiting: list[tuple[int, str]]) -> None:
     """Opens and closes the brackets of a line; all that it leaves open stands one level deeper."""
     for number, token in enumerate(line.tokens):
         if token.text in _OPEN and token.kind == "sign":
-            head = line.tokens[0].text if token.text == "{" else ""
-            if token.text == "{" and line.tokens[0].text == "extend" and number:
+            head = _keyword(line.tokens) if token.text == "{" else ""
+            if token.text == "{" and head == "extend" and number:
                 head = "entity"
             waiting.append((base + 1, head))
         elif token.text in _CLOSE and token.kind == "sign" and waiting:
@@ -300,7 +306,8 @@ def _shape(line: Line) -> tuple[int, str, str] | None:
     if line.block == "lifecycle" and words[1] == "->":
         return line.depth, line.block, "arrow"
     closed = words.count("{") == words.count("}")
-    return (0, words[0], "") if line.depth == 0 and words[0] in _HEADS and closed else None
+    head = _keyword(line.tokens)
+    return (0, words[0], head) if line.depth == 0 and head in _HEADS and closed else None
 
 
 def _places(line: Line) -> list[int]:
@@ -313,7 +320,7 @@ def _places(line: Line) -> list[int]:
     if line.block == "lifecycle":
         return [1, *(n for n, word in enumerate(words) if n > 2 and word in ("on", "after"))][:2]
     found: list[int] = []
-    for word in _HEADS.get(words[0], ()):
+    for word in _HEADS.get(_keyword(line.tokens), ()):
         if word in words:
             found.append(words.index(word))
             if word == "key":

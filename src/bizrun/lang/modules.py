@@ -12,12 +12,12 @@ from ..errors import UsageError
 from . import ast
 from .parse import Parsed, parse, read_source
 from .symbols import Loaded
+from .uses import Link, settle
 
 Read = Callable[[str], bytes]
 ListFolder = Callable[[str], Iterable[str]]
 
-PRELUDE = "std/prelude.biz"
-STD = "<std>/"
+STD = "std."
 MAX_FILES = 2_000
 MAX_TEMPLATE_BYTES = 2_000_000
 
@@ -29,14 +29,22 @@ def load(path: str, read: Read, listdir: ListFolder) -> Loaded:
     """
     name = normal(path)
     loader = _Loader(read, listdir)
-    loader.add(STD + "prelude.biz", _std("prelude") or b"")
-    loader.add(name, _read_main(path, read))
+    loader.add(STD + "prelude", _std("prelude") or b"")
+    loader.add(name, _std_main(name) if in_std(name) else _read_main(path, read))
+    texts = {} if in_std(name) else loader.templates(name)
+    settled = settle(loader.files, loader.links, name, texts)
+    used_by: dict[str, tuple[ast.Use, ...]] = {}
+    for link in loader.links:
+        used_by[link.used] = (*used_by.get(link.used, ()), link.use)
     return Loaded(
         path=name,
-        files=tuple(loader.files),
+        files=tuple(settled.files),
         sources=loader.sources,
-        diagnostics=tuple(loader.diagnostics),
-        template_files=loader.templates(name),
+        diagnostics=(*loader.diagnostics, *settled.diagnostics),
+        template_files=texts,
+        taken=tuple(settled.taken),
+        replaced=tuple(settled.replaced),
+        used_by=used_by,
     )
 
 
@@ -72,6 +80,20 @@ def read_form(source: Source) -> Parsed:
 def normal(path: str) -> str:
     """A path as diagnostics print it: forward slashes, no `./`."""
     return posixpath.normpath(path.replace("\\", "/")) if path else path
+
+
+def in_std(name: str) -> bool:
+    """Whether a file is a module of the standard library, which is named as `use` names it."""
+    return name.startswith(STD) and "/" not in name and not name.endswith((".biz", ".yaml", ".yml"))
+
+
+def _std_main(name: str) -> bytes:
+    data = _std(name.removeprefix(STD))
+    if data is None:
+        near = did_you_mean(name, [STD + module for module in std_modules()])
+        hint = f" Did you mean {near}?" if near else ""
+        raise UsageError(f"The standard library has no module {name}.{hint}")
+    return data
 
 
 def _read_main(path: str, read: Read) -> bytes:
@@ -111,6 +133,7 @@ class _Loader:
     files: list[ast.File] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
 
     def add(self, name: str, data: bytes) -> None:
         """Follows a file's uses, deepest first; a chain of any length needs no deep stack."""
@@ -135,6 +158,7 @@ class _Loader:
 
     def _follow(self, use: ast.Use, path: list[_Open]) -> _Open | None:
         name = self._name(use, path[-1].name)
+        self.links.append(Link(use, name))
         if name in self.sources:
             names = [opened.name for opened in path]
             if name in names:
@@ -149,16 +173,16 @@ class _Loader:
 
     def _name(self, use: ast.Use, user: str) -> str:
         if use.std:
-            return STD + use.path.removeprefix("std.").replace(".", "/") + ".biz"
+            return use.path
         return normal(posixpath.join(posixpath.dirname(user), use.path.replace("\\", "/")))
 
     def _std_module(self, use: ast.Use) -> bytes | None:
-        name = use.path.removeprefix("std.")
+        name = use.path.removeprefix(STD)
         data = _std(name)
         if data is None:
             known = sorted(std_modules())
             near = did_you_mean(name, known)
-            listed = ", ".join(f"std.{module}" for module in known) or "none yet"
+            listed = ", ".join(f"std.{module}" for module in known)
             hint = f"did you mean `use std.{near}`?" if near else f"modules: {listed}"
             self._report("E0503", use, f"The standard library has no module `{name}`", hint)
         return data

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 _KEYWORDS = (
     "business entity extend event plan addon meter coupon tax dunning lifecycle trigger on every "
-    "fn const template metric api role experiment connect test use type"
+    "fn const template metric api role experiment connect test use type given override"
 )
 KEYWORDS = _KEYWORDS.split()
 
@@ -69,16 +69,19 @@ class Scan:
 
 
 _ANY_KEYWORD = re.compile(rf"(?:{'|'.join(KEYWORDS)})(?![\w.:(=?-])")
+# What may stand before the keyword of a declaration.
+_PREFIX = re.compile(r"(?:given|override)[ \t]+(?=[a-z])")
 # What surely begins a declaration, even where a bracket before it was never closed.
 _HEAD = re.compile(
-    r"""business[ \t]+" | (?:extend[ \t]+)?entity[ \t]+[A-Z]\w*[ \t]*\{
+    r"""(?:(?:given|override)[ \t]+)? (?: business[ \t]+"
+    | (?:extend[ \t]+)?entity[ \t]+[A-Z]\w*[ \t]*\{
     | event[ \t]+[A-Z]\w*\.\w | (?:plan|addon)[ \t]+\w+[ \t]*(?:"[^"\n]*"[ \t]*)?\{
     | (?:meter|coupon|dunning|tax|template|role|connect)[ \t]+\w+[ \t]*\{
     | lifecycle[ \t]+\w+\.\w+[ \t]*\{ | trigger[ \t]+\w+\.\w+[ \t]+for\b
     | on[ \t]+[A-Z*]\w*\.[\w*.]+ | every[ \t]+[^\n]*\{ | (?:fn|function|func|def)[ \t]+\w+[ \t]*\(
     | const[ \t]+\w+[ \t]*= | metric[ \t]+\w+[ \t]*[:=] | api[ \t]+[A-Z]+[ \t]+"
     | experiment[ \t]+\w+[ \t]+by\b | test[ \t]+" | use[ \t]+(?:"|std\.)
-    | type[ \t]+[A-Z]\w*[ \t]*\{""",
+    | type[ \t]+[A-Z]\w*[ \t]*\{ )""",
     re.VERBOSE,
 )
 _CONTINUES = re.compile(r"[ \t]*(?:[{.)\]}|+*/<>=?,-]|(?:and|or|where|order by|else)\b)")
@@ -256,7 +259,9 @@ class _Scanner:
         return not line or self.text[line] not in " \t"
 
     def keyword(self, start: int) -> str | None:
-        found = _ANY_KEYWORD.match(self.text, start)
+        prefix = _PREFIX.match(self.text, start)
+        inner = _ANY_KEYWORD.match(self.text, prefix.end()) if prefix else None
+        found = inner or _ANY_KEYWORD.match(self.text, start)
         return found[0] if found else None
 
     def doc(self, start: int) -> str | None:

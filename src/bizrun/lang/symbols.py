@@ -161,11 +161,31 @@ class Symbols:
         return EntityType(self.bills) if self.bills else ANY
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a used file is given: its stand-in, and what the spec's own one is called."""
+
+    use: ast.Use
+    given: ast.Declaration
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A used file's declaration, and the one that overrides it."""
+
+    old: ast.Declaration
+    new: ast.Declaration
+
+
 @dataclass(slots=True)
 class Loaded:
     """The files of a spec, the prelude first, then modules in the order of use, then itself.
 
-    `template_files` are the texts of templates/NAME.md beside the spec, by NAME.
+    `given`, `for` and `override` are settled (see `uses`): the declarations are plain ones, and
+    what overrides stands in the file of what it replaces. `used_by` has each file's
+    `use`s. `template_files` are the texts of templates/NAME.md beside the
+    spec, by NAME.
     """
 
     path: str
@@ -173,6 +193,9 @@ class Loaded:
     sources: Mapping[str, Source]
     diagnostics: tuple[Diagnostic, ...]
     template_files: Mapping[str, Source] = field(default_factory=dict)
+    taken: tuple[Taken, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+    used_by: Mapping[str, tuple[ast.Use, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

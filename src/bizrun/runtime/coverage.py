@@ -15,7 +15,7 @@ from ..ir import nodes as ir
 from ..ir.constants import constant
 from ..ir.program import Arrow, Program
 from ..lang import ast
-from ..lang.modules import STD
+from ..lang.modules import in_std
 from ..lang.symbols import Checked
 from ..lang.walk import walk
 from ..store.base import INTERNAL, LogEntry, Row
@@ -53,8 +53,9 @@ class Coverage:
         self._tiers: list[_TierPoint] = []
 
     def add(self, place: ir.Place, kind: str, text: str) -> int | None:
-        """A new point's number; None in the standard library, which has tests of its own."""
-        if place.file.startswith(STD) or not place.file:
+        """A new point's number; None in a used module of the standard library: it has own tests."""
+        used = in_std(place.file) and place.file != self.checked.loaded.path
+        if used or not place.file:
             return None
         point = Point(place.file, place.line, place.column, kind, text)
         if point not in self._numbers:

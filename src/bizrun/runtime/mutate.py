@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..diagnostics import Span
 from ..lang import ast
-from ..lang.modules import STD
+from ..lang.modules import in_std
 from ..lang.symbols import Checked
 from ..lang.walk import walk
 
@@ -35,12 +35,11 @@ def mutants(checked: Checked) -> list[Mutant]:
     """All changes to a spec and its modules, in the order of their places."""
     found: dict[Span, Mutant] = {}
     for file in checked.loaded.files:
-        if file.span.file.startswith(STD):
-            continue
-        text = checked.loaded.sources[file.span.file].text
         for declaration in file.declarations:
-            if isinstance(declaration, _PASSED_OVER):
+            name = declaration.span.file
+            if isinstance(declaration, _PASSED_OVER) or in_std(name):
                 continue
+            text = checked.loaded.sources[name].text
             for mutant in _of(declaration, text):
                 found.setdefault(mutant.span, mutant)
     return sorted(found.values(), key=lambda mutant: (mutant.span.file, mutant.span.start))

@@ -17,6 +17,7 @@ from .report import Report, settled
 from .scope import Flow, Scope
 from .statements import instants
 from .symbols import collect
+from .uses import check_uses, told_at_use
 
 
 def check(
@@ -38,12 +39,14 @@ def check(
         damaged=damaged(loaded),
     )
     collect(checker)
+    check_uses(checker)
     check_places(checker)
     check_refs(checker)
     check_declarations(checked, report)
     _check_untyped_rows(checker, loaded)
     prelude = loaded.files[0].span.file
-    checked.diagnostics = settled((*loaded.diagnostics, *report.diagnostics), prelude)
+    found = told_at_use(loaded, (*loaded.diagnostics, *report.diagnostics))
+    checked.diagnostics = settled(found, prelude)
     return checked
 
 

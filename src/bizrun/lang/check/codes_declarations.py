@@ -28,6 +28,33 @@ FILES = {
         "Templates beside the spec are UTF-8 text of at most 2 MB.",
         "templates/welcome.md saved as UTF-16",
     ),
+    "E0505": Code(
+        "`use … for` names what isn't there",
+        "`use std.sla for Case as Ticket` says that what the module calls `Ticket` is your `Case`. "
+        "The first name is an entity or meter of yours, the second one that the module is `given`.",
+        "entity Case { id text key, priority text, replied time?, resolved time? }\n"
+        "use std.sla for Case as Tiket     # E0505: did you mean `Ticket`?",
+    ),
+    "E0506": Code(
+        "a used file does not fit this spec",
+        "A module speaks of entities and meters of yours: of who pays, of a `Ticket`. It says with "
+        "`given` which fields it reads; yours need them, with types that fit.",
+        "entity Ticket { id text key, replied time?, resolved time? }\n"
+        "use std.sla                       # E0506: it needs `priority text`",
+    ),
+    "E0507": Code(
+        "nothing to override",
+        "`override` replaces a declaration of a used file by one of the same kind and name, a "
+        "handler by one of the same events. What replaces nothing would be without effect.",
+        "override const remind = 3 days    # E0507: no file is used here",
+    ),
+    "E0508": Code(
+        "what overrides does not fit",
+        "What relies on the replaced declaration has to go on working: a constant keeps its type, "
+        "a function its parameters and result, a trigger its entity. Entities are not replaced: "
+        "`extend entity` adds fields.",
+        "override entity Invoice { memo text? }       # E0508: extend entity Invoice { … }",
+    ),
 }
 
 BUSINESS = {

@@ -8,8 +8,8 @@ from .. import ast
 from ..symbols import Loaded
 
 _DECLARED = re.compile(
-    r"^\s*(?:extend\s+)?(?:entity|type|event|plan|addon|meter|coupon|tax|dunning|trigger|fn|const"
-    r"|template|metric|role|experiment|connect)\s+([\w.]+)",
+    r"^\s*(?:(?:extend|given|override)\s+)*(?:entity|type|event|plan|addon|meter|coupon|tax"
+    r"|dunning|trigger|fn|const|template|metric|role|experiment|connect)\s+([\w.]+)",
     re.MULTILINE,
 )
 _ENTRY = re.compile(r"\b(\w+)\s*:")
@@ -25,6 +25,8 @@ def lost(loaded: Loaded) -> frozenset[str]:
         if source is None or parsed is None:
             continue
         for declaration in parsed.declarations:
+            if declaration.span.file != file:
+                continue
             text = source.text[declaration.span.start : declaration.span.end]
             if isinstance(declaration, ast.BadDeclaration):
                 names.update(_DECLARED.findall(text), _ENTRY.findall(text))
@@ -40,8 +42,9 @@ def damaged(loaded: Loaded) -> frozenset[str]:
     names: set[str] = set()
     errors = _errors(loaded)
     for file in loaded.files:
-        spans = errors.get(file.span.file, [])
-        for declaration in file.declarations if spans else ():
+        for declaration in file.declarations if errors else ():
+            # What overrides stands in the file of what it replaces.
+            spans = errors.get(declaration.span.file, [])
             name = getattr(declaration, "name", None)
             if name is not None and _hurt(declaration, spans):
                 names.add(name)

@@ -11,7 +11,7 @@ from ...diagnostics import Fix, Label, Span, did_you_mean
 from ...errors import EvalError
 from ...values import Duration, Money, Percent
 from .. import ast
-from ..modules import STD
+from ..modules import in_std
 from ..symbols import Checked, Symbols
 from ..types import EntityType, Type, known
 from ..walk import walk_code
@@ -52,7 +52,7 @@ class Facts:
 
     def warn(self, code: str, span: Any, message: str, **more: Any) -> None:
         """Warns, but not of what the standard library declares and this spec leaves unused."""
-        if not span.file.startswith(STD):
+        if span.file == self.checked.loaded.path or not in_std(span.file):
             self.report.add(code, span, message, **more)
 
     def entity_of(self, node: ast.Node) -> str | None:

@@ -26,6 +26,7 @@ from ..types import (
     Type,
     maybe,
 )
+from ..uses import OVERRIDABLE, file_name
 from .context import Checker, listed
 from .events import snake
 
@@ -152,9 +153,14 @@ def _once(checker: Checker, kind: str, table: dict[str, Any], name: str, declara
 def _again(checker: Checker, kind: str, name: str, second: Any, first: Any) -> None:
     place = getattr(first, "name_span", first.span)
     builtin = place.file == checker.checked.loaded.files[0].span.file
+    own = getattr(second, "name_span", second.span).file
+    used = place.file != own and type(first) in OVERRIDABLE
     help_ = f"`{name}` is built in; choose another name" if builtin else "rename or remove one"
     if builtin and kind == "entity":
         help_ = f"`{name}` is built in; add fields to it with `extend entity {name} {{ … }}`"
+    elif used:
+        theirs = file_name(first)
+        help_ = f"write `override {kind} {name}` to replace that of {theirs}, or rename yours"
     checker.report.add(
         "E0218",
         getattr(second, "name_span", second.span),

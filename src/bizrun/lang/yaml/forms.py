@@ -114,6 +114,7 @@ SECTIONS: tuple[Section, ...] = (
         Form({"name": "text"}, open="setting"),
         doc="The business: its name and settings.",
     ),
+    Section("given", "given", doc="What stands in for declarations of those who use this file."),
     Section("types", "type", Form({}, open="field"), doc="Shapes without a table."),
     Section("entities", "entity", Form({"index": "indexes"}, open="field"), doc="What is stored."),
     Section(
@@ -204,6 +205,7 @@ SECTIONS: tuple[Section, ...] = (
         "experiments", "experiment", Form({"by": "expr", "variants": "values"}, ("by", "variants"))
     ),
     Section("connect", "connect", Form({}, open="expr"), doc="Providers and services."),
+    Section("override", "override", doc="What replaces declarations of used files."),
     Section(
         "tests",
         "test",
@@ -212,6 +214,9 @@ SECTIONS: tuple[Section, ...] = (
         doc="Tests beside the rules.",
     ),
 )
+
+# Sections that hold sections.
+NESTED = ("given", "override")
 
 BY_NAME: dict[str, Section] = {
     name: section for section in SECTIONS for name in (section.name, section.word, *section.aliases)

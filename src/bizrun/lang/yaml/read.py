@@ -13,7 +13,7 @@ from ..check.business import is_text
 from ..mend import BAD, Mended, unchanged
 from ..parse import MAX_BYTES, Parsed, parse
 from .compose import Composer
-from .forms import ARROW, BY_NAME, DOC, SECTIONS, Section
+from .forms import ARROW, BY_NAME, DOC, NESTED, SECTIONS, Section
 from .read_plans import items
 from .read_statements import body, pattern, route
 from .tree import Mapping, Scalar, Sequence, Value, read_tree
@@ -61,48 +61,77 @@ def compose(source: Source) -> tuple[Mended, list[Diagnostic]]:
     return (to.whole() if to.parts else unchanged("", 0, 0)), problems
 
 
-def _report_unknown(to: Composer, name: Scalar) -> None:
+def _report_unknown(to: Composer, name: Scalar, where: str = "A spec") -> None:
     near = did_you_mean(name.text, BY_NAME)
     listed = ", ".join(section.name for section in SECTIONS)
     help = f"did you mean `{near}`?" if near else f"a spec knows {listed}"
-    to.report(name, f"A spec has no key `{name.text}`", help)
+    to.report(name, f"{where} has no key `{name.text}`", help)
 
 
 # --- Sections ----------------------------------------------------------------------------------
 
 
-def _section(to: Composer, section: Section, value: Value) -> None:
+def _section(to: Composer, section: Section, value: Value, prefix: str = "") -> None:
     if isinstance(value, Scalar) and value.empty:
         return
-    if section.name == "business":
-        _declare(to, section, None, value)
+    if section.name in NESTED:
+        _nested(to, section, value)
+    elif section.name == "business":
+        _declare(to, section, None, value, prefix)
     elif section.name == "use":
         for item in value.items if isinstance(value, Sequence) else (value,):
             _use(to, item)
     elif isinstance(value, Mapping):
         for name, item in value.pairs:
-            _declare(to, section, name, item)
+            _declare(to, section, name, item, prefix)
     elif section.head and isinstance(value, Sequence):
         for item in value.items:
-            _declare(to, section, None, item)
+            _declare(to, section, None, item, prefix)
     else:
         shape = "a list, or a mapping" if section.head else "a mapping of names to what they are"
         to.report(value, f"`{section.name}` is {shape}")
 
 
+def _nested(to: Composer, section: Section, value: Value) -> None:
+    """Sections within one: each declaration gets its word in front."""
+    if not isinstance(value, Mapping):
+        to.report(value, f"`{section.name}` is a mapping of sections")
+        return
+    for name, item in value.pairs:
+        inner = BY_NAME.get(name.text)
+        if inner is None or inner.name in ("use", *NESTED):
+            _report_unknown(to, name, f"`{section.name}`")
+        else:
+            _section(to, inner, item, f"{section.word} ")
+
+
 def _use(to: Composer, value: Value) -> None:
-    to.add("use ", value)
-    if isinstance(value, Scalar) and value.text.startswith("std."):
-        to.words(value)
-    else:
-        to.text(value)
+    """A path, or a mapping of it to what the file is used for."""
+    if isinstance(value, Mapping):
+        for path, bound in value.pairs:
+            _used(to, path)
+            to.add(" for ", bound)
+            to.names(bound)
+            to.add("\n", value)
+        return
+    _used(to, value)
     to.add("\n", value)
 
 
-def _declare(to: Composer, section: Section, name: Scalar | None, value: Value) -> None:
+def _used(to: Composer, path: Value) -> None:
+    to.add("use ", path)
+    if isinstance(path, Scalar) and path.text.startswith("std."):
+        to.words(path)
+    else:
+        to.text(path)
+
+
+def _declare(
+    to: Composer, section: Section, name: Scalar | None, value: Value, prefix: str = ""
+) -> None:
     """One declaration; its name is the key that it stands under."""
     to.doc(value)
-    to.add(f"{section.word} ", name or value)
+    to.add(f"{prefix}{section.word} ", name or value)
     _COMPOSERS[section.name](to, section, name, value)
     to.add("\n", value)
 

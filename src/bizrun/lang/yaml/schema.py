@@ -10,6 +10,7 @@ from .forms import (
     CASE,
     DOC,
     FIELD,
+    NESTED,
     PHASE,
     PRICE,
     PRICING,
@@ -150,7 +151,17 @@ def _object(form: Form) -> Schema:
 def _section(section: Section) -> Schema:
     described = {"description": section.doc} if section.doc else {}
     if section.name == "use":
-        return {**described, **_WORDS}
+        bound = {"type": "object", "additionalProperties": _WORDS}
+        one = {"anyOf": [_SCALAR, bound]}
+        return {**described, "anyOf": [_SCALAR, {"type": "array", "items": one}]}
+    if section.name in NESTED:
+        inner = [s.name for s in SECTIONS if s.name not in ("use", *NESTED)]
+        return {
+            **described,
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: {"$ref": f"#/properties/{name}"} for name in inner},
+        }
     if section.name == "business" and section.form:
         return {**described, **_object(section.form)}
     if section.form is None:

@@ -23,16 +23,22 @@ def write_yaml(text: str, file: ast.File) -> str:
 
 def yaml_data(text: str, file: ast.File) -> Data:
     """The YAML form as mappings, lists and texts."""
-    to = Printer(text)
+    return _sections(Printer(text), file.declarations)
+
+
+def _sections(to: Printer, declarations: Iterable[ast.Declaration]) -> Data:
     found: dict[str, list[tuple[str | None, Any]]] = {}
-    for declaration in file.declarations:
+    nested: dict[str, list[ast.Declaration]] = {}
+    for declaration in declarations:
+        if isinstance(declaration, ast.Given | ast.Override):
+            word = type(declaration).__name__.lower()
+            nested.setdefault(word, []).append(declaration.declaration)
+            continue
         section, write = _WRITERS[_kind(declaration)]
         found.setdefault(section, []).append(write(to, declaration))
-    return {
-        section.name: _section(section.name, found[section.name])
-        for section in SECTIONS
-        if section.name in found
-    }
+    data = {name: _section(name, entries) for name, entries in found.items()}
+    data |= {word: _sections(to, inner) for word, inner in nested.items()}
+    return {section.name: data[section.name] for section in SECTIONS if section.name in data}
 
 
 def _kind(declaration: ast.Declaration) -> str:
@@ -68,7 +74,10 @@ def _one(values: list[str]) -> Any:
 
 
 def _use(to: Printer, use: ast.Use) -> tuple[str | None, Any]:
-    return None, use.path if use.std else plain_text(use.path)
+    path = use.path if use.std else plain_text(use.path)
+    if not use.bindings:
+        return None, path
+    return None, {path: ", ".join(to.verbatim(binding) for binding in use.bindings)}
 
 
 def _business(to: Printer, business: ast.Business) -> tuple[str | None, Any]:

@@ -1,0 +1,66 @@
+"""The standard library: each module is right and tested by itself, and its page says how."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bizrun.cli.test_runs import Prepared
+from bizrun.lang.modules import std_modules
+
+from .conftest import ROOT
+
+MODULES = sorted(std_modules())
+PAGE = (ROOT / "docs" / "std.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (std\.\w+)\n(.*?)(?=^## std|\Z)", PAGE, re.MULTILINE | re.DOTALL))
+BLOCKS = [
+    (name, number, block)
+    for name, section in SECTIONS.items()
+    for number, block in enumerate(re.findall(r"^```biz\n(.*?)^```", section, re.M | re.S), 1)
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module(name: str) -> None:
+    """It checks without a warning, its tests pass, and they reach all of it."""
+    prepared = Prepared(f"std.{name}", coverage=True)
+    assert not prepared.checked.diagnostics
+    tests, _ = prepared.tests(())
+    assert tests
+    assert not [run for run in map(prepared.run, tests) if run.failures]
+    assert prepared.coverage is not None
+    assert not set(prepared.coverage.points) - prepared.coverage.reached
+
+
+def test_each_module_has_a_section_with_a_tested_block() -> None:
+    assert list(SECTIONS) == sorted({name for name, *_ in BLOCKS})
+    assert set(SECTIONS) == {f"std.{name}" for name in MODULES}
+    for name in SECTIONS:
+        assert f"[{name}](#{name.replace('.', '')})" in PAGE
+
+
+@pytest.mark.parametrize(("name", "number", "text"), BLOCKS, ids=[f"{n}-{i}" for n, i, _ in BLOCKS])
+def test_block(bizrun: Path, tmp_path: Path, name: str, number: int, text: str) -> None:
+    spec = tmp_path / "block.biz"
+    spec.write_text(text, encoding="utf-8")
+    assert f"use {name}" in text
+    for command in (["check", "--strict"], ["fmt", "--check"], ["test"]):
+        done = subprocess.run(
+            [bizrun, *command, spec], capture_output=True, text=True, cwd=tmp_path, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_module_is_tested_by_its_name(bizrun: Path, tmp_path: Path) -> None:
+    """Also where bizrun is installed alone; a name that isn't there gets a hint."""
+    done = subprocess.run(
+        [bizrun, "test", "std.dunning"], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(
+        [bizrun, "check", "std.duning"], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, "Did you mean std.dunning?" in done.stderr) == (2, True)
