@@ -55,7 +55,7 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     quantity = choose_quantity(new, sub["quantity"] if wanted is None else wanted)
     entry = None
     if args.get("coupon") is not None:
-        entry = coupons.redeem(desk, sub["customer"], args["coupon"], [plan.name])
+        entry = coupons.redeem(desk, sub["customer"], args["coupon"], [fresh])
     if args.get("when", "now") == "period_end":
         _later(desk, sub, plan.name, str(interval), wanted, entry)
         return str(key)

@@ -9,7 +9,7 @@ from ..billing import discounts, periods
 from ..billing.discounts import CouponUse
 from ..diagnostics import did_you_mean
 from ..errors import Refusal
-from ..values import show
+from ..values import Money, show
 from .customers import subscriptions, zone_of
 from .desk import Desk
 
@@ -21,9 +21,10 @@ _WORDS = {
 
 
 def redeem(
-    desk: Desk, customer: str, name: Any, plans: Sequence[str], shared: bool = False
+    desk: Desk, customer: str, name: Any, held: Sequence[Mapping[str, Any]], shared: bool = False
 ) -> dict[str, Any]:
-    """Counts one use of a coupon; what a subscription keeps of it. Refused where none holds."""
+    """Counts one use of a coupon; what the subscriptions `held` keep of it: of each its plan and
+    currency are asked. Refused where it holds for none."""
     coupon = desk.program.coupons.get(name)
     if coupon is None:
         meant = did_you_mean(str(name), desk.program.coupons)
@@ -33,11 +34,18 @@ def redeem(
     rows = [desk.peek("_number", key) for key in keys]
     every, own = (row["last"] if row else 0 for row in rows)
     day = periods.local_day(desk.now, zone_of(desk, customer))
+    plans = [sub["plan"] for sub in held]
     fitting = [plan for plan in plans if not coupon.only or plan in coupon.only]
     plan = next(iter(fitting or plans), None)
     reason = discounts.why_not(coupon, day, every, own, plan)
     if reason:
         raise Refusal(f"coupon `{name}` can't be used: {_WORDS[reason]}")
+    currencies = sorted({sub["currency"] for sub in held})
+    if isinstance(coupon.off, Money) and coupon.off.currency not in currencies:
+        raise Refusal(
+            f"coupon `{name}` can't be used: it takes off {coupon.off.currency}, and this is paid "
+            f"in {' and '.join(currencies)}"
+        )
     for key, count in zip(keys, (every, own), strict=True):
         desk.put("_number", key, {"id": key, "last": count + 1})
     entry = {"coupon": name, "at": desk.now, "invoices": 0}
@@ -60,7 +68,7 @@ def apply_coupon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     held = subscriptions(desk, customer)
     if not held:
         raise Refusal(f"{customer} has no subscription for a coupon")
-    entry = redeem(desk, customer, args["coupon"], [s["plan"] for s in held], len(held) > 1)
+    entry = redeem(desk, customer, args["coupon"], held, len(held) > 1)
     for sub in held:
         desk.change("Subscription", sub["id"], coupons=attached(sub, entry))
     return customer

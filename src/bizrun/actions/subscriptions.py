@@ -68,7 +68,7 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         "trial_end": trial_end, "billing": billing,
     }  # fmt: skip
     if args.get("coupon") is not None:
-        sub["coupons"] = [coupons.redeem(desk, customer, args["coupon"], [plan.name])]
+        sub["coupons"] = [coupons.redeem(desk, customer, args["coupon"], [sub])]
     life = own(desk)
     if life is not None and life.start is not None:
         sub["status"] = life.start
