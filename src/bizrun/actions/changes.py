@@ -247,7 +247,7 @@ def _bill_change(
     if next_:
         charged = _charged(desk, after, [line for line in found.lines if line.covers is not None])
         known["waiting"] = owed.as_rows(owed.settled(desk, found))
-        usage.keep(desk, found.metered, None)
+        usage.keep(desk, found.metered, None, None)
         kept += charged
     elif found.lines or found.bounds:
         made = renewals.make(desk, [after], [found], [], f"{key}/{site}", reason, False, surplus)
@@ -314,7 +314,7 @@ def _wait(desk: Desk, after: Mapping[str, Any], found: Owed, advance: Sequence[L
     found.lines += advance
     known = held(desk.row("Subscription", after["id"]))
     known |= {"waiting": owed.as_rows(owed.settled(desk, found)), "charges": charged}
-    usage.keep(desk, found.metered, None)
+    usage.keep(desk, found.metered, None, None)
     desk.change("Subscription", after["id"], billing=known)
 
 

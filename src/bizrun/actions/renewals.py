@@ -190,7 +190,7 @@ def make(
         made = invoices.issue(
             desk, customer, all_lines, site, reason, currency, subs, bounds, surplus
         )
-    usage.keep(desk, metered, made.key if made else None)
+    usage.keep(desk, metered, made.lines if made else [], made.key if made else None)
     return made
 
 
@@ -261,7 +261,7 @@ def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
     if sub["status"] == "suspended":
         found = list(usage.owed(desk, sub, sub["period_end"], False))
         used = [line for each in found for line in each.lines if line.amount]
-        usage.keep(desk, found, None)
+        usage.keep(desk, found, None, None)
         known["waiting"] = [*(known.get("waiting") or ()), *owed.as_rows(used)]
     known |= {"charges": [], "billed": None, "arrears_from": None}
     after |= {
@@ -348,7 +348,7 @@ def _wait_for_recovery(desk: Desk, sub: Mapping[str, Any]) -> None:
     known = held(sub)
     known["waiting"] = owed.as_rows([line for line in found.lines if line.amount])
     known.pop("late", None)
-    usage.keep(desk, found.metered, None)
+    usage.keep(desk, found.metered, None, None)
     _await_inner(desk, desk.change("Subscription", sub["id"], billing=known), desk.now)
 
 
@@ -389,7 +389,8 @@ def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str) -> No
     known = held(desk.row("Subscription", sub["id"]))
     billed = dict(known.get("billed") or {})
     for each in found.metered:
-        billed[f"{each.item.name}|{each.price.meter}"] = each.row["billed"]
+        parts = usage.charged_parts(each, made.lines if made else [])
+        billed[f"{each.item.name}|{each.price.meter}"] = parts
     known["billed"] = billed
     if made and "before" in known:
         cost = owed.counts_to_bounds(made.lines, sub["id"])
@@ -446,16 +447,18 @@ def draft_due(desk: Desk, key: str) -> None:
         return
     source = draft["draft"]
     made = [Line(**row) for row in source["lines"]]
+    agains = []
     for part in source["usages"]:
         row = desk.peek("_usage", part["id"])
         assert row is not None, part
         again = usage.again(desk, row, part["kind"], usage.billed_of(part["billed"]))
         if again is not None:
             made += again.lines
-            usage.keep(desk, [again], key)
+            agains.append(again)
     bounds = [Bound(**{**row, "share": Fraction(*row["share"])}) for row in source["bounds"]]
     subs = [desk.row("Subscription", sub) for sub in source["subs"]]
     issued = invoices.close_draft(desk, draft, made, subs, bounds)
+    usage.keep(desk, agains, issued.lines, key)
     for sub in source["subs"]:
         _recharge(desk, sub, issued)
 

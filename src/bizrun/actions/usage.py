@@ -144,10 +144,8 @@ def meter_window(
     subject = lines.Subject.of(sub["id"], item.plan)
     made = lines.usage_lines(subject, price.meter, rated, start, end, billed, kind)
     parts = []
-    for line, part in zip(made, rated, strict=True):
-        before = billed.get(part.values)
-        amount = line.amount.rounded(half_even) + (before.amount if before else 0 * line.amount)
-        parts.append([list(part.values), part.quantity, amount])
+    for part in rated:
+        parts.append([list(part.values), part.quantity, part.amount.rounded(half_even)])
     row: Row = {
         "id": usage_key(sub["id"], item.name, price.meter, start), "subscription": sub["id"],
         "customer": sub["customer"], "meter": price.meter, "start": start, "end": end,
@@ -156,22 +154,54 @@ def meter_window(
                   "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
                   "anchor": sub["anchor"]},
     }  # fmt: skip
-    was = [[list(values), part.quantity, part.amount] for values, part in billed.items()]
+    was = [_part_row(values, part) for values, part in billed.items()]
     return Metered(item, price, start, end, tuple(made), row, was)
 
 
 def billed_of(parts: Sequence[Any]) -> Billed:
-    """What a row of `_usage` says was billed, by the values of the dimensions."""
+    """What a row of `_usage` says was billed, by the values of the dimensions.
+
+    Each part is [values, quantity, amount], and behind them what was charged where that is known.
+    """
     return {
-        tuple(values): Rated(amount, quantity, (), values=tuple(values))
-        for values, quantity, amount in parts
+        tuple(values): Rated(
+            amount, quantity, (), values=tuple(values), charged=charged[0] if charged else None
+        )
+        for values, quantity, amount, *charged in parts
     }
 
 
-def keep(desk: Desk, found: Sequence[Metered], invoice: str | None) -> None:
-    """Remembers windows that an invoice has billed."""
+def _part_row(values: tuple[str, ...], part: Rated) -> list[Any]:
+    row = [list(values), part.quantity, part.amount]
+    return row if part.charged is None else [*row, part.charged]
+
+
+def keep(desk: Desk, found: Sequence[Metered], made: Sequence[Line] | None, invoice: Any) -> None:
+    """Remembers windows that an invoice has billed, by its lines; None where they wait for one."""
     for metered in found:
-        desk.put("_usage", metered.row["id"], {**metered.row, "invoice": invoice})
+        parts = metered.row["billed"] if made is None else charged_parts(metered, made)
+        desk.put("_usage", metered.row["id"], {**metered.row, "billed": parts, "invoice": invoice})
+
+
+def charged_parts(metered: Metered, made: Sequence[Line]) -> list[list[Any]]:
+    """What was billed of a window, with what the lines of its invoice really charged."""
+    place = (metered.row["subscription"], metered.price.meter, metered.item.plan.name,
+             metered.start)  # fmt: skip
+    lines = {
+        line.dimensions: line
+        for line in made
+        if line.kind in ("usage", "correction")
+        and (line.subscription, line.meter, line.plan, line.period_start) == place
+    }
+    before = billed_of(metered.before)
+    parts = []
+    for values, quantity, amount in metered.row["billed"]:
+        was, line = before.get(tuple(values)), lines.get(tuple(values))
+        charged = line.charged if line is not None else amount * 0
+        if was is not None:
+            charged = charged + (was.amount if was.charged is None else was.charged)
+        parts.append([values, quantity, amount, charged])
+    return parts
 
 
 # --- corrections -----------------------------------------------------------------------------

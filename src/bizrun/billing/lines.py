@@ -73,7 +73,8 @@ def usage_lines(
     """A meter's usage over `[start, end)`, one line for each value of the price's dimensions.
 
     `billed` is what earlier invoices charged of it by those values, amounts as they were rounded:
-    at a threshold in mid-period, or, as kind "correction", before late events came.
+    at a threshold in mid-period, or, as kind "correction", before late events came. What is given
+    back of that is given back as it was charged, discounted, and is not discounted again.
     """
     lines = []
     for part in rated:
@@ -81,11 +82,12 @@ def usage_lines(
         amount, quantity = part.amount, part.quantity
         if before is not None:
             amount, quantity = amount - before.amount, quantity - before.quantity
+        given_back = _given_back(amount, before)
         lines.append(
             Line(
                 kind,
                 " ".join((meter, *part.values)),
-                amount,
+                amount if given_back is None else given_back,
                 quantity=quantity,
                 unit_amount=_unit_amount(part),
                 subscription=subject.subscription,
@@ -95,9 +97,18 @@ def usage_lines(
                 period_end=end,
                 explanation=part.tiers,
                 dimensions=part.values,
+                discountable=given_back is None,
             )
         )
     return lines
+
+
+def _given_back(amount: Money, before: Rated | None) -> Money | None:
+    """What is given back of a billed amount, in proportion to what was charged of it; None where
+    nothing is, or where that is not known."""
+    if amount.amount >= 0 or before is None or before.charged is None:
+        return None
+    return portion(amount, Fraction(before.charged.amount) / Fraction(before.amount.amount))
 
 
 def change_lines(

@@ -52,13 +52,18 @@ class TierLine:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """An exact amount and how it came about; `included` was free, `values` are dimensions'."""
+    """An exact amount and how it came about; `included` was free, `values` are dimensions'.
+
+    `charged` is what an invoice really asked for of the amount, less its discounts: None, not
+    known or all of it.
+    """
 
     amount: Money
     quantity: Number
     tiers: tuple[TierLine, ...]
     included: Number = 0
     values: tuple[str, ...] = ()
+    charged: Money | None = None
 
 
 def rate(pricing: Pricing, usage: Usage | Number, currency: str) -> Rated:
