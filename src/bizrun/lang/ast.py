@@ -692,13 +692,17 @@ class IndexDecl(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entity(Declaration):
-    """`entity E { … }`, or `extend entity E { … }` with `extends` set."""
+    """`entity E { … }`, or `extend entity E { … }` with `extends` set.
+
+    The rows of an `append_only` one are never changed or deleted.
+    """
 
     name: str
     name_span: Span
     fields: tuple[FieldDecl, ...]
     indexes: tuple[IndexDecl, ...]
     extends: bool = False
+    append_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

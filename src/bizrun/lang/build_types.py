@@ -103,8 +103,12 @@ def build_entity(tree: Any, context: Context) -> ast.Entity:
     """An entity, or what `extend entity` adds to one."""
     name, name_span = named(context, tokens(tree, "NAME")[0])
     fields, indexes = _fields(tree, context)
-    extends = first(tree, "extend") is not None
-    return ast.Entity(context.of(tree), context.doc, name, name_span, fields, indexes, extends)
+    extends, append_only = (first(tree, n) is not None for n in ("extend", "append_only"))
+    if extends and append_only:
+        help = "say so where the entity is declared"
+        context.report("E0101", name_span, "An extension adds fields and nothing else.", help)
+    place = (context.of(tree), context.doc)
+    return ast.Entity(*place, name, name_span, fields, indexes, extends, append_only)
 
 
 def build_type_decl(tree: Any, context: Context) -> ast.TypeDecl:

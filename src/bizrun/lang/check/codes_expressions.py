@@ -138,6 +138,12 @@ ROWS = {
         "A row keeps its key and its time of creation; others refer to it by them.",
         'entity Account { id text key }\non Account.created as e { update e.account { id: "a2" } }',
     ),
+    "E0418": Code(
+        "a row that never changes",
+        "What an entity that is `append only` has is added to, and never changed or deleted: a log "
+        "that can be relied on.",
+        "entity Entry append only { text text }\non Entry.created as e { delete e.entry }",
+    ),
 }
 
 CODES: dict[str, Code] = NAMES | TYPES | NONE | GIVEN | PLACES | ROWS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...diagnostics import Span
 from .. import ast
 from ..symbols import EntityInfo
 from ..types import (
@@ -42,6 +43,8 @@ def check_create(c: Checker, node: ast.Create | ast.Upsert, scope: Scope) -> dic
         infer(c, node.data, scope)
         return {}
     c.checked.types[node] = EntityType(info.name)
+    if isinstance(node, ast.Upsert):
+        check_mutable(c, info, node.entity_span, "upsert")
     fields = {name: field.type for name, field in info.fields.items()}
     given, open_ = check_fields(c, node.data, scope, fields, info.name, "E0203")
     # A test creates what it needs of a row, as state that was there before.
@@ -193,9 +196,22 @@ def check_row(c: Checker, node: ast.Expr, scope: Scope, verb: str) -> EntityInfo
     return None
 
 
+def check_mutable(c: Checker, info: EntityInfo | None, span: Span, verb: str) -> None:
+    """Reports a change of rows that are only ever added to."""
+    if info is None or info.decl is None or not info.decl.append_only:
+        return
+    c.report.add(
+        "E0418",
+        span,
+        f"{info.name} is append only: `{verb}` would change what was written",
+        f"write another one: `create {info.name} {{ … }}`",
+    )
+
+
 def check_update(c: Checker, node: ast.Update, scope: Scope) -> None:
     """Checks an update's fields; `.field` in them is the value before."""
     info = check_row(c, node.target, scope, "update")
+    check_mutable(c, info, node.target.span, "update")
     row: Type = EntityType(info.name) if info else ANY
     c.checked.row_types[node] = row
     inner = scope.child(row=row)
@@ -244,7 +260,9 @@ def check_members(c: Checker, node: ast.AddTo | ast.RemoveFrom, scope: Scope) ->
     want: Type = ANY
     if isinstance(node.collection, ast.Field):
         base = known(c.checked.types.get(node.collection.base, ANY))
-        if not isinstance(base, EntityType):
+        if isinstance(base, EntityType):
+            check_mutable(c, c.entity(base.name), node.collection.base.span, verb)
+        else:
             c.untyped_rows.append((node.collection.base.span, verb))
     match known(collection):
         case ListOf(item) if isinstance(node.collection, ast.Field):

@@ -51,6 +51,9 @@ def _field_type(lifecycle: ast.Lifecycle, facts: Facts) -> Type | None:
         hint = facts.near(lifecycle.entity, facts.symbols.entities)
         facts.report.add("E0701", lifecycle.name_span, text, help=hint)
         return None
+    if entity.decl is not None and entity.decl.append_only:
+        text = f"{lifecycle.entity} is append only: its rows have no life"
+        facts.report.add("E0418", lifecycle.name_span, text)
     info = entity.fields.get(lifecycle.field)
     if info is None:
         if not (entity.decl and facts.damaged(entity.decl)):

@@ -137,7 +137,8 @@ def check_statement(c: Checker, node: ast.Stmt, scope: Scope) -> bool:
         case ast.Update():
             data.check_update(c, node, scope)
         case ast.Delete():
-            data.check_row(c, node.target, scope, "delete")
+            info = data.check_row(c, node.target, scope, "delete")
+            data.check_mutable(c, info, node.target.span, "delete")
         case ast.AddTo() | ast.RemoveFrom():
             data.check_members(c, node, scope)
         case _:

@@ -116,7 +116,12 @@ SECTIONS: tuple[Section, ...] = (
     ),
     Section("given", "given", doc="What stands in for declarations of those who use this file."),
     Section("types", "type", Form({}, open="field"), doc="Shapes without a table."),
-    Section("entities", "entity", Form({"index": "indexes"}, open="field"), doc="What is stored."),
+    Section(
+        "entities",
+        "entity",
+        Form({"index": "indexes", "append only": "flag"}, open="field"),
+        doc="What is stored.",
+    ),
     Section(
         "extend",
         "extend entity",

@@ -173,6 +173,8 @@ def _shape(to: Composer, section: Section, name: Scalar | None, value: Value) ->
     assert section.form is not None
     taken = _taken(to, section, name, value)
     to.words(name)
+    if "append only" in taken:
+        to.add(" append only", taken["append only"])
     to.add(" {", value)
     to.fields(to.others(value, section.form))
     for index in _indexes(taken.get("index")):

@@ -103,7 +103,8 @@ def _fields(to: Printer, fields: Iterable[ast.FieldDecl]) -> Data:
 
 
 def _entity(to: Printer, entity: ast.Entity) -> tuple[str | None, Any]:
-    data = _fields(to, entity.fields)
+    data: Data = {"append only": "true"} if entity.append_only else {}
+    data |= _fields(to, entity.fields)
     indexes = [", ".join(name for name, _ in index.fields) for index in entity.indexes]
     if indexes:
         data["index"] = indexes[0] if len(indexes) == 1 else [[i] for i in indexes]
