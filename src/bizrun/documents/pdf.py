@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import struct
 from collections.abc import Mapping
 from functools import cache
@@ -81,6 +82,8 @@ class _Setter:
     """
 
     def __init__(self, page: str, system_fonts: bool, fonts: str | None) -> None:
+        # Its threads share pages out; one page is done sooner by one.
+        os.environ.setdefault("RAYON_NUM_THREADS", "1")
         import typst
 
         self.error: type[Exception] = typst.TypstError

@@ -7,114 +7,138 @@ process wrote one can't be told from it.
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
-from threading import Condition, Thread
+from contextlib import suppress
 from typing import IO
 
 from .document import Document
+from .files import write_file
 
-AHEAD = 8  # as many are in the pipe: what is there can't be taken back
-MANY = 30  # where fewer are left, the process is done before another has begun
+AHEAD = 60  # as many are in the pipe: enough for as long as a commit takes
+FEW_AHEAD = 8  # at the end, when both share what is left: what is in the pipe can't be taken back
+MANY = 30  # where fewer are left, the process is done before the run has begun to set pages
 MAX_WAITING = 500
+PIPE = 1_000_000
 Job = tuple[str, Document]
 
 
 class Press:
-    """Invoices on their way to files: the newest one of a path is what stands there in the end."""
+    """Invoices on their way to files: the newest one of a path is what stands there in the end.
+
+    Nobody but the run feeds the process, whenever it has something to put: a thread that did would
+    have to wait for the interpreter each time, and the process for the thread.
+    """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._waiting: dict[str, Document] = {}
         self._sent: deque[Job] = deque()
-        self._changed = Condition()
-        self._alive = True
-        self._closing = False
-        self._thread = Thread(target=self._feed, daemon=True, name="press")
-        self._thread.start()
+        self._unsent = memoryview(b"")
+        self._heard = b""
+        self._process: subprocess.Popen[bytes] | None = _process()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+        assert self._process.stdin is not None
+        with suppress(AttributeError, OSError):  # it can be larger on Linux
+            fcntl.fcntl(self._process.stdin.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
 
     def put(self, path: str, document: Document) -> None:
-        """Has an invoice written to a file; waits where too many are on their way."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < MAX_WAITING or not self._alive)
-            self._waiting[path] = document
-            self._changed.notify_all()
+        """Has an invoice written to a file; writes one itself where too many are on their way."""
+        self._waiting[path] = document
+        self.feed()
+        if len(self._waiting) >= MAX_WAITING and (job := self._newest()) is not None:
+            press(*job, self.problems)
+
+    def feed(self, ahead: int = AHEAD) -> None:
+        """Hands the process what it has room for, and hears what it has done."""
+        if self._process is None:
+            return
+        try:
+            self._hear()
+            while self._send() and len(self._sent) < ahead and self._waiting:
+                path = next(iter(self._waiting))
+                job = (path, self._waiting.pop(path))
+                self._sent.append(job)
+                self._unsent = memoryview(pickle.dumps(job))
+        except (OSError, EOFError):
+            self._end()
 
     def close(self) -> None:
         """Sets what still waits, beside the process, until all files are there."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        while (job := self._newest()) is not None:
+        while len(self._waiting) >= MANY and (job := self._newest()) is not None:
             press(*job, self.problems)
-        self._thread.join()
-        for job in self._left():
+            self.feed(FEW_AHEAD)
+        while self._process is not None and (self._waiting or self._sent):
+            self.feed()
+            if self._sent:
+                self._wait()
+        self._end()
+        for job in list({**dict(self._sent), **self._waiting}.items()):
             press(*job, self.problems)
+        self._sent.clear()
+        self._waiting.clear()
 
     def _newest(self) -> Job | None:
-        """The waiting job that the process would come to last, where it is worth while to help."""
-        with self._changed:
-            if len(self._waiting) < MANY and self._alive:
-                return None
-            sent = {path for path, _ in self._sent}
-            for path in reversed(self._waiting):
-                if path not in sent:
-                    return path, self._waiting.pop(path)
+        """The waiting job that the process would come to last, and that it has no other form of."""
+        sent = {path for path, _ in self._sent}
+        for path in reversed(self._waiting):
+            if path not in sent:
+                return path, self._waiting.pop(path)
         return None
 
-    def _left(self) -> list[Job]:
-        """What a process that died has left undone, each path once and as it was put last."""
-        return list({**dict(self._sent), **self._waiting}.items())
+    # --- the process ---------------------------------------------------------------------------
 
-    # --- the thread that feeds the process -------------------------------------------------------
+    def _send(self) -> bool:
+        """Writes what the pipe takes; whether nothing of a job is left."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        while self._unsent:
+            try:
+                written = os.write(self._process.stdin.fileno(), self._unsent)
+            except BlockingIOError:
+                return False
+            self._unsent = self._unsent[written:]
+        return True
 
-    def _feed(self) -> None:
-        """Hands jobs to a process, begun with the first of them, until none is left."""
+    def _hear(self) -> None:
+        """Takes down which files are there: a line of JSON for each, its problems."""
+        assert self._process is not None
+        assert self._process.stdout is not None
         try:
-            if not self._due():
-                return
-            with _process() as process:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                while self._due():
-                    while len(self._sent) < AHEAD and (job := self._oldest()) is not None:
-                        process.stdin.write(pickle.dumps(job))
-                        process.stdin.flush()
-                    self._take(process.stdout)
-        except (OSError, EOFError, pickle.PickleError):
-            pass  # the process is gone: `close` does what it left
-        finally:
-            with self._changed:
-                self._alive = False
-                self._changed.notify_all()
-
-    def _due(self) -> bool:
-        """Waits for something to do; false where nothing is, and nothing comes any more."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._sent or self._closing)
-            return bool(self._waiting or self._sent)
-
-    def _oldest(self) -> Job | None:
-        with self._changed:
-            if not self._waiting:
-                return None
-            path = next(iter(self._waiting))
-            self._sent.append((path, self._waiting.pop(path)))
-            self._changed.notify_all()
-            return self._sent[-1]
-
-    def _take(self, answers: IO[bytes]) -> None:
-        """Hears of the next file that it is there."""
-        problems = pickle.load(answers)
-        with self._changed:
-            self.problems += problems
+            heard = os.read(self._process.stdout.fileno(), PIPE)
+        except BlockingIOError:
+            return
+        if not heard:
+            raise EOFError
+        *lines, self._heard = (self._heard + heard).split(b"\n")
+        for line in lines:
             self._sent.popleft()
+            self.problems += json.loads(line)
+
+    def _wait(self) -> None:
+        """Waits until the process has done something, or has room for more."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            room = [self._process.stdin] if self._unsent else []
+            select.select([self._process.stdout], room, [])
+
+    def _end(self) -> None:
+        """Lets the process end; what it was sent and has not answered is left to the run."""
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(OSError), process:
+                pass
 
 
 def _process() -> subprocess.Popen[bytes]:
@@ -144,7 +168,7 @@ def work() -> None:
         problems: list[str] = []
         try:
             press(path, document, problems)
-            sys.stdout.buffer.write(pickle.dumps(problems))
+            sys.stdout.buffer.write(json.dumps(problems).encode() + b"\n")
             sys.stdout.buffer.flush()
         except OSError:
             return
@@ -167,7 +191,4 @@ def press(path: str, document: Document, problems: list[str]) -> None:
     except CannotSet as error:
         problems.append(f"the {document.name} was not written: {error}")
         return
-    file = Path(path)
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
-    temporary.write_bytes(data)
-    temporary.replace(file)
+    write_file(path, data)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,12 +19,14 @@ from ..errors import BizError
 from ..model import Effect, Outcome
 from ..values import instant_text, plain
 from .document import Bound, Document, Rows
+from .files import put_away, throw_away, write_file
 from .html import document_html
 from .papers import Business, Papers
 from .press import Press, press
 
 Row = Mapping[str, Any]
 MARK = ".written"
+PAGES = ("invoices", "credit_notes")
 MAX_NAME = 120
 MAX_PROBLEMS = 100
 FEW = 20  # as many invoices are set before a process of their own has begun
@@ -55,9 +56,6 @@ class Sink:
         self._at: str | None = None
         self._seq = -1
         self._marked = ""
-        self._writing: list[Future[None]] = []
-        # Creating a file waits for the disk; the run goes on meanwhile.
-        self._writer = ThreadPoolExecutor(1, "files")
 
     @property
     def hint(self) -> str:
@@ -105,17 +103,16 @@ class Sink:
         self._write([row for row in left if row["status"] in ("done", "failed")], store)
 
     def write_new(self, store: Rows) -> None:
-        """Writes what was delivered since the last call: call it after each commit.
-
-        The mark follows with the next call, when all files are there.
-        """
-        self._settle()
+        """Writes what was delivered since the last call: call it after each commit."""
+        if self._press is not None:
+            self._press.feed()
         if self._charged and self.form == "pdf":
             self._press_paid(store)
         if self._waiting:
             rows = list(self._waiting)
             self._waiting.clear()
             self._write(rows, store)
+        self._write_mark()
 
     def finish(self, store: Rows) -> None:
         """Writes invoices that are new or have changed since this was done last."""
@@ -130,8 +127,9 @@ class Sink:
         while self._few:
             self._press_here(*self._few.pop(0))
         self._pressed.clear()
+        throw_away(self.folder)
         self._at, self._seq = newest, seq
-        self._settle()
+        self._write_mark()
 
     # --- invoices ------------------------------------------------------------------------------
 
@@ -176,9 +174,7 @@ class Sink:
             self._put(kind, f"{name}.html", document_html(document), again)
             return
         self.written[kind] += not again
-        folder = self.folder / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        path = str(folder / f"{name}.pdf")
+        path = f"{self.folder}/{kind}/{name}.pdf"
         if self._press is not None:
             self._press.put(path, document)
         else:
@@ -227,15 +223,8 @@ class Sink:
         self._put("emails", f"{file[:MAX_NAME]}.eml", bytes_)
 
     def _put(self, kind: str, name: str, data: bytes, again: bool = False) -> None:
-        self._writing.append(self._writer.submit(_write_file, self.folder / kind / name, data))
+        write_file(f"{self.folder}/{kind}/{name}", data)
         self.written[kind] += not again
-
-    def _settle(self) -> None:
-        """Waits for the files that are being written, then moves the mark behind them."""
-        writing, self._writing = self._writing, []
-        for file in writing:
-            file.result()
-        self._write_mark()
 
     def _problem(self, sentence: str) -> None:
         self.failed += 1
@@ -275,27 +264,26 @@ class Sink:
 
     def _clear(self) -> None:
         """Takes away what an earlier state left here, and nothing else."""
-        for pattern in ("emails/*.eml", "effects.jsonl"):
-            for path in self.folder.glob(pattern):
-                path.unlink(missing_ok=True)
-        for form in ("html", "pdf", "new"):
-            self._clear_pages(form)
+        (self.folder / "effects.jsonl").unlink(missing_ok=True)
+        put_away(self.folder, "emails", _is_email)
+        for kind in PAGES:
+            put_away(self.folder, kind, _is_page)
 
     def _clear_pages(self, form: str) -> None:
-        for kind in ("invoices", "credit_notes"):
+        for kind in PAGES:
             for path in self.folder.glob(f"{kind}/*.{form}"):
                 path.unlink(missing_ok=True)
 
 
-def _write_file(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-
 _NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None, "form": "", "seq": -1}
+
+
+def _is_email(name: str) -> bool:
+    return name.endswith((".eml", ".new"))
+
+
+def _is_page(name: str) -> bool:
+    return name.endswith((".html", ".pdf", ".new"))
 
 
 def safe_name(value: Any) -> str:
