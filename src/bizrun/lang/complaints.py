@@ -415,6 +415,20 @@ def _misspelt(stop: Stop) -> Complaint | None:
     return None
 
 
+_BEGINS = frozenset(
+    "let create upsert update delete emit if match return reject record log expect advance".split()
+)
+
+
+def _next_statement(stop: Stop) -> Complaint | None:
+    """Two statements on a line: a block's end doesn't end its statement, a new line does."""
+    if "a new line" not in stop.expected or stop.token not in _BEGINS:
+        return None
+    message = f"A statement ends with its line: `{stop.token}` begins another."
+    complaint = stop.complain("E0101", message, "begin a new line", fix=(stop.at, stop.at, "\n"))
+    return complaint if stop.works(complaint.edits) else None
+
+
 # --- everything else -------------------------------------------------------------------------
 
 _SIGNS = "+ - * / .. ?? . ?. ( [ in not can and or of reaches drops below ] ) ? |"
@@ -476,6 +490,7 @@ def _no_block(stop: Stop) -> Complaint | None:
 _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _foreign_word,
     _quoted_name,
+    _next_statement,
     _open_end,
     _branch,
     _loop,
