@@ -270,6 +270,7 @@ class Engine:
         failures: list[str] = []
         reply: Any = None
         touched = route.known
+        before = self._order
         if route.lifecycles:
             failure = self._guard_lifecycles(event)
             if failure:
@@ -290,7 +291,7 @@ class Engine:
                     failures.append(failure)
                 elif work.replied is not None:
                     reply = work.replied
-        if self.waits.any_on(event.type) and self.waits.wake(event):
+        if self.waits.any_on(event.type) and self.waits.wake(event, before):
             touched = True
         if route.metered:
             self.metering.count(event)

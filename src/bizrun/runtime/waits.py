@@ -234,14 +234,15 @@ class Waits:
                     found[row["id"]] = row
         return sorted(found.values(), key=lambda row: row["order"])
 
-    def wake(self, event: Event) -> bool:
+    def wake(self, event: Event, before: int) -> bool:
         """Lets everything go on that waited for an event, and cancels what it forestalls.
 
-        Whether there was anything.
+        Only what was registered `before` the event's own handlers ran: an event is not what these
+        wait for. Whether there was anything.
         """
         woken = False
         for row in self.matching(event):
-            if self._holds(row, event):
+            if row["order"] <= before and self._holds(row, event):
                 woken = True
                 self._forget(row)
                 if row["cancels"] is not None:
