@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,8 +17,10 @@ from bizrun.errors import ProviderError
 from bizrun.model import Outcome
 from bizrun.providers.base import MaybeSent, NotSent
 from bizrun.providers.http import HttpProvider
+from bizrun.providers.inbound import SignedWebhooks
+from bizrun.providers.secrets import Secrets
 from bizrun.providers.slack import SlackProvider
-from bizrun.providers.webhook import WebhookProvider, signature_headers
+from bizrun.providers.webhook import WebhookProvider, signature_headers, signing_keys
 from bizrun.providers.wire import retry_after
 from bizrun.values import money
 
@@ -252,6 +255,29 @@ def test_a_webhook_is_tried_again_with_the_same_bytes_and_id() -> None:
         assert len({seen.headers["webhook-id"] for seen in server.seen}) == 1
         server.faults = [410]
         assert provider.deliver(asked, hook()).error == "gone"
+
+
+def test_the_vector_of_standard_webhooks() -> None:
+    """What the reference libraries test themselves by, signed and verified."""
+    secret, id_ = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek"
+    body, at = b'{"test": 2432232314}', datetime.fromtimestamp(1614265330, UTC)
+    keys = signing_keys(Secrets("webhook", {}, {"WEBHOOK_SECRET": secret}))
+    headers = signature_headers(id_, at, body, keys)
+    signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert headers["webhook-signature"] == signature
+    block = {"webhook_secret": {"call": "env", "args": ["S"]}}
+    receiver = SignedWebhooks(Secrets("svix", block, {"S": secret}))
+    both = {**headers, "webhook-signature": f"v1,bm90IGl0 v1a,xyz {signature} v2,{signature[3:]}"}
+    assert receiver.event(both, body, at)["id"] == id_
+    for wrong in ("", "v1," + "A" * 43 + "=", signature[3:], f"v2,{signature[3:]}", "v1,Ã¼"):
+        with pytest.raises(ValueError, match="not one of this"):
+            receiver.event({**headers, "webhook-signature": wrong}, body, at)
+    for name in ("webhook-id", "webhook-timestamp"):
+        with pytest.raises(ValueError, match="no webhook-id or webhook-timestamp"):
+            receiver.event({**headers, name: ""}, body, at)
+    for seconds, fine in ((-301, False), (-300, True), (300, True), (301, False)):
+        with nullcontext() if fine else pytest.raises(ValueError, match="300 seconds"):
+            receiver.event(headers, body, at + timedelta(seconds=seconds))
 
 
 def test_the_time_is_in_the_signature() -> None:

@@ -94,6 +94,65 @@ def test_binary_mode(shop: Served) -> None:
     assert again["status"] == "duplicate"
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("plain", "plain"),
+        ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"),  # of the HTTP binding, 3.1.3.2
+        ("%22", '"'),
+        ('"in quotes"', "in quotes"),
+        (r'"a \"b\" \\ %41"', 'a "b" \\ A'),
+        ("100%", "100%"),
+        ("%2541", "%41"),
+    ],
+)
+def test_headers_of_a_binary_event(shop: Served, sent: str, read: str) -> None:
+    headers = {"CE-ID": sent, "Ce-Type": "API.called", "ce-source": "/h", "ce-specversion": "1.0"}
+    assert shop.post({"account": "a1"}, **headers).json()["results"] == [{"id": read, **HANDLED}]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"data_base64": "eyJhY2NvdW50IjogImExIn0="}, None),
+        ({"data_base64": "eyJhY2NvdW50IjogImExIn0=", "datacontenttype": "text/json"}, "text/json"),
+        ({"data_base64": "eyJhY2NvdW50IjogImExIn0=", "data": {"account": "a1"}}, "both"),
+        ({"data_base64": "!"}, "no JSON in base64"),
+        ({"data_base64": "/w=="}, "no JSON in base64"),
+        ({"data_base64": "W1tb" * 200}, "nested"),
+        ({"data": "<x/>", "datacontenttype": "text/xml"}, "must be an object"),
+        ({"data": {"account": "a1"}, "specversion": "0.3"}, "`specversion` is 0.3"),
+        ({"data": {"account": "a1"}, "comexample": "x", "traceparent": "00-1"}, None),
+        ({"data": {"account": "a1"}, "time": "2026-01-01t00:00:00.5+02:00"}, None),
+        ({"data": {"account": "a1"}, "time": "2026-01-01 00:00:00z"}, None),
+    ],
+)
+def test_attributes_of_an_event(shop: Served, more: dict[str, Any], reason: str | None) -> None:
+    event = {"id": json.dumps(more)[:90], "source": "/a", "type": "API.called", **more}
+    fine = {"id": "beside", "type": "API.called", "data": {"account": "a1"}}
+    found, _ = shop.results([event, fine], BATCH)
+    assert found["status"] == ("rejected" if reason else "handled"), found
+    assert (reason or "") in (found["reason"] or "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "header"),
+    [
+        *((method, "/events", 405, ("allow", "POST")) for method in ("GET", "PUT", "OPTIONS")),
+        ("POST", "/health", 405, ("allow", "GET")),
+        ("GET", "/webhooks/stripe", 405, ("allow", "POST")),
+        ("GET", "/nowhere", 404, ("content-type", "application/problem+json")),
+        ("GET", "/dashboard", 403, ("www-authenticate", 'error="insufficient_scope", scope="read"')),
+    ],
+)
+def test_what_is_not_served(
+    shop: Served, method: str, path: str, status: int, header: tuple[str, str]
+) -> None:
+    answer = shop.http.request(method, path, headers=shop.headers)
+    assert answer.status_code == status
+    assert header[1] in answer.headers[header[0]]
+
+
 def test_time(shop: Served) -> None:
     now = datetime.now(UTC)
 
@@ -149,7 +208,8 @@ def test_gzip(shop: Served) -> None:
     assert shop.post(packed, **sent).json()["results"][0]["status"] == "handled"
     assert shop.post(packed[:-9], **sent).status_code == 400
     assert shop.post(event, **sent).status_code == 400
-    assert shop.post(event, **{"content-encoding": "br"}).status_code == 415
+    unknown = shop.post(event, **{"content-encoding": "br"})
+    assert (unknown.status_code, unknown.headers["accept-encoding"]) == (415, "gzip")
     bomb = gzip.compress(bytes(200_000_000), 9)
     assert len(bomb) < 1_000_000
     assert shop.post(bomb, **sent).status_code == 413
@@ -159,7 +219,9 @@ def test_tokens(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         state = served.state
         assert httpx.post(f"{served.url}/events", json=called("x")).status_code == 401
-        assert served.post(called("x"), authorization="Bearer nonsense").status_code == 401
+        wrong = served.post(called("x"), authorization="Bearer nonsense")
+        assert wrong.status_code == 401
+        assert 'error="invalid_token"' in wrong.headers["www-authenticate"]
         assert served.post(called("x"), authorization="Basic eDp4").status_code == 401
         reading = token(state, "read")
         answer = served.post(called("x"), authorization=f"Bearer {reading}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import codecs
 import re
 from collections.abc import Iterator, Sequence
@@ -22,6 +24,7 @@ from .typed import MAX_ID, Shape, typed_decoder
 MAX_LINE = 1_000_000
 MAX_NESTING = 100
 SHALLOW = 2 * MAX_NESTING  # a line of so many bytes can't be nested deeper
+SPECVERSION = "1.0"  # of CloudEvents
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _UNFIT = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 
@@ -34,8 +37,11 @@ class Envelope(msgspec.Struct, gc=False):
     source: Any = ""
     time: Any = None
     data: Any = None
+    data_base64: Any = None
+    datacontenttype: Any = None
     subject: Any = None
     corrects: Any = None
+    specversion: Any = SPECVERSION
 
 
 _decode_envelope = msgspec.json.Decoder(Envelope, float_hook=Decimal, strict=True).decode
@@ -278,8 +284,30 @@ def _fill(line: Line, envelope: Envelope, named: bool) -> None:
     if not envelope.type or len(envelope.type) > MAX_ID:
         raise BizError(f"the event's `type` must be text of at most {MAX_ID} characters")
     line.id, line.type, line.source = id_, envelope.type, source
+    if envelope.specversion != SPECVERSION:
+        shown = str(envelope.specversion)[:40]
+        raise BizError(f"the event's `specversion` is {shown}: {SPECVERSION} is what is read")
     line.time, line.stamp = _time(envelope.time), envelope.time
+    if envelope.data_base64 is not None:
+        envelope.data = _coded(envelope)
     line.data, line.subject, line.corrects = envelope.data, envelope.subject, envelope.corrects
+
+
+def _coded(envelope: Envelope) -> Any:
+    """The data of an event that has it as bytes: JSON, as all data is here."""
+    kind = envelope.datacontenttype
+    kind = "application/json" if kind is None else str(kind).partition(";")[0].strip().lower()
+    if envelope.data is not None:
+        raise BizError("the event has both `data` and `data_base64`")
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise BizError(f"the event's data is {kind[:60]}, and only JSON is read")
+    try:
+        coded = base64.b64decode(str(envelope.data_base64), validate=True)
+        if too_deep(coded):
+            raise BizError(f"the JSON is nested more than {MAX_NESTING} deep")
+        return decode_any(coded)
+    except (binascii.Error, UnicodeError, msgspec.DecodeError):
+        raise BizError("the event's `data_base64` is no JSON in base64") from None
 
 
 def _time(value: Any) -> Any:
@@ -288,7 +316,7 @@ def _time(value: Any) -> Any:
     if not isinstance(value, str):
         raise BizError("the event's `time` must be text like 2026-01-31T09:00:00Z")
     try:
-        found = datetime.fromisoformat(value)
+        found = datetime.fromisoformat(value.upper())  # RFC 3339, 5.6: `t` and `z` are fine
         if found.tzinfo is None:
             raise ValueError
         return found if found.tzinfo is UTC else found.astimezone(UTC)

@@ -61,7 +61,8 @@ def typed_decoder(program: Program) -> Typed | None:
 def _envelope(name: str, payload: type) -> type:
     fields: list[Any] = [
         ("id", _Id), ("time", str), ("data", payload), ("source", Literal[""], ""),
-        ("subject", None, None), ("corrects", None, None),
+        ("subject", None, None), ("corrects", None, None), ("data_base64", None, None),
+        ("specversion", Literal["1.0"], "1.0"),
     ]  # fmt: skip
     return msgspec.defstruct("Line", fields, tag_field="type", tag=name, gc=False)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..store.tokens import Token, hash_of
-from .problems import Problem
+from .problems import Problem, challenge
 
 REFRESH_SECONDS = 1
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -77,7 +77,8 @@ class Access:
             raise Problem(429, f"More than {self._rate:,} requests a second: wait a moment.", wait)
         if scope is not None and not caller.may(scope):
             granted = ", ".join(sorted(caller.scopes))
-            raise Problem(403, f"This needs the scope {scope}; the token has {granted}.")
+            text = f"This needs the scope {scope}; the token has {granted}."
+            raise Problem(403, text, headers=[challenge("insufficient_scope", scope)])
         return caller
 
     def _open(self, headers: Mapping[bytes, bytes]) -> Caller:
@@ -106,7 +107,8 @@ class Access:
             self._refresh()
         token = self._tokens.get(hashed)
         if token is None or not hmac.compare_digest(token.hash, hashed):
-            raise Problem(401, "The token is not known here, or was revoked.")
+            text = "The token is not known here, or was revoked."
+            raise Problem(401, text, headers=[challenge("invalid_token")])
         return Caller(token.scopes, token.customer, token.role, token.id)
 
     def _refresh(self) -> None:

@@ -92,7 +92,8 @@ def _decoded(body: bytes, headers: Mapping[bytes, bytes], most: int) -> bytes:
         return body
     if encoding not in (b"gzip", b"x-gzip"):
         shown = encoding.decode("ascii", "replace")[:40]
-        raise Problem(415, f"The content encoding {shown} is not taken: send gzip, or none.")
+        text = f"The content encoding {shown} is not taken: send gzip, or none."
+        raise Problem(415, text, headers=[(b"accept-encoding", b"gzip")])
     unzip = zlib.decompressobj(wbits=31)
     try:
         found = unzip.decompress(body, most + 1)

@@ -5,6 +5,7 @@ Here bodies become the bytes of single events; what those mean is `runtime/readi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
@@ -33,6 +34,7 @@ _TAKEN = (
 )
 # Attributes of a binary event that an envelope has; others are kept as they came.
 _PREFIX = b"ce-"
+_ESCAPED = re.compile(rb"\\(.)")
 
 
 def mode_of(content_type: str | None, headers: Mapping[bytes, bytes]) -> Mode:
@@ -97,11 +99,12 @@ def _binary(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
     for name, value in headers.items():
         if name.startswith(_PREFIX):
             try:
-                event[name[len(_PREFIX) :].decode("ascii")] = unquote_to_bytes(value).decode()
+                event[name[len(_PREFIX) :].decode("ascii")] = _attribute(value)
             except UnicodeDecodeError:
                 shown = name.decode("ascii", "replace")
                 raise Problem(400, f"The header {shown} is not UTF-8.") from None
-    event.pop("data", None)
+    for body_is in ("data", "data_base64"):
+        event.pop(body_is, None)
     if body.strip():
         try:
             event["data"] = _RAW(body)
@@ -110,3 +113,11 @@ def _binary(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
         except RecursionError:
             raise Problem(400, "The JSON is nested too deeply.") from None
     return msgspec.json.encode(event)
+
+
+def _attribute(value: bytes) -> str:
+    """The text of an attribute's header: out of its double quotes, where it has some (RFC 9110,
+    5.6.4), then percent-decoded once (the HTTP binding of CloudEvents, 3.1.3.2)."""
+    if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
+        value = _ESCAPED.sub(rb"\1", value[1:-1])
+    return unquote_to_bytes(value).decode()

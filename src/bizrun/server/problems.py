@@ -37,8 +37,8 @@ class Problem(Exception):
         self.headers = list(headers or [])
         if retry_after is not None:
             self.headers.append((b"retry-after", b"%d" % retry_after))
-        if status == HTTPStatus.UNAUTHORIZED:
-            self.headers.append((b"www-authenticate", b'Bearer realm="bizrun"'))
+        if status == HTTPStatus.UNAUTHORIZED and not headers:
+            self.headers.append(challenge())
 
     def body(self) -> bytes:
         """The JSON of it."""
@@ -47,6 +47,14 @@ class Problem(Exception):
             "status": self.status, "detail": self.detail, **self.more,
         }  # fmt: skip
         return encode(found)
+
+
+def challenge(error: str | None = None, scope: str | None = None) -> tuple[bytes, bytes]:
+    """The header that asks for a token, and says what was wrong with the one that came (RFC 6750,
+    3)."""
+    parts = ['Bearer realm="bizrun"', *([f'error="{error}"'] if error else [])]
+    parts += [f'scope="{scope}"'] if scope else []
+    return b"www-authenticate", ", ".join(parts).encode()
 
 
 def reply(value: Any) -> Any:
