@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bizrun.cli.main import main
 from bizrun.store.open import open_store
+
+from .serving import serving
 
 SPEC = """
 business "Shop" { currency USD, bills Account }
@@ -24,6 +28,7 @@ on Account.joined as a {
 EDITED = SPEC.replace("email text }\nevent", "email text, visits number = 0 }\nevent") + (
     "entity Note { id text key, text text }\n"
 )
+TAKING = SPEC.replace(", email text", "")
 QUESTIONS = [
     ["query", "Account"], ["query", "count(Invoice)"], ["events"], ["outbox"], ["verify"],
     ["state-hash"], ["report", "ledger"], ["report", "mrr"], ["preview", "a"],
@@ -95,3 +100,34 @@ def test_one_moment_is_seen_while_another_writes(shop: Path) -> None:
     again = open_store(".bizrun/shop.db", reading=True)
     assert again.count("Account") == 2
     again.close()
+
+
+SHOWN = [["query", "Account", "--json"], ["events", "--json"], ["outbox", "--json"],
+         ["verify", "--json"], ["state-hash"], ["report", "ledger"]]  # fmt: skip
+
+
+def test_a_state_is_sound_at_any_moment_of_a_server(tmp_path: Path) -> None:
+    """Questions see one moment of what a server writes, and its own acts are refused."""
+    done = threading.Event()
+    with serving(tmp_path, TAKING) as served:
+
+        def post() -> None:
+            with httpx.Client(base_url=served.url, headers=served.headers) as http:
+                for number in range(100_000):
+                    if done.is_set():
+                        break
+                    event = {"id": f"e{number}", "type": "Account.joined"}
+                    event["data"] = {"id": f"a{number}"}  # type: ignore[assignment]
+                    http.post("/events", json=event).raise_for_status()
+
+        poster = threading.Thread(target=post)
+        poster.start()
+        try:
+            for _ in range(3):
+                for question in SHOWN:
+                    assert main([*question, "--state", str(served.state)]) == 0, question
+        finally:
+            done.set()
+            poster.join()
+        act = ["outbox", "stop", "stripe", "--state", str(served.state)]
+        assert main([*act, "--spec", str(tmp_path / "shop.biz")]) == 3

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from bizrun.errors import StoreError, UsageError
 from bizrun.store.base import Column, Table
 from bizrun.store.sqlite import SqliteStore
 
+from .serving import COMMAND, SHOP, events_of, serving
 from .test_store_crash import COUNTER, child, commit_some, said, state
 
 # --- disks and folders -----------------------------------------------------------------------
@@ -53,6 +56,69 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert store.verify() == []
     assert commit_some(store, 20, "x" * 500) == acknowledged + 20
     store.close()
+
+
+# A process whose disk says, once it is told to, that a sync has failed.
+FAILING = """
+import os, apsw
+class File(apsw.VFSFile):
+    def xSync(self, flags):
+        if os.path.exists("FLAG"):
+            error = apsw.IOError("the disk did not answer")
+            error.extendedresult = apsw.SQLITE_IOERR_FSYNC
+            raise error
+        super().xSync(flags)
+class Disk(apsw.VFS):
+    def __init__(self):
+        super().__init__("failing", "unix", makedefault=True)
+    def xOpen(self, name, flags):
+        return File("unix", name, flags)
+disk = Disk()
+import bizrun.server.writer
+bizrun.server.writer.RETRY_SECONDS = 0  # it would try again at once, if it did
+"""
+
+
+def test_a_failed_sync_is_not_acknowledged(tmp_path: Path) -> None:
+    """After one nobody goes on: the system may take for written what is not on the disk."""
+    flag = tmp_path / "fails"
+    (tmp_path / "sitecustomize.py").write_text(FAILING.replace("FLAG", str(flag)))
+    broken = {"PYTHONPATH": str(tmp_path)}
+
+    def signup(number: int) -> dict[str, object]:
+        return {"id": f"e{number}", "type": "Customer.signup", "data": {"id": f"a{number}"}}
+
+    with serving(tmp_path, SHOP, scope="admin", environment=broken) as served:
+        taken = [served.results(signup(number))[0]["status"] for number in range(3)]
+        flag.touch()
+        for number in (3, 4):
+            answer = served.post(signup(number))
+            assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        flag.unlink()
+        health = served.http.get("/health", headers=served.headers)
+        assert (health.status_code, health.json()["status"]) == (503, "down")
+        assert served.post(signup(5)).status_code == 503, "it went on after a failed sync"
+        assert served.stop() == 0
+    assert "nothing can be committed" in (tmp_path / "stderr.txt").read_text()
+    with serving(tmp_path, SHOP, scope="admin") as served:
+        again = [served.results(signup(number))[0]["status"] for number in range(6)]
+        assert taken == ["handled"] * 3
+        assert again[:3] == ["duplicate"] * 3
+        assert again[4:] == ["handled"] * 2
+        assert served.stop() == 0
+    assert [event["id"] for event in events_of(served.state)] == [f"e{n}" for n in range(6)]
+    lines = "".join(json.dumps(signup(n)) + "\n" for n in range(6, 9))
+    run = [COMMAND, "run", "shop.biz", "--events", "-", "--state", "shop.db", "--out", "none"]
+    flag.touch()
+    for environment, code in ((broken, 3), ({}, 0)):
+        done = subprocess.run(
+            [*run, "--progress", "json"], cwd=tmp_path, env={**os.environ, **environment},
+            input=lines, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert ("acked" in done.stderr) == (code == 0)
+        assert code == 0 or "check the disk" in done.stderr
+    assert len(events_of(served.state)) == 9
 
 
 def test_a_full_database_keeps_nothing_of_the_transaction(tmp_path: Path) -> None:
