@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_a_stored_500_is_repeated_under_its_key(desk: Desk) -> None:
 
 
 def test_a_time_out_may_have_charged(desk: Desk) -> None:
-    desk.fault, desk.fake.slow = "slow", 3
+    desk.fault, desk.fake.slow = "slow after", 3
     with pytest.raises(MaybeSent):
         desk.send(effect())
     assert desk.send(effect()).status == "succeeded"
@@ -119,6 +120,30 @@ def test_keys_are_pruned_after_a_day(desk: Desk) -> None:
     assert found is not None and found.status == "succeeded"
     desk.send(effect())
     assert desk.fake.charged() == {"e1": [2900, 2900]}, "the fake forgets keys, as Stripe does"
+
+
+def listed(desk: Desk) -> dict[str, Any]:
+    """What the newest list was asked for."""
+    return [request[3] for request in desk.fake.requests if request[0] == "GET"][-1]
+
+
+def test_an_object_is_looked_for_where_it_can_be(desk: Desk) -> None:
+    """Among its customer's own, but only where this process has made all of its tries: between
+    two processes the row may have got another customer."""
+    now = desk.call().first + timedelta(minutes=1)
+    late = replace(desk.call("e2", customer={"stripe_customer": "cus_1"}), first=now)
+    desk.fake.objects["customers"] = {c: {"id": c, "metadata": {}} for c in ("cus_1", "cus_2")}
+    asked = effect(id="e2", customer="a1")
+    desk.fault = "500 after"
+    with pytest.raises(MaybeSent):
+        desk.provider.deliver(asked, late)
+    moved = replace(late, customer={"stripe_customer": "cus_2"})
+    found = desk.provider.read_back(asked, moved)
+    assert found is not None and found.status == "succeeded"
+    assert listed(desk)["customer"] == "cus_1"
+    found = Stripe().read_back(asked, replace(moved, first=NOW - timedelta(minutes=1)))
+    assert found is not None and found.status == "succeeded"
+    assert "customer" not in listed(desk)
 
 
 def test_another_request_under_a_key_is_found_out(desk: Desk) -> None:

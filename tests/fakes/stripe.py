@@ -59,7 +59,10 @@ OPTIONAL = {
     "prices": ("unit_amount", "unit_amount_decimal", "recurring", "lookup_key"),
 }  # fmt: skip
 # How a request can go wrong; `after` means that it was done all the same.
-FAULTS = ("429", "500 before", "500 after", "503", "lost before", "lost after", "slow")
+FAULTS = (
+    "429", "500 before", "500 after", "503", "lost before", "lost after", "slow before",
+    "slow after",
+)  # fmt: skip
 
 
 class Refused(Exception):
@@ -193,7 +196,7 @@ class FakeStripe:
         if fault == "429":
             error = {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many"}
             return 429, {"error": error}, {"Retry-After": "0"}
-        if fault in ("503", "lost before"):
+        if fault in ("503", "lost before", "slow before"):
             return 503, {"error": {"type": "api_error", "message": "Unavailable"}}, {}
         if method != "POST" or key is None:
             if fault in ("500 before", "500 after"):
@@ -547,6 +550,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     stripe: FakeStripe
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # Or each answer waits 40 ms for the client's delayed ACK.
 
     def do_GET(self) -> None:
         self._serve("GET")
@@ -568,7 +572,7 @@ class _Handler(BaseHTTPRequestHandler):
         params = unflatten(parse_qsl(text, keep_blank_values=True))
         found = self.stripe.answer(method, url.path, params, self.headers.get("Idempotency-Key"))
         if isinstance(found, str):
-            if found == "slow":
+            if found.startswith("slow"):
                 time.sleep(self.stripe.slow)
             self.close_connection = True
             return

@@ -74,6 +74,7 @@ class Web(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Web
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # Or each answer waits 40 ms for the client's delayed ACK.
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""

@@ -59,8 +59,8 @@ class Limits:
     concurrency: int = 8
     per_second: int = 20
     timeout: timedelta = timedelta(seconds=30)
-    attempts: int = 10
-    pause: timedelta = timedelta(milliseconds=500)
+    attempts: int = 30
+    pause: timedelta = timedelta(milliseconds=200)
     longest: timedelta = timedelta(minutes=5)
     failures: int = 5
     rest: timedelta = timedelta(seconds=10)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from email.policy import compat32
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -62,7 +62,7 @@ class SmtpProvider:
         self.limits = Limits(concurrency=4)
         self._once = False
         self._resolve = resolve
-        self._tls = tls
+        self._tls = (lambda: tls) if tls is not None else cache(ssl.create_default_context)
 
     def configure(self, secrets: Secrets) -> None:
         """Reads what the connection says of repeated messages."""
@@ -98,7 +98,7 @@ class SmtpProvider:
 
     @contextmanager
     def _session(self, server: Server, at: Sequence[str], timeout: Any) -> Iterator[smtplib.SMTP]:
-        session = _Session(server, at, timeout, self._tls or ssl.create_default_context())
+        session = _Session(server, at, timeout, self._tls)
         try:
             _step(session.greet)
             yield session
@@ -198,7 +198,7 @@ class _Session(smtplib.SMTP):
     """A session that connects to the places that were judged, and is safe before it logs in."""
 
     def __init__(
-        self, server: Server, at: Sequence[str], timeout: Any, tls: ssl.SSLContext
+        self, server: Server, at: Sequence[str], timeout: Any, tls: Callable[[], ssl.SSLContext]
     ) -> None:
         self._server, self._at, self._tls = server, at, tls
         super().__init__(timeout=timeout, local_hostname="localhost")
@@ -213,7 +213,7 @@ class _Session(smtplib.SMTP):
                 last = error
                 continue
             if self._server.tls == "yes":
-                return self._tls.wrap_socket(plain, server_hostname=self._server.host)
+                return self._tls().wrap_socket(plain, server_hostname=self._server.host)
             return plain
         raise last
 
@@ -226,7 +226,7 @@ class _Session(smtplib.SMTP):
         self.ehlo_or_helo_if_needed()
         if server.tls in ("auto", "starttls"):
             if self.has_extn("starttls"):
-                self.starttls(context=self._tls)
+                self.starttls(context=self._tls())
                 self.ehlo()
             elif server.tls == "starttls":
                 raise ProviderError(f"{server.host} offers no TLS, and the connection asks for it")

@@ -7,7 +7,7 @@ metadata, by which it is found again. Amounts are minor units by ISO 4217.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -19,7 +19,7 @@ from .base import Call, Guarantee, Limits, Secrets
 from .stripe_answers import KEYS, Answer, outcome_of, plain, refused, units, wire
 
 KEY, BASE = "STRIPE_API_KEY", "STRIPE_API_BASE"
-SKEW = timedelta(hours=1)  # between our clock and Stripe's
+SKEW = timedelta(minutes=10)  # between our clock and Stripe's
 MOST = 3000  # objects looked through to find one again
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 RESOURCES = {"charge": "payment_intents", "refund": "refunds", "transfer": "transfers"}
@@ -34,6 +34,9 @@ class Stripe:
         self.limits = Limits(concurrency=8, per_second=50)
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._customers: dict[str, str] = {}
+        # Whose object each effect without an outcome is, if this process has sent it.
+        self._sent: dict[str, list[dict[str, str]]] = {}
+        self._began = datetime.now(UTC)
         self._lock = Lock()
 
     def guarantee(self, effect: Effect) -> Guarantee:
@@ -44,16 +47,21 @@ class Stripe:
         """One effect, one request (and one before it for a customer that Stripe doesn't know)."""
         client = self._client(call)
         try:
-            match effect.kind:
-                case "charge":
-                    return self._charge(client, effect, call)
-                case "refund":
-                    return self._refund(client, effect, call)
-                case "transfer":
-                    return self._transfer(client, effect, call)
-            return self._method(client, effect, call)
+            outcome = self._do(client, effect, call)
         except stripe_error() as error:
-            return refused(error)
+            outcome = refused(error)
+        self._sent.pop(effect.id, None)
+        return outcome
+
+    def _do(self, client: Any, effect: Effect, call: Call) -> Outcome:
+        match effect.kind:
+            case "charge":
+                return self._charge(client, effect, call)
+            case "refund":
+                return self._refund(client, effect, call)
+            case "transfer":
+                return self._transfer(client, effect, call)
+        return self._method(client, effect, call)
 
     def read_back(self, effect: Effect, call: Call) -> Outcome | None:
         """What was made of an effect, by its metadata, among what was made since it was sent.
@@ -67,23 +75,42 @@ class Stripe:
             if verb != "create":
                 return Outcome("unknown", f"{effect.kind} can't be read back")
         try:
-            found = self._look(_service(client, resource), effect, call.first - SKEW)
+            found = self._look(_service(client, resource), effect, call)
         except stripe_error() as error:
             outcome = refused(error)
             return Outcome("unknown", f"it can't be read back: {outcome.error}")
         if isinstance(found, Outcome) or found is None:
             return found
+        self._sent.pop(effect.id, None)
         return _reply(found) if effect.kind not in RESOURCES else outcome_of(effect.kind, found)
 
-    def _look(self, service: Any, effect: Effect, since: datetime) -> Any:
+    def _look(self, service: Any, effect: Effect, call: Call) -> Any:
         """The object; None where there is none, `unknown` where not all could be seen."""
-        params = {"created": {"gte": int(since.timestamp())}, "limit": 100}
-        for seen, one in enumerate(service.list(params).auto_paging_iter(), 1):
-            if (plain(one).get("metadata") or {}).get(KEYS.effect) == effect.id:
-                return plain(one)
-            if seen >= MOST:
-                return Outcome("unknown", f"more than {MOST:,} objects to look through")
+        since = int((call.first - SKEW).timestamp())
+        seen = 0
+        for where in self._places(effect, call):
+            params = {**where, "created": {"gte": since}, "limit": 100}
+            for one in service.list(params).auto_paging_iter():
+                if (plain(one).get("metadata") or {}).get(KEYS.effect) == effect.id:
+                    return plain(one)
+                seen += 1
+                if seen >= MOST:
+                    return Outcome("unknown", f"more than {MOST:,} objects to look through")
         return None
+
+    def _places(self, effect: Effect, call: Call) -> list[dict[str, str]]:
+        """Where an effect's object can be: with whom it was sent to, where all its tries are this
+        process's own, since what a row says may have changed between two; else anywhere."""
+        if effect.kind == "refund":
+            return [_charged(effect)]
+        return (self._sent.get(effect.id) if call.first >= self._began else None) or [{}]
+
+    def _sending(self, effect: Effect, **to: str | None) -> None:
+        """Notes whose object an effect is about to become."""
+        place = {name: value for name, value in to.items() if value is not None}
+        places = self._sent.setdefault(effect.id, [])
+        if place not in places:
+            places.append(place)
 
     # --- the client ----------------------------------------------------------------------------
 
@@ -115,6 +142,7 @@ class Stripe:
             "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
             "expand": ["latest_charge.balance_transaction"],
         }  # fmt: skip
+        self._sending(effect, customer=customer)
         made = client.v1.payment_intents.create(wire(params), _options(call))
         return outcome_of("charge", plain(made))
 
@@ -123,10 +151,9 @@ class Stripe:
         charged = data.get("reference")
         if not charged or charged.startswith("sandbox_"):
             return Outcome("failed", "no_such_charge")
-        kind = "charge" if charged.startswith(("ch_", "py_")) else "payment_intent"
         reason = data.get("reason")
         params = {
-            kind: charged, "amount": units(data["amount"]), "metadata": _metadata(effect),
+            **_charged(effect), "amount": units(data["amount"]), "metadata": _metadata(effect),
             "reason": reason if reason in REASONS else None,
         }  # fmt: skip
         return outcome_of("refund", plain(client.v1.refunds.create(wire(params), _options(call))))
@@ -140,6 +167,7 @@ class Stripe:
             **_amount(data["amount"]), "destination": account, "metadata": _metadata(effect),
             "description": data.get("description"),
         }  # fmt: skip
+        self._sending(effect, destination=account)
         return outcome_of(
             "transfer", plain(client.v1.transfers.create(wire(params), _options(call)))
         )
@@ -222,6 +250,13 @@ def _metadata(effect: Effect) -> dict[str, str]:
 
 def _amount(amount: Money) -> dict[str, Any]:
     return {"amount": units(amount), "currency": amount.currency.lower()}
+
+
+def _charged(effect: Effect) -> dict[str, str]:
+    """The charge that a refund gives back."""
+    charged = str(effect.data.get("reference"))
+    kind = "charge" if charged.startswith(("ch_", "py_")) else "payment_intent"
+    return {kind: charged}
 
 
 def _default_method(customer: Any) -> str | None:
