@@ -12,7 +12,7 @@ from ..billing.invoicing import Line
 from ..billing.proration import Change
 from ..errors import Refusal
 from ..values import Money
-from . import coupons, invoices, owed, renewals, usage
+from . import bounds, coupons, invoices, owed, renewals, usage
 from .credits import Surplus
 from .customers import ASLEEP, in_trial, lives, settings, zone_of
 from .desk import Desk
@@ -224,7 +224,10 @@ def version_due(desk: Desk, key: str) -> None:
 
 def _less(found: Owed, amount: Money) -> None:
     """A period that ends early: its bounds don't count what is given back of the price."""
-    found.bounds = [replace(bound, before=bound.before - amount) for bound in found.bounds]
+    found.bounds = [
+        bound if bound.again else replace(bound, before=bound.before - amount)
+        for bound in found.bounds
+    ]
 
 
 def _bill_change(
@@ -236,6 +239,7 @@ def _bill_change(
     known = {n: v for n, v in held(after).items() if n not in ("waiting", "late")}
     if reason in _NEW_TERMS:
         known.pop("billed", None)
+        known.pop("settled", None)
     rows = owed.charges_of(sub)
     mine = [row for row in rows if row["item"] == item]
     kept = [row for row in rows if row["item"] != item]
@@ -253,7 +257,7 @@ def _bill_change(
         made = renewals.make(desk, [after], [found], [], f"{key}/{site}", reason, False, surplus)
         kept += owed.charge_rows(made.made, made.key, key) if made else []
     known["charges"] = kept
-    if owed.bounded(desk, after):
+    if bounds.bounded(desk, after):
         whole = reason in _NEW_TERMS
         known["before"] = change.charge if whole else _rebased(desk, sub, mine, change)
     after["billing"] = known
@@ -362,7 +366,7 @@ def bill_rest(desk: Desk, key: str, reason: str) -> None:
     known = {n: v for n, v in held(sub).items() if n not in ("waiting", "late")}
     made = renewals.make(desk, [sub], [found], [], f"{key}/{reason}/{desk.base}", reason)
     known["charges"] = owed.charge_rows(made.made, made.key, key) if made else []
-    if owed.bounded(desk, sub):
+    if bounds.bounded(desk, sub):
         charged = (row["full"] for row in known["charges"])
         known["before"] = sum(charged, Money(0, sub["currency"]))
     desk.change("Subscription", key, billing=known)

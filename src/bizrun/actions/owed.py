@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from ..billing import invoicing, lines, periods, proration, rating
-from ..billing.invoicing import BOUND_KINDS, Bound, Line
+from ..billing.invoicing import Bound, Line
 from ..billing.periods import Period
 from ..billing.proration import Charge
 from ..values import Money
-from . import usage
+from . import bounds, usage
 from .customers import settings, zone_of
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
@@ -66,10 +66,11 @@ def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = Fal
     """What has come due by an instant; `final` where periods end there before their time."""
     found = Owed(waiting(sub))
     found.metered += usage.corrections(desk, sub)
+    found.bounds += bounds.again(desk, found.metered)
     found.lines += base_in_arrears(desk, sub, end)
     found.metered += usage.owed(desk, sub, end, final)
     found.lines += [line for metered in found.metered for line in metered.lines]
-    found.bounds += bounds_of(desk, sub, end)
+    found.bounds += bounds.bounds_of(desk, sub, end)
     return found
 
 
@@ -93,44 +94,12 @@ def base_in_arrears(
     return found
 
 
-def bounds_of(
-    desk: Desk, sub: Mapping[str, Any], end: datetime, settle: bool = True
-) -> list[Bound]:
-    """The minimum and maximum of the period that ends; before `settle` only the maximum."""
-    plan = items(desk, sub, sub["period_start"])[0].plan
-    least, most = plan.minimum(sub["currency"]), plan.maximum(sub["currency"])
-    if least is None and most is None:
-        return []
-    start = sub["usage_start"] or sub["period_start"]
-    period = periods.period_at(cycle_of(desk, sub), start)
-    begin = max(start, period.start)
-    before = (sub["billing"] or {}).get("before") or Money(0, sub["currency"])
-    share = share_of(desk, period, begin, end, sub["customer"])
-    return [Bound(sub["id"], plan.name, begin, end, least, most, before, share, settle)]
-
-
-def bounded(desk: Desk, sub: Mapping[str, Any]) -> bool:
-    """Whether the plan has a minimum or maximum."""
-    plan = items(desk, sub, sub["period_start"])[0].plan
-    return bool(plan.minimums or plan.maximums)
-
-
 def unused(desk: Desk, sub: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Money:
     """What of charges, undiscounted, lies from now on: a bound does not count it if given back."""
     chosen, zone = settings(desk), zone_of(desk, sub["customer"])
     full = as_charges([{**row, "amount": row["full"]} for row in rows])
     given = proration.credit(full, desk.now, chosen.proration, zone, chosen.half_even)
     return sum(given, Money(0, sub["currency"]))
-
-
-def counts_to_bounds(made: Sequence[Line], sub: str) -> Money | None:
-    """What lines of an invoice cost in terms of a period's minimum and maximum."""
-    found = [
-        line.amount
-        for line in made
-        if line.subscription == sub and (line.kind in BOUND_KINDS or line.kind == "maximum")
-    ]
-    return sum(found[1:], found[0]) if found else None
 
 
 # --- lines that wait for the next invoice ----------------------------------------------------

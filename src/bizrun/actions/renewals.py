@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import Any
 
 from ..billing import catalog, periods
@@ -13,7 +12,7 @@ from ..billing.invoicing import Bound, Line
 from ..billing.periods import Cycle, Period
 from ..times import add
 from ..values import Duration, Money
-from . import invoices, owed, usage
+from . import bounds, invoices, owed, usage
 from .credits import Surplus
 from .customers import ASLEEP, in_trial, lives, settings, subscriptions
 from .desk import Desk
@@ -23,7 +22,8 @@ from .status import allowed, announce, own
 from .terms import cycle_of, held, items, monthly, next_version
 
 # What ends with a period, or with the invoice that takes it.
-_ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "before", "versioned")
+_ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "before", "settled",
+         "versioned")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -170,15 +170,15 @@ def make(
     """An invoice over what is owed; a draft first where usage may still come in."""
     customer, currency = subs[0]["customer"], subs[0]["currency"]
     all_lines = [*(line for due_ in dues for line in due_.lines), *advance]
-    bounds = [bound for due_ in dues for bound in due_.bounds]
-    if not all_lines and not bounds:
+    found = [bound for due_ in dues for bound in due_.bounds]
+    if not all_lines and not found:
         return None
     metered = [each for due_ in dues for each in due_.metered]
     if graced and metered and settings(desk).grace != Duration():
         at = add(desk.now, settings(desk).grace, desk.tz)
         made = invoices.open_draft(
-            desk, customer, all_lines, site, reason, currency, subs, bounds,
-            _draft_source(all_lines, metered, bounds, subs),
+            desk, customer, all_lines, site, reason, currency, subs, found,
+            _draft_source(all_lines, metered, found, subs),
         )  # fmt: skip
         if made is not None:
             desk.set_timer(f"draft|{made.key}", at, what="draft", invoice=made.key)
@@ -188,9 +188,11 @@ def make(
                 desk.set_timer(f"tail|{sub['id']}", at, what="tail", sub=sub["id"])
     else:
         made = invoices.issue(
-            desk, customer, all_lines, site, reason, currency, subs, bounds, surplus
+            desk, customer, all_lines, site, reason, currency, subs, found, surplus
         )
-    usage.keep(desk, metered, made.lines if made else [], made.key if made else None)
+    lines, key = (made.lines, made.key) if made else ([], None)
+    usage.keep(desk, metered, lines, key)
+    bounds.keep(desk, customer, found, lines, key)
     return made
 
 
@@ -202,7 +204,7 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
     charges = owed.charge_rows(made.made, made.key, key) if made else []
     if charges:
         known["charges"] = charges
-    if owed.bounded(desk, after):
+    if bounds.bounded(desk, after):
         known["before"] = base_of(turned.advance, after["currency"], settings(desk).half_even)
     after["billing"] = known
     names = ("status", "plan", "quantity", "interval", "anchor", "period_start", "period_end",
@@ -338,7 +340,8 @@ def _inner(desk: Desk, sub: Mapping[str, Any]) -> Owed:
     ]  # fmt: skip
     found.lines += [line for each in found.metered for line in each.lines]
     if any(line.amount for line in found.lines):
-        found.bounds = owed.bounds_of(desk, sub, sub["period_end"], settle=False)
+        found.bounds = bounds.again(desk, found.metered)
+        found.bounds += bounds.bounds_of(desk, sub, sub["period_end"], settle=False)
     return found
 
 
@@ -360,9 +363,8 @@ def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
     for each in part.owed.metered:
         billed.pop(f"{each.item.name}|{each.price.meter}", None)
     known["billed"] = billed
-    cost = owed.counts_to_bounds(made.lines, key) if made and "before" in known else None
-    if cost is not None:
-        known["before"] = known["before"] + cost
+    if made and "before" in known:
+        bounds.note(desk, part.sub, known, made.lines)
     _await_inner(desk, desk.change("Subscription", key, billing=known), desk.now)
 
 
@@ -371,6 +373,7 @@ def tail_due(desk: Desk, key: str) -> None:
     sub = desk.row("Subscription", key)
     found = Owed(metered=usage.corrections(desk, sub))
     found.lines = [line for each in found.metered for line in each.lines if line.amount]
+    found.bounds = bounds.again(desk, found.metered)
     if found.lines:
         make(desk, [sub], [found], [], f"{key}/tail/{desk.base}", "usage")
         known = {n: v for n, v in held(sub).items() if n != "late"}
@@ -382,7 +385,7 @@ def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str) -> No
     found.lines = [line for each in found.metered for line in each.lines if line.amount]
     if not found.lines:
         return
-    found.bounds = owed.bounds_of(desk, sub, sub["period_end"], settle=False)
+    found.bounds = bounds.bounds_of(desk, sub, sub["period_end"], settle=False)
     made = invoices.issue(
         desk, sub["customer"], found.lines, site, "usage", sub["currency"], [sub], found.bounds
     )
@@ -393,8 +396,7 @@ def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str) -> No
         billed[f"{each.item.name}|{each.price.meter}"] = parts
     known["billed"] = billed
     if made and "before" in known:
-        cost = owed.counts_to_bounds(made.lines, sub["id"])
-        known["before"] = known["before"] + cost if cost else known["before"]
+        bounds.note(desk, sub, known, made.lines)
     desk.change("Subscription", sub["id"], billing=known)
 
 
@@ -417,7 +419,7 @@ def threshold(desk: Desk, meter: str, customer: str) -> None:
 
 
 def _draft_source(
-    made: Sequence[Line], metered: Sequence[usage.Metered], bounds: Sequence[Bound],
+    made: Sequence[Line], metered: Sequence[usage.Metered], found: Sequence[Bound],
     subs: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
     """What a draft is made from again when it becomes final."""
@@ -429,15 +431,8 @@ def _draft_source(
             {"id": each.row["id"], "kind": each.lines[0].kind, "billed": each.before}
             for each in metered if each.lines
         ],
-        "bounds": [_bound_row(bound) for bound in bounds],
+        "bounds": bounds.as_rows(found),
     }  # fmt: skip
-
-
-def _bound_row(bound: Bound) -> dict[str, Any]:
-    names = ("subscription", "plan", "period_start", "period_end", "minimum", "maximum", "before",
-             "settle")  # fmt: skip
-    row = {name: getattr(bound, name) for name in names}
-    return {**row, "share": [bound.share.numerator, bound.share.denominator]}
 
 
 def draft_due(desk: Desk, key: str) -> None:
@@ -455,10 +450,11 @@ def draft_due(desk: Desk, key: str) -> None:
         if again is not None:
             made += again.lines
             agains.append(again)
-    bounds = [Bound(**{**row, "share": Fraction(*row["share"])}) for row in source["bounds"]]
+    found = bounds.from_rows(source["bounds"])
     subs = [desk.row("Subscription", sub) for sub in source["subs"]]
-    issued = invoices.close_draft(desk, draft, made, subs, bounds)
+    issued = invoices.close_draft(desk, draft, made, subs, found)
     usage.keep(desk, agains, issued.lines, key)
+    bounds.keep(desk, draft["customer"], found, issued.lines, key)
     for sub in source["subs"]:
         _recharge(desk, sub, issued)
 

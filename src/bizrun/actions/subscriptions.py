@@ -10,7 +10,7 @@ from ..billing import catalog, periods
 from ..billing.invoicing import Line
 from ..errors import Refusal
 from ..values import Duration, Money, show
-from . import coupons, owed, renewals, usage
+from . import bounds, coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused
 from .credits import Surplus
 from .customers import customer_row, in_trial, lives, settings, subscriptions_of, zone_of
@@ -158,7 +158,7 @@ def _bill_first(desk: Desk, turns: Sequence[renewals.Turn]) -> None:
     if len(turns) > 1:
         for turn in turns:  # each has learnt of the others
             turn.after["billing"] = held(desk.row("Subscription", turn.after["id"]))
-    due = [turn for turn in turns if turn.advance or owed.bounded(desk, turn.after)]
+    due = [turn for turn in turns if turn.advance or bounds.bounded(desk, turn.after)]
     for turn in turns:
         if turn not in due:
             renewals.schedule(desk, turn.after, turn.period.start)
@@ -280,7 +280,7 @@ def _rest(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
         renewals.make(desk, [sub], [found], [], f"{key}/pause/{desk.base}", "pause",
                       surplus=surplus)  # fmt: skip
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
-             if n not in ("waiting", "late", "billed", "charges")}  # fmt: skip
+             if n not in ("waiting", "late", "billed", "charges", "before", "settled")}  # fmt: skip
     set_status(desk, key, status, paused_at=desk.now, usage_start=desk.now, billing=known)
 
 

@@ -72,6 +72,11 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         return self.net + self.included_tax if self.included_tax else self.net
 
     @property
+    def full(self) -> Money:
+        """What the line costs without discounts in terms of the price."""
+        return self.charged + self.discount if self.discount else self.charged
+
+    @property
     def total(self) -> Money:
         """The discounted amount with its tax."""
         return self.net + self.tax if self.tax else self.net
@@ -81,9 +86,10 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 class Bound:
     """The minimum and maximum of one period of a subscription.
 
-    `before` is what earlier invoices charged for base and usage of that period, undiscounted (the
-    price in advance, less what was above the maximum); `share` the part of a whole period, for
-    the minimum. `settle` is false while the period runs: only the maximum holds then.
+    `before` is what earlier invoices charged for base and usage of that period, undiscounted, and
+    `settled` what their lines of minimum and maximum came to; `share` the part of a whole period,
+    for the minimum. `settle` is false while the period runs: only the maximum holds then. `again`:
+    the period was settled before, and something came late for it.
     """
 
     subscription: str | None
@@ -95,6 +101,8 @@ class Bound:
     before: Money
     share: Fraction = Fraction(1)
     settle: bool = True
+    settled: Money | None = None
+    again: bool = False
 
 
 def _untaxed(line: Line) -> Sequence[Tax]:
@@ -181,12 +189,17 @@ def bound_lines(lines: Sequence[Line], bounds: Sequence[Bound], half_even: bool)
     """The top-up or the discount that keeps base and usage of each period within its bounds."""
     found = []
     for bound in bounds:
-        cost = sum((line.amount for line in lines if _within(line, bound)), bound.before)
+        cost = sum((line.amount for line in lines if counts_to(line, bound)), bound.before)
         least = portion(bound.minimum, bound.share) if bound.minimum and bound.settle else None
+        settled = bound.settled or bound.before * 0
+        due = cost
         if least is not None and cost < least:
-            found.append(_bound_line("minimum", bound, (least - cost).rounded(half_even)))
+            due = least
         if bound.maximum is not None and cost > bound.maximum:
-            found.append(_bound_line("maximum", bound, (bound.maximum - cost).rounded(half_even)))
+            due = bound.maximum
+        amount = (due - cost - settled).rounded(half_even)
+        low = settled.amount > 0 if settled else amount.amount > 0
+        found.append(_bound_line("minimum" if low else "maximum", bound, amount))
     return [line for line in found if line.amount]
 
 
@@ -201,10 +214,19 @@ def _says_something(line: Line) -> bool:
     return bool(line.amount) or (bool(line.quantity) and line.kind != "proration")
 
 
+def counts_to(line: Line, bound: Bound) -> bool:
+    """Whether a line is of the base and usage of a bound's period."""
+    return line.kind in BOUND_KINDS and _within(line, bound)
+
+
+def settles(line: Line, bound: Bound) -> bool:
+    """Whether a line is the top-up or the discount of a bound's period."""
+    return line.kind in ("minimum", "maximum") and _within(line, bound)
+
+
 def _within(line: Line, bound: Bound) -> bool:
     return (
-        line.kind in BOUND_KINDS
-        and line.subscription == bound.subscription
+        line.subscription == bound.subscription
         and line.period_start is not None
         and bound.period_start <= line.period_start < bound.period_end
     )
