@@ -15,7 +15,7 @@ from .state import found_state, json_option, one_of
 if TYPE_CHECKING:
     from ..store.tokens import Token, TokenFile
 
-SCOPES = ("ingest", "read", "admin")
+SCOPES = ("ingest", "read", "scim", "admin")
 COLUMNS = ("id", "scope", "customer", "role", "created", "revoked")
 
 _state = click.option("--state", metavar="FILE", help="The state; default: the one of .bizrun/.")

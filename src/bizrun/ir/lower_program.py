@@ -13,6 +13,7 @@ from ..lang.types import ANY, EntityType, Type, known, type_text
 from ..lang.walk import walk, walk_code
 from . import nodes as ir
 from .constants import constant
+from .identity import lower_directory, lower_sign_in
 from .lower import EVENT, HandlerLowering
 from .lower_billing import BillingLowering, placeholder
 from .lower_expr import Scope, dotted
@@ -246,6 +247,10 @@ class _ProgramLowering:
         program.connections = {
             name: constant(node.data, symbols) for name, node in symbols.connections.items()
         }
+        program.directories = {
+            name: lower_directory(node, symbols) for name, node in symbols.directories.items()
+        }
+        program.sign_ins = {n: lower_sign_in(s, symbols) for n, s in symbols.sign_ins.items()}
         business = symbols.business
         for setting in business.settings if business else ():
             if setting.key in ABOUT and isinstance(setting.value, ast.Text):

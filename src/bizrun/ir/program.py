@@ -11,6 +11,7 @@ from . import nodes as ir
 
 if TYPE_CHECKING:
     from ..billing import catalog
+    from .identity import Directory, SignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,8 @@ class Program:
     dunning: catalog.Dunning | None = None
     billing: catalog.BillingSettings | None = None
     connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    directories: dict[str, Directory] = field(default_factory=dict)
+    sign_ins: dict[str, SignIn] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
     # Meters that are asked over any range of time: each of their counts is kept.
     ranged: frozenset[str] = frozenset()

@@ -1137,6 +1137,28 @@ class Connect(Declaration):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Directory(Declaration):
+    """`directory users for User { userName: .login }`: SCIM attributes and their fields."""
+
+    name: str
+    name_span: Span
+    entity: str
+    entity_span: Span
+    data: MapLiteral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SignIn(Declaration):
+    """`sign_in okta for User { issuer: env("…"), find: { email: .email } }`."""
+
+    name: str
+    name_span: Span
+    entity: str
+    entity_span: Span
+    data: MapLiteral
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Test(Declaration):
     """`test "title" { … }`."""
 

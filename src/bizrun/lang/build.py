@@ -17,6 +17,7 @@ from .build_rules import (
     build_business,
     build_connect,
     build_const,
+    build_directory,
     build_every,
     build_experiment,
     build_fn,
@@ -24,6 +25,7 @@ from .build_rules import (
     build_metric,
     build_on,
     build_role,
+    build_sign_in,
     build_template,
     build_test,
     build_trigger,
@@ -141,6 +143,8 @@ _DECLARATIONS: dict[str, Callable[[Any, Context], ast.Declaration]] = {
     "role": build_role,
     "experiment": build_experiment,
     "connect": build_connect,
+    "directory": build_directory,
+    "sign_in": build_sign_in,
     "test": build_test,
 }
 

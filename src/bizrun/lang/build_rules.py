@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from ..diagnostics import Span
 from . import ast
@@ -12,6 +12,8 @@ from .build_statements import build_block, build_pattern
 from .build_text import plain_text, template_text
 from .build_types import build_type
 from .build_values import build_literal
+
+E = TypeVar("E", ast.Directory, ast.SignIn)
 
 # --- Events ----------------------------------------------------------------------------------
 
@@ -256,6 +258,24 @@ def build_connect(tree: Any, context: Context) -> ast.Connect:
     return ast.Connect(
         context.of(tree), context.doc, *named(context, name), build_map(data, context)
     )
+
+
+def build_directory(tree: Any, context: Context) -> ast.Directory:
+    """What a company directory keeps here."""
+    return _for_entity(ast.Directory, tree, context)
+
+
+def build_sign_in(tree: Any, context: Context) -> ast.SignIn:
+    """A way for people to sign in."""
+    return _for_entity(ast.SignIn, tree, context)
+
+
+def _for_entity(kind: type[E], tree: Any, context: Context) -> E:
+    name, entity, data = tree.children
+    return kind(
+        context.of(tree), context.doc, *named(context, name), *named(context, entity),
+        build_map(data, context),
+    )  # fmt: skip
 
 
 def build_test(tree: Any, context: Context) -> ast.Test:

@@ -245,7 +245,7 @@ def plain_tables(lark: Any) -> dict[str, Any]:
     )
     by_name = {terminal.name: terminal.pattern.to_regexp() for terminal in terminals}
     ignored = ("CONTINUED", "COMMENT", "BLANK")
-    keywords = [t for t in terminals if t.pattern.type == "str" and t.pattern.value.isalpha()]
+    keywords = [t for t in terminals if t.pattern.type == "str" and t.pattern.value.isidentifier()]
     other = [t for t in terminals if t not in keywords and t.name not in ("NAME", *ignored)]
     return {
         "rows": rows,

@@ -389,8 +389,8 @@ _KEPT = (
 )
 _LET = re.compile(r"\s*let\s+[^\W\d]\w*")
 _NAMED_HEAD = re.compile(
-    r"(?:extend\s+entity|entity|plan|addon|meter|coupon|tax|dunning|role|template|connect|type)"
-    r"\s+[^\W\d]\w*|(?:event|lifecycle)\s+[^\W\d]\w*\.[^\W\d]\w*"
+    r"(?:extend\s+entity|entity|plan|addon|meter|coupon|tax|dunning|role|template|connect|type"
+    r"|directory|sign_in)\s+[^\W\d]\w*|(?:event|lifecycle)\s+[^\W\d]\w*\.[^\W\d]\w*"
 )
 _ENTRY = re.compile(r'\s*(?:[^\W\d]\w*|"[^"\n]*")\s*:')
 _FIELD = re.compile(r"\s*[^\W\d]\w*[ \t]+")

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 _KEYWORDS = (
     "business entity extend event plan addon meter coupon tax dunning lifecycle trigger on every "
-    "fn const template metric api role experiment connect test use type given override"
+    "fn const template metric api role experiment connect directory sign_in test use type given "
+    "override"
 )
 KEYWORDS = _KEYWORDS.split()
 
@@ -80,6 +81,7 @@ _HEAD = re.compile(
     | lifecycle[ \t]+\w+\.\w+[ \t]*\{ | trigger[ \t]+\w+\.\w+[ \t]+for\b
     | on[ \t]+[A-Z*]\w*\.[\w*.]+ | every[ \t]+[^\n]*\{ | (?:fn|function|func|def)[ \t]+\w+[ \t]*\(
     | const[ \t]+\w+[ \t]*= | metric[ \t]+\w+[ \t]*[:=] | api[ \t]+[A-Z]+[ \t]+"
+    | (?:directory|sign_in)[ \t]+\w+[ \t]+for\b
     | experiment[ \t]+\w+[ \t]+by\b | test[ \t]+" | use[ \t]+(?:"|std\.)
     | type[ \t]+[A-Z]\w*[ \t]*\{ )""",
     re.VERBOSE,

@@ -47,7 +47,7 @@ class EventInfo:
     """An event's payload. `declared` False where it is only handled or emitted.
 
     `origin`: "author", "billing" (the prelude), "change" (Entity.created, Entity.field_changed),
-    "trigger", or "outcome" (of an effect).
+    "trigger", "directory" and "sign_in" (what those declare), or "outcome" (of an effect).
     """
 
     name: str
@@ -151,6 +151,8 @@ class Symbols:
     roles: dict[str, ast.Role] = field(default_factory=dict)
     experiments: dict[str, ast.Experiment] = field(default_factory=dict)
     connections: dict[str, ast.Connect] = field(default_factory=dict)
+    directories: dict[str, ast.Directory] = field(default_factory=dict)
+    sign_ins: dict[str, ast.SignIn] = field(default_factory=dict)
     tests: list[ast.Test] = field(default_factory=list)
     fn_types: dict[str, tuple[tuple[Type, ...], Type]] = field(default_factory=dict)
     const_types: dict[str, Type] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir import nodes as ir
 from ..ir.compile import Code, compile_matches, walk
+from ..ir.identity import Directory
 from ..ir.program import EventType, Meter
 from ..model import Event
 from ..store.base import Row
@@ -39,6 +40,7 @@ class Route:
     lifecycles: bool
     metered: bool
     known: bool
+    directory: Directory | None
 
 
 class Dispatch:
@@ -75,6 +77,7 @@ class Dispatch:
         ]
         lifecycles = bool(engine.lifecycles.on(type_))
         metered = engine.metering.on(type_)
+        directory = engine.directories.of(type_)
         places = [str(code.unit.handler.place.line) for code in codes]
         match = self._matcher(codes)
         declared = engine.program.events.get(type_)
@@ -83,9 +86,12 @@ class Dispatch:
         meters = engine.metering.quick(type_) if metered and not lifecycles else None
         return Route(
             declared, declared.key if declared else None,
-            quick_check(declared, engine.state, engine.program.plans) if declared else None, meters,
-            codes, places, match, lifecycles, metered,
-            bool(codes) or lifecycles or metered or any(fits(p, type_) for p in self.wait_types),
+            quick_check(declared, engine.state, engine.program.plans)
+            if declared and directory is None else None,
+            meters if directory is None else None, codes, places, match, lifecycles, metered,
+            bool(codes) or lifecycles or metered or directory is not None
+            or any(fits(p, type_) for p in self.wait_types),
+            directory,
         )  # fmt: skip
 
     def _matcher(

@@ -27,6 +27,7 @@ from ..times import zone
 from ..values import instant_text
 from .actions import Actions
 from .blanks import Blank, blank_of
+from .directory import Directories
 from .dispatch import Dispatch, Route
 from .emitting import Emitting
 from .fit import fit, shape_defaults
@@ -89,6 +90,7 @@ class Engine:
         self.recording = Recording(self)
         plans = program.plans | program.addons
         self.intake = Intake(program.currency, self._find, plans, shape_defaults(self))
+        self.directories = Directories(self)
         self.dispatch = Dispatch(self)
         self.waits = Waits(self)
         self.timers = Timers(self)
@@ -139,9 +141,13 @@ class Engine:
 
     def read(self, event: Event) -> None:
         """Reads the payload of an event as it came; Refusal where it does not fit."""
-        declared = self.dispatch.route(event.type).declared
+        route = self.dispatch.route(event.type)
+        declared = route.declared
         if not isinstance(event.data, dict):
             raise Refusal("`data` must be an object")
+        if route.directory is not None:
+            self.directories.read(route.directory, event)
+            return
         if event.corrects is None and not (declared and declared.payload.field("corrects")):
             held = event.data.get("corrects")
             event.corrects = held if isinstance(held, str) else None
@@ -271,8 +277,10 @@ class Engine:
         reply: Any = None
         touched = route.known
         before = self._order
+        if route.directory is not None:
+            self.directories.before(route.directory, event)
         if route.lifecycles:
-            failure = self._guard_lifecycles(event)
+            failure = self.lifecycles.guarded(event)
             if failure:
                 failures.append(failure)
         if route.handlers:
@@ -297,17 +305,9 @@ class Engine:
             self.metering.count(event)
         if self.triggers.pending:
             self.triggers.look(event.time, event.id, event)
+        if route.directory is not None:
+            self.directories.after(route.directory, event)
         return (",".join(fired) if touched else None), reply, failures
-
-    def _guard_lifecycles(self, event: Event) -> str | None:
-        mark = self.state.mark()
-        try:
-            self.lifecycles.move(event)
-        except EvalError as error:
-            self.state.undo(mark)
-            self.recording.dead(event, "failed", str(error), None, "lifecycle", None)
-            return str(error)
-        return None
 
     def _run_handler(self, work: Work, event: Event, code: Code) -> str | None:
         """Runs a handler from its beginning; the reason where it failed and left nothing."""

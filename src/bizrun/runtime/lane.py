@@ -137,7 +137,9 @@ def lane(engine: Engine, shape: Shape) -> Take | None:
 
 def _is_short(route: Route) -> bool:
     """Whether events of a route may take the short way at all."""
-    if route.lifecycles or not route.known or (route.metered and route.meters is None):
+    if route.directory is not None or route.lifecycles or not route.known:
+        return False
+    if route.metered and route.meters is None:
         return False
     patterns = [code.unit.handler.pattern for code in route.handlers]
     if any(pattern is None or needs_context(pattern.where) for pattern in patterns):

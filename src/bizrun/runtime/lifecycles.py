@@ -74,6 +74,17 @@ class Lifecycles:
             if arrow.pattern and any(fits(pattern, type_) for pattern in arrow.pattern.types)
         ]
 
+    def guarded(self, event: Event) -> str | None:
+        """Moves what an event is about; the reason where that failed and left nothing."""
+        mark = self.engine.state.mark()
+        try:
+            self.move(event)
+        except EvalError as error:
+            self.engine.state.undo(mark)
+            self.engine.recording.dead(event, "failed", str(error), None, "lifecycle", None)
+            return str(error)
+        return None
+
     def move(self, event: Event) -> None:
         """Moves what an event is about, before its handlers run."""
         for lifecycle in self.on(event.type):

@@ -18,7 +18,9 @@ _OPPOSITES = {
 }  # fmt: skip
 _CHANGED = {"number", "money", "percent", "duration", "size"}
 # What no test could notice, or what says how the language is to be read.
-_PASSED_OVER = (ast.Test, ast.Connect, ast.Use, ast.Business, ast.Template)
+_PASSED_OVER = (
+    ast.Test, ast.Connect, ast.Directory, ast.SignIn, ast.Use, ast.Business, ast.Template
+)  # fmt: skip
 _NUMBER = re.compile(r"\d[\d_]*(?:\.\d+)?")
 
 

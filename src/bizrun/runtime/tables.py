@@ -115,6 +115,8 @@ SYSTEM = (
     _table("_seller", "id:text payable:json held:json"),
     # What a customer was called, and where they were, until they changed it: invoices keep to it.
     _table("_billed_as", "id:text customer:text until:time details:json", ("customer",)),
+    # Until when sessions of somebody have been ended, by entity and key.
+    _table("_signed_out", "id:text at:time"),
     _table("_mrr", "id:text at:time customer:text subscription:text before:money after:money"),
 )
 

@@ -20,6 +20,7 @@ from .meters import Meters
 from .openapi import document
 from .problems import PROBLEM, Problem, encode
 from .requests import Handler, Request, Response
+from .scim import PREFIX, Scim
 from .watching import Watching
 from .webhooks import Webhooks
 
@@ -35,6 +36,7 @@ class App:
         self.desk, self.access, self.business, self.meters = desk, access, business, meters
         self.webhooks = webhooks
         self.watching = watching = Watching(desk, access, business, meters)
+        self.scim = Scim(desk, access, business)
         self.paths: dict[str, dict[str, Handler]] = {
             "/events": {"POST": self._events},
             "/outbox": {"POST": Acting(desk, access).act},
@@ -50,7 +52,7 @@ class App:
         """The paths of the spec's routes that are the server's own."""
         own = (*self.paths, WEBHOOKS)
         paths = dict.fromkeys(api.path for api in self.business.program.apis)
-        return [path for path in paths if path in own or path.startswith(WEBHOOKS)]
+        return [p for p in paths if p in own or p.startswith(WEBHOOKS) or self.scim.serves(p)]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answers a request."""
@@ -77,6 +79,8 @@ class App:
         if handlers is None:
             if path.startswith(WEBHOOKS):
                 handlers = {"POST": self._webhook}
+            elif self.scim.serves(path):
+                return await self.scim.answer(request)
             else:
                 return await self._route(request)
         # What has no end has no head of its own.
@@ -115,7 +119,7 @@ class App:
 
 def _family(path: str) -> str:
     """What a path is counted as: never the path itself, of which there is no end."""
-    return WEBHOOKS if path.startswith(WEBHOOKS) else "api"
+    return next((own for own in (WEBHOOKS, f"{PREFIX}/") if path.startswith(own)), "api")
 
 
 async def _send(request: Request, response: Response) -> None:

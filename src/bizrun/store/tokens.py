@@ -22,7 +22,7 @@ from .file import failure
 
 PREFIX = "biz_"
 BUSY_MS = 30_000  # a server may be in the middle of a long transaction
-SCOPES = ("ingest", "read", "admin")
+SCOPES = ("ingest", "read", "scim", "admin")
 
 _TABLE = """CREATE TABLE IF NOT EXISTS _token (
   id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL, customer TEXT, role TEXT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...codes import Code
 from .codes_events import CODES as EVENTS
+from .codes_identity import CODES as IDENTITY
 
 FILES = {
     "E0501": Code(
@@ -394,4 +395,4 @@ METERS = {
     ),
 }
 
-CODES: dict[str, Code] = FILES | BUSINESS | PLANS | METERS | EVENTS
+CODES: dict[str, Code] = FILES | BUSINESS | PLANS | METERS | EVENTS | IDENTITY

@@ -45,7 +45,7 @@ def check_connect(connect: ast.Connect, facts: Facts) -> None:
             text = f"The connection `{connect.name}` does not read `{name}`"
             facts.warn("W0810", entry.name_span, text, help=hint)
         if SECRETS.search(name):
-            _check_secret(name, entry.value, facts)
+            check_secret(name, entry.value, facts)
         elif isinstance(entry.value, ast.Text) and _LOGIN.match(entry.value.plain or ""):
             _report_secret(name, entry.value, facts)
         _check_value(name, entry.value, facts)
@@ -91,19 +91,20 @@ def _check_address(connect: ast.Connect, given: dict[str, ast.Entry], facts: Fac
 # --- secrets -----------------------------------------------------------------------------------
 
 
-def _check_secret(name: str, value: ast.Expr, facts: Facts) -> None:
+def check_secret(name: str, value: ast.Expr, facts: Facts) -> None:
+    """Reports a secret that is written down."""
     match value:
         case ast.Text() if value.plain:
             _report_secret(name, value, facts)
         case ast.ListLiteral(items=items):
             for item in items:
-                _check_secret(name, item, facts)
+                check_secret(name, item, facts)
         case ast.Call(callee=ast.Name(name="bearer" | "basic" | "header"), args=args):
             for arg in args[-1:]:
-                _check_secret(name, arg, facts)
+                check_secret(name, arg, facts)
         case ast.Call(callee=ast.Name(name="hmac"), args=args):
             for arg in args[:1]:
-                _check_secret(name, arg, facts)
+                check_secret(name, arg, facts)
         case _:
             pass
 

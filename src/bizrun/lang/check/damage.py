@@ -9,7 +9,7 @@ from ..symbols import Loaded
 
 _DECLARED = re.compile(
     r"^\s*(?:(?:extend|given|override)\s+)*(?:entity|type|event|plan|addon|meter|coupon|tax"
-    r"|dunning|trigger|fn|const|template|metric|role|experiment|connect)\s+([\w.]+)",
+    r"|dunning|trigger|fn|const|template|metric|role|experiment|connect|sign_in)\s+([\w.]+)",
     re.MULTILINE,
 )
 _ENTRY = re.compile(r"\b(\w+)\s*:")

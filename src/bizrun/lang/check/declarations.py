@@ -8,6 +8,7 @@ from .business import check_business
 from .cycles import check_cycles
 from .event_use import check_event_use
 from .facts import gather
+from .identity import check_identity
 from .lifecycles import check_lifecycles
 from .meters import check_meters
 from .money import check_money
@@ -37,6 +38,7 @@ PARTS = (
     check_cycles,
     check_schedules,
     check_services,
+    check_identity,
     check_ai_bounds,
     check_templates,
 )

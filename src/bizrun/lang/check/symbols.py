@@ -28,6 +28,7 @@ from ..types import (
 )
 from ..uses import OVERRIDABLE, file_name
 from .context import Checker, listed
+from .directories import events
 from .events import snake
 
 
@@ -41,6 +42,7 @@ def collect(checker: Checker) -> None:
     _shapes(checker, loaded)
     _entities(checker, loaded)
     _events(checker, loaded)
+    _directories(checker)
     _triggers(checker)
     _fns(checker)
     _limits(checker)
@@ -119,6 +121,8 @@ def _declare(checker: Checker, declaration: ast.Declaration) -> None:
         ast.Role: ("role", symbols.roles),
         ast.Experiment: ("experiment", symbols.experiments),
         ast.Connect: ("connect", symbols.connections),
+        ast.Directory: ("directory", symbols.directories),
+        ast.SignIn: ("sign_in", symbols.sign_ins),
     }
     match declaration:
         case ast.On():
@@ -394,6 +398,28 @@ def _events(checker: Checker, loaded: Loaded) -> None:
             defaults={f.name: f.default for f in fields.values() if f.default is not None},
             decl=declaration,
         )
+
+
+def _directories(checker: Checker) -> None:
+    symbols = checker.symbols
+    for node, info in events(symbols):
+        first = symbols.events.get(info.name)
+        if first is None:
+            symbols.events[info.name] = info
+        elif first.decl is not None:
+            checker.report.add(
+                "E0866",
+                first.decl.span,
+                f"`{info.name}` comes from the directory of {node.name}",
+                f"leave the declaration out: `on {info.name}` is told what there is to know",
+                labels=(Label(node.name_span, "declared here"),),
+            )
+    for name, sign_in in symbols.sign_ins.items():
+        event = f"{sign_in.entity}.signed_in"
+        if sign_in.entity in symbols.entities and event not in symbols.events:
+            subject = EntityType(sign_in.entity)
+            fields = ((snake(sign_in.entity), subject), ("provider", TEXT), ("subject", subject))
+            symbols.events[event] = EventInfo(event, Record(name, fields), origin="sign_in")
 
 
 def _triggers(checker: Checker) -> None:

@@ -212,6 +212,18 @@ SECTIONS: tuple[Section, ...] = (
     Section("connect", "connect", Form({}, open="expr"), doc="Providers and services."),
     Section("override", "override", doc="What replaces declarations of used files."),
     Section(
+        "directory",
+        "directory",
+        Form({"for": "words", "with": "map"}, ("for", "with")),
+        doc="What a company directory (SCIM) keeps here: `users` and `groups`.",
+    ),
+    Section(
+        "sign_in",
+        "sign_in",
+        Form({"for": "words", "with": "map"}, ("for", "with")),
+        doc="Ways for people to sign in (OpenID Connect).",
+    ),
+    Section(
         "tests",
         "test",
         Form({"test": "text", "do": "body"}, ("test",)),

@@ -437,6 +437,16 @@ def _connect(to: Composer, section: Section, name: Scalar | None, value: Value) 
     to.map(value)
 
 
+def _for_entity(to: Composer, section: Section, name: Scalar | None, value: Value) -> None:
+    taken = _taken(to, section, name, value)
+    to.words(name)
+    to.add(" for ", value)
+    to.words(taken.get("for"))
+    to.add(" ", value)
+    found = taken.get("with")
+    to.map(found if found is not None else value)
+
+
 def _test(to: Composer, section: Section, name: Scalar | None, value: Value) -> None:
     taken = _taken(to, section, name, value)
     to.text(taken.get("test"))
@@ -468,6 +478,8 @@ _COMPOSERS: dict[str, Callable[[Composer, Section, Scalar | None, Value], None]]
     "roles": _role,
     "experiments": _experiment,
     "connect": _connect,
+    "directory": _for_entity,
+    "sign_in": _for_entity,
     "tests": _test,
 }
 

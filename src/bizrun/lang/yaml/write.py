@@ -319,6 +319,11 @@ def _connect(to: Printer, connect: ast.Connect) -> tuple[str | None, Any]:
     return connect.name, _described(connect, map_data(to, connect.data))
 
 
+def _for_entity(to: Printer, declaration: ast.Directory | ast.SignIn) -> tuple[str | None, Any]:
+    data = {"for": declaration.entity, "with": map_data(to, declaration.data)}
+    return declaration.name, _described(declaration, data)
+
+
 def _test(to: Printer, test: ast.Test) -> tuple[str | None, Any]:
     data = {"test": plain_text(test.title), "do": statements(to, test.body)}
     return None, _described(test, data)
@@ -349,5 +354,7 @@ _WRITERS: dict[str, tuple[str, Callable[[Printer, Any], tuple[str | None, Any]]]
     "Role": ("roles", _role),
     "Experiment": ("experiments", _experiment),
     "Connect": ("connect", _connect),
+    "Directory": ("directory", _for_entity),
+    "SignIn": ("sign_in", _for_entity),
     "Test": ("tests", _test),
 }
