@@ -405,9 +405,9 @@ def threshold(desk: Desk, meter: str, customer: str) -> None:
     for sub in subscriptions(desk, customer):
         if sub["status"] in ASLEEP or in_trial(sub):
             continue
-        plan = items(desk, sub, sub["period_start"])[0].plan
-        limit = usage.thresholds(plan, sub["currency"])
-        if limit is None or all(price.meter != meter for price in plan.usages):
+        having = items(desk, sub, sub["period_start"])
+        limit = usage.thresholds(having[0].plan, sub["currency"])
+        if limit is None or all(p.meter != meter for each in having for p in each.plan.usages):
             continue
         found = Owed(metered=list(usage.owed(desk, sub, desk.now, True)))
         due_ = sum((line.amount for each in found.metered for line in each.lines), limit * 0)

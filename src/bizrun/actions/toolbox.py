@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..billing import catalog
 from ..errors import Refusal
 from ..ir.estimates import forecast
 from ..ir.program import Program
@@ -153,10 +154,11 @@ class Toolbox:
         return questions.usage_period(work, customer, at, meter)
 
     def watches(self, program: Program, meter: str) -> bool:
-        """Whether a plan bills a meter's usage as soon as it reaches an amount."""
-        return any(
-            plan.bill_usage_at and any(price.meter == meter for price in plan.usages)
-            for plan in program.plans.values()
+        """Whether a meter's usage may be billed as soon as it reaches an amount."""
+        return any(map(catalog.bills_at_an_amount, program.plans.values())) and any(
+            price.meter == meter
+            for plan in (*program.plans.values(), *program.addons.values())
+            for price in catalog.every_usage(plan)
         )
 
     def counted(self, work: Desk, meter: str, customer: str, at: datetime) -> None:

@@ -396,6 +396,11 @@ def every_usage(plan: Plan) -> Iterator[UsagePrice]:
         yield from terms.usages or ()
 
 
+def bills_at_an_amount(plan: Plan) -> bool:
+    """Whether a plan, in a phase or dated version too, bills usage in mid-period at an amount."""
+    return any(terms.bill_usage_at for terms in _every_terms(plan))
+
+
 def rated_by_event(plan: Plan) -> Iterator[str]:
     """The meters of a plan that have a price which depends on what single events counted."""
     included = {line.meter for terms in _every_terms(plan) for line in terms.includes or ()}

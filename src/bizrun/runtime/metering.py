@@ -70,6 +70,7 @@ class Metering:
         self._quickly: dict[str, Count] = {}
         self._quick: dict[str, tuple[Meter, ...] | None] = {}
         self._grouped: dict[str, tuple[tuple[str, ...], ...]] = {}
+        self._watched: dict[str, bool] = {}
         self._apart: dict[str, tuple[frozenset[str], ...]] = {}
         self.readings = Readings(engine.state)
         self.corrections = Corrections(self)
@@ -80,9 +81,9 @@ class Metering:
         """The meters of a type if each only adds up by customer: they can be kept in slots."""
         if type_ not in self._quick:
             meters = tuple(self._by_type.get(type_, ()))
-            watches, program = self.engine.actions.watches, self.engine.program
+            program = self.engine.program
             simple = all(
-                not watches(program, meter.name) and meter.aggregate in ("sum", "count")
+                not self._watches(meter.name) and meter.aggregate in ("sum", "count")
                 and not meter.by and meter.where is None
                 and meter.per is not None and meter.unit is None
                 and meter.name not in program.ranged
@@ -342,11 +343,18 @@ class Metering:
             if price.meter == meter.name
         }
 
+    def _watches(self, meter: str) -> bool:
+        """Whether billing has to hear of every count of a meter."""
+        found = self._watched.get(meter)
+        if found is None:
+            found = self._watched[meter] = self.engine.actions.watches(self.engine.program, meter)
+        return found
+
     def _tell(self, meter: Meter, customer: str, at: datetime, event: str) -> None:
         """Tells billing of a late count, and of each one that it watches."""
         engine = self.engine
         now = max(at, engine.clock or at)
-        if now > at or engine.actions.watches(engine.program, meter.name):
+        if now > at or self._watches(meter.name):
             base = f"{event}/{meter.name}"
             envelope = {"id": event, "type": "billing", "time": now, "subject": customer}
             work = Work(engine, now, base, envelope, None)
