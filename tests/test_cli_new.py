@@ -22,7 +22,9 @@ def test_it_runs_as_it_is(bizrun: Path, tmp_path: Path, template: str) -> None:
     mine = tmp_path / "mine"
     assert "fine" in run(bizrun, mine, "check", "--strict", f"{template}.biz")
     assert "passed" in run(bizrun, mine, "test", f"{template}.biz")
-    assert " new, 0 seen before" in run(bizrun, mine, f"{template}.biz", "--out", "none")
+    said = run(bizrun, mine, f"{template}.biz")
+    assert " new, 0 seen before" in said
+    assert "warning" not in said
     assert "0 new" in run(bizrun, mine, f"{template}.biz", "--out", "none")
     assert "sound" in run(bizrun, mine, "verify")
 

@@ -153,7 +153,9 @@ def test_metrics_are_rounded_for_a_person_alone(call: Call, shop: Path) -> None:
 
 def test_the_hash_is_the_same_wherever_the_spec_stands(call: Call, shop: Path) -> None:
     (shop / "deep" / "er").mkdir(parents=True)
-    (shop / "deep" / "er" / "shop.biz").write_text(SPEC)
+    (shop / "deep" / "er" / "shop.biz").write_text(
+        "# Two lines of comment,\n# at its head.\n" + SPEC
+    )
     call("shop.biz", "--state", "one.db", "--out", "none")
     call("deep/er/shop.biz", "--events", "shop.events.jsonl", "--state", "two.db", "--out", "none")
     one, two = (call("state-hash", "--state", name).stdout for name in ("one.db", "two.db"))
@@ -497,6 +499,24 @@ def test_a_rejected_event_is_retried(ran: Call, shop: Path) -> None:
     assert [e["type"] for e in listed][-1] == "Audit.retried"
     assert "retry" in ran("events", "retry", "e3", code=2).stderr or True
     ran("verify")
+
+
+def test_a_handler_that_takes_the_event_no_more_is_content(ran: Call, shop: Path) -> None:
+    """Its `where` was mended, or fails for another reason."""
+    zero = {"id": "z", "type": "Customer.visited", "time": "2026-01-06T10:00:00Z",
+            "data": {"customer": "a", "count": 0}}  # fmt: skip
+    write(shop / "more.jsonl", [zero])
+    ran("shop.biz", "--events", "more.jsonl")
+    head = "on Customer.visited(customer, count) "
+    assert head in SPEC
+    (shop / "shop.biz").write_text(SPEC.replace(head, head + "where 1 / (count - 0) > 2 "))
+    assert "division by zero" in ran("events", "retry", "z", code=1).stderr
+    assert len(result(ran("events", "--status", "failed", "--json"))) == 1
+    (shop / "shop.biz").write_text(SPEC.replace(head, head + "where count > 0 "))
+    before = ran("query", "Customer").stdout
+    assert ran("events", "retry", "z").stdout == "z: handled\n"
+    assert ran("query", "Customer").stdout == before
+    assert result(ran("events", "--status", "failed", "--json")) == []
 
 
 def test_a_failed_handler_is_retried_alone(ran: Call, shop: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from bizrun.actions import open_action
 from bizrun.actions.signatures import SIGNATURES
+from bizrun.cli.main import main
 from bizrun.diagnostics import Source
 from bizrun.ir import nodes as ir
 from bizrun.ir.lower_program import lower
@@ -277,6 +279,39 @@ def test_the_command_runs_both_forms(bizrun: Path, tmp_path: Path) -> None:
     spec.write_text("on: {", encoding="utf-8")
     run("convert", "acme.biz.yaml", "--to", "biz", code=1)
     run("convert", "missing.biz", "--to", "yaml", code=2)
+
+
+@pytest.mark.parametrize("name", ["shop", "monetization/subscription", "monetize/services"])
+def test_a_year_in_yaml_is_the_same_year(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The same state hash and, byte for byte, the same emails, invoices and effects."""
+    folder = (ROOT / "specs" / name).parent
+    spec, short = ROOT / "specs" / f"{name}.biz", Path(name).name
+    (tmp_path / "templates").symlink_to(folder / "templates")
+    converted = tmp_path / f"{short}.biz.yaml"
+    assert main(["convert", str(spec), "--to", "yaml", "-o", str(converted)]) == 0
+    assert main(["test", str(converted)]) == 0
+    events = ["--events", str(folder / f"{short}.events.jsonl"), "--invoices", "html"]
+    for form, path in {"biz": spec, "yaml": converted}.items():
+        place = ["--state", str(tmp_path / f"{form}.db"), "--out", str(tmp_path / form)]
+        assert main(["run", str(path), *events, *place]) == 0
+    capfd.readouterr()
+    assert main(["state-hash", "--state", str(tmp_path / "biz.db")]) == 0
+    one = capfd.readouterr().out
+    assert main(["state-hash", "--state", str(tmp_path / "yaml.db")]) == 0
+    assert capfd.readouterr().out == one
+    assert files(tmp_path / "biz") == files(tmp_path / "yaml") != {}
+
+
+def files(folder: Path) -> dict[str, str]:
+    """What a run wrote; an effect's place in the spec is that of its form."""
+    texts = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".written"
+    }
+    return {name: re.sub(r'"place": "[^"]*"', "", text) for name, text in texts.items()}
 
 
 def test_the_schema_takes_what_is_written(bizrun: Path) -> None:

@@ -90,6 +90,11 @@ def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number |
     if declared is None:
         raise EvalError(f"there is no meter `{show(meter)}`")
     if within is not None:
+        if meter not in desk.program.ranged:
+            raise EvalError(
+                f"counts of `{meter}` are kept by their time only where the spec itself asks for "
+                f"usage(customer, {meter}, from..to); invoice lines have those of past periods"
+            )
         quantity = desk.measured_within(meter, customer, within.start, within.end)
         return _as_read(desk, customer, declared, quantity)
     start = usage_start(desk, customer, desk.now, meter)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from ..ir.compile_errors import explain_error
 from ..runtime import acts
 from ..values import plain
 from .state import Opened, json_option, one_of, opened, person, spec_option, state_option
 
 if TYPE_CHECKING:
+    from ..ir.compile import Code
     from ..model import Event
+    from ..runtime.engine import Engine
     from ..store.base import LogEntry, Row
 
 KEPT = ("rejected", "failed", "malformed", "conflict", "retried")
@@ -217,6 +220,20 @@ def _decoded(raw: str) -> Any:
     return msgspec.json.Decoder(float_hook=Decimal).decode(raw)
 
 
+def _looks_at(engine: Engine, code: Code, event: Event) -> bool:
+    """Whether a handler of today's spec takes the event: its `where` may say no, or fail again."""
+    route = engine.dispatch.route(event.type)
+    indexes, errors = route.match(event)
+    for failing, error in errors:
+        if failing is code:
+            handler = code.unit.handler
+            reason, place = explain_error(error, code)
+            engine.recording.dead(
+                event, "failed", reason, str(place or handler.place), handler.id, None
+            )
+    return any(route.handlers[index] is code for index in indexes)
+
+
 def _handler(found: Opened, row: Row, event: Event, entry: LogEntry) -> None:
     """Runs the one handler that failed; the others of its event have done their part."""
     from ..runtime.work import Work
@@ -231,6 +248,8 @@ def _handler(found: Opened, row: Row, event: Event, entry: LogEntry) -> None:
         event.data = engine.intake.payload(declared, event.data, lambda name: None)
     event.seq = entry.seq
     code = engine.dispatch.code(handler)
+    if not _looks_at(engine, code, event):
+        return
     envelope = event.envelope()
     work = Work(engine, event.time, f"{event.id}/{handler.id}", envelope, event, code)
     live = {name: {**event.data, "event": envelope} for name in code.live[0]}

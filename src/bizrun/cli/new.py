@@ -52,6 +52,9 @@ def new(folder: str, template: str) -> int:
     for text in sorted((source / "templates").glob("*.md")):
         if f'"{text.stem}"' in spec:
             _write(target / "templates" / text.name, text.read_text(encoding="utf-8"))
+    for picture in sorted(source.glob("*.svg")):
+        if f'"{picture.name}"' in spec:
+            _write(target / picture.name, picture.read_text(encoding="utf-8"))
     with (source / f"{name}.events.jsonl").open(encoding="utf-8") as events:
         _write(target / f"{template}.events.jsonl", "".join(islice(events, EVENTS)))
     _write(target / "README.md", README.format(title=title, name=template))

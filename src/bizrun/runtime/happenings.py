@@ -132,12 +132,13 @@ class Happenings:
             if target is not None and row["data"].get("target") != target:
                 continue
             status = {"done": "succeeded"}.get(row["status"], row["status"])
-            fields = {"customer": row["customer"], **row["data"]}
-            fields |= {"status": status, "error": row["error"], "at": row["created"]}
-            fields["reference"] = row["reference"]
-            body = fields.get("body")
-            if isinstance(body, Mapping):
-                fields = {**body, **fields}
+            # What the author wrote hides what we know of it under the same name.
+            ours = {
+                "customer": row["customer"], "status": status, "error": row["error"],
+                "at": row["created"], "reference": row["reference"],
+            }  # fmt: skip
+            body = row["data"].get("body")
+            fields = {**ours, **row["data"], **(body if isinstance(body, Mapping) else {})}
             found.append(Happening(kind, fields, row["created"], row["order"]))
         return found
 

@@ -9,11 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from ..values import CONTEXT, Money, Percent, to_json
-from .base import Store, Table
+from .base import LogEntry, Store, Table
 
 
 def state_digest(store: Store, tables: Iterable[Table], skip: Container[str] = ()) -> str:
-    """SHA-256 over all rows and the log; `skip` names tables, or columns as `Table.column`."""
+    """SHA-256 over all rows and the log; `skip` names tables, or columns as `Table.column`.
+
+    `_log.fired` is a column of the log. Its seq never counts.
+    """
     running = hashlib.sha256()
     for table in sorted(tables, key=lambda t: t.name):
         if table.name in skip:
@@ -23,8 +26,9 @@ def state_digest(store: Store, tables: Iterable[Table], skip: Container[str] = (
         for row in store.select(table.name):
             running.update(_line([canonical(row[column]) for column in columns]))
     running.update(_line("log"))
+    kept = [n for n, name in enumerate(LogEntry._fields) if n and f"_log.{name}" not in skip]
     for entry in store.log():
-        running.update(_line(entry[1:]))
+        running.update(_line([entry[n] for n in kept]))
     return running.hexdigest()
 
 
