@@ -159,7 +159,9 @@ def _aggregated(c: Checker, aggregate: str, field: ast.RowField, scope: Scope) -
 
 
 def _comprehension(c: Checker, node: ast.Comprehension, scope: Scope) -> Type:
-    item = elements(c, node.source, scope, "`for`")
+    before = scope.child()
+    before.naming = node.variable
+    item = elements(c, node.source, before, "`for`")
     inner = scope.child()
     inner.locals[node.variable] = Local(item, span=node.span)
     return ListOf(expressions.infer(c, node.value, inner))

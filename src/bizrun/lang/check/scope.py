@@ -37,6 +37,7 @@ class Scope:
 
     `place`: handler, schedule, api, fn, test, trigger, meter, tax, value (a declaration's
     expression) or query. `row` is what `.field` reads, None for that of the block around it.
+    `naming` is the name that a row gets only behind what is checked here.
     `waits` where time passes before the block runs. `returns` collects what a function gives.
     """
 
@@ -48,6 +49,7 @@ class Scope:
     returns: list[Type] | None = None
     locals: dict[str, Local] = field(default_factory=dict)
     facts: dict[str, int] = field(default_factory=dict)
+    naming: str | None = None
 
     @property
     def lenient(self) -> bool:

@@ -309,7 +309,9 @@ def across_tenants(c: Checker, span: Span) -> None:
 
 
 def _for_each(c: Checker, node: ast.ForEach, scope: Scope) -> None:
-    item = elements(c, node.source, scope, "`for each`")
+    before = scope.child()
+    before.naming = node.variable
+    item = elements(c, node.source, before, "`for each`")
     inner = scope.child()
     # What comes after may run when other rounds have waited.
     declare(c, inner, node.variable, node.span, Local(item))
