@@ -7,7 +7,8 @@ from bizrun.actions.signatures import SIGNATURES
 from bizrun.ir.lower_program import lower
 from bizrun.lang import ast
 from bizrun.lang.check import check
-from bizrun.lang.modules import load_text, std_modules
+from bizrun.lang.modules import load_text
+from bizrun.lang.std import std_modules
 from bizrun.lang.symbols import Checked
 from bizrun.lang.uses import OVERRIDABLE
 
@@ -165,7 +166,17 @@ def test_a_module_s_mistake_is_told_at_the_use() -> None:
     assert problem.labels[0].span.file == "std.sla"
 
 
+def test_a_module_s_built_in_functions_are_bizrun_s() -> None:
+    """An author's function of the same name is called where the author calls it."""
+    text = SPEC + "use std.metrics\nfn ltv(range: text) -> money = 1 USD\nfn arr() -> text = ltv\n"
+    found = checked(text.replace("= ltv\n", '= "{ltv("x")}"\n'))
+    assert not found.diagnostics
+    program = lower(found)
+    assert "CallFn" not in repr(program.metrics["arr"].value)
+    assert "CallFn" in repr(program.functions["arr"])
+
+
 def test_a_module_s_given_things_never_reach_its_user() -> None:
     for module in std_modules():
-        loaded = load_text("spec.biz", f"use std.{module}\n")
+        loaded = load_text("spec.biz", f"use {module}\n")
         assert not [n for f in loaded.files for n in f.declarations if isinstance(n, ast.Given)]

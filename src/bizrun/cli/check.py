@@ -13,7 +13,8 @@ import click
 
 from ..diagnostics import Diagnostic, Fix, Source, did_you_mean
 from ..errors import UsageError
-from ..lang.modules import in_std, normal
+from ..lang.modules import normal
+from ..lang.std import in_std
 from ..lang.symbols import Checked
 
 FORMATS = ("text", "json", "sarif", "github", "junit")

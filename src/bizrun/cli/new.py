@@ -40,17 +40,21 @@ def new(folder: str, template: str) -> int:
 
     It runs and passes its tests as it is: then change it. Nothing that is there is overwritten.
     """
+    from ..pipeline import load_files
+
     name, what = TEMPLATES[template]
     target = Path(folder)
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise UsageError(f"{folder} is there, and not empty: name a new folder.")
     source = _specs()
     spec = (source / f"{name}.biz").read_text(encoding="utf-8")
+    # The modules that it uses send emails, too.
+    said = "".join(text.text for text in load_files(str(source / f"{name}.biz")).sources.values())
     title = target.resolve().name
     (target / "templates").mkdir(parents=True, exist_ok=True)
     _write(target / f"{template}.biz", spec)
     for text in sorted((source / "templates").glob("*.md")):
-        if f'"{text.stem}"' in spec:
+        if f'"{text.stem}"' in said:
             _write(target / "templates" / text.name, text.read_text(encoding="utf-8"))
     for picture in sorted(source.glob("*.svg")):
         if f'"{picture.name}"' in spec:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..diagnostics import Diagnostic, Source, Span
 from ..errors import BizError
 from ..lang import ast
-from ..lang.modules import in_std, normal
+from ..lang.modules import normal
+from ..lang.std import in_std
 
 if TYPE_CHECKING:
     from ..ir.program import Program

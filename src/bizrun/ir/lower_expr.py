@@ -185,10 +185,12 @@ class ExpressionLowering:
 
     def _call(self, node: ast.Call, scope: Scope) -> ir.Expr:
         name = dotted(node.callee)
-        summed = name in AGGREGATES and len(node.args) == 1 and name not in self.symbols.fns
+        named = node.callee if isinstance(node.callee, ast.Name) else None
+        own = named is not None and self.symbols.fn_called(named) is not None
+        summed = name in AGGREGATES and len(node.args) == 1 and not own
         if summed and (lowered := self._aggregate(name, node.args[0], scope)):
             return lowered
-        if name in self.symbols.fns:
+        if own:
             return ir.CallFn(name, tuple(self.lower(arg, scope) for arg in node.args))
         if name in self.symbols.entities:
             return ir.Find(name, self.lower(node.args[0], scope))

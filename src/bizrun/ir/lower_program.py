@@ -7,7 +7,7 @@ from pathlib import PurePath
 from ..billing import catalog
 from ..lang import ast
 from ..lang.check.meters import figure_type
-from ..lang.modules import in_std
+from ..lang.std import in_std
 from ..lang.symbols import Checked, EntityInfo, EventInfo, Symbols
 from ..lang.types import ANY, EntityType, Type, known, type_text
 from ..lang.walk import walk, walk_code

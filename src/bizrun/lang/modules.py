@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,13 +10,13 @@ from ..diagnostics import Diagnostic, Source, Span, did_you_mean
 from ..errors import UsageError
 from . import ast
 from .parse import Parsed, parse, read_source
+from .std import PRELUDE, in_std, std_modules, std_text
 from .symbols import Loaded
 from .uses import Link, settle
 
 Read = Callable[[str], bytes]
 ListFolder = Callable[[str], Iterable[str]]
 
-STD = "std."
 MAX_FILES = 2_000
 MAX_TEMPLATE_BYTES = 2_000_000
 
@@ -29,7 +28,7 @@ def load(path: str, read: Read, listdir: ListFolder) -> Loaded:
     """
     name = normal(path)
     loader = _Loader(read, listdir)
-    loader.add(STD + "prelude", _std("prelude") or b"")
+    loader.add(PRELUDE, std_text(PRELUDE) or b"")
     loader.add(name, _std_main(name) if in_std(name) else _read_main(path, read))
     texts = {} if in_std(name) else loader.templates(name)
     settled = settle(loader.files, loader.links, name, texts)
@@ -82,15 +81,10 @@ def normal(path: str) -> str:
     return posixpath.normpath(path.replace("\\", "/")) if path else path
 
 
-def in_std(name: str) -> bool:
-    """Whether a file is a module of the standard library, which is named as `use` names it."""
-    return name.startswith(STD) and "/" not in name and not name.endswith((".biz", ".yaml", ".yml"))
-
-
 def _std_main(name: str) -> bytes:
-    data = _std(name.removeprefix(STD))
+    data = std_text(name)
     if data is None:
-        near = did_you_mean(name, [STD + module for module in std_modules()])
+        near = did_you_mean(name, std_modules())
         hint = f" Did you mean {near}?" if near else ""
         raise UsageError(f"The standard library has no module {name}.{hint}")
     return data
@@ -108,13 +102,6 @@ def _read_main(path: str, read: Read) -> bytes:
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
         raise UsageError(f"{path} can't be read: {reason}.") from None
-
-
-def _std(name: str) -> bytes | None:
-    try:
-        return pkgutil.get_data("bizrun", f"std/{name.replace('.', '/')}.biz")
-    except OSError:
-        return None
 
 
 @dataclass(slots=True)
@@ -177,13 +164,11 @@ class _Loader:
         return normal(posixpath.join(posixpath.dirname(user), use.path.replace("\\", "/")))
 
     def _std_module(self, use: ast.Use) -> bytes | None:
-        name = use.path.removeprefix(STD)
-        data = _std(name)
+        data = std_text(use.path)
         if data is None:
-            known = sorted(std_modules())
-            near = did_you_mean(name, known)
-            listed = ", ".join(f"std.{module}" for module in known)
-            hint = f"did you mean `use std.{near}`?" if near else f"modules: {listed}"
+            near = did_you_mean(use.path, std_modules())
+            hint = f"did you mean `use {near}`?" if near else f"modules: {', '.join(std_modules())}"
+            name = use.path.removeprefix("std.")
             self._report("E0503", use, f"The standard library has no module `{name}`", hint)
         return data
 
@@ -244,12 +229,3 @@ class _Loader:
             message = f"{name} is not UTF-8 (byte {problem.start})"
             self.diagnostics.append(Diagnostic("E0504", start, message))
             return None
-
-
-def std_modules() -> list[str]:
-    """The names of the standard library's modules, the prelude not among them."""
-    from importlib.resources import files
-
-    folder = files("bizrun").joinpath("std")
-    names = [entry.name for entry in folder.iterdir() if entry.name.endswith(".biz")]
-    return [name.removesuffix(".biz") for name in names if name != "prelude.biz"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from ..diagnostics import Diagnostic, Source
 from . import ast
+from .builtins import BUILTINS
+from .std import in_std
 from .types import ANY, AnyType, EntityType, Record, Type
 
 
@@ -157,6 +159,11 @@ class Symbols:
     fn_types: dict[str, tuple[tuple[Type, ...], Type]] = field(default_factory=dict)
     const_types: dict[str, Type] = field(default_factory=dict)
     metric_types: dict[str, Type] = field(default_factory=dict)
+
+    def fn_called(self, callee: ast.Name) -> ast.Fn | None:
+        """The function that a call names: not the author's where a module means a built-in one."""
+        built_in = callee.name in BUILTINS and in_std(callee.span.file)
+        return None if built_in else self.fns.get(callee.name)
 
     def customer_type(self) -> Type:
         """The entity that plans, invoices and payments belong to; anything where none is named."""

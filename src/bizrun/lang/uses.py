@@ -77,11 +77,11 @@ def settle(
         if name == main or not uses:
             settled.files.append(_with(file, _unwrapped(file)))
         else:
-            bound = _bound(settled, file, uses, spec)
-            if uses[0].std:
-                bound = (node for node in bound if not _written_beside(node, texts))
-            settled.files.append(_with(file, bound))
+            settled.files.append(_with(file, _bound(settled, file, uses, spec)))
     _override(settled)
+    modules = {link.used for link in links if link.use.std}
+    settled.files = [_without(file, texts) if file.span.file in modules else file
+                     for file in settled.files]  # fmt: skip
     return settled
 
 
@@ -95,8 +95,13 @@ def _unwrapped(file: ast.File) -> Iterator[ast.Declaration]:
         yield node.declaration if isinstance(node, ast.Given) else node
 
 
-def _written_beside(node: ast.Declaration, texts: Collection[str]) -> bool:
-    return isinstance(node, ast.Template) and node.name in texts
+def _without(file: ast.File, texts: Collection[str]) -> ast.File:
+    """A module without those of its own templates that are written beside the spec."""
+    return _with(file, (
+        node for node in file.declarations
+        if not (isinstance(node, ast.Template) and node.name in texts
+                and node.span.file == file.span.file)
+    ))  # fmt: skip
 
 
 # --- given ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from ..ir import nodes as ir
 from ..ir.constants import constant
 from ..ir.program import Arrow, Program
 from ..lang import ast
-from ..lang.modules import in_std
+from ..lang.std import in_std
 from ..lang.symbols import Checked
 from ..lang.walk import walk
 from ..store.base import INTERNAL, LogEntry, Row

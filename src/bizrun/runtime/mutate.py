@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..diagnostics import Span
 from ..lang import ast
-from ..lang.modules import in_std
+from ..lang.std import in_std
 from ..lang.symbols import Checked
 from ..lang.walk import walk
 

@@ -45,8 +45,9 @@ def infer_call(c: Checker, node: ast.Call, scope: Scope) -> Type:
     name = node.callee.name
     if name in c.symbols.entities:
         return _entity(c, node, name, scope)
-    if name in c.symbols.fns:
-        return _fn(c, node, c.symbols.fns[name], scope)
+    called = c.symbols.fn_called(node.callee)
+    if called is not None:
+        return _fn(c, node, called, scope)
     if name in BUILTINS:
         c.checked.names[node.callee] = Ref("builtin", name)
         return _builtin(c, node, BUILTINS[name], scope)

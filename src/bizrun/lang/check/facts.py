@@ -11,7 +11,7 @@ from ...diagnostics import Fix, Label, Span, did_you_mean
 from ...errors import EvalError
 from ...values import Duration, Money, Percent
 from .. import ast
-from ..modules import in_std
+from ..std import in_std
 from ..symbols import Checked, Symbols
 from ..types import EntityType, Type, known
 from ..walk import walk_code

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ...diagnostics import Diagnostic, Label
 from .. import ast
-from ..modules import in_std
 from ..printer import Printer
+from ..std import in_std
 from ..symbols import Loaded, Replaced, Taken
 from ..types import Type, type_text
 from ..uses import named_span
