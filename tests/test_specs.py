@@ -51,11 +51,13 @@ def test_the_other_years_are_reproduced(name: str) -> None:
 
 def test_every_business_has_a_year() -> None:
     whole = {path.relative_to(ROOT / "specs").with_suffix("").as_posix() for path in WHOLE}
-    assert whole - {*BUSINESSES} == {"b2b-saas/b2b-saas", "saas"}
+    assert whole == {*BUSINESSES, "saas"}
 
 
 # What a year has refused on purpose: the beginnings of the reasons.
 MEANT = {
+    # Two are suspended for a time; of these one never pays, and is gone.
+    "b2b-saas/b2b-saas": ["Lantern 9 ", "Meadow 2 is suspended", "Quota exceeded: projects"],
     "billing-pipeline": ["The service is suspended"],
     "freemium": ["You have used all your exports"],
     "monetization/limits": ["You've reached your free tier limit"],

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from . import businesses, monetization, monetize, pipeline, selling
+from . import b2b, businesses, monetization, monetize, pipeline, selling
 from .telling import YEAR_END, Story
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
@@ -24,6 +24,7 @@ BUSINESSES: dict[str, Story] = {
     **monetization.YEARS,
     **monetize.YEARS,
     **pipeline.YEARS,
+    **b2b.YEARS,
     **selling.YEARS,
 }
 

@@ -113,6 +113,16 @@ class Work:
         tenancy = self.engine.tenancy
         return tenancy is None or self.lifted or tenancy.sees(self.tenant, entity, key, row)
 
+    def _seen(self, entity: str, row: Row) -> bool:
+        """Likewise of any table: one of billing's own belongs to the tenant of its customer."""
+        if entity in self.engine.program.entities:
+            return self._sees(entity, self.key(entity, row), row)
+        bills, customer = self.engine.program.bills, row["customer"]
+        if bills is None:
+            return True
+        owner = self.engine.state.get(bills, customer)
+        return owner is None or self._sees(bills, customer, owner)
+
     def across(self, lifted: bool) -> None:
         """From here on every tenant's rows are seen, or the event's own tenant's again."""
         self.lifted = lifted
@@ -155,7 +165,7 @@ class Work:
         )
         self.spend(len(found) + 1)
         if filtered:
-            found = [row for row in found if self._sees(entity, self.key(entity, row), row)]
+            found = [row for row in found if self._seen(entity, row)]
             return found[:limit] if limit is not None else found
         return found
 
