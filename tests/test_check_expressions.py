@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -20,11 +19,8 @@ from bizrun.lang.symbols import Checked
 from bizrun.lang.types import BOOL, MONEY, EntityType, ListOf, Maybe
 from bizrun.lang.walk import walk
 
-from .golden_check import FOLDER, codes_by_line, marked, run_check, snapshot
+from .golden_check import GOLDENS, marked
 from .growth import grows_straight
-
-MINE = ("e02", "e03", "e04", "w02", "w03", "w04")
-GOLDENS = sorted(path for path in FOLDER.glob("*.biz") if path.name.startswith(MINE))
 
 
 def checked(text: str) -> Checked:
@@ -38,20 +34,6 @@ def codes(text: str) -> list[str]:
 def own(text: str) -> list[str]:
     """The codes of this half of the checker."""
     return [code for code in codes(text) if code in CODES]
-
-
-@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_marks(path: Path) -> None:
-    assert codes_by_line(path, run_check(path)) == marked(path)
-
-
-@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_messages(path: Path, update: bool) -> None:
-    found = snapshot(path, run_check(path))
-    stored = path.with_suffix(".txt")
-    if update:
-        stored.write_text(found, encoding="utf-8")
-    assert found == stored.read_text(encoding="utf-8")
 
 
 def test_every_code_has_a_golden() -> None:

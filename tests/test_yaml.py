@@ -34,9 +34,7 @@ from bizrun.lang.yaml.tree import Scalar, Sequence, Value, read_tree
 from bizrun.lang.yaml.write import write_yaml
 
 from .conftest import ROOT
-from .golden_check import FOLDER, codes_by_line, marked, run_check, snapshot
 
-GOLDENS = sorted(FOLDER.glob("*.biz.yaml"))
 SPECS = [
     path
     for folder in (
@@ -62,20 +60,6 @@ def name(path: Path) -> str:
 
 
 # --- Mistakes ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_marks(path: Path) -> None:
-    assert codes_by_line(path, run_check(path)) == marked(path)
-
-
-@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_messages(path: Path, update: bool) -> None:
-    found = snapshot(path, run_check(path))
-    stored = path.with_suffix(".txt")
-    if update:
-        stored.write_text(found, encoding="utf-8")
-    assert found == stored.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
