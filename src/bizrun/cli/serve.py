@@ -49,6 +49,7 @@ def serve(
         if error.name and error.name.partition(".")[0] == "bizrun":
             raise
         raise UsageError(MISSING) from None
+    from ..store.sessions import SessionFile
     from ..store.tokens import TokenFile
 
     checked, program = program_of(spec)
@@ -62,7 +63,9 @@ def serve(
     )
     for change in business.engine.migrated:
         _say(f"{address}: {change}")
-    access = Access(None if no_auth else TokenFile(address), rate)
+    access = Access(
+        None if no_auth else TokenFile(address), rate, None if no_auth else SessionFile(address)
+    )
     run(business, Place(host, port), access, _say, _ready, show_errors)
     return 0
 

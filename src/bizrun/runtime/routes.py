@@ -101,10 +101,15 @@ def call_api(
     return run(work, live)
 
 
-def begin(engine: Engine, api: Api, caller: str | None, base: str, now: datetime) -> Work:
-    """The work of a call: what it makes is named after `base`, and it sees its caller's tenant."""
+def begin(
+    engine: Engine, api: Api, caller: str | None, base: str, now: datetime,
+    tenant: str | None = None,
+) -> Work:  # fmt: skip
+    """The work of a call: what it makes is named after `base`, and it sees its caller's tenant,
+    which is `tenant` where that is known."""
     event = Event(base, f"{api.method.upper()} {api.path}", now, {}, "api")
-    if engine.tenancy is not None and caller is not None:
+    event.tenant = tenant
+    if engine.tenancy is not None and caller is not None and tenant is None:
         entity = caller_entity(engine.program, api) or engine.program.bills
         if entity is not None:
             event.tenant = engine.tenancy.of_key(entity, caller)

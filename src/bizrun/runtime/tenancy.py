@@ -114,6 +114,8 @@ def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | N
     declared = program.events.get(type_)
     if program.bills is None or owner is None or declared is None or not declared.declared:
         return f"a customer's token sends events that the spec declares, and {type_} is not"
+    if declared.origin in ("directory", "sign_in"):
+        return f"{type_} is told by a directory or a sign-in, never by a customer's token"
     found = engine.tenancy or Tenancy(engine, program.bills)
     own = found.of_key(program.bills, owner)
     if own is None:

@@ -6,12 +6,18 @@ import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookies import CookieError, SimpleCookie
 from typing import Protocol
 
+from ..store.sessions import PREFIX as SESSION
+from ..store.sessions import Session, SessionFile
 from ..store.tokens import Token, hash_of
+from ..values import instant
 from .problems import Problem, challenge
 
 REFRESH_SECONDS = 1
+SESSION_COOKIE = "__Host-bizrun-session"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -23,6 +29,7 @@ class Caller:
     customer: str | None = None
     role: str | None = None
     token: str = ""
+    session: Session | None = None
 
     def may(self, scope: str) -> bool:
         """Whether a scope is granted; admin grants all."""
@@ -60,8 +67,11 @@ class Bucket:
 class Access:
     """Tells callers apart. `source` None: no authentication, on a loopback address only."""
 
-    def __init__(self, source: Source | None, rate: int) -> None:
+    def __init__(
+        self, source: Source | None, rate: int, sessions: SessionFile | None = None
+    ) -> None:
         self._source = source
+        self.sessions = sessions
         self._rate = rate
         self._tokens: dict[str, Token] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -69,17 +79,36 @@ class Access:
         if source is not None:
             self._refresh()
 
-    def caller(self, headers: Mapping[bytes, bytes], scope: str | None) -> Caller:
-        """Who sends a request; a Problem (401, 403, 429) where it isn't allowed."""
-        caller = self._open(headers) if self._source is None else self._known(headers)
-        wait = self._bucket(caller.token).take()
-        if wait:
-            raise Problem(429, f"More than {self._rate:,} requests a second: wait a moment.", wait)
-        if scope is not None and not caller.may(scope):
+    def stranger(self, headers: Mapping[bytes, bytes]) -> None:
+        """Takes a request of somebody who has no token yet; a Problem where there are too many."""
+        if self._source is None:
+            self._open(headers)
+        self._take("sign-in")
+
+    def caller(
+        self, headers: Mapping[bytes, bytes], scope: str | None, method: str = "GET"
+    ) -> Caller:
+        """Who sends a request; a Problem (401, 403, 429) where it isn't allowed.
+
+        Without a token it may be a browser that has signed in: then `method` tells whether a page
+        from elsewhere could do harm.
+        """
+        caller = self._open(headers) if self._source is None else self._known(headers, method)
+        self._take(caller.token)
+        return caller if scope is None else self.granted(caller, scope)
+
+    def granted(self, caller: Caller, scope: str) -> Caller:
+        """A caller who has a scope; a Problem (403) where it was not granted."""
+        if not caller.may(scope):
             granted = ", ".join(sorted(caller.scopes))
             text = f"This needs the scope {scope}; the token has {granted}."
             raise Problem(403, text, headers=[challenge("insufficient_scope", scope)])
         return caller
+
+    def _take(self, token: str) -> None:
+        wait = self._bucket(token).take()
+        if wait:
+            raise Problem(429, f"More than {self._rate:,} requests a second: wait a moment.", wait)
 
     def _open(self, headers: Mapping[bytes, bytes]) -> Caller:
         """Without authentication: a page of another site must not reach a local server."""
@@ -98,11 +127,19 @@ class Access:
             role.decode("utf-8", "replace") if role else None,
         )
 
-    def _known(self, headers: Mapping[bytes, bytes]) -> Caller:
-        scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
+    def _known(self, headers: Mapping[bytes, bytes], method: str) -> Caller:
+        given = headers.get(b"authorization")
+        brought = cookies(headers).get(SESSION_COOKIE) if given is None else None
+        if brought is not None:
+            _check_page(headers, method)
+            return self._signed_in(brought)
+        scheme, _, secret = (given or b"").partition(b" ")
         if scheme.lower() != b"bearer" or not secret.strip():
             raise Problem(401, "A token is needed: send it as `Authorization: Bearer …`.")
-        hashed = hash_of(secret.strip().decode("utf-8", "surrogateescape"))
+        text = secret.strip().decode("utf-8", "surrogateescape")
+        if text.startswith(SESSION):
+            return self._signed_in(text)
+        hashed = hash_of(text)
         if time.monotonic() > self._read + REFRESH_SECONDS or hashed not in self._tokens:
             self._refresh()
         token = self._tokens.get(hashed)
@@ -110,6 +147,16 @@ class Access:
             text = "The token is not known here, or was revoked."
             raise Problem(401, text, headers=[challenge("invalid_token")])
         return Caller(token.scopes, token.customer, token.role, token.id)
+
+    def _signed_in(self, secret: str) -> Caller:
+        """Who has signed in; what they may is told by their row, when it is asked."""
+        hashed = hash_of(secret)
+        found = self.sessions.find(hashed) if self.sessions is not None else None
+        if found is None or not hmac.compare_digest(found.hash, hashed):
+            raise Problem(401, "This session has ended: sign in again.")
+        if instant(found.expires) <= datetime.now(UTC):
+            raise Problem(401, "This session has expired: sign in again.")
+        return Caller(frozenset(("session",)), None, None, found.id, found)
 
     def _refresh(self) -> None:
         assert self._source is not None
@@ -122,3 +169,26 @@ class Access:
         if bucket is None:
             bucket = self._buckets[token] = Bucket(self._rate, self._rate)
         return bucket
+
+
+def cookies(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The cookies of a request."""
+    found: SimpleCookie = SimpleCookie()
+    try:
+        found.load(headers.get(b"cookie", b"").decode("latin-1"))
+    except CookieError:
+        return {}
+    return {name: morsel.value for name, morsel in found.items()}
+
+
+def _check_page(headers: Mapping[bytes, bytes], method: str) -> None:
+    """A browser sends its cookie whoever's page asks: only our own may change something."""
+    if method in ("GET", "HEAD"):
+        return
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    origin = headers.get(b"origin", b"").decode("latin-1").lower()
+    same = origin.partition("://")[2] == host if origin else (
+        headers.get(b"sec-fetch-site") == b"same-origin"
+    )  # fmt: skip
+    if not same:
+        raise Problem(403, "Only a page of this server can do that by its cookie.")

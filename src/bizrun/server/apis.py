@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -21,6 +21,7 @@ from .access import Access, Caller
 from .bodies import read_body
 from .business import Business
 from .desk import Desk
+from .people import standing
 from .problems import Problem, reply
 from .writer import Task
 
@@ -48,8 +49,10 @@ async def call(
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     path = scope["raw_path"].decode("latin-1")
     match = find(program, method, path)
-    caller = access.caller(headers, "read" if method == "GET" else "ingest")
-    _admit(program, match, caller)
+    caller = access.caller(headers, None, method)
+    if caller.session is None:
+        caller = access.granted(caller, "read" if method == "GET" else "ingest")
+        _admit(program, match, caller)
     body = await _body(receive, headers) if method in WITH_BODY else {}
     request = Request(method, path, _query(scope["query_string"]), body)
     return await desk.ask(lambda key: Task(key, lambda b, now: _run(b, request, caller, now)))
@@ -118,14 +121,21 @@ def _run(business: Business, request: Request, caller: Caller, now: datetime) ->
     """Calls a route, in the writer's transaction; its reply as JSON has it."""
     engine, program = business.engine, business.program
     match = find(program, request.method, request.path)
-    _admit(program, match, caller)
     entity = caller_entity(program, match.api)
+    tenant: str | None = None
+    if caller.session is not None:
+        _check_open(match, entity, caller.session.entity)
+        found = standing(business, caller.session, entity)
+        tenant = found.tenant
+        caller = replace(caller, role=found.role, customer=found.customer)
+    _admit(program, match, caller)
     if entity is not None and engine.state.get(entity, str(caller.customer)) is None:
         raise Problem(403, f"There is no {entity} `{caller.customer}`, whose token this is.")
     if engine.clock is not None:
         now = max(now, engine.clock)
     # The call takes this number, if it leaves anything.
-    work = begin(engine, match.api, caller.customer, f"api-{engine.last_order + 1}", now)
+    base = f"api-{engine.last_order + 1}"
+    work = begin(engine, match.api, caller.customer, base, now, tenant)
     types = {param.name: param.type for param in match.api.params}
     given = {name: _typed(values, types.get(name)) for name, values in request.query.items()}
     values = {name: _typed([text], types.get(name)) for name, text in match.values.items()}
@@ -137,6 +147,13 @@ def _run(business: Business, request: Request, caller: Caller, now: datetime) ->
     if receipt.status == "rejected":
         raise Problem(400, _sentence(receipt.reason or "It was refused"))
     return reply(receipt.reply)
+
+
+def _check_open(match: Match, entity: str | None, person: str) -> None:
+    """Who has signed in calls what is for people like them, or what their role can do: no route
+    that was meant for a whole organisation, or for whoever runs the business."""
+    if entity != person and not match.api.roles:
+        raise Problem(403, f"This is not asked by a {person}: the route needs `for` or `can`.")
 
 
 def _sentence(text: str) -> str:

@@ -21,6 +21,7 @@ from .openapi import document
 from .problems import PROBLEM, Problem, encode
 from .requests import Handler, Request, Response
 from .scim import PREFIX, Scim
+from .sign_in import SignIns
 from .watching import Watching
 from .webhooks import Webhooks
 
@@ -31,10 +32,11 @@ class App:
     """The ASGI application of a server."""
 
     def __init__(
-        self, desk: Desk, access: Access, business: Business, meters: Meters, webhooks: Webhooks
-    ) -> None:
+        self, desk: Desk, access: Access, business: Business, meters: Meters, webhooks: Webhooks,
+        sign_ins: SignIns,
+    ) -> None:  # fmt: skip
         self.desk, self.access, self.business, self.meters = desk, access, business, meters
-        self.webhooks = webhooks
+        self.webhooks, self.sign_ins = webhooks, sign_ins
         self.watching = watching = Watching(desk, access, business, meters)
         self.scim = Scim(desk, access, business)
         self.paths: dict[str, dict[str, Handler]] = {
@@ -52,7 +54,10 @@ class App:
         """The paths of the spec's routes that are the server's own."""
         own = (*self.paths, WEBHOOKS)
         paths = dict.fromkeys(api.path for api in self.business.program.apis)
-        return [p for p in paths if p in own or p.startswith(WEBHOOKS) or self.scim.serves(p)]
+        return [p for p in paths if p in own or p.startswith(WEBHOOKS) or self._serves(p)]
+
+    def _serves(self, path: str) -> bool:
+        return self.scim.serves(path) or self.sign_ins.serves(path)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answers a request."""
@@ -81,6 +86,8 @@ class App:
                 handlers = {"POST": self._webhook}
             elif self.scim.serves(path):
                 return await self.scim.answer(request)
+            elif self.sign_ins.serves(path):
+                return await self.sign_ins.answer(request)
             else:
                 return await self._route(request)
         # What has no end has no head of its own.
@@ -119,7 +126,9 @@ class App:
 
 def _family(path: str) -> str:
     """What a path is counted as: never the path itself, of which there is no end."""
-    return next((own for own in (WEBHOOKS, f"{PREFIX}/") if path.startswith(own)), "api")
+    return next(
+        (own for own in (WEBHOOKS, f"{PREFIX}/", "/sign-in/") if path.startswith(own)), "api"
+    )
 
 
 async def _send(request: Request, response: Response) -> None:

@@ -24,6 +24,7 @@ from .desk import Desk
 from .meters import Meters
 from .protocol import Protocol
 from .reload import Reload
+from .sign_in import SignIns
 from .webhooks import Webhooks
 from .writer import Say, Writer
 
@@ -88,7 +89,8 @@ def serve(
     clock = WallClock()
     business.catch_up(clock.now())
     webhooks = Webhooks(desk, business, os.environ, clock)
-    app = App(desk, access, business, meters, webhooks)
+    sign_ins = SignIns(desk, access, business, os.environ, clock)
+    app = App(desk, access, business, meters, webhooks, sign_ins)
     config = uvicorn.Config(
         app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -65,7 +65,7 @@ class TokenFile:
         token = Token(
             f"tok_{token_hex(6)}", hash_of(secret), scopes, customer, role, instant_text(now), None
         )
-        with self._opened() as db:
+        with self.opened() as db:
             db.execute(_TABLE)
             db.execute(
                 f"INSERT INTO _token ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -75,7 +75,7 @@ class TokenFile:
 
     def all(self) -> list[Token]:
         """Every token, the oldest first; revoked ones too."""
-        with self._opened() as db:
+        with self.opened() as db:
             if not db.table_exists("main", "_token"):
                 return []
             rows = list(db.execute(f"SELECT {_COLUMNS} FROM _token ORDER BY created, id"))
@@ -83,14 +83,15 @@ class TokenFile:
 
     def revoke(self, id: str, now: datetime) -> None:
         """Lets a token that is there be good for nothing from now on."""
-        with self._opened() as db:
+        with self.opened() as db:
             db.execute(
                 "UPDATE _token SET revoked = coalesce(revoked, ?) WHERE id = ?",
                 (instant_text(now), id),
             )
 
     @contextmanager
-    def _opened(self) -> Iterator[apsw.Connection]:
+    def opened(self) -> Iterator[apsw.Connection]:
+        """A connection to the file, closed behind it."""
         try:
             with closing(apsw.Connection(str(Path(self.name).resolve()))) as db:
                 db.set_busy_timeout(BUSY_MS)

@@ -13,7 +13,19 @@ from typing import Literal
 from ...diagnostics import Span
 from .. import ast
 from ..symbols import EntityInfo, EventInfo, Symbols
-from ..types import ANY, PRIMITIVES, Choice, EntityType, ListOf, Maybe, Prim, Record, Type, known
+from ..types import (
+    ANY,
+    PRIMITIVES,
+    TEXT,
+    Choice,
+    EntityType,
+    ListOf,
+    Maybe,
+    Prim,
+    Record,
+    Type,
+    known,
+)
 from .events import snake
 
 # How an attribute is kept: a text, true or false, values of a kind each, a reference to another
@@ -130,10 +142,7 @@ def tenant_field(entity: EntityInfo, tenant: str | None) -> str | None:
 def payload(symbols: Symbols, node: ast.Directory) -> tuple[tuple[str, Type], ...]:
     """What events of a directory carry: the row, its tenant, and what has changed."""
     entity = symbols.entities[node.entity]
-    fields: dict[str, Type] = {snake(node.entity): EntityType(node.entity)}
-    owner = tenant_field(entity, symbols.tenant)
-    if owner is not None:
-        fields[owner] = EntityType(symbols.tenant or "")
+    fields = _about(symbols, node.entity)
     fields["changes"] = PRIMITIVES["json"]
     members = next((s.field for s in said(node.data) if s.attribute == "members"), None)
     declared = entity.fields.get(members or "")
@@ -142,8 +151,8 @@ def payload(symbols: Symbols, node: ast.Directory) -> tuple[tuple[str, Type], ..
     return tuple(fields.items())
 
 
-def events(symbols: Symbols) -> Iterator[tuple[ast.Directory, EventInfo]]:
-    """The events that tell of changes in a directory."""
+def events(symbols: Symbols) -> Iterator[tuple[ast.Directory | ast.SignIn, EventInfo]]:
+    """The events that tell of changes in a directory, and of who has signed in."""
     for node in symbols.directories.values():
         if node.entity in symbols.entities:
             for verb in VERBS.get(node.name, ()):
@@ -153,3 +162,16 @@ def events(symbols: Symbols) -> Iterator[tuple[ast.Directory, EventInfo]]:
                 none = ast.ListLiteral(node.span, ())
                 defaults: dict[str, ast.Expr] = dict.fromkeys(lists, none)
                 yield node, EventInfo(name, record, origin="directory", defaults=defaults)
+    by_entity = {node.entity: node for node in symbols.sign_ins.values()}
+    for entity, sign_in in by_entity.items():
+        if entity in symbols.entities:
+            name = f"{entity}.signed_in"
+            record = Record(name, (*_about(symbols, entity).items(), ("provider", TEXT)))
+            yield sign_in, EventInfo(name, record, origin="sign_in")
+
+
+def _about(symbols: Symbols, entity: str) -> dict[str, Type]:
+    """A row and its tenant, as events carry them."""
+    fields: dict[str, Type] = {snake(entity): EntityType(entity)}
+    owner = tenant_field(symbols.entities[entity], symbols.tenant)
+    return fields if owner is None else fields | {owner: EntityType(symbols.tenant or "")}

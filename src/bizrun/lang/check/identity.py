@@ -14,7 +14,7 @@ from .events import snake
 from .facts import Facts, entries, listed
 
 SETTINGS = ("issuer", "client_id", "client_secret", "redirect_uri", "find", "role", "session",
-            "return_to", "scopes", "domain", "private")  # fmt: skip
+            "return_to", "scopes", "domain", "provision", "private")  # fmt: skip
 NEEDED_SETTINGS = ("issuer", "client_id", "redirect_uri", "find")
 _OPEN = re.compile(r"^https://[^/\s]|^http://(localhost|127\.|\[::1\])", re.IGNORECASE)
 _KINDS = {
@@ -161,6 +161,11 @@ def _check_sign_in(node: ast.SignIn, facts: Facts) -> None:
         text = f"`sign_in {node.name}` needs {listed(missing)}"
         facts.report.add("E0871", node.name_span, text)
     _check_redirect(node, given, facts)
+    users = facts.symbols.directories.get("users")
+    if "provision" in given and (users is None or users.entity != node.entity):
+        text = "Who comes for the first time is made by what a directory keeps"
+        help_ = f"write `directory users for {node.entity} {{ userName: … }}`"
+        facts.report.add("E0872", given["provision"].name_span, text, help=help_)
 
 
 def _check_setting(name: str, value: ast.Expr, facts: Facts) -> None:
@@ -176,7 +181,11 @@ def _check_setting(name: str, value: ast.Expr, facts: Facts) -> None:
             facts.report.add("E0872", value.span, text, help="write `session: 12 hours`")
     owner = snake(facts.symbols.tenant or "")
     match value:
-        case ast.Field(base=ast.Name(name=base), name=field) if name not in ("find", "role"):
+        case ast.Field(base=ast.Name(name=base), name=field) if name not in (
+            "find",
+            "role",
+            "provision",
+        ):
             tenant = facts.symbols.entities.get(facts.symbols.tenant or "")
             if tenant is None or base != owner:
                 text = f"`{base}` is no tenant whose setting this could be"

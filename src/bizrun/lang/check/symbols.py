@@ -407,19 +407,14 @@ def _directories(checker: Checker) -> None:
         if first is None:
             symbols.events[info.name] = info
         elif first.decl is not None:
+            source = "directory of" if isinstance(node, ast.Directory) else "sign-in"
             checker.report.add(
                 "E0866",
                 first.decl.span,
-                f"`{info.name}` comes from the directory of {node.name}",
+                f"`{info.name}` comes from the {source} {node.name}",
                 f"leave the declaration out: `on {info.name}` is told what there is to know",
                 labels=(Label(node.name_span, "declared here"),),
             )
-    for name, sign_in in symbols.sign_ins.items():
-        event = f"{sign_in.entity}.signed_in"
-        if sign_in.entity in symbols.entities and event not in symbols.events:
-            subject = EntityType(sign_in.entity)
-            fields = ((snake(sign_in.entity), subject), ("provider", TEXT), ("subject", subject))
-            symbols.events[event] = EventInfo(event, Record(name, fields), origin="sign_in")
 
 
 def _triggers(checker: Checker) -> None:
