@@ -218,11 +218,16 @@ class Triggers:
     def evaluate(self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any) -> None:
         """Looks at one subject now."""
         state = self.engine.state
-        if state.get(trigger.entity, key) is None:
+        row = state.get(trigger.entity, key)
+        if row is None:
             return
         id_ = f"{trigger.event}|{key}"
         envelope = {"id": base, "type": trigger.event, "time": now, "subject": key}
         work = Work(self.engine, now, f"{base}/trigger/{id_}", envelope, cause)
+        if self.engine.tenancy is not None:
+            # Whoever's change was the reason to look: the subject is its own tenant's.
+            own = self.engine.tenancy.of_row(trigger.entity, key, row)
+            work.tenant = own if own is not None else work.tenant
         bound = self._bound(trigger, key, work)
         holds = self._holds(trigger, key, work, bound)
         old = state.get("_trigger", id_)

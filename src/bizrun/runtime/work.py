@@ -153,7 +153,8 @@ class Work:
     ) -> Sequence[Row]:
         """Rows that match, as they were created where no order is asked for."""
         self.finish()
-        filtered = self.tenant is not None and not self.lifted
+        seen = self.tenant is None or self.lifted
+        filtered = not seen and entity in self.engine.program.entities
         found = list(
             self.engine.state.select(
                 entity,
