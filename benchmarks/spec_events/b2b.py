@@ -49,7 +49,7 @@ def _onboards(rng: Random, key: str, when: datetime) -> Iterator[Event]:
     """All steps in a week or two, or most of them and never the last."""
     for step in STEPS[: rng.choice((3, 5, 5, 5, 5))]:
         when = later(rng, when, 0, 4)
-        yield when, "Onboarding.done", {"organization": key, "item": step}
+        yield when, "Onboarding.done", {"customer": key, "step": step}
 
 
 def _works(rng: Random, key: str, domain: str, when: datetime, until: datetime) -> Iterator[Event]:
@@ -74,8 +74,8 @@ def _works(rng: Random, key: str, domain: str, when: datetime, until: datetime) 
             tickets += 1
             yield from _ticket(rng, user, f"{key}-t{tickets}", when + timedelta(hours=3))
         if rng.randrange(12) == 0:
-            score = {"organization": key, "score": rng.choice((3, 6, 7, 8, 9, 9, 10))}
-            yield when + timedelta(hours=4), "Survey.completed", score
+            score = {"customer": key, "score": rng.choice((3, 6, 7, 8, 9, 9, 10))}
+            yield when + timedelta(hours=4), "Survey.answered", score
 
 
 def _ticket(rng: Random, user: dict[str, Any], id: str, when: datetime) -> Iterator[Event]:
