@@ -357,6 +357,26 @@ def test_credits_never_exceed_what_was_charged(life: Life) -> None:
     assert all(amount <= paid[key] for key, amount in back.items())
 
 
+def test_nobody_gets_back_more_than_they_were_charged(life: Life) -> None:
+    """All ways together: changes, credit notes, and refunds that neither asked for."""
+    left = {
+        row["id"]: Fraction(row["total"].amount)
+        - (Fraction(row["returned"].amount) if row["returned"] else 0)
+        for row in life.rows("Invoice")
+    }
+    paid_for = {row["id"]: row["invoice"] for row in life.rows("Payment") if row["invoice"]}
+    given = set()
+    for note in life.rows("CreditNote"):
+        left[note["invoice"]] -= Fraction(note["total"].amount)
+        given.add(note["invoice"])
+    for row in life.rows("Refund"):
+        if row["reason"] is None and row["status"] != "failed" and row["payment"] in paid_for:
+            left[paid_for[row["payment"]]] -= Fraction(row["amount"].amount)
+            given.add(paid_for[row["payment"]])
+    assert given
+    assert all(left[key] >= 0 for key in given), {key: left[key] for key in given}
+
+
 def test_a_preview_is_what_the_invoice_says(life: Life) -> None:
     invoices = defaultdict(list)
     for row in life.rows("Invoice"):

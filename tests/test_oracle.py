@@ -35,7 +35,6 @@ def _agrees(seed: int, buyers: int) -> int:
     world, here = Maker(seed, buyers).world, Compared()
     compare(world, here)
     shown = "\n".join(str(difference) for difference in here.differences[:3])
-    assert not here.refused, here.refused[:3]
     assert not here.differences, f"seed {seed}, {world.rules}\n{shown}"
     assert here.invoices > buyers
     return here.invoices

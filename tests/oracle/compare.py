@@ -139,9 +139,11 @@ def compare(world: World, into: Compared) -> None:
         life = Life(world.rules, plans, coupons, buyer, addons)
         expected = [should_be(b, world.rules.inclusive) for b in life.run(UNTIL)]
         made = found.get(buyer.key, [])
+        expected.append(f"refused {life.refused}")
+        made.append(f"refused {len(dead.get(buyer.key, []))}")
         expected.append(f"open {_number(sum((b.open for b in life.bills), Fraction(0)))}")
         made.append(f"open {_number(left.get(buyer.key, Fraction(0)))}")
-        into.invoices += len(made) - 1
+        into.invoices += len(made) - 2
         if sorted(expected) != sorted(made):
             into.differences.append(Difference(buyer, dead.get(buyer.key, []), expected, made))
 

@@ -32,6 +32,7 @@ class Life:
         self.subs: dict[str, Sub] = {}
         self.purse = Purse()
         self.bills: list[Bill] = []
+        self.refused = 0
         self.usage = [act for act in buyer.acts if act.kind == "usage"]
 
     def run(self, until: datetime) -> list[Bill]:
@@ -308,10 +309,18 @@ class Life:
             amount = min(self.rules.round(held.net * part), held.net - held.line.given)
             if amount:
                 sub.base_billed -= amount
+                self._returned(held.line, amount)
                 begins = local_date(at, self.zone)
                 lines.append(Line(-amount, "credit", begins, discounted=False))
         sub.held = [held for held in sub.held if held not in mine]
         return lines
+
+    def _returned(self, line: Line, amount: Fraction) -> None:
+        """Notes what is given back of a line, with its tax, on the invoice that it stands on."""
+        for made in self.bills:
+            if any(each is line for each in made.lines):
+                net = line.amount - line.share
+                made.returned += self.rules.round(amount * (net + line.tax) / net)
 
     # --- actions -------------------------------------------------------------------------------
 
@@ -479,7 +488,16 @@ class Life:
             net = sum((line.amount - line.share for line in made.lines), ZERO)
             # The language rounds halves up.
             amount = replace(self.rules, rounding="half_up").round(net * act.data["part"])
-            rest = lower([made], credit_note(self.rules, made.lines, amount))
+            given = [replace(line) for line in made.lines]
+            total = credit_note(self.rules, given, amount)
+            if total > made.total - made.returned:
+                # More than is still charged.
+                self.refused += 1
+                return
+            made.returned += total
+            for line, after in zip(made.lines, given, strict=True):
+                line.given = after.given
+            rest = lower([made], total)
             if rest:
                 self.purse.grant(rest, None)
 

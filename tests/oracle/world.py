@@ -139,3 +139,5 @@ class Bill:
     due: Fraction
     why: str = ""
     open: Fraction = Fraction(0)
+    returned: Fraction = Fraction(0)
+    """What was given back of it, with tax: by later changes and by credit notes."""

@@ -12,7 +12,7 @@ from ..billing.invoicing import Line
 from ..billing.proration import Change
 from ..errors import Refusal
 from ..values import Money
-from . import bounds, coupons, invoices, owed, renewals, usage
+from . import bounds, coupons, invoices, owed, payments, renewals, usage
 from .credits import Surplus
 from .customers import ASLEEP, in_trial, lives, settings, zone_of
 from .desk import Desk
@@ -246,7 +246,9 @@ def _bill_change(
     if settings(desk).proration == "none":
         kept += mine
     else:
-        kept += owed.with_charges(mine, change.charges[:-1])
+        stopped = owed.with_charges(mine, change.charges[:-1])
+        payments.give_back(desk, mine, stopped)
+        kept += stopped
     made = None
     if next_:
         charged = _charged(desk, after, [line for line in found.lines if line.covers is not None])
@@ -336,8 +338,11 @@ def credit_unused(
         charges = owed.as_charges(rows)
         given = proration.credit(charges, desk.now, chosen.proration, zone, chosen.half_even)
         total = sum(given, Money(0, sub["currency"]))
-        stopped = proration.stop(charges, given, desk.now, chosen.proration, zone)
-        kept += owed.with_charges(rows, stopped)
+        stopped = owed.with_charges(
+            rows, proration.stop(charges, given, desk.now, chosen.proration, zone)
+        )
+        payments.give_back(desk, rows, stopped)
+        kept += stopped
         if total:
             plan = plan_named(desk, sub["plan"]) if name == PLAN else addon_named(desk, name)
             made.append(renewals.unused(desk, sub, plan.title or plan.name, total))

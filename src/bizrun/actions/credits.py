@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from ..billing.credit_notes import Note, NoteLine
 from ..billing.credit_notes import credit_note as note_of
 from ..billing.credits import USUAL, CreditUse
 from ..billing.invoicing import Line
+from ..billing.proration import portion
 from ..errors import EvalError, Refusal
 from ..values import Money
 from . import ledger, payments, settlement, wallets
@@ -96,7 +98,7 @@ def refund_of(
             if payment["status"] not in ("succeeded", "refunded") or not part:
                 continue
             count += 1
-            args = {"payment": payment["id"], "amount": part}
+            args = {"payment": payment["id"], "amount": part, "for": entry}
             payments.send_refund(desk, payment, args, f"{site}/refund/{count}", place, None)
             ledger.post(
                 desk, f"{entry}/{count}", row["customer"],
@@ -127,7 +129,7 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     if row["status"] in ("draft", "void"):
         raise Refusal(f"invoice {row['number'] or key} is {row['status']}: nothing to correct")
     rows = sorted(desk.select("InvoiceLine", invoice=key), key=lambda r: int(r["position"]))
-    note = _note(desk, row, rows, args)
+    note = _bounded(desk, row, rows, args)
     made = desk.insert(
         "CreditNote",
         {
@@ -146,6 +148,20 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     payments.uncharge(desk, row, parts, {r["id"]: r["amount"] - r["discount"] for r in rows})
     _settle(desk, row, made, note.total, args, site, place)
     return str(made)
+
+
+def _bounded(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[str, Any]) -> Note:
+    """A note over no more than is still charged; without an amount, over what is left."""
+    note, left = _note(desk, row, rows, args), payments.still_charged(desk, row["id"])
+    if note.total <= left:
+        return note
+    if left.amount <= 0 or args.get("amount") is not None:
+        raise Refusal(
+            f"{note.total} can't be credited: {max(left, left * 0)} of invoice {row['number']} is "
+            "left, the rest was given back"
+        )
+    amount = portion(note.amount, Fraction(left.amount) / Fraction(note.total.amount)).rounded()
+    return _note(desk, row, rows, {**args, "amount": amount})
 
 
 def _note(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[str, Any]) -> Note:

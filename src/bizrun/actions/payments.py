@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..billing import proration
 from ..errors import Refusal
 from ..model import Outcome
-from ..values import Money, divide
+from ..values import Money, Number, divide
 from . import marketplace
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
@@ -88,6 +88,8 @@ def refund(
     if payment["status"] not in ("succeeded", "refunded"):
         raise Refusal(f"payment {payment['id']} is {payment['status']}: there is nothing to refund")
     left = payment["amount"] - payment["refunded"]
+    if payment["invoice"]:
+        left = max(min(left, still_charged(desk, payment["invoice"])), left * 0)
     amount = left if args.get("amount") is None else args["amount"]
     amount = amount.rounded(settings(desk).half_even)
     if amount.currency != left.currency or amount <= left * 0 or amount > left:
@@ -110,9 +112,10 @@ def send_refund(
     key, amount = payment["id"], args["amount"]
     made: str = desk.insert(
         "Refund",
-        {"payment": key, "customer": payment["customer"], "amount": amount, "status": "pending"},
+        {"payment": key, "customer": payment["customer"], "amount": amount, "status": "pending",
+         "reason": args.get("for")},
         f"refund/{site}/{key}",
-    )["id"]
+    )["id"]  # fmt: skip
     desk.change("Payment", key, refunded=payment["refunded"] + amount)
     data = {
         "refund": made, "payment": key, "customer": payment["customer"], "amount": amount,
@@ -145,6 +148,36 @@ def refund_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
 
 
 # --- what is still charged -------------------------------------------------------------------
+
+
+def still_charged(desk: Desk, invoice: str) -> Money:
+    """What an invoice has charged, with tax, less all that was given back of it since: by credit
+    notes, by changes and cancellations, and by refunds of their own."""
+    row = desk.row("Invoice", invoice)
+    left: Money = row["total"] - (row["returned"] or row["total"] * 0)
+    for note in desk.select("CreditNote", invoice=invoice):
+        left = left - note["total"]
+    for payment in desk.select("Payment", invoice=invoice):
+        for made in desk.select("Refund", payment=payment["id"]):
+            if made["reason"] is None and made["status"] != "failed":
+                left = left - made["amount"]
+    return left
+
+
+def give_back(
+    desk: Desk, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> None:
+    """Notes on their invoices what a change gives back of charges, with its tax."""
+    for old, new in zip(before, after, strict=True):
+        back = old["amount"] - new["amount"]
+        if not back or old["invoice"] is None or old["line"] is None:
+            continue
+        line, invoice = desk.row("InvoiceLine", old["line"]), desk.row("Invoice", old["invoice"])
+        total, charged = line["amount"] - line["discount"] + line["tax"], old["full"]
+        charged = charged - line["discount"]
+        gross = back * divide(total.amount, charged.amount) if charged else back
+        returned = (invoice["returned"] or back * 0) + gross.rounded(settings(desk).half_even)
+        desk.change("Invoice", invoice["id"], returned=returned)
 
 
 def uncharge(
@@ -217,10 +250,23 @@ def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> No
         mine = [row for row in rows if row["invoice"] == invoice["id"]]
         if not mine:
             continue
-        charged = sum((row["amount"] for row in mine[1:]), mine[0]["amount"])
-        rate = divide(charged.amount, _asked(desk, invoice).amount)
-        known["charges"] = _taken(rows, invoice["id"], (amount * rate).rounded())
+        part = amount * _share(desk, invoice, mine, amount)
+        known["charges"] = _taken(rows, invoice["id"], part.rounded())
         desk.change("Subscription", key, billing=known)
+
+
+def _share(
+    desk: Desk, invoice: Mapping[str, Any], mine: Sequence[Mapping[str, Any]], amount: Money
+) -> Number:
+    """How much of a refund is of these charges: their part of what its invoice still charged."""
+    zero = amount * 0
+    if amount > zero:
+        left = sum((row["amount"] - row["given_back"] for row in mine), zero)
+        whole = still_charged(desk, invoice["id"]) + amount
+    else:
+        left = sum((row["amount"] for row in mine), zero)
+        whole = _asked(desk, invoice)
+    return divide(left.amount, whole.amount)
 
 
 def _asked(desk: Desk, invoice: Mapping[str, Any]) -> Money:
