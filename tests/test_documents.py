@@ -19,6 +19,7 @@ from bizrun.documents.email import Attachment, message, sender
 from bizrun.documents.html import document_html
 from bizrun.documents.sink import Sink, safe_name
 from bizrun.documents.templates import TemplateError, plain, render
+from bizrun.ir.lower_program import template_file
 from bizrun.model import Effect, Outcome
 from bizrun.values import Money, Percent, money
 
@@ -445,3 +446,19 @@ def test_money_in_two_currencies_prints_by_its_own() -> None:
     )  # fmt: skip
     lines = [line(1, "x", amount=Money(3000, "JPY"), unit_amount=None)]
     assert "¥3,000" in document_html(Document.of(row, lines, ACME, None, "UTC")).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "body"),
+    [
+        ("---\nsubject: Hi: {{ a }}\n---\nHello", "Hi: {{ a }}", "Hello"),
+        ('---\r\nSubject: "Hi"\r\n---\r\n\r\nHello\r\n', "Hi", "Hello\n"),
+        ("Subject: Hi\n\nHello", "Hi", "Hello"),
+        ("subject: of this mail\nHello", None, "subject: of this mail\nHello"),
+        ("---\nno end", None, "---\nno end"),
+        ("---\nsubject: Hi\n---", "Hi", ""),
+    ],
+)
+def test_a_template_file_begins_with_its_subject(text: str, subject: str | None, body: str) -> None:
+    parts = template_file("t", text, "t.md").parts
+    assert (parts.get("subject"), parts["body"]) == (subject, body)

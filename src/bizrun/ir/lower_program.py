@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 
 from ..billing import catalog
@@ -285,13 +286,21 @@ def _named(pattern: ast.EventPattern) -> ast.EventPattern:
     return ast.EventPattern(pattern.span, pattern.types, EVENT, pattern.fields, pattern.where)
 
 
+_FRONT = re.compile(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|$)", re.DOTALL)
+_HEADER = re.compile(r"(subject:[^\n]*)\n\s*\n", re.IGNORECASE)
+
+
 def template_file(name: str, text: str, file: str) -> Template:
-    """A Markdown template with its front matter: `subject: …` between two lines of dashes."""
+    """A Markdown template behind what says its parts: `subject: …` between two lines of dashes,
+    or as the first line before an empty one, as in a message."""
+    text = text.replace("\r\n", "\n")
     parts = {}
-    if text.startswith("---\n"):
-        head, _, text = text[4:].partition("\n---\n")
-        for line in head.splitlines():
+    if front := _FRONT.match(text) or _HEADER.match(text):
+        text = text[front.end() :]
+        for line in front[1].splitlines():
             key, _, value = line.partition(":")
-            parts[key.strip().lower()] = value.strip()
+            value = value.strip()
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            parts[key.strip().lower()] = value[1:-1] if quoted else value
     parts["body"] = text.lstrip("\n")
     return Template(name, parts, file)
