@@ -6,7 +6,7 @@ metadata, by which it is found again. Amounts are minor units by ISO 4217.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -16,12 +16,13 @@ from ..model import Effect, Outcome
 from ..values import Money
 from . import stripe_sdk
 from .base import Call, Guarantee, Limits, Secrets
-from .stripe_answers import KEYS, Answer, outcome_of, plain, refused, units, wire
+from .stripe_answers import KEYS, Answer, outcome_of, plain, refused, replayed, units, wire
 
 KEY, BASE = "STRIPE_API_KEY", "STRIPE_API_BASE"
 SKEW = timedelta(minutes=10)  # between our clock and Stripe's
 MOST = 3000  # objects looked through to find one again
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+PAGE_FAILURES = 20
 RESOURCES = {"charge": "payment_intents", "refund": "refunds", "transfer": "transfers"}
 
 
@@ -36,6 +37,7 @@ class Stripe:
         self._customers: dict[str, str] = {}
         # Whose object each effect without an outcome is, if this process has sent it.
         self._sent: dict[str, list[dict[str, str]]] = {}
+        self._alike: set[str] = set()
         self._began = datetime.now(UTC)
         self._lock = Lock()
 
@@ -49,8 +51,10 @@ class Stripe:
         try:
             outcome = self._do(client, effect, call)
         except stripe_error() as error:
+            if replayed(error):
+                self._alike.add(effect.id)
             outcome = refused(error)
-        self._sent.pop(effect.id, None)
+        self._forget(effect)
         return outcome
 
     def _do(self, client: Any, effect: Effect, call: Call) -> Outcome:
@@ -80,8 +84,9 @@ class Stripe:
             outcome = refused(error)
             return Outcome("unknown", f"it can't be read back: {outcome.error}")
         if isinstance(found, Outcome) or found is None:
+            self._alike.discard(effect.id)  # what is sent next has another key
             return found
-        self._sent.pop(effect.id, None)
+        self._forget(effect)
         return _reply(found) if effect.kind not in RESOURCES else outcome_of(effect.kind, found)
 
     def _look(self, service: Any, effect: Effect, call: Call) -> Any:
@@ -89,21 +94,28 @@ class Stripe:
         since = int((call.first - SKEW).timestamp())
         seen = 0
         for where in self._places(effect, call):
-            params = {**where, "created": {"gte": since}, "limit": 100}
-            for one in service.list(params).auto_paging_iter():
-                if (plain(one).get("metadata") or {}).get(KEYS.effect) == effect.id:
-                    return plain(one)
+            for one in _listed(service, {**where, "created": {"gte": since}}):
+                if (one.get("metadata") or {}).get(KEYS.effect) == effect.id:
+                    return one
                 seen += 1
                 if seen >= MOST:
                     return Outcome("unknown", f"more than {MOST:,} objects to look through")
         return None
 
     def _places(self, effect: Effect, call: Call) -> list[dict[str, str]]:
-        """Where an effect's object can be: with whom it was sent to, where all its tries are this
-        process's own, since what a row says may have changed between two; else anywhere."""
+        """Where an effect's object can be: with whom it was sent to, else anywhere.
+
+        An earlier process may have sent it to somebody else, since what a row says changes; but
+        not where Stripe has repeated its answer: it compares what it repeats by a key.
+        """
         if effect.kind == "refund":
             return [_charged(effect)]
-        return (self._sent.get(effect.id) if call.first >= self._began else None) or [{}]
+        own = call.first >= self._began or effect.id in self._alike
+        return (self._sent.get(effect.id) if own else None) or [{}]
+
+    def _forget(self, effect: Effect) -> None:
+        self._sent.pop(effect.id, None)
+        self._alike.discard(effect.id)
 
     def _sending(self, effect: Effect, **to: str | None) -> None:
         """Notes whose object an effect is about to become."""
@@ -229,6 +241,29 @@ def connect(secrets: Secrets, timeout: timedelta = timedelta(seconds=30)) -> Any
         more["stripe_account"] = account
     http = RequestsClient(timeout=timeout.total_seconds())
     return StripeClient(key, max_network_retries=0, http_client=http, **more)
+
+
+def _listed(service: Any, where: Mapping[str, Any]) -> Iterator[Answer]:
+    """The objects of a list, page by page, the newest first.
+
+    A page that fails is asked for again at once: else a list of many is never read to its end.
+    """
+    from stripe import APIConnectionError, APIError
+
+    params = {**where, "limit": 100}
+    failures = 0
+    while True:
+        try:
+            page = service.list(params)
+        except (APIError, APIConnectionError):
+            failures += 1
+            if failures > PAGE_FAILURES:
+                raise
+            continue
+        yield from map(plain, page.data)
+        if not page.has_more:
+            return
+        params["starting_after"] = page.data[-1].id
 
 
 def _options(call: Call) -> dict[str, Any]:

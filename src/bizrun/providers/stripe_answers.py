@@ -154,6 +154,12 @@ def retry_after(error: Any) -> timedelta | None:
     return timedelta(seconds=min(int(value), 3600)) if value.isdigit() else None
 
 
+def replayed(error: Any) -> bool:
+    """Whether Stripe has said again what it had answered to the same request under the same key."""
+    headers = {k.lower(): v for k, v in (error.headers or {}).items()}
+    return headers.get("idempotent-replayed") == "true"
+
+
 def plain(found: Any) -> dict[str, Any]:
     """An object of the SDK as plain data, exact numbers in it."""
     data = found.to_dict() if hasattr(found, "to_dict") else found
