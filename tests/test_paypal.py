@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -145,13 +146,48 @@ def test_refunds_go_to_their_capture(paypal: PayPal) -> None:
     assert none.error == "payment_unknown"
 
 
+SELLER = {"to": "seller@example.com", "amount": money("12.50 EUR")}
+
+
 def test_transfers_are_payouts(paypal: PayPal) -> None:
-    data = {"to": "seller@example.com", "amount": money("12.50 EUR")}
-    found = PayPalProvider().deliver(effect("transfer", "t1", **data), call(paypal, "t1"))
-    assert (found.status, found.reference) == ("succeeded", "BATCH-1")
+    found = PayPalProvider().deliver(effect("transfer", "t1", **SELLER), call(paypal, "t1"))
+    assert (found.status, found.reference) == ("pending", "BATCH-1")
     item = paypal.payouts["BATCH-1"]["items"][0]
     assert item["amount"] == {"currency": "EUR", "value": "12.50"}
     assert (item["recipient_type"], item["receiver"]) == ("EMAIL", "seller@example.com")
+
+
+@pytest.mark.parametrize(
+    ("status", "ends", "error"),
+    [
+        ("PENDING", "pending", None), ("UNCLAIMED", "pending", None), ("ONHOLD", "pending", None),
+        ("SUCCESS", "succeeded", None), ("FAILED", "failed", "payout_failed"),
+        ("RETURNED", "failed", "payout_returned"), ("BLOCKED", "failed", "payout_blocked"),
+    ],
+)  # fmt: skip
+def test_a_payout_that_was_taken_up_is_not_paid(
+    paypal: PayPal, status: str, ends: str, error: str | None
+) -> None:
+    """Its end comes by a webhook, or is read back, also when PayPal has dropped the request id."""
+    key = "f" * 64
+    asked = effect("transfer", key, **SELLER)
+    PayPalProvider().deliver(asked, call(paypal, key))
+    item = paypal.paid_out("BATCH-1", status)
+    long_ago = replace(call(paypal, "another"), first=datetime.now(UTC) - timedelta(days=20))
+    for later in (call(paypal, key), long_ago):
+        found = PayPalProvider().read_back(asked, later)
+        assert found is not None
+        assert (found.status, found.error, found.reference) == (ends, error, "BATCH-1")
+    webhooks = PayPalWebhooks(secrets(paypal))
+    kind = {"SUCCESS": "SUCCEEDED"}.get(status, status)
+    sent = paypal.webhook(f"PAYMENT.PAYOUTS-ITEM.{kind}", item)
+    settled = webhooks.settles(webhooks.event(*sent, datetime.now(UTC)))
+    if ends == "pending":
+        assert settled is None
+    else:
+        assert settled is not None and settled[0] == key
+        assert (settled[1].status, settled[1].error) == (ends, error)
+    assert len(paypal.payouts) == 1
 
 
 def test_any_call_by_its_name(paypal: PayPal) -> None:

@@ -74,6 +74,8 @@ class PayPal:
                 return self._refund(key, request.json())
             case ["POST", "v1", "payments", "payouts"]:
                 return self._payout(request.json())
+            case ["GET", "v1", "payments", "payouts", batch]:
+                return self._batch(batch)
             case ["POST", "v1", "billing", "subscriptions"]:
                 made = {"id": f"I-{len(self.subscriptions) + 1}", "status": "APPROVAL_PENDING"}
                 self.subscriptions[made["id"]] = {**request.json(), **made}
@@ -150,9 +152,36 @@ class PayPal:
         return Answer(201, self.refunds[made["id"]])
 
     def _payout(self, body: dict[str, Any]) -> Answer:
+        number = body["sender_batch_header"]["sender_batch_id"]
+        for known, old in self.payouts.items():
+            if old["sender_batch_header"]["sender_batch_id"] == number:
+                href = f"{self.web.url}/v1/payments/payouts/{known}"
+                return Answer(400, {"name": "USER_BUSINESS_ERROR", "message": "Duplicate batch",
+                                    "links": [{"rel": "self", "href": href}]})  # fmt: skip
         batch = f"BATCH-{len(self.payouts) + 1}"
-        self.payouts[batch] = body
+        self.payouts[batch] = {**body, "status": "PENDING"}
         return Answer(201, {"batch_header": {"payout_batch_id": batch, "batch_status": "PENDING"}})
+
+    def paid_out(self, batch: str, status: str) -> dict[str, Any]:
+        """Ends a payout; its item, as a webhook or a GET of the batch has it."""
+        self.payouts[batch]["status"] = status
+        return self._item(batch)
+
+    def _item(self, batch: str) -> dict[str, Any]:
+        body = self.payouts[batch]
+        status = body["status"]
+        found = {
+            "payout_item_id": f"ITEM-{batch}", "transaction_status": status,
+            "payout_batch_id": batch, "payout_item": body["items"][0],
+            "sender_batch_id": body["sender_batch_header"]["sender_batch_id"],
+        }  # fmt: skip
+        return found if status != "UNCLAIMED" else {**found, "errors": {"name": "UNREGISTERED"}}
+
+    def _batch(self, batch: str) -> Answer:
+        if batch not in self.payouts:
+            return Answer(404, {"name": "RESOURCE_NOT_FOUND"})
+        header = {"payout_batch_id": batch, "batch_status": "SUCCESS"}
+        return Answer(200, {"batch_header": header, "items": [self._item(batch)]})
 
     # --- webhooks --------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from threading import Lock
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import ProviderError
 from ..model import Effect, Outcome
@@ -29,6 +29,10 @@ from .wire import decode, encode, retry_after
 
 LIVE = "https://api-m.paypal.com"
 WINDOW = timedelta(hours=5)
+# A batch of the same number is refused for 30 days, with a link to the first one.
+PAYOUT_WINDOW = timedelta(days=29)
+# The ends of a payout's item whose money is, or stays, ours.
+_RETURNED = {"FAILED", "RETURNED", "BLOCKED", "REFUNDED", "REVERSED", "DENIED", "CANCELED"}
 # developer.paypal.com/reference/currency-codes: these have no decimals there.
 WHOLE = {"HUF", "JPY", "TWD"}
 MAX_ANSWER = 2_000_000
@@ -84,6 +88,8 @@ class PayPalProvider:
 
     def read_back(self, effect: Effect, call: Call) -> Outcome | None:
         """What became of it, by the same request again; unknown once PayPal has dropped its id."""
+        if effect.kind == "transfer" and datetime.now(UTC) - call.first < PAYOUT_WINDOW:
+            return self._paid_out(effect, call)
         if datetime.now(UTC) - call.first < WINDOW:
             return self.deliver(effect, call)
         return Outcome("unknown", "PayPal no longer knows this request id")
@@ -115,14 +121,26 @@ class PayPalProvider:
         return found if isinstance(found, Outcome) else _settled(found)
 
     def _payout(self, effect: Effect, call: Call) -> Outcome:
+        """Asks for a payout, which PayPal takes up and tells the end of by a webhook."""
         found = self._json("POST", CALLS["payouts.create"].path, payout_of(effect), call, call.key)
         if isinstance(found, Outcome):
-            return found
+            batch = (found.data or {}).get("batch")
+            return Outcome("pending", None, {"batch": batch}, batch) if batch else found
         header = found.get("batch_header") or {}
-        status, batch = header.get("batch_status"), str(header.get("payout_batch_id") or "")
-        if status in ("DENIED", "CANCELED"):
-            return Outcome("failed", "payout_denied", None, batch)
-        return Outcome("succeeded", None, {"batch": batch, "status": status}, batch)
+        return paid_out({}, str(header.get("batch_status")), str(header.get("payout_batch_id")))
+
+    def _paid_out(self, effect: Effect, call: Call) -> Outcome:
+        """What became of a payout: asked for again it is the same one, which is then looked at."""
+        found = self._payout(effect, call)
+        if found.status != "pending":
+            return found
+        path = CALLS["payouts.get"].path.format(id=quote(str(found.reference), safe=""))
+        batch = self._json("GET", path, {}, call, call.key)
+        if isinstance(batch, Outcome):
+            return found
+        items = batch.get("items") or [{}]
+        status = str((batch.get("batch_header") or {}).get("batch_status"))
+        return paid_out(items[0], status, str(found.reference))
 
     # --- any other call --------------------------------------------------------------------------
 
@@ -152,7 +170,7 @@ class PayPalProvider:
         self, method: str, path: str, body: Mapping[str, Any], call: Call, key: str
     ) -> dict[str, Any] | Outcome:
         """The answer to a call, or how it failed for good; NotSent and MaybeSent as they come."""
-        reply = self._send(method, path, encode(body), call, key)
+        reply = self._send(method, path, encode(body) if method == "POST" else b"", call, key)
         later(reply)
         found = _body(reply)
         if reply.ok and isinstance(found, dict):
@@ -162,6 +180,7 @@ class PayPalProvider:
         if _issue(found) == "DUPLICATE_INVOICE_ID":
             return Outcome("unknown", "PayPal has had an order of this number before")
         data = {"detail": _detail(found), "issue": _issue(found), "status": reply.status}
+        data |= {"batch": batch} if (batch := _first_batch(found)) else {}
         return Outcome("failed", error_of(reply, found), data)
 
     def _send(self, method: str, path: str, content: bytes, call: Call, key: str) -> Reply:
@@ -343,6 +362,32 @@ def _fee(found: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(fee, Mapping):
         return None
     return {"fee": Money(Decimal(str(fee.get("value"))), str(fee.get("currency_code")))}
+
+
+def paid_out(item: Mapping[str, Any], batch_status: str, batch: str) -> Outcome:
+    """How a payout went, by its one item and by its batch: money that its receiver has yet to
+    claim is on its way, and comes back after 30 days."""
+    status = str(item.get("transaction_status") or "")
+    data = {"batch": batch, "status": status or batch_status}
+    if status == "SUCCESS":
+        return Outcome("succeeded", None, data, batch)
+    if status in _RETURNED or batch_status in ("DENIED", "CANCELED"):
+        errors = item.get("errors") or {}
+        reason = errors.get("name") if isinstance(errors, Mapping) else None
+        return Outcome("failed", f"payout_{(status or batch_status).lower()}",
+                       {**data, "reason": reason}, batch)  # fmt: skip
+    return Outcome("pending", None, data, batch)
+
+
+def _first_batch(found: Any) -> str | None:
+    """The id of the payout that an error links to: the one that had the same number before."""
+    links = found.get("links") if isinstance(found, Mapping) else None
+    for link in links if isinstance(links, list) else ():
+        path = urlsplit(str(link.get("href") if isinstance(link, Mapping) else "")).path
+        before, _, batch = path.rpartition("/")
+        if before.endswith(CALLS["payouts.create"].path) and batch:
+            return batch
+    return None
 
 
 def _approval(order: Mapping[str, Any]) -> Outcome:

@@ -15,12 +15,13 @@ from ..values import instant, instant_text
 from .base import MaybeSent, NotSent
 from .egress import Egress
 from .inbound import Settled
-from .paypal import Tokens, access_token, base_of, charged, local
+from .paypal import Tokens, access_token, base_of, charged, local, paid_out
 from .paypal_calls import CALLS
 from .secrets import Secrets
 from .wire import decode
 
 APPROVED = "PayPal.checkout.order.approved"
+PAYOUT = "PayPal.payment.payouts_item."
 DONE = {"PayPal.payment.capture.completed"}
 FAILED = {
     "PayPal.payment.capture.denied": "card_declined",
@@ -84,6 +85,9 @@ class PayPalWebhooks:
             except MaybeSent:
                 return None
             return (effect, outcome) if outcome.status in ("succeeded", "failed") else None
+        if kind.startswith(PAYOUT):
+            outcome = paid_out(data, "", str(data.get("payout_batch_id") or ""))
+            return (effect, outcome) if outcome.status != "pending" else None
         if kind in DONE:
             return effect, Outcome("succeeded", None, None, str(data.get("id") or ""))
         return (effect, Outcome("failed", FAILED[kind])) if kind in FAILED else None
@@ -147,7 +151,5 @@ def _effect(data: Mapping[str, Any]) -> str | None:
     """The id of the effect that a resource of PayPal's belongs to."""
     units = data.get("purchase_units")
     unit = units[0] if isinstance(units, list) and units and isinstance(units[0], dict) else {}
-    item = data.get("payout_item")
-    item = item if isinstance(item, Mapping) else {}
-    id_ = data.get("custom_id") or unit.get("custom_id") or item.get("sender_item_id")
+    id_ = data.get("custom_id") or unit.get("custom_id") or data.get("sender_batch_id")
     return id_ if isinstance(id_, str) and _KEY.fullmatch(id_) else None
