@@ -316,3 +316,14 @@ def test_fixes_that_overlap_are_applied_one_at_a_time() -> None:
     fixed, notes = apply_fixes(text, [fix(4, 7, "2"), fix(0, 5, "x"), fix(8, 13, "3")])
     assert fixed == "xwo 3"
     assert len(notes) == 2
+
+
+def test_what_stripes_sdk_would_check_is_said_to_be_unchecked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bizrun.providers.stripe_sdk.available", lambda: False)
+    spec = tmp_path / "a.biz"
+    spec.write_text("on A.b { stripe.accounts.create { type: 5 } }\n")
+    assert main(["check", str(spec)]) == 0
+    said = capsys.readouterr().err
+    assert "`stripe.accounts.create`: not checked" in said and "bizrun[stripe]" in said

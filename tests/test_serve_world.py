@@ -20,7 +20,13 @@ business "Shop" { currency USD, bills User, email "hello@acme.example" }
 entity User { id text key, email text, paid text?, bounced text? }
 connect smtp { url: env("SMTP_URL"), webhook_secret: env("MAIL_SECRET") }
 event User.joined { id text, email text }
-on User.joined as joined { create User { ...joined } }
+on User.joined as joined {
+  let user = create User { ...joined }
+  email { to: user.email, template: "welcome", data: { user } }
+  notify { to: user, message: "Welcome!" }
+  slack { channel: "sales", text: "{user.id} has joined" }
+}
+template welcome { subject "Welcome, {{ user.id }}", body "Hello *{{ user.id }}*" }
 event User.bought key user { user User }
 on User.bought(user) {
   let payment = charge { customer: user, amount: 20 USD, via: "paypal" }
@@ -59,6 +65,9 @@ def test_approvals_and_bounces_come_back(tmp_path: Path) -> None:
         with serving(tmp_path, SPEC, "--live", scope="admin", environment=environment) as shop:
             data = {"id": "u1", "email": "ada@example.com"}
             shop.results({"id": "j", "type": "User.joined", "data": data})
+            letters = until(lambda: len(mail.messages) == 2 and mail.messages)
+            assert sorted(letter.rcpt_tos for letter in letters) == [["ada@example.com"]] * 2
+            assert any(b"Subject: Welcome, u1" in letter.content for letter in letters)
             shop.results({"id": "b", "type": "User.bought", "data": {"user": "u1"}})
             order = until(lambda: dict(paypal.orders.get("ORDER-1", {})))
             paypal.approve("ORDER-1")
@@ -80,3 +89,5 @@ def test_approvals_and_bounces_come_back(tmp_path: Path) -> None:
                 answer = shop.http.post("/webhooks/smtp", content=REPORT, headers=headers)
                 assert answer.status_code == status, answer.text
             assert "user unknown" in user(shop)["bounced"]
+    said = (tmp_path / "stderr.txt").read_text()
+    assert said.count("slack is not sent, the sandbox answers it: set SLACK_WEBHOOK_URL") == 1

@@ -127,15 +127,25 @@ def open_worker(
     UsageError where a `connect` block lacks what it needs. For a run, `ordered`, and set
     `engine.pump = worker.pump` after `worker.begin()`; a server calls `worker.turn()`.
     """
-    from .providers.registry import Registry
     from .runtime.delivery import Worker
 
-    registry = Registry(engine.program.connections, environment)
+    registry = open_registry(engine.program, environment, tell)
+    return Worker(engine, registry, None, ordered, wake, tell, letters(engine, registry))
+
+
+def open_registry(
+    program: Program, environment: Mapping[str, str], tell: Callable[[str], None] | None = None
+) -> Registry:
+    """The real providers of a program; UsageError where one lacks what it needs. `tell` gets a line
+    for each kind of effect that stays in the sandbox, since nothing serves it."""
+    from .providers.registry import Registry
+
+    registry = Registry(program.connections, environment, tell=tell)
     registry.check()
-    return Worker(engine, registry, None, ordered, wake, tell, _letters(engine, registry))
+    return registry
 
 
-def _letters(engine: Engine, registry: Registry) -> Callable[[str, Effect, str | None], Any]:
+def letters(engine: Engine, registry: Registry) -> Callable[[str, Effect, str | None], Any]:
     """What writes the messages that go to a mail server; None for every other effect."""
     from .documents.papers import Papers
 

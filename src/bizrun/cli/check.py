@@ -45,17 +45,24 @@ def check(paths: tuple[str, ...], form: str, strict: bool, fix: bool, explain: s
     if fix:
         _mend(outcome)
     sys.stdout.write(_rendered(outcome, form))
+    if outcome.unseen:
+        from ..providers.stripe_sdk import MISSING
+
+        names = ", ".join(f"`{name}`" for name in sorted(outcome.unseen))
+        click.echo(f"{names}: not checked. {MISSING}", err=True)
     severe = any(strict or problem.severity == "error" for problem in outcome.problems)
     return 1 if severe else 0
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What some files turned out to have: sorted diagnostics, the texts, the specs checked."""
+    """What some files turned out to have: sorted diagnostics, the texts, the specs checked, and the
+    actions of Stripe that nothing is known of, since its SDK is not installed."""
 
     specs: list[str]
     problems: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
 
 
 def spec_files(path: str, endings: tuple[str, ...] = SPECS) -> list[str]:
@@ -86,6 +93,7 @@ def check_files(names: list[str], edited: Mapping[str, bytes] | None = None) -> 
         checked = check_loaded(loaded[name])
         sources = sources_of(checked)
         users.update(sources.keys())
+        outcome.unseen |= unseen_methods(checked)
         outcome.sources |= sources
         for problem in checked.diagnostics:
             key = (problem.code, problem.span, problem.message)
@@ -101,6 +109,15 @@ def sources_of(checked: Checked) -> dict[str, Source]:
     """The texts that diagnostics point into, templates included, by name."""
     templates = checked.loaded.template_files.values()
     return {**checked.loaded.sources, **{source.name: source for source in templates}}
+
+
+def unseen_methods(checked: Checked) -> set[str]:
+    """The actions `stripe.…` of a spec, where Stripe's SDK is not there to check them by."""
+    from ..providers import stripe_sdk
+
+    found = {signature.name for signature in checked.actions.values()}
+    names = {name for name in found if name.startswith("stripe.")}
+    return names if names and not stripe_sdk.available() else set()
 
 
 def explanation(code: str) -> str:

@@ -410,9 +410,22 @@ class HandlerLowering(ExpressionLowering):
             elif entry.name == "schema":
                 entries.append(ir.Pair(entry.name, self._schema(entry.value, scope)))
             else:
-                entries.append(ir.Pair(entry.name, self.lower(entry.value, scope)))
+                pair = ir.Pair(entry.name, self.lower(entry.value, scope))
+                address = self._address(action, entry, pair)
+                entries += [pair] if address is None else [pair, address]
         target = self.lower(action.target, scope) if action.target is not None else None
         return target, ir.MapExpr(tuple(entries))
+
+    def _address(self, action: ast.Action, entry: ast.Entry, to: ir.Pair) -> ir.Pair | None:
+        """Where a row that a message goes to has its mail: an email goes there, and `notify` too,
+        where nothing says otherwise of its key."""
+        name = {"email": "to", "notify": "address"}.get(action.name)
+        match known(self.type(entry.value)):
+            case EntityType(entity) if (
+                name and entry.name == "to" and "email" in self.symbols.entities[entity].fields
+            ):
+                return ir.Pair(name, ir.EntityGet(entity, to.value, "email"))
+        return None
 
     def _schema(self, node: ast.Expr, scope: Scope) -> ir.Expr:
         """What an AI answer must look like, as JSON Schema: of types by name, in maps and lists."""

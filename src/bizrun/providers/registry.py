@@ -71,7 +71,10 @@ class Registry:
         connections: Mapping[str, Mapping[str, Any]],
         environment: Mapping[str, str],
         entries: tuple[Entry, ...] = PROVIDERS,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        self._tell = tell or (lambda _: None)
+        self._told: set[str] = set()
         self._connections = connections
         self._environment = environment
         self._entries = entries
@@ -82,12 +85,24 @@ class Registry:
     def of(self, effect: Effect) -> tuple[str, Provider, Secrets]:
         """The name that an effect's provider goes by (a connection's own), it, and its secrets."""
         entry = self.entry(effect.kind, preferred(effect, self.addressee(effect)))
+        if entry is SANDBOX:
+            self._say_unserved(effect.kind)
         root = effect.kind.partition(".")[0]
         own = entry.name == "http" and root in self._connections
         name = root if own else entry.name
         if name not in self._made:
             self._made[name] = _limited(_load(entry), self.secrets(name))
         return name, self._made[name], self.secrets(name)
+
+    def _say_unserved(self, kind: str) -> None:
+        """Says, once for a kind, that the sandbox answers it, and what would have it sent."""
+        if kind in self._told:
+            return
+        self._told.add(kind)
+        served = [entry for entry in self._entries if _serves(entry, kind, self._connections)]
+        names = [entry.needs[1] for entry in served if entry.needs is not None]
+        hint = f": set {' or '.join(names)} to have it sent" if names else ""
+        self._tell(f"{kind} is not sent, the sandbox answers it{hint}")
 
     def addressee(self, effect: Effect) -> str | None:
         """Whom `notify` means: what `connect notify` says of a name, else the name itself."""

@@ -26,12 +26,12 @@ def preferred(effect: Effect, to: str | None) -> str | None:
 
 def addressee(effect: Effect, block: Mapping[str, Any]) -> str | None:
     """Whom `notify` means: `to` itself, or what `connect notify` says of that name, or of
-    `default`."""
+    `default`; a row by its `email`."""
     if effect.kind != "notify":
         return None
     to = effect.data.get("to")
-    name = to.get("email") or to.get("$key") if isinstance(to, Mapping) else to
-    found = block.get(str(name))
+    found = block.get(str(to))
+    name = effect.data.get("address") or to
     if found is None and channel(str(name)) is None:
         found = block.get("default")
     return str(found if isinstance(found, str) else name)

@@ -263,9 +263,9 @@ class Worker:
         """Whether nothing is under way or waits to be sent."""
         return not self._under_way and not any(self._due.values()) and self._answers.empty()
 
-    def hand_over(self, engine: Engine, providers: Providers) -> None:
+    def hand_over(self, engine: Engine, providers: Providers, write: Write) -> None:
         """Goes on for another engine over the same state: an edited spec's."""
-        self.engine, self.providers = engine, providers
+        self.engine, self.providers, self._write = engine, providers, write
         engine.outbox.queue = self.add
 
     def finish(self) -> None:

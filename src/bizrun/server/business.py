@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..ir.program import Program
 from ..lang.symbols import Checked
 from ..model import Outcome, Receipt
-from ..pipeline import open_engine
+from ..pipeline import letters, open_engine, open_registry
 from ..providers.registry import Registry
 from ..providers.sandbox import Sandbox
 from ..runtime.delivery import Worker
@@ -79,17 +79,17 @@ class Business:
         """The real providers of a program; UsageError where one lacks what it needs."""
         if self._environment is None:
             return None
-        registry = Registry(program.connections, self._environment)
-        registry.check()
-        return registry
+        return open_registry(program, self._environment, self.tell)
 
     def _deliver_by(self, providers: Registry, engine: Engine) -> None:
         """Has effects delivered; calls under way go on, whatever engine asked for them."""
+        write = letters(engine, providers)
         if self._worker is None:
-            self._worker = Worker(engine, providers, None, False, lambda: self.wake(), self.tell)
+            wake = lambda: self.wake()  # noqa: E731 - it is set later
+            self._worker = Worker(engine, providers, None, False, wake, self.tell, write)
             self._worker.begin()
         else:
-            self._worker.hand_over(engine, providers)
+            self._worker.hand_over(engine, providers, write)
 
     def deliver(self) -> datetime | None:
         """Takes providers' answers, with what follows from them, and begins the calls that are
