@@ -262,7 +262,8 @@ def _share(
     zero = amount * 0
     if amount > zero:
         left = sum((row["amount"] - row["given_back"] for row in mine), zero)
-        whole = still_charged(desk, invoice["id"]) + amount
+        before = invoice["total"] - still_charged(desk, invoice["id"]) - amount
+        whole = _asked(desk, invoice) - before
     else:
         left = sum((row["amount"] for row in mine), zero)
         whole = _asked(desk, invoice)
