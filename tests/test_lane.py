@@ -105,10 +105,12 @@ meter calls { sum units of API.called per account }
 meter hits  { count API.called per account }
 
 entity Account { id text key
-  quota number = 40 }
+  quota number = 40
+  state "open" | "blocked" = "open" }
 event Account.opened key id { id text }
 event Account.closed key account { account Account }
 event Account.raised key account { account Account, quota number }
+event Account.turned key account { account Account, state text }
 event API.called key account { account Account, units number = 1, path text = "/" }
 event Page.seen { path text }
 
@@ -118,6 +120,8 @@ on Account.closed(account) {
   for each s in Subscription where .customer == account { cancel { subscription: s } }
   delete account }
 on Account.raised(account, quota) { update account { quota } }
+on Account.turned(account, state) { update account { state } }
+on API.called(account) where account.state == "blocked" { reject "blocked" }
 on API.called as call where call.path == "/wait" {
   wait for Page.seen as page where page.path == "/done" within 2 days
   log "seen"
@@ -146,6 +150,9 @@ def mixed_lines() -> list[bytes]:
             case 0:
                 data: Any = {"account": account, "quota": chance.choice([20, 30, 90])}
                 lines.append(event(id_, "Account.raised", stamp, **data))
+            case 2:
+                data = {"account": account, "state": chance.choice(["open", "open", "blocked"])}
+                lines.append(event(id_, "Account.turned", stamp, **data))
             case 1 if number in (700, 701, 702, 703) or number > 1200:
                 lines.append(event(id_, "Account.closed", stamp, account=account))
                 lines.append(event(f"{id_}o", "Account.opened", stamp, id=account))
@@ -182,3 +189,4 @@ def test_short_and_long_ways_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert outcome(str(spec), lines, str(tmp_path / "c.db"), 1000) == short
     notes = [entry for entry in short[1] if entry.type.startswith("Usage.")]
     assert {entry.type for entry in notes} == {"Usage.high", "Usage.over", "Usage.edge"}
+    assert sum(entry.reason == "blocked" for entry in short[1]) > 50

@@ -177,15 +177,25 @@ _PLAIN = (
     ir.Const, ir.Local, ir.Global, ir.Get, ir.UnaryExpr, ir.IfElse, ir.ListExpr, ir.Item,
     ir.MatchValue, tuple, str, bool, int, type(None),
 )  # fmt: skip
+_ROWS = (*_PLAIN, ir.EntityGet)
 
 
 def needs_context(where: Any) -> bool:
     """Whether a condition reads more than the payload and constants."""
+    return _beyond(where, _PLAIN)
+
+
+def needs_more_than_rows(where: Any) -> bool:
+    """Whether a condition reads more than the payload, constants and fields of rows."""
+    return _beyond(where, _ROWS)
+
+
+def _beyond(where: Any, allowed: tuple[type, ...]) -> bool:
     for node in walk(where):
         if isinstance(node, ir.BinaryExpr):
             if node.mode == "time" or node.op == "can":
                 return True
-        elif not isinstance(node, _PLAIN):
+        elif not isinstance(node, allowed):
             return True
     return False
 

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..ir.compile import Code, compile_matches
+from ..ir.nodes import Pattern
 from .counting import Read, Space, counting, function
-from .dispatch import Route, needs_context
+from .dispatch import Route, needs_context, needs_more_than_rows
 from .reading import Batch
 from .typed import Integer, Shape
+from .work import Work
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -105,7 +107,7 @@ def _leave(data: Any, at: datetime, clock: datetime) -> str | None:
 def lane(engine: Engine, shape: Shape) -> Take | None:
     """The short way of an event type; None where its events need the long one."""
     route = engine.dispatch.route(shape.type)
-    if not _is_short(route):
+    if not _is_short(engine, route):
         return None
     space: Space = {"get": engine.state.get}
     lines: list[str] = []
@@ -119,7 +121,7 @@ def lane(engine: Engine, shape: Shape) -> Take | None:
                 "  return None",
             ]
     if route.handlers:
-        lines += _conditions(route, shape, space)
+        lines += _conditions(engine, route, shape, space)
 
     references = dict(shape.references)
 
@@ -135,14 +137,17 @@ def lane(engine: Engine, shape: Shape) -> Take | None:
     return function("take", lines, space)
 
 
-def _is_short(route: Route) -> bool:
+def _is_short(engine: Engine, route: Route) -> bool:
     """Whether events of a route may take the short way at all."""
     if route.directory is not None or route.lifecycles or not route.known:
         return False
     if route.metered and route.meters is None:
         return False
     patterns = [code.unit.handler.pattern for code in route.handlers]
-    if any(pattern is None or needs_context(pattern.where) for pattern in patterns):
+    if any(pattern is None or needs_more_than_rows(pattern.where) for pattern in patterns):
+        return False
+    # Whose rows an event may see is known by the event as a whole.
+    if engine.tenancy is not None and not all(_by_payload(pattern) for pattern in patterns):
         return False
     return all(_does_nothing(code) for code in route.handlers if code.match is None)
 
@@ -151,7 +156,11 @@ def _does_nothing(code: Code) -> bool:
     return len(code.unit.handler.segments) == 1 and not code.unit.handler.segments[0].steps
 
 
-def _conditions(route: Route, shape: Shape, space: Space) -> list[str]:
+def _by_payload(pattern: Pattern | None) -> bool:
+    return pattern is not None and not needs_context(pattern.where)
+
+
+def _conditions(engine: Engine, route: Route, shape: Shape, space: Space) -> list[str]:
     """The lines that set `mark` to the places of rules that hold, where none of them does more."""
     bare = frozenset(n for n, code in enumerate(route.handlers) if _does_nothing(code))
     marks: dict[tuple[int, ...], str | None] = {}
@@ -166,10 +175,12 @@ def _conditions(route: Route, shape: Shape, space: Space) -> list[str]:
 
     space |= {
         "conditions": compile_matches([code.unit for code in route.handlers]),
+        # A condition only reads rows by it; the same for all events.
+        "ctx": Work(engine, _LAST, "", {}, None),
         "payload": shape.payload, "marks": marks, "look": look, "tuple": tuple,
     }  # fmt: skip
     return [
-        " indexes, errors = conditions(None, payload(data))",
+        " indexes, errors = conditions(ctx, payload(data))",
         " if errors:",
         "  return None",
         " key = tuple(indexes)",
