@@ -163,13 +163,15 @@ class Metering:
             if slot.new and slot.dirty:
                 self._store(slot)
             elif slot.dirty:
-                row = {**slot.row, "total": slot.total, "count": slot.count}
-                rows[row["id"]] = slot.row = row
+                slot.row = row = slot.row.copy()
+                row["total"], row["count"] = slot.total, slot.count
+                rows[row["id"]] = row
                 slot.dirty = False
         self.moved.clear()
         if rows:
-            rows = dict(sorted(rows.items()))
-            self.engine.state.adjust("_meter", ("total", "count"), rows)
+            # In the order of their keys SQLite finds them side by side.
+            ordered = {key: rows[key] for key in sorted(rows)}
+            self.engine.state.adjust("_meter", ("total", "count"), ordered)
 
     def _store(self, slot: Slot) -> None:
         row = {**slot.row, "total": slot.total, "count": slot.count}

@@ -70,6 +70,9 @@ class Triggers:
         self._threshold: dict[str, Callable[..., Any]] = {}
         self._thresholds = {t.event for t in program.triggers if _is_threshold(t)}
         self.pending: dict[tuple[str, str], None] = {}
+        # While all that is noted is looked at, which changes nothing that conditions read: the
+        # figures of meters (by meter and customer) and the periods that several of them ask for.
+        self._shared: dict[tuple[str, str], Any] = {}
 
     # --- what to look at -----------------------------------------------------------------------
 
@@ -210,13 +213,20 @@ class Triggers:
 
     def look(self, now: datetime, base: str, cause: Any) -> None:
         """Evaluates what is noted; conditions that turned true emit their events."""
+        self._shared.clear()
         while self.pending:
             event, key = next(iter(self.pending))
             del self.pending[event, key]
-            self.evaluate(self.triggers[event], key, now, base, cause)
+            self._evaluate(self.triggers[event], key, now, base, cause)
+        self._shared.clear()
 
     def evaluate(self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any) -> None:
         """Looks at one subject now."""
+        self._shared.clear()
+        self._evaluate(trigger, key, now, base, cause)
+        self._shared.clear()
+
+    def _evaluate(self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any) -> None:
         state = self.engine.state
         row = state.get(trigger.entity, key)
         if row is None:
@@ -231,7 +241,7 @@ class Triggers:
         bound = self._bound(trigger, key, work)
         holds = self._holds(trigger, key, work, bound)
         old = state.get("_trigger", id_)
-        period = self.engine.period_start(key, now) if trigger.once_per_period else None
+        period = self._period(key, now) if trigger.once_per_period else None
         was = old is not None and old["on"]
         if trigger.once_per_period:
             # The row says in which period it fired last, and nothing of those in which it has not.
@@ -250,8 +260,21 @@ class Triggers:
         if bound is None:
             return bool(self.engine.guarded(work, lambda: self._condition(trigger)(work, key)))
         (meter,) = trigger.meters
-        usage = self.engine.questions["usage"]
-        return bool(self.engine.guarded(work, lambda: usage(work, key, meter) >= bound))
+
+        def reached() -> bool:
+            figure = self._shared.get((meter, key))
+            if figure is None:
+                figure = self.engine.questions["usage"](work, key, meter)
+                self._shared[meter, key] = figure
+            return bool(figure >= bound)
+
+        return bool(self.engine.guarded(work, reached))
+
+    def _period(self, key: str, now: datetime) -> datetime:
+        found = self._shared.get(("", key))
+        if found is None:
+            found = self._shared["", key] = self.engine.period_start(key, now)
+        return found
 
     def _condition(self, trigger: Trigger) -> Callable[..., Any]:
         found = self._conditions.get(trigger.event)

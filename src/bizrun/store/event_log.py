@@ -15,7 +15,7 @@ from msgspec.msgpack import Encoder
 from .base import INTERNAL, Known, LogEntry, Plain
 from .plain import FEWEST, entries_of
 from .plain_log import TABLES as PLAIN_TABLES
-from .plain_log import PlainLog
+from .plain_log import PlainLog, link, run_row
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS _log (
@@ -38,7 +38,7 @@ _PAGE = 1000
 _MOST_SOURCES = 10_000
 _SIZES = (1, 8, 64, 512)
 
-_claim = itemgetter(1, 2, 0, 6)
+_claim_of = itemgetter(1, 2, 0, 6)
 _seq = itemgetter(0)
 _encode = Encoder().encode
 
@@ -52,6 +52,10 @@ class EventLog:
         self._running: Any = None
         # The largest known id by source: a larger one can't be known. Empty: nothing is.
         self._tops: dict[str, str] = {}
+        # Within `append`: what SQLite has not been given yet.
+        self._entries: list[tuple[Any, ...]] = []
+        self._claims: list[tuple[Any, ...]] = []
+        self._runs: list[tuple[Any, ...]] = []
         self.seq = self.committed_seq = 0
         self.digest = ""
         self.load()
@@ -65,6 +69,7 @@ class EventLog:
         last = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").get
         self.digest = last or ""
         self._running = None
+        self._entries, self._claims, self._runs = [], [], []
         self._tops.clear()
         self._plain.clear()
 
@@ -122,16 +127,21 @@ class EventLog:
             if not (claim and self._append_plain(item)):
                 entries += entries_of(item)
         self._append_each(entries, claim)
+        self._write()
 
     def _append_plain(self, plain: Plain) -> bool:
         """Adds a run of events as such, if it is long enough and its range of ids is free."""
-        low, high = min(plain.ids), max(plain.ids)
-        top = self._tops.get("")
-        if top is None:
-            top = self._top("")
-        if len(plain.ids) < FEWEST or not (low > top or self._plain.free(low, high)):
+        if len(plain.ids) < FEWEST:
             return False
-        self._hash(self._plain.append(plain, low, high))
+        low, high = min(plain.ids), max(plain.ids)
+        top = self._known_top("")
+        if low <= top:
+            self._write()
+            if not self._plain.free(low, high):
+                return False
+        row = run_row(plain, low, high)
+        self._runs.append(row)
+        self._hash(link(*row))
         self.seq = plain.first + len(plain.ids) - 1
         self._tops[""] = max(top, high)
         return True
@@ -145,18 +155,46 @@ class EventLog:
             entries = [tuple(map(storable, entry)) for entry in entries]
             encoded = _canonical(entries)
         self._hash(encoded)
-        self._db.executemany(_INSERT, entries)
+        self._entries += entries
         self.seq = entries[-1][0]
         if claim:
-            claims = sorted(_claim(entry) for entry in entries if entry[1] != INTERNAL)
-            if claims and not claims[0][0]:
-                held = self._plain.known([id for source, id, *_ in claims if not source])
+            claims = sorted(_claim_of(entry) for entry in entries if entry[1] != INTERNAL)
+            self._claim(claims)
+
+    def _claim(self, claims: list[tuple[Any, ...]]) -> None:
+        """Makes ids known that are in no run; sorted, (source, id, seq, status) each."""
+        if claims and not claims[0][0]:
+            top = self._known_top("")
+            asked = [id for source, id, *_ in claims if not source and id <= top]
+            if asked:
+                self._write()
+                held = self._plain.known(asked)
                 claims = [claim for claim in claims if claim[0] or claim[1] not in held]
-            self._db.executemany(_CLAIM, claims)
-            # Sorted, so the last one of a source is its largest.
-            for source, id in {claim[0]: claim[1] for claim in claims}.items():
-                if id > (self._tops.get(source) or self._top(source)):
-                    self._tops[source] = id
+        self._claims += claims
+        # Sorted, so the last one of a source is its largest.
+        for source, id in {claim[0]: claim[1] for claim in claims}.items():
+            if id > self._known_top(source):
+                self._tops[source] = id
+
+    def _known_top(self, source: str) -> str:
+        """The largest known id of a source."""
+        top = self._tops.get(source)
+        if top is None:
+            self._write()
+            top = self._top(source)
+        return top
+
+    def _write(self) -> None:
+        """Hands what was added to SQLite, before it is asked for anything of that."""
+        if self._entries:
+            self._db.executemany(_INSERT, self._entries)
+            self._entries = []
+        if self._claims:
+            self._db.executemany(_CLAIM, self._claims)
+            self._claims = []
+        if self._runs:
+            self._plain.append(self._runs)
+            self._runs = []
 
     def _hash(self, data: bytes) -> None:
         if self._running is None:

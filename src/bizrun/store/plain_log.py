@@ -68,12 +68,9 @@ class PlainLog:
         alone = "SELECT 1 FROM _log_id WHERE source = '' AND id BETWEEN ? AND ? LIMIT 1"
         return (row is None or row[0] > high) and not self._db.execute(alone, (low, high)).get
 
-    def append(self, plain: Plain, low: str, high: str) -> bytes:
-        """Adds a run where it is free; the bytes that stand for it in the log's chain."""
-        fired = json.dumps(plain.fired) if plain.fired is not None else None
-        row = (plain.first, len(plain.ids), low, high, plain.text.decode(), fired)
-        self._db.execute(_INSERT, row)
-        return link(*row)
+    def append(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Adds runs, where they are free."""
+        self._db.executemany(_INSERT, rows)
 
     def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """Which of these are in a run."""
@@ -136,6 +133,12 @@ class PlainLog:
         row: Any = self._db.execute(one, (seq,)).fetchone()
         fired = None if row[1] is None else json.loads(row[1])
         return unfolded(seq, row[0].encode(), fired)
+
+
+def run_row(plain: Plain, low: str, high: str) -> tuple[int, int, str, str, str, str | None]:
+    """The row of a run of events whose ids are between these."""
+    fired = json.dumps(plain.fired) if plain.fired is not None else None
+    return plain.first, len(plain.ids), low, high, plain.text.decode(), fired
 
 
 def link(seq: int, count: int, low: str, high: str, text: str, fired: str | None) -> bytes:

@@ -258,8 +258,9 @@ class SqliteStore:
         young = self._young.get(table)
         if young is None:
             young = self._young[table] = {}
+        before = len(young)
         young.update(rows)
-        self._young_rows += len(rows)
+        self._young_rows += len(young) - before
 
     def _forget_all(self) -> None:
         """Empties the cache, since the file has changed by other ways."""
@@ -355,15 +356,16 @@ class SqliteStore:
     @_guarded
     def adjust(self, table: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
         """Replaces rows that differ in these columns alone: no index is touched."""
-        pending = self._pending.get(table, {})
-        stored = {key: row for key, row in rows.items() if key not in pending}
-        for key in rows.keys() - stored.keys():
-            pending[key] = rows[key]
+        stored = rows
+        if pending := self._pending.get(table):
+            stored = {key: row for key, row in rows.items() if key not in pending}
+            for key in rows.keys() - stored.keys():
+                pending[key] = rows[key]
         if stored:
             self._begin()
             self._keep_cursors(table)
             update, encode = self._tables[table].adjust(tuple(columns))
-            self._connection().executemany(update, [encode(row) for row in stored.values()])
+            self._connection().executemany(update, list(map(encode, stored.values())))
             self._remember(table, stored)
 
     def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
