@@ -6,16 +6,21 @@ import contextlib
 
 import apsw
 
-from .event_log import TABLES
+from .event_log import TABLES as LOG_TABLES
 
 FORMAT = 2
+_META = "CREATE TABLE IF NOT EXISTS _meta (name TEXT PRIMARY KEY, value TEXT) STRICT, WITHOUT ROWID"
+_DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
+  "table" TEXT, "column" TEXT, "key" TEXT, "type" TEXT, "value" ANY,
+  PRIMARY KEY ("table", "column", "key")) STRICT, WITHOUT ROWID"""
+TABLES = (_META, _DROPPED, *LOG_TABLES)
 
 
 def upgrade(db: apsw.Connection) -> None:
     """Adds what a state of the first format lacks: runs of plain events."""
     if is_first_format(db):
         db.execute("BEGIN IMMEDIATE")
-        for statement in TABLES:
+        for statement in LOG_TABLES:
             db.execute(statement)
         db.execute("UPDATE _meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
         db.execute("COMMIT")

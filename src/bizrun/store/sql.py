@@ -256,9 +256,11 @@ class Select(NamedTuple):
 
     `values` are (place in equals or ranges, encoder) in the order of the parameters; `equals`
     and `ranges` the conditions to check again; `order` whether rows are still to be sorted.
+    `keys` selects the keys of the same rows.
     """
 
     sql: str
+    keys: str
     equals_values: tuple[tuple[str, Callable[[Any], Any] | None], ...]
     range_values: tuple[tuple[int, Callable[[Any], Any] | None], ...]
     equals: tuple[str, ...]
@@ -398,14 +400,15 @@ def _select(sql: TableSQL, shape: Shape) -> Select:
     order, sort = _order(sql, shape)
     whole = not (equals_left or ranges_left or sort)
     limited = shape.limited and whole
-    text = f"SELECT {', '.join(map(quoted, sql.names))} FROM {quoted(sql.table.name)}"
+    text = f" FROM {quoted(sql.table.name)}"
     if where:
         text += f" WHERE {' AND '.join(where)}"
     text += f" ORDER BY {order}"
     if limited:
         text += " LIMIT ?"
     return Select(
-        text,
+        f"SELECT {', '.join(map(quoted, sql.names))}{text}",
+        f"SELECT {quoted(sql.table.key)}{text}",
         tuple(equals_values),
         tuple(range_values),
         tuple(equals_left),

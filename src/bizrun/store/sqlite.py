@@ -18,11 +18,11 @@ import apsw
 
 from ..errors import Refusal, StoreError
 from .base import Known, LogEntry, Plain, Range, Row, Table
+from .cache import NO_ROWS, Cache
 from .cursor import OpenCursor
-from .event_log import TABLES as LOG_TABLES
 from .event_log import EventLog, select_in, storable
 from .file import APPLICATION_ID, StateFile, Tail, failure
-from .formats import FORMAT, upgrade
+from .formats import FORMAT, TABLES, upgrade
 from .match import matching, ordered
 from .migrate import migrate
 from .schema import check_tables, table_from_json, taken
@@ -39,17 +39,13 @@ _PRAGMAS = (
     "wal_autocheckpoint = 4000",
     "journal_size_limit = 67108864",
 )
-_META = "CREATE TABLE IF NOT EXISTS _meta (name TEXT PRIMARY KEY, value TEXT) STRICT, WITHOUT ROWID"
-_DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
-  "table" TEXT, "column" TEXT, "key" TEXT, "type" TEXT, "value" ANY,
-  PRIMARY KEY ("table", "column", "key")) STRICT, WITHOUT ROWID"""
 
 _CACHE_ROWS = 10_000
 _PENDING_ROWS = 10_000
 _FIRST_ROWS = 250
 
-Cache = dict[str, dict[str, Row | None]]
-_NO_ROWS: dict[str, Row | None] = {}
+# Fewer rows tell nothing about whether a table's rows are mostly in the cache.
+_TELLING = 8
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,9 +78,9 @@ class SqliteStore:
         self._pending_rows = 0
         self._pending_unique: dict[tuple[str, str], dict[Any, str]] = {}
         # Two halves instead of a list in order of use: the older half is dropped whole.
-        self._young: Cache = {}
-        self._old: Cache = {}
-        self._young_rows = 0
+        self._cache = Cache(_CACHE_ROWS)
+        # Tables whose rows were all in the cache when they were selected last.
+        self._at_hand: set[str] = set()
         self._tops = Tops()
         self._cursors: WeakSet[OpenCursor] = WeakSet()
         self._aside: set[str] = set()
@@ -127,7 +123,7 @@ class SqliteStore:
 
     def _create(self, db: apsw.Connection) -> None:
         db.execute("BEGIN IMMEDIATE")
-        for statement in (_META, _DROPPED, *LOG_TABLES):
+        for statement in TABLES:
             db.execute(statement)
         db.execute("INSERT INTO _meta VALUES ('format', ?), ('commits', '0')", (str(FORMAT),))
         db.execute("COMMIT")
@@ -223,7 +219,7 @@ class SqliteStore:
         pending = self._pending.get(table)
         if pending is not None and key in pending:
             return pending[key]
-        young = self._young.get(table)
+        young = self._cache.young.get(table)
         if young is not None and key in young:
             return young[key]
         return self._promote(table, key)
@@ -231,40 +227,29 @@ class SqliteStore:
     @_guarded
     def _promote(self, table: str, key: str) -> Row | None:
         """A row from the older half of the cache, or from the file, now in the younger."""
-        row = self._old.get(table, _NO_ROWS).get(key)
+        row = self._cache.old.get(table, NO_ROWS).get(key)
         if row is None:
             sql = self._tables[table]
             if self._tops.lack(self._connection(), sql, key):
                 return None
             columns = self._connection().execute(sql.get, (key,)).fetchone()
             row = None if columns is None else sql.decode(columns)
-        self._remember(table, {key: row})
+        self._cache.remember(table, {key: row})
         return row
 
     @_guarded
     def preload(self, table: str, keys: Sequence[str]) -> None:
         """Reads rows together that `get` will be asked for."""
         sql = self._tables[table]
-        held = [rows.get(table, _NO_ROWS) for rows in (self._pending, self._young)]
+        held = [rows.get(table, NO_ROWS) for rows in (self._pending, self._cache.young)]
         asked = [key for key in keys if not any(key in rows for rows in held)]
         if len(asked) > 1:
             found = select_in(self._connection(), sql.get_many, (), asked)
-            self._remember(table, {row[sql.key_place]: sql.decode(row) for row in found})
-
-    def _remember(self, table: str, rows: Mapping[str, Row | None]) -> None:
-        """Keeps rows as they are in the file now."""
-        if self._young_rows >= _CACHE_ROWS:
-            self._old, self._young, self._young_rows = self._young, {}, 0
-        young = self._young.get(table)
-        if young is None:
-            young = self._young[table] = {}
-        before = len(young)
-        young.update(rows)
-        self._young_rows += len(young) - before
+            self._cache.remember(table, {row[sql.key_place]: sql.decode(row) for row in found})
 
     def _forget_all(self) -> None:
         """Empties the cache, since the file has changed by other ways."""
-        self._young, self._old, self._young_rows = {}, {}, 0
+        self._cache.clear()
         self._tops.clear()
 
     @_guarded
@@ -289,14 +274,16 @@ class SqliteStore:
         )
         select = sql.select(shape)
         parameters = select.parameters(equals, ranges, limit)
-        cursor = self._connection().execute(select.sql, parameters)
-        first = list(islice(cursor, _FIRST_ROWS))
-        # Read now: what is remembered is as of now, and writes may follow.
-        rows: Iterator[Row] = iter([self._remembered(table, sql, columns) for columns in first])
-        if len(first) == _FIRST_ROWS:
-            rest = OpenCursor(table, cursor)
-            self._cursors.add(rest)
-            rows = self._chained(sql, rows, rest)
+        rows = self._known_rows(table, select.keys, parameters)
+        if rows is None:
+            cursor = self._connection().execute(select.sql, parameters)
+            first = list(islice(cursor, _FIRST_ROWS))
+            # Read now: what is remembered is as of now, and writes may follow.
+            rows = iter(self._remembered(table, sql, first))
+            if len(first) == _FIRST_ROWS:
+                rest = OpenCursor(table, cursor)
+                self._cursors.add(rest)
+                rows = self._chained(sql, rows, rest)
         if select.equals or select.ranges:
             left = {column: equals[column] for column in select.equals}
             rows = matching(rows, left, [ranges[place] for place in select.ranges])
@@ -304,14 +291,37 @@ class SqliteStore:
             return ordered(rows, order if select.order else (), limit)
         return rows
 
-    def _remembered(self, table: str, sql: TableSQL, columns: Sequence[Any]) -> Row:
-        """A selected row, decoded once as long as it is remembered."""
-        key = columns[sql.key_place]
-        row = self._young.get(table, _NO_ROWS).get(key) or self._old.get(table, _NO_ROWS).get(key)
-        if row is None:
-            row = sql.decode(columns)
-            self._remember(table, {key: row})
-        return row
+    def _known_rows(self, table: str, keys: str, parameters: Sequence[Any]) -> Iterator[Row] | None:
+        """The selected rows by their keys alone, where the cache has most of the table's."""
+        if table not in self._at_hand:
+            return None
+        found = [
+            key for (key,) in islice(self._connection().execute(keys, parameters), _FIRST_ROWS)
+        ]
+        held = self._cache.held
+        missing = sum(held(table, key) is None for key in found)
+        if len(found) == _FIRST_ROWS or missing * _TELLING > len(found):
+            self._at_hand.discard(table)
+            return None
+        return iter([row for key in found if (row := self.get(table, key)) is not None])
+
+    def _remembered(self, table: str, sql: TableSQL, columns: Sequence[Sequence[Any]]) -> list[Row]:
+        """Selected rows, each decoded once as long as it is remembered."""
+        place, held = sql.key_place, self._cache.held
+        rows = [held(table, each[place]) for each in columns]
+        fresh = {
+            each[place]: sql.decode(each)
+            for each, row in zip(columns, rows, strict=True)
+            if row is None
+        }
+        if fresh:
+            self._cache.remember(table, fresh)
+        elif len(rows) >= _TELLING:
+            self._at_hand.add(table)
+        return [
+            fresh[each[place]] if row is None else row
+            for each, row in zip(columns, rows, strict=True)
+        ]
 
     def _chained(self, sql: TableSQL, first: Iterator[Row], rest: OpenCursor) -> Iterator[Row]:
         yield from first
@@ -366,7 +376,7 @@ class SqliteStore:
             self._keep_cursors(table)
             update, encode = self._tables[table].adjust(tuple(columns))
             self._connection().executemany(update, list(map(encode, stored.values())))
-            self._remember(table, stored)
+            self._cache.remember(table, stored)
 
     def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Drops what dropped columns hold of deleted rows: a later row is another one."""
@@ -446,7 +456,7 @@ class SqliteStore:
         kept = [row for row in pending.values() if row is not None]
         if kept:
             _execute_many(db, sql, list(map(sql.encode, kept)))
-        self._remember(table, pending)
+        self._cache.remember(table, pending)
         self._tops.grow(table, pending)
         pending.clear()
         for column in sql.unique:

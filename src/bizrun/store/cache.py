@@ -1,0 +1,45 @@
+"""Rows as they are in a file, as many as are worth keeping: what was used last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .base import Row
+
+Rows = Mapping[str, Row | None]
+
+NO_ROWS: dict[str, Row | None] = {}
+
+
+class Cache:
+    """Two halves: where the younger is full, it becomes the older, and that is forgotten.
+
+    None stands for a row that is not there.
+    """
+
+    __slots__ = ("_count", "_most", "old", "young")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self.young: dict[str, dict[str, Row | None]] = {}
+        self.old: dict[str, dict[str, Row | None]] = {}
+        self._count = 0
+
+    def held(self, table: str, key: str) -> Row | None:
+        """The row, where it is in either half."""
+        return self.young.get(table, NO_ROWS).get(key) or self.old.get(table, NO_ROWS).get(key)
+
+    def remember(self, table: str, rows: Rows) -> None:
+        """Keeps rows as they are now."""
+        if self._count >= self._most:
+            self.old, self.young, self._count = self.young, {}, 0
+        young = self.young.get(table)
+        if young is None:
+            young = self.young[table] = {}
+        before = len(young)
+        young.update(rows)
+        self._count += len(young) - before
