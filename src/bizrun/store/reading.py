@@ -67,6 +67,10 @@ class SqliteReader(SqliteStore):
         self._db = db
         return db
 
+    def connection(self) -> apsw.Connection:
+        """What sees the moment, for a copy of all of it."""
+        return self._connection()
+
     def prepare(
         self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, object]] = {}
     ) -> list[str]:

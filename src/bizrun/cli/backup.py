@@ -1,0 +1,41 @@
+"""`bizrun backup`: a copy of a state that can take its place."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import UsageError
+from .state import found_state, json_option, spec_option, state_option
+
+_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@state_option
+@spec_option
+@json_option
+def backup(file: str, state: str | None, spec: str | None, as_json: bool) -> int:
+    """Write a consistent copy of a state to FILE, also while it is in use."""
+    from ..store.backup import back_up
+    from .query import json_text
+    from .render import plural
+
+    address = found_state(state, spec)
+    if "://" in address:
+        raise UsageError(f"{address} is no file: back it up with the tools of its database.")
+    made = back_up(address, file)
+    if as_json:
+        told = {"state": address, "backup": file, "events": made.events, "bytes": made.size}
+        click.echo(json_text(told))
+    else:
+        click.echo(f"{file}: {plural(made.events, 'event')} of {address}, {_amount(made.size)}")
+    return 0
+
+
+def _amount(size: int) -> str:
+    """Bytes as a person reads them: `1.5 MB`."""
+    number, unit = float(size), 0
+    while number >= 1024 and unit < len(_UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{size} bytes"
