@@ -64,7 +64,7 @@ def _works(rng: Random, key: str, domain: str, when: datetime, until: datetime) 
     calls, tickets = rng.choice((900, 8_000, 40_000)), 0
     while (when := later(rng, when, 5, 10)) < until:
         user = {"organization": key, "user": f"{key}-{rng.choice(people)}"}
-        yield when, "User.signed_in", {**user, "method": "email"}
+        yield when, "User.signed_in", {**user, "provider": "email"}
         called = {"organization": key, "units": rng.randrange(1, calls)}
         yield when + timedelta(hours=1), "API.called", called
         if rng.randrange(8) == 0:
