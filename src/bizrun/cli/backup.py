@@ -35,7 +35,7 @@ def backup(file: str, state: str | None, spec: str | None, as_json: bool) -> int
 
 def _amount(size: int) -> str:
     """Bytes as a person reads them: `1.5 MB`."""
-    number, unit = float(size), 0
-    while number >= 1024 and unit < len(_UNITS) - 1:
-        number, unit = number / 1024, unit + 1
-    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{size} bytes"
+    tenths, unit = size * 10, 0
+    while tenths >= 10_240 and unit < len(_UNITS) - 1:
+        tenths, unit = tenths // 1024, unit + 1
+    return f"{tenths // 10}.{tenths % 10} {_UNITS[unit]}" if unit else f"{size} bytes"
