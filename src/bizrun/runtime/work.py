@@ -153,8 +153,7 @@ class Work:
     ) -> Sequence[Row]:
         """Rows that match, as they were created where no order is asked for."""
         self.finish()
-        seen = self.tenant is None or self.lifted
-        filtered = not seen and entity in self.engine.program.entities
+        filtered = self.tenant is not None and not self.lifted
         found = list(
             self.engine.state.select(
                 entity,
