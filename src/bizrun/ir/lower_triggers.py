@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..lang import ast
 from ..lang.types import EntityType
 from ..values import Duration
 from . import nodes as ir
+from .compile import walk
 from .lower import HandlerLowering
 from .lower_expr import Scope
 from .program import Program, Trigger, reached
@@ -22,15 +24,11 @@ def lower_trigger(node: ast.Trigger, code: HandlerLowering, program: Program) ->
     """A trigger; `program` has the functions that its condition may call."""
     scope = Scope({"self": _SELF}, (_SELF, EntityType(node.entity)))
     condition = code.lower(node.condition, scope)
-    names, constants = reached(condition, program.functions, program.constants)
-    parts = [
-        condition,
-        *(program.functions[name] for name in names),
-        *(program.constants[name] for name in constants),
-    ]
-    reads = _Reads(node.entity)
-    for part in parts:
-        reads.visit(part)
+    _, constants = reached(condition, program.functions, program.constants)
+    reads = _Reads(node.entity, program.functions)
+    reads.visit(condition, frozenset((_SELF.name,)))
+    for name in constants:
+        reads.visit(program.constants[name], frozenset())
     due = tuple(_due(condition))
     timed = reads.timed
     return Trigger(
@@ -41,28 +39,37 @@ def lower_trigger(node: ast.Trigger, code: HandlerLowering, program: Program) ->
 
 
 class _Reads:
-    """What expressions read: fields of self, other entities, meters, billing, the clock."""
+    """What expressions read: fields of self, other entities, meters, billing, the clock.
 
-    def __init__(self, entity: str) -> None:
+    `own` are the names that stand for the subject: `self`, and what a function that gets it calls
+    it. A condition that reads another row of its entity has to be looked at for every subject
+    whenever one changes, so it matters to tell them apart.
+    """
+
+    def __init__(self, entity: str, functions: Mapping[str, ir.Function]) -> None:
         self.entity = entity
+        self.functions = functions
+        self.seen: set[tuple[str, frozenset[str]]] = set()
         self.fields: set[str] = set()
         self.entities: set[str] = set()
         self.meters: set[str] = set()
         self.billing = False
         self.timed = False
 
-    def visit(self, node: Any) -> None:
+    def visit(self, node: Any, own: frozenset[str]) -> None:
         """Collects from a node and all below it."""
         match node:
             case tuple():
                 for item in node:
-                    self.visit(item)
+                    self.visit(item, own)
                 return
             case ir.EntityGet(entity=entity, base=base, name=name):
                 if entity == self.entity:
                     self.fields.add(name)
-                if base != _SELF:
+                if not _is_one(base, own):
                     self.entities.add(entity)
+            case ir.CallFn(name=name, args=args) if name in self.functions:
+                self._call(self.functions[name], args, own)
             case ir.Query(entity=str(entity)) | ir.Find(entity=entity):
                 self.entities.add(entity)
             case ir.Special(name="now" | "today") | ir.Edge():
@@ -71,7 +78,15 @@ class _Reads:
                 self._builtin(name, args)
         for name in getattr(node, "__dataclass_fields__", ()):
             if name != "place":
-                self.visit(getattr(node, name))
+                self.visit(getattr(node, name), own)
+
+    def _call(self, function: ir.Function, args: tuple[ir.Expr, ...], own: frozenset[str]) -> None:
+        given = zip(function.params, args, strict=False)
+        named = {param for param, arg in given if _is_one(arg, own)} - _bound(function.steps)
+        key = (function.name, frozenset(named))
+        if key not in self.seen:
+            self.seen.add(key)
+            self.visit(function.steps, key[1])
 
     def _builtin(self, name: str, args: tuple[Any, ...]) -> None:
         if name in _BILLING:
@@ -79,6 +94,21 @@ class _Reads:
             if name in ("usage", "remaining") and len(args) > 1 and isinstance(args[1], ir.Const):
                 self.meters.add(args[1].value)
         self.timed = self.timed or name in _TIMED
+
+
+def _is_one(node: Any, own: frozenset[str]) -> bool:
+    return isinstance(node, ir.Local) and node.name in own
+
+
+def _bound(steps: Any) -> set[str]:
+    """The names that a function gives to other values than its parameters."""
+    found = set()
+    for node in walk(steps):
+        for field in ("variable", "var", "order_var"):
+            found.add(getattr(node, field, ""))
+        if isinstance(node, ir.LetStep):
+            found.add(node.name)
+    return found
 
 
 def _due(node: ir.Expr) -> list[ir.Expr]:
