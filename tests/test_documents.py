@@ -43,7 +43,8 @@ PRINTED: list[tuple[str, dict[str, Any], str]] = [
     ("{{ account.company | default('you') }}", {"account": ACCOUNT}, "you"),
     ("{{ m * 2 }} {{ m / 3 | int }} {{ m ~ '!' }}", {"m": money("30 USD")},
      "60.00 USD 10.00 USD 30.00 USD!"),
-    ("{{ t | date }}, {{ t | date('%Y') }}", {"t": NOW}, "31 January 2026, 2026"),
+    ("{{ t | date }}, {{ t | date('%Y') }}", {"t": NOW}, "January 31, 2026, 2026"),
+    ("{{ m | money }}", {"m": money("1234.50 EUR")}, "€1,234.50"),
     ("{% for k in xs %}{{ k }}{% if not loop.last %}, {% endif %}{% endfor %}", {"xs": [1, 2]},
      "1, 2"),
     ("{% macro b(x) %}**{{ x }}**{% endmacro %}{{ b('*') }}", {}, "*"),
@@ -55,6 +56,15 @@ PRINTED: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("body", "data", "expected"), PRINTED)
 def test_values_print_as_in_texts(body: str, data: dict[str, Any], expected: str) -> None:
     assert text(body, **data) == expected
+
+
+def test_dates_and_money_as_the_language_writes_them() -> None:
+    parts = {"subject": "{{ m | money }}", "body": "{{ t | date }}"}
+    german = {**ACME, "locale": "de"}
+    data = {"m": money("1234.50 EUR"), "t": datetime(2026, 3, 31, 23, tzinfo=UTC)}
+    found = render("t", parts, data, german, ZoneInfo("Europe/Berlin"))
+    assert found.subject == "1.234,50 €"
+    assert "1. April 2026" in found.text
 
 
 def test_an_authors_style_is_written_into_the_elements() -> None:

@@ -57,6 +57,10 @@ class Labels:
         local = instant.astimezone(zone)
         return _day(self.locale, local.year, local.month, local.day)
 
+    def calendar_day(self, day: date) -> str:
+        """`day` of a day of the calendar."""
+        return _day(self.locale, day.year, day.month, day.day)
+
     def days(self, first: datetime, last: datetime, zone: tzinfo) -> str:
         """From one day to another: `Jan 1 – 31, 2026`."""
         start, end = first.astimezone(zone).date(), last.astimezone(zone).date()

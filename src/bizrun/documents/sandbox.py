@@ -23,6 +23,7 @@ from markupsafe import Markup
 from ..errors import EvalError
 from ..times import to_local
 from ..values import Duration, Money, Percent, check_number, divide, show, show_as
+from .labels import labels
 
 MAX_OUTPUT = 1_000_000
 MAX_STEPS = 100_000
@@ -37,9 +38,10 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\ue003]")
 class Sheet:
     """What one rendering has used up, and the values that its marks stand for."""
 
-    __slots__ = ("left", "steps", "values", "zone")
+    __slots__ = ("language", "left", "steps", "values", "zone")
 
-    def __init__(self, zone: tzinfo | None = None) -> None:
+    def __init__(self, zone: tzinfo | None = None, language: Any = None) -> None:
+        self.language = language
         self.values: list[str] = []
         self.left = MAX_OUTPUT
         self.steps = MAX_STEPS
@@ -295,15 +297,26 @@ def _formatted(value: Any, format_: str) -> str:
 
 
 @pass_context
-def _dated(context: Context, value: Any, format_: str = "%-d %B %Y") -> str:
+def _dated(context: Context, value: Any, format_: str | None = None) -> str:
+    """A day in the business time zone, as its language writes one, or by strftime's codes."""
     if value is None or isinstance(value, Undefined):
         return printed(value) if value is None else str(value)
-    zone = _sheet(context).zone
-    if isinstance(value, datetime) and value.tzinfo is not None and zone is not None:
-        value = to_local(value, zone)  # type: ignore[arg-type]
+    sheet = _sheet(context)
+    if isinstance(value, datetime) and value.tzinfo is not None and sheet.zone is not None:
+        value = to_local(value, sheet.zone)  # type: ignore[arg-type]
     if not isinstance(value, date):
         raise EvalError("`date` takes a date or a time")
-    return value.strftime(format_)
+    return (
+        labels(sheet.language).calendar_day(value) if format_ is None else value.strftime(format_)
+    )
+
+
+@pass_context
+def _money(context: Context, value: Any) -> str:
+    """An amount as the language of the business writes it."""
+    if not isinstance(value, Money):
+        raise EvalError("`money` takes an amount of money")
+    return labels(_sheet(context).language).money(value)
 
 
 def _summed(values: Sequence[Any], attribute: str | None = None) -> Any:
@@ -329,8 +342,8 @@ def environment() -> Sandboxed:
     own: Mapping[str, Callable[..., Any]] = {
         "_each": _each, "_join": join, "join": join, "default": _default, "d": _default,
         "replace": _replaced, "truncate": _truncated, "round": _rounded, "format": _formatted,
-        "date": _dated, "sum": _summed, "int": _number, "string": printed, "e": _same,
-        "escape": _same,
+        "date": _dated, "money": _money, "sum": _summed, "int": _number, "string": printed,
+        "e": _same, "escape": _same,
     }  # fmt: skip
     env.filters = {name: env.filters[name] for name in _FILTERS} | dict(own)
     env.globals = {"range": _bounded_range, "namespace": Namespace}

@@ -65,7 +65,7 @@ def render(
     from .sandbox import Sheet, fill
 
     known = {"business": business, **data}
-    sheet = Sheet(zone)
+    sheet = Sheet(zone, business.get("locale"))
     at = "subject"
     try:
         head = fill(parts.get("subject", ""), known, sheet)
@@ -92,7 +92,7 @@ def subject(
     """The subject of `render` alone."""
     from .sandbox import Sheet, fill
 
-    sheet = Sheet(zone)
+    sheet = Sheet(zone, business.get("locale"))
     try:
         head = fill(parts.get("subject", ""), {"business": business, **data}, sheet)
     except Exception as error:
