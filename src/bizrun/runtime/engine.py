@@ -473,10 +473,7 @@ class Engine:
             case "arrow":
                 self.lifecycles.due(task, now, f"{key}@{instant_text(now)}")
             case "billing":
-                base = f"{key}@{instant_text(now)}"
-                envelope = {"id": base, "type": "billing", "time": now, "subject": None}
-                work = Work(self, now, base, envelope, None)
-                self.guarded(work, lambda: self.actions.due(work, task))
+                self.timers.billing(key, task, now, self._pending)
         self._after_work(now, f"{key}@{instant_text(now)}")
         self._end_step()
 

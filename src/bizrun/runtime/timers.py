@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ..errors import BizError
+from ..model import Event
 from ..store.base import Range, Row
+from ..values import instant_text
 from .state import SUBSCRIPTION
+from .work import Work
 
 if TYPE_CHECKING:
     from .engine import Engine
 
 CHUNK = 500
+# How long after a failure a piece of billing is tried again.
+AGAIN = timedelta(days=1)
 
 
 class Timers:
@@ -97,6 +103,23 @@ class Timers:
                 yield from self.engine.waits.reads(task)
             case "billing" if "sub" in task:
                 yield SUBSCRIPTION, task["sub"]
+
+    def billing(
+        self, key: str, task: dict[str, Any], now: datetime, pending: list[tuple[Any, ...]]
+    ) -> None:
+        """Does a piece of billing. One that fails leaves nothing but its reason and comes due
+        again the day after: what is owed is not lost with it. `pending` is what follows."""
+        engine, base = self.engine, f"{key}@{instant_text(now)}"
+        envelope = {"id": base, "type": "billing", "time": now, "subject": None}
+        mark, before = engine.state.mark(), len(pending)
+        try:
+            engine.actions.due(Work(engine, now, base, envelope, None), task)
+        except BizError as error:
+            engine.state.undo(mark)
+            del pending[before:]
+            event = Event(base, "billing", now, {})
+            engine.recording.dead(event, "failed", str(error), None, "", None)
+            self.add(key, now + AGAIN, "billing", task)
 
     def _fire_one(self, row: Row, due: datetime) -> None:
         engine = self.engine
