@@ -38,11 +38,24 @@ def b2b_saas(rng: Random) -> Iterator[Event]:
             yield from _onboards(rng, key, when)
         yield from _works(rng, key, domain, when, until)
         yield from _pays(rng, key, number, when)
+        if number % 5 == 2:
+            yield from _directory(key, domain, when)
 
 
 def _person(key: str, name: str, domain: str) -> dict[str, Any]:
     person = {"organization": key, "id": f"{key}-{name}", "email": f"{name}@{domain}"}
     return {**person, "given_name": name.title(), "family_name": "Example"}
+
+
+def _directory(key: str, domain: str, when: datetime) -> Iterator[Event]:
+    """Somebody whom the organisation's directory brings, and takes away again."""
+    about = {"user": f"{key}-pat", "organization": key}
+    changes = {"login": "pat", "email": f"pat@{domain}", "given_name": "Pat", "family_name": "E."}
+    yield when + timedelta(hours=4), "User.provisioned", {**about, "changes": changes}
+    joined = {"team": f"{key}-eng", "organization": key, "joined": [f"{key}-pat"]}
+    yield when + timedelta(hours=5), "Team.updated", joined
+    yield when + timedelta(days=20), "User.deactivated", about
+    yield when + timedelta(days=50), "User.deprovisioned", about
 
 
 def _onboards(rng: Random, key: str, when: datetime) -> Iterator[Event]:
