@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bizrun.actions import open_action
 from bizrun.actions.signatures import SIGNATURES
+from bizrun.cli.check import check_files
+from bizrun.cli.test_runs import roots
 from bizrun.ir.lower_program import lower
 from bizrun.lang import ast
 from bizrun.lang.check import check
@@ -180,3 +184,15 @@ def test_a_module_s_given_things_never_reach_its_user() -> None:
     for module in std_modules():
         loaded = load_text("spec.biz", f"use {module}\n")
         assert not [n for f in loaded.files for n in f.declarations if isinstance(n, ast.Given)]
+
+
+def test_a_file_with_stand_ins_is_looked_at_alone_too(tmp_path: Path) -> None:
+    """Else nobody would run its tests, and a mistake would be told of its users alone."""
+    desk, spec = tmp_path / "desk.biz", tmp_path / "spec.biz"
+    desk.write_text(DESK + "given const hello = 1 + true\n", encoding="utf-8")
+    spec.write_text(SPEC + 'use "./desk.biz" for Case as Ticket, images as calls\n', "utf-8")
+    paths = [str(desk), str(spec)]
+    assert roots(paths) == paths
+    outcome = check_files(paths)
+    assert outcome.specs == paths
+    assert [problem.span.file for problem in outcome.problems] == [str(desk)]

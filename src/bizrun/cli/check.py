@@ -79,11 +79,18 @@ def spec_files(path: str, endings: tuple[str, ...] = SPECS) -> list[str]:
 
 
 def check_files(names: list[str], edited: Mapping[str, bytes] | None = None) -> Outcome:
-    """Checks each spec; a file that another one uses is checked there, not by itself."""
+    """Checks each spec; a file that another one uses is checked there, not by itself, unless
+    something is given to it."""
+    from ..lang.uses import stands_alone
     from ..pipeline import check_loaded, load_files
 
     loaded = {name: load_files(name, edited) for name in names}
-    used = {other for name, spec in loaded.items() for other in spec.sources if other != name}
+    used = {
+        other
+        for name, spec in loaded.items()
+        for other, source in spec.sources.items()
+        if other != name and not stands_alone(source.text)
+    }
     roots = [name for name in names if name not in used] or names
     outcome = Outcome(roots)
     users: Counter[str] = Counter()

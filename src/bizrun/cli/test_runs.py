@@ -17,6 +17,7 @@ from ..errors import BizError
 from ..lang import ast
 from ..lang.modules import normal
 from ..lang.std import in_std
+from ..lang.uses import stands_alone
 
 if TYPE_CHECKING:
     from ..ir.program import Program
@@ -240,16 +241,22 @@ def cores() -> int:
 
 
 def roots(paths: Sequence[str]) -> list[str]:
-    """The specs without those that others of them use: a module is tested with its users."""
+    """The specs without those that others of them use: a part is tested with its users.
+
+    One with stand-ins for what its users have is tested by itself.
+    """
     used: set[str] = set()
+    alone: set[str] = set()
     for path in paths:
         file = Path(path)
         try:
-            found = _USE.findall(file.read_text(encoding="utf-8", errors="replace"))
+            text = file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        used |= {normal((file.parent / name).as_posix()) for name in found} - {path}
-    return [path for path in paths if path not in used] or list(paths)
+        used |= {normal((file.parent / name).as_posix()) for name in _USE.findall(text)} - {path}
+        if stands_alone(text):
+            alone.add(path)
+    return [path for path in paths if path not in used or path in alone] or list(paths)
 
 
 _USE = re.compile(r'^[ \t]*(?:-[ \t]*)?use[: \t]+"([^"\n]+)"', re.MULTILINE)

@@ -7,6 +7,7 @@ replaced is gone, and what replaces it stands in its place.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,14 @@ OVERRIDABLE: dict[type[ast.Declaration], str] = {
     ast.Api: "api",
     ast.On: "on",
 }
+
+
+_GIVEN = re.compile(r"^given\b", re.MULTILINE)
+
+
+def stands_alone(text: str) -> bool:
+    """Whether a file is checked and tested by itself even where others use it: it has stand-ins."""
+    return _GIVEN.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
