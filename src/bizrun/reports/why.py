@@ -1,0 +1,318 @@
+"""What an invoice, a charge or an email follows from: events, and lines of the spec.
+
+All is read from the state: the log with its causes, the ledger with the work that posted each
+entry, the outbox. Places are those of the spec as it is today.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..lang import ast
+from ..store.base import INTERNAL
+from ..values import instant_text, plain, show
+
+if TYPE_CHECKING:
+    from ..diagnostics import Span
+    from ..ir.program import Meter, Program
+    from ..lang.symbols import Checked
+    from ..store.base import LogEntry, Row, Store
+
+DEPTH = 20
+SHOWN = 5
+_OUTCOME = re.compile(r"([0-9a-f]{64})/outcome")
+_FIRED = re.compile(r"/trigger/([^|/]+)\|(.*)/fired\Z")
+_RENEWAL = re.compile(r"renew\|(sub_\w+)@(.+)")
+_TICK = re.compile(r"(.+)@(\d{4}-\d\d-\d\dT[\d:.]+Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One link of the chain: what it is, where the spec says so, and what it follows from."""
+
+    what: str
+    place: str | None = None
+    because: tuple[Reason, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """`{what, place, because[]}`."""
+        return {
+            "what": self.what,
+            "place": self.place,
+            "because": [reason.as_json() for reason in self.because],
+        }
+
+
+def why(store: Store, checked: Checked, program: Program, id: str) -> Reason:
+    """The chain behind an invoice (by number or id), a line, a payment, an effect or an event.
+
+    Ids may be shortened to their beginning. UsageError where nothing has that id, or several have.
+    """
+    return _Chain(store, checked, program).of(id)
+
+
+class _Chain:
+    def __init__(self, store: Store, checked: Checked, program: Program) -> None:
+        self.store = store
+        self.checked = checked
+        self.program = program
+
+    @cached_property
+    def log(self) -> dict[str, LogEntry]:
+        """The log by id; of several sources with one id the first."""
+        found: dict[str, LogEntry] = {}
+        for entry in self.store.log():
+            found.setdefault(entry.id, entry)
+        return found
+
+    @cached_property
+    def by_seq(self) -> dict[int, LogEntry]:
+        return {entry.seq: entry for entry in self.log.values()}
+
+    def rows(self, table: str, **equals: Any) -> Iterator[Row]:
+        return iter(self.store.select(table, equals))
+
+    # --- what is asked for -----------------------------------------------------------------------
+
+    def of(self, id: str) -> Reason:
+        """Whatever has that id."""
+        for row in self.rows("Invoice", number=id):
+            return self.invoice(row)
+        found = dict(self._candidates(id))
+        if id in found or len(found) == 1:
+            return found.get(id, next(iter(found.values())))()
+        if found:
+            raise UsageError(f"Several begin with {id}: {', '.join(sorted(found)[:SHOWN])}.")
+        raise UsageError(
+            f"Nothing has the id {id}: give an invoice's number, or an id that bizrun query, "
+            "events or outbox shows."
+        )
+
+    def _candidates(self, id: str) -> Iterator[tuple[str, Callable[[], Reason]]]:
+        tables: tuple[tuple[str, Callable[[Row], Reason]], ...] = (
+            ("Invoice", self.invoice), ("InvoiceLine", self.line), ("Payment", self.payment),
+            ("_effect", self.effect),
+        )  # fmt: skip
+        for table, tell in tables:
+            for row in self.rows(table):
+                if row["id"].startswith(id):
+                    yield row["id"], partial(tell, row)
+        if id in self.log:
+            yield id, partial(self.event, self.log[id], 0)
+
+    # --- money -----------------------------------------------------------------------------------
+
+    def invoice(self, row: Row) -> Reason:
+        """Its lines, what was taken off and added, and the work that issued it."""
+        lines = sorted(self.rows("InvoiceLine", invoice=row["id"]), key=lambda r: r["position"])
+        parts = [self.line(line, False) for line in lines]
+        for taken in row["discounts"] or ():
+            name = str(taken["coupon"])
+            parts.append(Reason(f"coupon {name}: -{show(taken['amount'])}", self._coupon(name)))
+        for tax in row["taxes"] or ():
+            text = f"tax {tax['name']} {show(tax['rate'])}: {show(tax['amount'])}"
+            parts.append(Reason(text, self._declared(self.checked.symbols.taxes, tax["name"])))
+        if row["credit"]:
+            parts.append(Reason(f"account credit: -{show(row['credit'])}"))
+        parts += self._posted(f"{row['id']}/issued")
+        payments = sorted(self.rows("Payment", invoice=row["id"]), key=_made)
+        parts += [Reason(_attempt(payment)) for payment in payments]
+        name = row["number"] or row["id"]
+        what = f"invoice {name} of {row['customer']}: {show(row['amount_due'])}, {row['status']}"
+        return Reason(what, None, tuple(parts))
+
+    def line(self, row: Row, whole: bool = True) -> Reason:
+        """How its amount came about: tiers, and the events that were counted."""
+        price = f" at {show(row['unit_amount'])}" if row["unit_amount"] is not None else ""
+        what = f"{row['description']}: {show(row['quantity'])}{price} = {show(row['amount'])}"
+        parts = [Reason(text) for text in _tiers(row["detail"])]
+        meter = self.program.meters.get(row["meter"] or "")
+        invoice = next(self.rows("Invoice", id=row["invoice"]))
+        if meter is not None:
+            parts += self._counted(meter, row, invoice["customer"])
+        if whole:
+            parts += self._posted(f"{row['invoice']}/issued")
+        return Reason(what, self._priced(row), tuple(parts))
+
+    def _counted(self, meter: Meter, row: Row, customer: str) -> Iterator[Reason]:
+        """The events that a meter counted in the period of a line, the newest first."""
+        start, end = row["period_start"], row["period_end"]
+        if start is None or end is None:
+            return
+        first, last = instant_text(start), instant_text(end)
+        found = [
+            (entry, data)
+            for entry in self.log.values()
+            if entry.type in meter.events and entry.status in ("handled", "unmatched")
+            and first <= entry.time < last
+            and str((data := _data(entry)).get(meter.per or "")) == customer
+        ]  # fmt: skip
+        said = f"counted by {meter.name} from {len(found)} event{'s' * (len(found) != 1)}"
+        told = [
+            Reason(f"{entry.id} at {entry.time}" + _value(meter, data))
+            for entry, data in sorted(found, key=lambda pair: pair[0].time, reverse=True)[:SHOWN]
+        ]
+        if len(found) > SHOWN:
+            told.append(Reason(f"and {len(found) - SHOWN:,} more"))
+        yield Reason(said, self._declared(self.checked.symbols.meters, meter.name), tuple(told))
+
+    def payment(self, row: Row) -> Reason:
+        """An attempt to collect money, and what it is for."""
+        parts = [
+            self.effect(effect)
+            for effect in self.rows("_effect", kind="charge")
+            if effect["data"].get("payment") == row["id"]
+        ]
+        return Reason(f"{_attempt(row)}, by {row['customer']}", None, tuple(parts))
+
+    def _posted(self, entry: str) -> list[Reason]:
+        """The work that posted an entry of the ledger."""
+        for row in self.rows("Ledger", entry=entry):
+            if row["event"]:
+                return self.cause(str(row["event"]), 0)
+        return []
+
+    # --- effects and events ----------------------------------------------------------------------
+
+    def effect(self, row: Row, depth: int = 0) -> Reason:
+        """A charge, an email, a call: how it went, and what asked for it."""
+        data, status = row["data"], {"done": "succeeded"}.get(row["status"], row["status"])
+        about = data.get("template") or data.get("subject") or data.get("description") or ""
+        amount = show(data["amount"]) if "amount" in data else ""
+        to = f"to {data['to']}" if "to" in data else ""
+        words = " ".join(str(word) for word in (row["kind"], amount, to, about) if word)
+        parts: list[Reason] = []
+        if row["kind"] == "charge" and data.get("invoice"):
+            invoice = next(self.rows("Invoice", id=data["invoice"]), None)
+            if invoice is not None and depth == 0:
+                parts.append(self.invoice(invoice))
+        parts = parts or self.cause(row["event"], depth + 1)
+        error = f": {row['error']}" if row["error"] else ""
+        return Reason(f"{words}, {status}{error}", row["place"] or None, tuple(parts))
+
+    def event(self, entry: LogEntry, depth: int) -> Reason:
+        """An event of the log, and what emitted it."""
+        fired = _FIRED.search(entry.id)
+        if fired is not None:
+            what = f"{fired[1]} turned true for {fired[2]} at {entry.time}"
+            place = self._declared(self.checked.symbols.triggers, fired[1])
+        else:
+            reason = f", {entry.status}: {entry.reason}" if entry.reason else ""
+            name = "" if entry.source == INTERNAL else f" ({entry.id})"
+            what = f"{entry.type}{name} at {entry.time}{reason}"
+            place = None
+        parent = self.by_seq.get(entry.cause or 0)
+        if parent is not None and depth < DEPTH:
+            how = self._handler(entry.id.removeprefix(parent.id))
+            return Reason(what, place, (_with(self.event(parent, depth + 1), how),))
+        cut = entry.id.rpartition("/")[0]
+        parts = self.cause(cut, depth + 1) if parent is None and entry.cause is not None else []
+        return Reason(what, place, tuple(parts))
+
+    def cause(self, work: str, depth: int) -> list[Reason]:
+        """What a piece of work was done for: an event, an outcome, a renewal, a schedule."""
+        if depth > DEPTH or not work:
+            return []
+        if work in self.log:
+            return [self.event(self.log[work], depth)]
+        if outcome := _OUTCOME.match(work):
+            return [self.effect(row, depth) for row in self.rows("_effect", id=outcome[1])]
+        if renewal := _RENEWAL.match(work):
+            return [self._renewal(renewal[1], renewal[2], depth)]
+        head, _, tail = work.rpartition("/")
+        if head:
+            return [_with(found, self._handler("/" + tail)) for found in self.cause(head, depth)]
+        if tick := _TICK.match(work):
+            for schedule in self.program.schedules:
+                if schedule.handler.id == tick[1]:
+                    return [Reason(f"{tick[1]}, at {tick[2]}", str(schedule.handler.place))]
+        return [Reason(work)]
+
+    def _renewal(self, id: str, at: str, depth: int) -> Reason:
+        """A period's end, and the beginning of the subscription whose period it is."""
+        parts: list[Reason] = []
+        for entry in self.log.values():
+            if entry.type == "Subscription.created" and entry.id.endswith(f"/{id}"):
+                parts.append(self.event(entry, depth + 1))
+        return Reason(f"a period of {id} ended at {at}", None, tuple(parts))
+
+    def _handler(self, path: str) -> str | None:
+        """Where the handler stands that a piece of work's path names."""
+        for part in path.split("/"):
+            for handler in self.program.handlers:
+                if handler.id == part:
+                    return str(handler.place)
+        return None
+
+    # --- places ----------------------------------------------------------------------------------
+
+    def _priced(self, row: Row) -> str | None:
+        """Where the price of a line stands: the plan of its subscription, or its usage price."""
+        sub = next(self.rows("Subscription", id=row["subscription"] or ""), None)
+        plan = self.checked.symbols.plans.get(str(sub["plan"])) if sub else None
+        if plan is None:
+            return None
+        for item in plan.items:
+            if isinstance(item, ast.UsagePrice) and item.meter == row["meter"]:
+                return self._at(item.span)
+            if isinstance(item, ast.Price) and row["kind"] == "base":
+                return self._at(item.span)
+        return self._at(plan.span)
+
+    def _coupon(self, name: str) -> str | None:
+        return self._declared(self.checked.symbols.coupons, name)
+
+    def _declared(self, table: Mapping[str, Any], name: str) -> str | None:
+        found = table.get(name)
+        return self._at(found.span) if found is not None else None
+
+    def _at(self, span: Span) -> str:
+        line, _ = self.checked.loaded.sources[span.file].position(span.start)
+        return f"{span.file}:{line}"
+
+
+def _made(row: Row) -> tuple[Any, str]:
+    return row["created_at"], row["id"]
+
+
+def _attempt(row: Row) -> str:
+    """`payment of 499.00 USD at 2026-02-17T08:00:00Z: failed, card_declined`."""
+    error = f", {row['error']}" if row["error"] else ""
+    at = instant_text(row["created_at"])
+    return f"payment of {show(row['amount'])} at {at}: {row['status']}{error}"
+
+
+def _with(reason: Reason, place: str | None) -> Reason:
+    return Reason(reason.what, reason.place or place, reason.because)
+
+
+def _tiers(detail: Any) -> Iterator[str]:
+    """`500 at 0.03 USD = 15.00 USD` for each tier; nothing where a line has none."""
+    for tier in detail if isinstance(detail, list) else ():
+        if isinstance(tier, Mapping) and "quantity" in tier and "amount" in tier:
+            price = f" at {show(tier['unit_amount'])}" if tier.get("unit_amount") else ""
+            yield f"{show(tier['quantity'])}{price} = {show(tier['amount'])}"
+
+
+def _data(entry: LogEntry) -> Mapping[str, Any]:
+    """The payload of an event as it came."""
+    from decimal import Decimal
+
+    import msgspec
+
+    try:
+        held = msgspec.json.Decoder(float_hook=Decimal).decode(entry.raw)
+    except msgspec.DecodeError:
+        return {}
+    data = held.get("data", held) if isinstance(held, dict) else {}
+    return data if isinstance(data, dict) else {}
+
+
+def _value(meter: Meter, data: Mapping[str, Any]) -> str:
+    held = data.get(meter.field or "")
+    return f": {meter.field} {plain(held)}" if held is not None else ""

@@ -1,0 +1,116 @@
+"""`bizrun why`: from money and messages back to events and lines of the spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bizrun.cli.main import main
+
+SPEC = """\
+business "Shop" { currency USD, timezone "UTC", bills Member, invoice_number "S-{seq:03}" }
+entity Member { id text key, email text, payment_method text?, orders integer = 0 }
+plan basic {
+  price 10 USD per month
+  usage pages graduated { up to 100: 0.10 USD, above: 0.05 USD }
+}
+meter pages { sum pages of Page.read per member }
+coupon HALF { 50% off once }
+tax vat { 20% exclusive }
+event Member.joined key id { id text, email text, payment_method text? }
+event Page.read key member { member Member, pages integer }
+on Member.joined as joined {
+  let member = create Member { ...joined }
+  subscribe { customer: member, plan: basic, coupon: HALF }
+}
+trigger Member.keen for Member when usage(self, pages) reaches 100 once per period
+on Member.keen(member) { email { to: member.email, subject: "Keen", body: "Oh." } }
+every month on 2 { notify { to: "desk", message: "{count(Member)} members" } }
+"""
+DECLINED = "pm_card_visa_chargeDeclined"
+HAPPENED = (
+    ("Member.joined", 1, {"id": "a", "email": "a@x.example", "payment_method": DECLINED}),
+    ("Page.read", 5, {"member": "a", "pages": 70}),
+    ("Page.read", 6, {"member": "a", "pages": 50}),
+)
+EVENTS = "".join(
+    json.dumps({"id": f"e{n}", "type": type_, "time": f"2026-04-0{day}T09:00:00Z", "data": data})
+    + "\n"
+    for n, (type_, day, data) in enumerate(HAPPENED, 1)
+)
+
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.biz").write_text(SPEC)
+    Path("shop.events.jsonl").write_text(EVENTS)
+    assert main(["shop.biz", "--out", "none", "--until", "2026-05-03"]) == 0
+    capfd.readouterr()
+
+    def asked(*args: str, code: int = 0) -> str:
+        assert main([*args]) == code
+        out, err = capfd.readouterr()
+        return out + err
+
+    return asked
+
+
+def test_an_invoice(ask: Ask) -> None:
+    assert ask("why", "S-001").splitlines()[:-1] == [
+        "invoice S-001 of a: 6.00 USD, final",
+        "  basic: 1 at 10.00 USD = 10.00 USD  shop.biz:4",
+        "  coupon HALF: -5.00 USD  shop.biz:8",
+        "  tax vat 20%: 1.00 USD  shop.biz:9",
+        "  Member.joined (e1) at 2026-04-01T09:00:00Z  shop.biz:12",
+    ]
+    said = ask("why", "S-002")
+    for part in (
+        "    100 at 0.10 USD = 10.00 USD\n    20 at 0.05 USD = 1.00 USD\n",
+        "    counted by pages from 2 events  shop.biz:7\n",
+        "      e3 at 2026-04-06T09:00:00Z: pages 50\n",
+        " ended at 2026-05-01T00:00:00Z\n    Subscription.created at 2026-04-01T09:00:00Z\n",
+        ": failed, card_declined\n",
+    ):
+        assert part in said, said
+
+
+def test_a_line_a_payment_a_charge_and_an_event(ask: Ask) -> None:
+    (line,) = json.loads(ask("query", 'InvoiceLine where .meter == "pages"', "--json"))
+    assert ask("why", line["id"]).startswith("pages: 120 = 11.00 USD  shop.biz:5\n")
+    query = "Payment order by .created_at, .id limit 1"
+    (payment,) = json.loads(ask("query", query, "--json"))
+    said = ask("why", payment["id"]).splitlines()
+    assert said[0].endswith(": failed, card_declined, by a")
+    assert said[1] == "  charge 6.00 USD Invoice S-001, failed: card_declined"
+    assert said[2] == "    invoice S-001 of a: 6.00 USD, final"
+    assert ask("why", "e2") == "Page.read (e2) at 2026-04-05T09:00:00Z\n"
+
+
+def test_what_triggers_and_schedules_send(ask: Ask) -> None:
+    effects = json.loads(ask("outbox", "--json"))
+    (email,) = [effect for effect in effects if effect["kind"] == "email"]
+    notify = next(effect for effect in effects if effect["kind"] == "notify")
+    assert ask("why", email["id"][:10]) == (
+        "email to a@x.example Keen, succeeded  shop.biz:17\n"
+        "  Member.keen turned true for a at 2026-04-06T09:00:00Z  shop.biz:16\n"
+        "    Page.read (e3) at 2026-04-06T09:00:00Z\n"
+    )
+    assert ask("why", notify["id"]) == (
+        "notify to desk, succeeded  shop.biz:18\n"
+        "  every month on 2, at 2026-04-02T00:00:00Z  shop.biz:18\n"
+    )
+
+
+def test_json_and_mistakes(ask: Ask) -> None:
+    told = json.loads(ask("why", "S-001", "--json"))
+    assert told["because"][0] == {
+        "what": "basic: 1 at 10.00 USD = 10.00 USD", "place": "shop.biz:4", "because": [],
+    }  # fmt: skip
+    assert "Nothing has the id nothing" in ask("why", "nothing", code=2)
+    assert "Several begin with inv_" in ask("why", "inv_", code=2)
