@@ -41,7 +41,7 @@ from .schedules import Schedules
 from .state import State
 from .tables import defaults_of, tables_of
 from .tenancy import Tenancy
-from .timers import Timers
+from .timers import AGAIN, Timers
 from .triggers import Triggers
 from .waits import Waits
 from .work import Work
@@ -398,16 +398,26 @@ class Engine:
         """The number that was registered last."""
         return self._order
 
-    def guarded(self, work: Work, compute: Callable[[], Any], quiet: bool = False) -> Any:
-        """A condition's value; one that fails is none, and its reason is kept."""
-        mark = self.state.mark()
+    def guarded(
+        self, work: Work, compute: Callable[[], Any], quiet: bool = False,
+        again: tuple[str, str, dict[str, Any]] | None = None,
+    ) -> Any:  # fmt: skip
+        """A condition's value; one that fails is none, leaves nothing, and its reason is kept.
+
+        `again` is the timer by which what is owed is tried once more the day after.
+        """
+        mark, pending = self.state.mark(), len(self._pending)
         try:
             return compute()
         except BizError as error:
             self.state.undo(mark)
+            del self._pending[pending:]
             if not quiet:
-                event = work.source or Event(work.base, "", work.now, {})
+                event = work.source or Event(work.base, str(work.event["type"]), work.now, {})
                 self.recording.dead(event, "failed", str(error), None, work.handler, None)
+            if again is not None:
+                key, kind, task = again
+                self.timers.add(key, work.now + AGAIN, kind, task)
         return None
 
     # --- what work asks for ----------------------------------------------------------------------
@@ -442,7 +452,10 @@ class Engine:
         envelope = {"id": effect["event"], "type": effect["kind"], "time": now, "subject": None}
         source = Event(base, effect["kind"], now, {}, depth=effect["depth"] + 1)
         work = Work(self, now, base, envelope, source)
-        result = self.guarded(work, lambda: self.actions.outcome(work, effect, outcome))
+        again = (f"outcome|{effect['id']}", "outcome", {"effect": effect["id"]})
+        result = self.guarded(
+            work, lambda: self.actions.outcome(work, effect, outcome), again=again
+        )
         if resume is not None:
             self.waits.go_on(resume, result, now, f"{base}/resumed", source)
         self._after_work(now, base)
@@ -451,30 +464,13 @@ class Engine:
         if self.triggers.pending:
             self.triggers.look(now, base, None)
 
-    # --- timers --------------------------------------------------------------------------------
+    # --- steps ---------------------------------------------------------------------------------
 
-    def due(self, kind: str, key: str, task: dict[str, Any], now: datetime) -> None:
-        """A timer has come due."""
+    def step(self, now: datetime, base: str, do: Callable[[], None]) -> None:
+        """Something that no event began, with what follows from it."""
         self._pending = []
-        match kind:
-            case "segment":
-                if task.get("wait"):
-                    self.waits.forget(task["wait"])
-                source = Event(key, "timer", now, {}, depth=task.get("depth", 0))
-                self.waits.go_on(task, None, now, key, source)
-            case "timeout":
-                self.waits.timeout(task["wait"], now)
-            case "tick":
-                self.schedules.tick(key, task, now)
-            case "trigger" if task["trigger"] in self.triggers.triggers:
-                trigger = self.triggers.triggers[task["trigger"]]
-                base = f"{key}@{instant_text(now)}"
-                self.triggers.evaluate(trigger, task["key"], now, base, None)
-            case "arrow":
-                self.lifecycles.due(task, now, f"{key}@{instant_text(now)}")
-            case "billing":
-                self.timers.billing(key, task, now, self._pending)
-        self._after_work(now, f"{key}@{instant_text(now)}")
+        do()
+        self._after_work(now, base)
         self._end_step()
 
     # --- small services ------------------------------------------------------------------------

@@ -103,6 +103,15 @@ class Outbox:
         state.replace("_effect", key, row, {**settled, "resume": None})
         self.engine.outcome(settled, outcome, row["resume"])
 
+    def again(self, key: str) -> None:
+        """Does what follows from an outcome once more: the first time that failed."""
+        row = self.engine.state.get("_effect", key)
+        assert row is not None, key
+        answered = row["error"], row["answer"], row["reference"]
+        done = row["status"] == STATUSES["succeeded"]
+        outcome = Outcome("succeeded", *answered) if done else Outcome("failed", *answered)
+        self.engine.outcome(row, outcome, None)
+
     def heard(self, key: str, outcome: Outcome) -> bool:
         """Takes an outcome that a provider tells by itself, where one is still open.
 

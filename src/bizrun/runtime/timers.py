@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BizError
 from ..model import Event
 from ..store.base import Range, Row
 from ..values import instant_text
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 CHUNK = 500
-# How long after a failure a piece of billing is tried again.
+# How long after it failed a piece of billing is tried again.
 AGAIN = timedelta(days=1)
 
 
@@ -104,27 +103,38 @@ class Timers:
             case "billing" if "sub" in task:
                 yield SUBSCRIPTION, task["sub"]
 
-    def billing(
-        self, key: str, task: dict[str, Any], now: datetime, pending: list[tuple[Any, ...]]
-    ) -> None:
-        """Does a piece of billing. One that fails leaves nothing but its reason and comes due
-        again the day after: what is owed is not lost with it. `pending` is what follows."""
-        engine, base = self.engine, f"{key}@{instant_text(now)}"
-        envelope = {"id": base, "type": "billing", "time": now, "subject": None}
-        mark, before = engine.state.mark(), len(pending)
-        try:
-            engine.actions.due(Work(engine, now, base, envelope, None), task)
-        except BizError as error:
-            engine.state.undo(mark)
-            del pending[before:]
-            event = Event(base, "billing", now, {})
-            engine.recording.dead(event, "failed", str(error), None, "", None)
-            self.add(key, now + AGAIN, "billing", task)
-
     def _fire_one(self, row: Row, due: datetime) -> None:
         engine = self.engine
         now = due if engine.clock is None else max(due, engine.clock)
         engine.clock = now
         engine.state.replace("_timer", row["id"], row, None)
-        engine.due(row["kind"], row["id"], row["task"], now)
+        key = row["id"]
+        base = f"{key}@{instant_text(now)}"
+        engine.step(now, base, lambda: self._do(row["kind"], key, row["task"], now, base))
         engine.drain()
+
+    def _do(self, kind: str, key: str, task: dict[str, Any], now: datetime, base: str) -> None:
+        """What a timer is for."""
+        engine = self.engine
+        match kind:
+            case "segment":
+                if task.get("wait"):
+                    engine.waits.forget(task["wait"])
+                source = Event(key, "timer", now, {}, depth=task.get("depth", 0))
+                engine.waits.go_on(task, None, now, key, source)
+            case "timeout":
+                engine.waits.timeout(task["wait"], now)
+            case "tick":
+                engine.schedules.tick(key, task, now)
+            case "trigger" if task["trigger"] in engine.triggers.triggers:
+                trigger = engine.triggers.triggers[task["trigger"]]
+                engine.triggers.evaluate(trigger, task["key"], now, base, None)
+            case "arrow":
+                engine.lifecycles.due(task, now, base)
+            case "billing":
+                envelope = {"id": base, "type": "billing", "time": now, "subject": None}
+                work = Work(engine, now, base, envelope, None)
+                again = (key, "billing", task)
+                engine.guarded(work, lambda: engine.actions.due(work, task), again=again)
+            case "outcome":
+                engine.outbox.again(task["effect"])
