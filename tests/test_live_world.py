@@ -8,11 +8,17 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
+
+from bizrun.model import Effect
+from bizrun.providers.ai import OpenAi
+from bizrun.providers.secrets import Secrets
+from bizrun.values import Money
 
 from .fakes.ai import KEY as MODEL_KEY
 from .fakes.ai import fake_models
@@ -223,3 +229,24 @@ def test_a_wrong_key_leaves_the_effect_for_a_person(world: World) -> None:
     rows = {row["kind"]: row for row in world.outbox()}
     assert rows["charge"]["status"] == "dead"
     assert rows["email"]["status"] == "succeeded"
+
+
+def test_a_day_has_a_budget_for_models(world: World, fakes: dict[str, Any]) -> None:
+    """Two questions of a day, of which the bound has room for one."""
+    asked = Effect("e", "ai.decide", {"prompt": "Mood?", "input": "x", "schema": ["calm", "angry"]},
+                   datetime.now(UTC), "evt", "spec.biz:1")  # fmt: skip
+    block = {"most_per_day": Money(1, "USD")}
+    one = OpenAi().cost(asked, Secrets("openai", block, {}))
+    assert one is not None and Money(0, "USD") < one < Money(1, "USD")
+    spec = world.folder / "spec.biz"
+    bound = f"connect openai {{ most_per_day: {one.amount * 3 / 2:.9f} USD }}\n"
+    spec.write_text(spec.read_text() + bound)
+    before = len(fakes["models"].web.seen)
+    fakes["models"].answers = [{"answer": "angry"}]
+    texts = [happened("wrote", user, text="x") for user in ("u5", "u6")]
+    done = world.run(joined("u5"), joined("u6"), *texts)
+    assert done.returncode == 0, done.stderr
+    assert [world.note(user) for user in ("u5", "u6")] == ["angry", "calm"]
+    errors = [row["error"] for row in world.outbox() if row["kind"] == "ai.decide"]
+    assert errors == [None, "over_budget"]
+    assert len(fakes["models"].web.seen) == before + 1

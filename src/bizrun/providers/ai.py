@@ -113,10 +113,24 @@ class AiProvider:
         prompt = _prompt(data)
         if len(prompt) > MAX_PROMPT:
             raise Unfit(f"the prompt is longer than {MAX_PROMPT:,} characters")
-        size = len(prompt) + len(json.dumps(schema)) * 2 + 1000
         budget = data.get("budget") or secrets.value("budget")
-        cap = affordable(self.name, model, size, budget)
+        cap = affordable(self.name, model, _size(prompt, schema), budget)
         return Question(model, TASKS.get(effect.kind, ""), prompt, schema, cap, seconds)
+
+    def cost(self, effect: Effect, secrets: Secrets) -> Money | None:
+        """What a question costs with the longest answer that it may get."""
+        if secrets.value("most_per_day") is None:
+            return None
+        if effect.kind == "ai.embed":
+            model, size, cap = EMBEDDING, len(str(effect.data.get("text") or "")), 0
+        else:
+            try:
+                asked = self.question(effect, secrets, 1)
+            except (_OverBudget, Unfit):
+                return None  # it is not sent
+            model, size, cap = asked.model, _size(asked.prompt, asked.schema), asked.cap
+        per_input, per_output = prices(self.name, model)
+        return Money(tokens_of(size) * per_input + cap * per_output, "USD")
 
     def _embed(self, effect: Effect, call: Call, seconds: int) -> Outcome:
         text = str(effect.data.get("text") or "")[:MAX_PROMPT]
@@ -202,16 +216,25 @@ class _OverBudget(Exception):
     """A question costs more than it may before a word is answered."""
 
 
+def tokens_of(characters: int) -> int:
+    """How many tokens a text has: three characters a token, which is rather too many tokens."""
+    return characters // 3 + 1
+
+
+def _size(prompt: str, schema: Mapping[str, Any]) -> int:
+    return len(prompt) + len(json.dumps(schema)) * 2 + 1000
+
+
 def affordable(name: str, model: str, characters: int, budget: Any) -> int:
     """How many tokens of an answer a budget allows, the question's own cost taken off.
 
-    Counted before anything is sent: three characters a token, which is rather too many tokens.
+    Counted before anything is sent.
     """
     if budget is None:
         return MAX_OUTPUT
     if not isinstance(budget, Money) or budget.currency != "USD":
         raise ProviderError("a budget of an `ai` action is in USD, as models are priced")
-    tokens = characters // 3 + 1
+    tokens = tokens_of(characters)
     per_input, per_output = prices(name, model)
     left: Decimal = budget.amount - tokens * per_input
     cap = min(int(left / per_output), MAX_OUTPUT) if per_output else MAX_OUTPUT

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..model import Effect, Outcome
+from ..values import Money
 from .secrets import Secrets as Secrets
 
 # What a repeated send does: the provider tells a repetition by its key; or it would do it twice,
@@ -115,6 +116,14 @@ class Configured(Protocol):
 
     def configure(self, secrets: Secrets) -> None:
         """Reads the block; called once, before anything is asked of the provider."""
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A provider whose calls cost money, by how much is asked."""
+
+    def cost(self, effect: Effect, secrets: Secrets) -> Money | None:
+        """What a call costs at most; None where its connection sets no bound for a day."""
 
 
 class Providers(Protocol):

@@ -3,6 +3,9 @@
 A breach parks the account: its money waits in the outbox, everything else goes on, and letting it
 go on is an act of a person (`bizrun outbox unpark`). `most_per_day` of the provider's `connect`
 block sets the bound.
+
+Models have one too, where their `connect` block says `most_per_day`: beyond it a question fails,
+and the handler goes on with its fallback.
 """
 
 from __future__ import annotations
@@ -55,6 +58,19 @@ def admit(state: State, effect: Effect, secrets: Secrets, now: datetime) -> bool
         state.put("_switch", switch, {"id": switch, "by": "bizrun", "at": now, "reason": reason})
         return False
     state.put("_spent", key, {"id": key, "amount": moved, "over": known})
+    return True
+
+
+def affords(state: State, name: str, cost: Money, most: Money, now: datetime) -> bool:
+    """Counts what a call may cost at most against the day's bound of a connection, by the wall
+    clock; False where it would go beyond it."""
+    day = now.date().isoformat()
+    key = f"{name}||{day}|{cost.currency}"
+    row = state.get("_spent", key)
+    spent = cost if row is None else row["amount"] + cost
+    if spent > most:
+        return False
+    state.put("_spent", key, {"id": key, "amount": spent, "over": False})
     return True
 
 

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BizError, ProviderError, StoreError
 from ..model import Effect, Outcome
-from ..providers.base import Call, MaybeSent, NotSent, Providers
+from ..providers.base import Call, MaybeSent, NotSent, Priced, Providers
 from ..store.base import Row
+from ..values import Money
 from . import bounds
 from .jobs import Clock, Job, Lane
 from .outbox import effect_of, payload_hash
@@ -326,7 +327,7 @@ class Worker:
         if kept is not None and kept["hash"] != payload_hash(row["data"]):
             self._finish(job, Outcome("unknown", "its stored payload is not what was written"))
             return False
-        if not self._written(job, kept):
+        if not self._written(job, kept) or not self._affords(job, now):
             return False
         idempotent = job.provider.guarantee(job.effect) == "idempotent"
         if idempotent and job.first is not None and now - job.first > job.provider.limits.window:
@@ -344,6 +345,30 @@ class Worker:
             return True
         self._changed = True
         self.tell(f"{bounds.party(job.effect)} is parked: see bizrun outbox")
+        return False
+
+    def _affords(self, job: Job, now: datetime) -> bool:
+        """Whether a call that costs money is within its connection's bound of the day; one that
+        is not has failed."""
+        if not isinstance(job.provider, Priced):
+            return True
+        try:
+            cost = job.provider.cost(job.effect, job.secrets)
+        except BizError as error:
+            job.reason = str(error)[:MAX_REASON]
+            self._bury(job)
+            return False
+        most = job.secrets.value("most_per_day")
+        if cost is None or not isinstance(most, Money):
+            return True
+        if cost.currency != most.currency:
+            job.reason = f"most_per_day of {job.name} is in {cost.currency}, as models are priced"
+            self._bury(job)
+            return False
+        if bounds.affords(self.engine.state, job.name, cost, most, now):
+            return True
+        detail = f"{job.name} has used up its {most} of today"
+        self._finish(job, Outcome("failed", "over_budget", {"detail": detail}))
         return False
 
     def _written(self, job: Job, kept: Row | None) -> bool:

@@ -11,7 +11,7 @@ from .facts import Facts, entries, listed
 # How the outbox may use any of them: see providers.base.Limits.
 PACE = ("timeout", "retries", "concurrency", "per_second", "pause", "longest", "rest")
 COMMON = ("url", "auth", "headers", "delivery", "private", "key", "secret", "webhook_secret")
-MODELS = ("key", "base", "model", "budget", "embedding")
+MODELS = ("key", "base", "model", "budget", "most_per_day", "embedding")
 KEYS: dict[str, tuple[str, ...]] = {
     "stripe": ("key", "webhook_secret", "base", "version", "account", "most_per_day"),
     "paypal": ("client_id", "client_secret", "base", "webhook_id", "most_per_day"),
