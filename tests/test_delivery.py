@@ -261,6 +261,38 @@ def test_a_run_does_not_wait_for_who_is_down(bench: Make) -> None:
     assert (one.status, one.seen) == ("done", "succeeded")
 
 
+class Receivers(Scripted):
+    """One provider for many hosts, of which one answers nothing."""
+
+    def host(self, effect: Effect, to: str | None) -> str:
+        return "down" if str(effect.customer).startswith("down") else "up"
+
+    def deliver(self, effect: Effect, call: Call) -> Outcome:
+        self.keys.append(call.key)
+        if self.host(effect, None) == "down":
+            raise NotSent("no route")
+        return Outcome("succeeded")
+
+
+def test_a_receiver_that_is_down_stops_no_other(bench: Make) -> None:
+    """Its circuit opens for it alone, and a run leaves it for the next one."""
+    limits = Limits(attempts=12, pause=timedelta(seconds=5), longest=timedelta(hours=6))
+    one = bench()
+    one.provider = Receivers([], limits=limits)
+    one.again()
+    names = [f"down{n}" for n in range(8)]
+    for who in (*names, "up"):
+        one.send("New.a", id=who)
+    for who in (*names, "up"):
+        one.send("Go.now", a=who)
+    assert [row["status"] for row in one.rows()] == ["ready"] * 8 + ["done"]
+    first = one.rows()[0]["id"]
+    assert 1 < one.provider.keys.count(first) < 6
+    one.provider = Receivers([], limits=limits)
+    one.again()
+    assert first in one.provider.keys, "the next run tries it again"
+
+
 class Killed(BaseException):
     """The process ends here."""
 

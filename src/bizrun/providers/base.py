@@ -119,6 +119,15 @@ class Configured(Protocol):
 
 
 @runtime_checkable
+class Spread(Protocol):
+    """A provider that calls many hosts, each of which may be down by itself: its limits are those
+    of one host."""
+
+    def host(self, effect: Effect, to: str | None) -> str:
+        """Where an effect goes; `to` is whom `notify` means."""
+
+
+@runtime_checkable
 class Priced(Protocol):
     """A provider whose calls cost money, by how much is asked."""
 

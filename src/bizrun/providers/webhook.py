@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import ProviderError
 from ..model import Effect, Outcome
@@ -37,9 +38,17 @@ class WebhookProvider:
     def __init__(self, egress: Egress | None = None) -> None:
         # A receiver may be down for a day.
         self.limits = Limits(
-            attempts=12, pause=timedelta(seconds=5), longest=timedelta(hours=6), failures=50
+            concurrency=4, attempts=12, pause=timedelta(seconds=5), longest=timedelta(hours=6)
         )
         self._egress = egress or Egress()
+
+    def host(self, effect: Effect, to: str | None) -> str:
+        """The receiver: the host of the address."""
+        try:
+            place = urlsplit(str(to or effect.data.get("url") or ""))
+            return f"{place.hostname}:{place.port}" if place.port else str(place.hostname)
+        except ValueError:
+            return "nowhere"  # what delivers it says what is wrong
 
     def guarantee(self, effect: Effect) -> Guarantee:
         """Receivers know a repetition by its id, so the event is sent until one is taken."""

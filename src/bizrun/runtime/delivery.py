@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BizError, ProviderError, StoreError
 from ..model import Effect, Outcome
-from ..providers.base import Call, MaybeSent, NotSent, Priced, Providers
+from ..providers.base import Call, MaybeSent, NotSent, Priced, Providers, Spread
 from ..store.base import Row
 from ..values import Money
 from . import bounds
 from .jobs import Clock, Job, Lane
 from .outbox import effect_of, payload_hash
-from .pacing import Pace, pause
+from .pacing import pause
+from .roads import Road, threads
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -67,8 +68,7 @@ class Worker:
         self._write = write or (lambda name, effect, to: None)
         self._wake = wake or (lambda: None)
         self._lanes: dict[Lane, deque[Job]] = {}
-        self._due: dict[str, list[Job]] = {}
-        self._paces: dict[str, Pace] = {}
+        self._roads: dict[str, Road] = {}
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._under_way: dict[str, Job] = {}
         self._known: set[str] = set()
@@ -152,11 +152,14 @@ class Worker:
 
     def _job(self, effect: Effect) -> Job:
         name, provider, secrets = self.providers.of(effect)
-        if name not in self._paces:
-            self._paces[name] = Pace(provider.limits)
-            self._due[name] = []
         lane = (name, effect.customer or f"\0{effect.id}")
-        return Job(effect, name, provider, secrets, lane, self.clock.now())
+        road = name
+        if isinstance(provider, Spread):
+            road = f"{name} {provider.host(effect, self.providers.addressee(effect))}"
+        job = Job(effect, name, provider, secrets, lane, road, self.clock.now())
+        if road not in self._roads:
+            self._roads[road] = Road(job)
+        return job
 
     def add(self, effect: Effect) -> None:
         """Takes a new effect, whose row is written in the same transaction."""
@@ -173,7 +176,7 @@ class Worker:
         lane = self._lanes.setdefault(job.lane, deque())
         lane.append(job)
         if len(lane) == 1:
-            heappush(self._due[job.name], job)
+            self._roads[job.road].add(job)
 
     def _leave(self, job: Job) -> None:
         """Lets the next one of its lane go; the job itself is in no heap any more."""
@@ -182,7 +185,7 @@ class Worker:
         assert lane[0] is job
         lane.popleft()
         if lane:
-            heappush(self._due[job.name], lane[0])
+            self._roads[lane[0].road].add(lane[0])
         else:
             del self._lanes[job.lane]
 
@@ -210,8 +213,9 @@ class Worker:
                 raise down
             if self._settle_held():
                 return True
-            if not self._under_way and not any(self._due.values()):
-                return False
+            self._put_off()
+            if not self._under_way and not any(road.due for road in self._roads.values()):
+                return self._settle_held()
             if self._answers.empty():
                 self._wait()
         return True
@@ -219,14 +223,25 @@ class Worker:
     def _down(self) -> ProviderError | None:
         """What to say of a provider that has work to do, and that nothing is heard from."""
         now = self.clock.now()
-        for name, heap in self._due.items():
-            if heap and self._paces[name].down(now):
-                reason = heap[0].reason or "no answer"
+        for road in self._roads.values():
+            if (reason := road.down(now)) is not None:
                 return ProviderError(
-                    f"{name} can't be reached: {reason.rstrip('.')}. All that was handled is safe: "
-                    f"run the same again to go on, or `bizrun outbox stop {name}` to go on without."
+                    f"{road.name} can't be reached: {reason}. All that was handled is safe: "
+                    "run the same again to go on, or "
+                    f"`bizrun outbox stop {road.name}` to go on without."
                 )
         return None
+
+    def _put_off(self) -> None:
+        """Leaves for another run what may be tried for days: a receiver's webhooks while it is
+        down. Their outcomes are late, and hold up nobody."""
+        now = self.clock.now()
+        for road in self._roads.values():
+            if jobs := road.later(now):
+                why = next((job.reason for job in jobs if job.reason), "it is down")
+                self.tell(f"{road.place}: {why}; {len(jobs)} left for the next run")
+                for job in jobs:
+                    self._set_aside(job)
 
     def _wait(self) -> None:
         now, at = self.clock.now(), self.next_at()
@@ -252,17 +267,14 @@ class Worker:
         """When something is to be done that no answer tells of; None: not before one comes."""
         now = self.clock.now()
         found = [job.until for job in self._under_way.values() if job.until is not None]
-        for name, heap in self._due.items():
-            if heap:
-                free = self._paces[name].free_at(now)
-                if free is not None:
-                    found.append(max(free, heap[0].at))
+        found += [at for road in self._roads.values() if (at := road.next_at(now)) is not None]
         return min(found, default=None)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way or waits to be sent."""
-        return not self._under_way and not any(self._due.values()) and self._answers.empty()
+        waiting = any(road.due for road in self._roads.values())
+        return not self._under_way and not waiting and self._answers.empty()
 
     def hand_over(self, engine: Engine, providers: Providers, write: Write) -> None:
         """Goes on for another engine over the same state: an edited spec's."""
@@ -298,18 +310,21 @@ class Worker:
     def _lease(self) -> list[Job]:
         now = self.clock.now()
         leased: list[Job] = []
-        for name, heap in self._due.items():
-            pace = self._paces[name]
-            while heap and heap[0].at <= now and pace.free_at(now) == now:
-                job = heappop(heap)
+        for road in self._roads.values():
+            while self._has_room(road.name, leased) and (job := road.take(now)) is not None:
                 if self._may(job, now):
-                    pace.begin(now)
+                    road.pace.begin(now)
                     leased.append(job)
         if leased:
             fence = self.engine.state.get("_fence", "worker")
             if fence is None or fence["epoch"] != self.epoch:
                 raise StoreError("Another process has taken over the outbox of this state.")
         return leased
+
+    def _has_room(self, name: str, leased: list[Job]) -> bool:
+        """Whether a thread is free for one more call of a provider that serves many hosts."""
+        busy = [job for job in (*self._under_way.values(), *leased) if job.name == name]
+        return not busy or len(busy) < threads(busy[0].provider)
 
     def _may(self, job: Job, now: datetime) -> bool:
         """Leases a job, unless a person has stopped it or said meanwhile how it went."""
@@ -398,7 +413,7 @@ class Worker:
             )
             pool = self._pools.get(job.name)
             if pool is None:
-                pool = ThreadPoolExecutor(limits.concurrency, f"outbox-{job.name}")
+                pool = ThreadPoolExecutor(threads(job.provider), f"outbox-{job.name}")
                 self._pools[job.name] = pool
             self._under_way[job.effect.id] = job
             pool.submit(self._call, job, job.lease, job.ask, call)
@@ -455,13 +470,13 @@ class Worker:
                 yield job, job.lease, MaybeSent("no answer came in time")
 
     def _take(self, job: Job, answer: Answer, now: datetime) -> None:
-        pace, scrub = self._paces[job.name], job.secrets.scrub
+        pace, scrub = self._roads[job.road].pace, job.secrets.scrub
         match answer:
             case NotSent() | MaybeSent():
                 job.reason = scrub(str(answer))[:MAX_REASON] or type(answer).__name__
                 pace.end(now, False, answer.retry_after)
                 if (until := pace.open_until(now)) is not None:
-                    self.tell(f"{job.name}: {job.reason}; no calls until {until:%H:%M:%S} UTC")
+                    self.tell(f"{job.road}: {job.reason}; no calls until {until:%H:%M:%S} UTC")
                 self._again(job, answer, now)
             case BizError():
                 pace.end(now, True)
@@ -521,7 +536,7 @@ class Worker:
     def _wait_for_another(self, job: Job) -> None:
         row = self.engine.state.get("_effect", job.effect.id)
         self._mark(job, "sent" if row is not None and row["status"] == "sent" else "ready")
-        heappush(self._due[job.name], job)
+        self._roads[job.road].add(job)
 
     def _bury(self, job: Job) -> None:
         """Gives up an effect that was certainly not done: it waits for a person. One that may

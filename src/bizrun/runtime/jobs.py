@@ -17,13 +17,15 @@ Lane = tuple[str, str]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """An effect on its way. `ask`: it is read back before anything is sent again."""
+    """An effect on its way. `road`: to which provider, and which host of one that serves many.
+    `ask`: it is read back before anything is sent again."""
 
     effect: Effect
     name: str
     provider: Provider
     secrets: Secrets
     lane: Lane
+    road: str
     at: datetime
     attempts: int = 0
     generation: int = 0
