@@ -271,29 +271,34 @@ class _Runner:
         envelope = {"id": base, "type": "test", "time": now, "subject": None}
         return Work(self.engine, now, base, envelope, None)
 
+    def _known(self) -> dict[str, Any]:
+        """The test's names, and the newest reply."""
+        return {"reply": self.receipt.reply if self.receipt else None, **self.names}
+
     def _value(self, node: ast.Expr) -> Any:
         program = self.program
-        expr = self.code.lower(node, Scope().bind(*self.names))
-        return interpret.evaluate(
-            expr, self._work(), self.names, program.functions, program.constants
-        )
+        names = self._known()
+        expr = self.code.lower(node, Scope().bind(*names))
+        return interpret.evaluate(expr, self._work(), names, program.functions, program.constants)
 
     def _map(self, node: ast.MapLiteral) -> dict[str, Any]:
         program = self.program
-        expr = self.code.map(node, Scope().bind(*self.names))
+        names = self._known()
+        expr = self.code.map(node, Scope().bind(*names))
         value: dict[str, Any] = interpret.evaluate(
-            expr, self._work(), self.names, program.functions, program.constants
+            expr, self._work(), names, program.functions, program.constants
         )
         return value
 
     def _statement(self, stmt: ast.Stmt) -> None:
         """A statement that changes the state without an event."""
         self._now()
-        handler = self.code.handler("test", "test", (stmt,), stmt.span, None, tuple(self.names))
+        names = self._known()
+        handler = self.code.handler("test", "test", (stmt,), stmt.span, None, tuple(names))
         work = self._work()
         work.code = self.engine.code_of(handler)
         before = len(self.happenings.refused())
-        done = self.engine.run_isolated(work, 0, self.names)
+        done = self.engine.run_isolated(work, 0, names)
         if isinstance(stmt, ast.Let):
             self.names[stmt.name] = work.made
         self.engine.settle_work(work)
@@ -341,6 +346,8 @@ class _Runner:
         elif receipt.reply is None:
             why = receipt.reason or "nothing was returned"
             self._fail(stmt.span, f"expected a reply, but the newest was {receipt.status}: {why}")
+        elif stmt.target is not None and not same(receipt.reply, text := self._value(stmt.target)):
+            self._fail(stmt.span, f"expected {short(text)}, found {short(receipt.reply)}")
         elif wants and not same(receipt.reply, wants):
             self.result.failures.append(wrong_reply(stmt, receipt.reply, wants))
 

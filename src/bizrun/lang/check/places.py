@@ -69,7 +69,7 @@ def check_declaration(c: Checker, node: ast.Declaration) -> None:
         case ast.Api():
             _api(c, node)
         case ast.Test():
-            check_test(c, node, _scope("test").child())
+            check_test(c, node, _scope("test"))
         case ast.Trigger():
             _trigger(c, node)
         case ast.Entity() | ast.EventDecl() | ast.TypeDecl():

@@ -11,7 +11,7 @@ from .data import check_emit, check_fields
 from .events import find_event
 from .expressions import check_condition, infer
 from .fit import untyped
-from .scope import Scope
+from .scope import Local, Scope
 from .values import expect
 
 TEST_ONLY = (
@@ -74,9 +74,14 @@ def misplaced(c: Checker, node: ast.Stmt, scope: Scope) -> bool:
 
 
 def check_test(c: Checker, test: ast.Test, scope: Scope) -> None:
-    """Checks a test's statements; an event that must be rejected may be as wrong as it likes."""
+    """Checks a test's statements; an event that must be rejected may be as wrong as it likes.
+
+    `reply` is the newest one, unless the test has something else of that name.
+    """
     from .statements import check_statement, unused
 
+    scope.locals["reply"] = Local(ANY)
+    scope = scope.child()
     for i, node in enumerate(test.body):
         after = test.body[i + 1] if i + 1 < len(test.body) else None
         if isinstance(node, ast.Emit) and isinstance(after, ast.ExpectRejected):
@@ -112,6 +117,7 @@ def check_test_statement(c: Checker, node: ast.Stmt, scope: Scope) -> None:
 def _effect(c: Checker, node: ast.ExpectEffect, scope: Scope) -> None:
     if node.target is not None:
         expect(c, node.target, scope, TEXT, f"`{node.kind}`")
+        _target(c, node, node.target)
     fields = _effect_fields(c, node)
     if node.data is None:
         return
@@ -125,6 +131,18 @@ def _effect(c: Checker, node: ast.ExpectEffect, scope: Scope) -> None:
         template = isinstance(entry, ast.Entry) and entry.name == "template"
         if template and isinstance(entry.value, ast.Text):
             check_template(c, entry.value)
+
+
+def _target(c: Checker, node: ast.ExpectEffect, target: ast.Expr) -> None:
+    """Reports a text behind an effect that has no path, where it would be passed over."""
+    signature = find_action(c, node.kind)
+    if node.kind != "reply" and signature is not None and not signature.target:
+        c.report.add(
+            "E0422",
+            target.span,
+            f"`{node.kind}` is told by its fields, between braces",
+            f"write `{node.kind} {{ name: value }}`",
+        )
 
 
 def _effect_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None:
