@@ -136,7 +136,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Served]:
-    environment = {"SSO_SECRET_ACME": SECRET, "SSO_SECRET_OTHER": SECRET, "SSO_SECRET_EVIL": SECRET,
+    environment = {"SSO_SECRET_acme": SECRET, "SSO_SECRET_other": SECRET, "SSO_SECRET_evil": SECRET,
                    "SHARED_ISSUER": provider.issuer, "SHARED_SECRET": SECRET}  # fmt: skip
     folder = tmp_path_factory.mktemp("sign_in")
     with serving(folder, SPEC, environment=environment) as served:
@@ -448,7 +448,7 @@ def test_a_customers_token_tells_of_no_sign_in(served: Served) -> None:
 
 
 def test_no_secret_is_kept_anywhere(tmp_path: Path, provider: Provider) -> None:
-    environment = {"SSO_SECRET_ACME": SECRET}
+    environment = {"SSO_SECRET_acme": SECRET}
     with serving(tmp_path, SPEC, environment=environment) as served:
         data = {"id": "acme", "domain": "acme.example", "issuer": provider.issuer,
                 "client": provider.client_id}  # fmt: skip

@@ -30,6 +30,8 @@ class Directories:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.by_entity = {each.entity: each for each in engine.program.directories.values()}
+        # Keys of rows by their texts in small letters, of the fields that somebody has asked for.
+        self._texts: dict[tuple[str, str], dict[str, dict[str, None]]] = {}
 
     def of(self, type_: str) -> Directory | None:
         """The directory that an event type is about."""
@@ -100,7 +102,7 @@ class Directories:
                 self._same_owner(directory, work, key, data)
                 if changes:
                     work.update(entity, key, self._cleared(directory, work, changes))
-            self._check_name(directory, key)
+            self._check_name(directory, key, changes)
             self._move_members(directory, work, key, data)
         except EvalError as error:
             raise Refusal(str(error)) from None
@@ -152,15 +154,17 @@ class Directories:
         held += [each for each in dict.fromkeys(joined) if each not in held]
         work.update(directory.entity, key, {field: held})
 
-    def _check_name(self, directory: Directory, key: str) -> None:
+    def _check_name(self, directory: Directory, key: str, changes: dict[str, Any]) -> None:
         name = directory.of("userName")
-        row = self.engine.state.get(directory.entity, key)
-        if name is None or row is None:
+        if name is None or name.field not in changes:
             return
-        owner = row[directory.owner] if directory.owner is not None else None
-        if self.with_text(directory, name.field, row[name.field], owner, key) is not None:
-            raise Refusal(f"there is already a {directory.entity} with {name.field} "
-                          f"`{row[name.field][:80]}`")  # fmt: skip
+        row = self.engine.state.get(directory.entity, key)
+        assert row is not None
+        text, owner = row[name.field], row[directory.owner] if directory.owner else None
+        own = self.engine.program.entities[directory.entity].key
+        same = self.with_text(directory, name.field, text, owner)
+        if any(other[own] != key for other in same):
+            raise Refusal(f"there is already a {directory.entity} with {name.field} `{text[:80]}`")
 
     # --- questions -----------------------------------------------------------------------------
 
@@ -170,14 +174,35 @@ class Directories:
         return self.engine.state.select(directory.entity, equals, (), (("created_at", False),))
 
     def with_text(
-        self, directory: Directory, field: str, value: str, owner: str | None, besides: str
-    ) -> Row | None:
-        """Another row of a tenant with the same text, whatever its case (RFC 7643, 2.2)."""
-        wanted, key = value.lower(), self.engine.program.entities[directory.entity].key
-        for row in self.rows(directory, owner):
-            if (row[field] or "").lower() == wanted and row[key] != besides:
-                return row
-        return None
+        self, directory: Directory, field: str, value: str, owner: str | None
+    ) -> list[Row]:
+        """The rows of a tenant with a text, whatever its case (RFC 7643, 2.2)."""
+        known = self._texts.get((directory.entity, field))
+        if known is None:
+            known = self._texts[directory.entity, field] = {}
+            for row in self.engine.state.select(directory.entity, {}):
+                self._note_text(directory, field, known, row)
+        wanted = value.lower()
+        rows = [self.engine.state.get(directory.entity, key) for key in known.get(wanted, ())]
+        return [
+            row for row in rows
+            if row is not None and (row[field] or "").lower() == wanted
+            and (directory.owner is None or row[directory.owner] == owner)
+        ]  # fmt: skip
+
+    def note(self, entity: str, row: Row) -> None:
+        """Remembers the texts of a new or changed row. Nothing is ever forgotten, since a change
+        may be undone: who asks looks at the rows."""
+        for (name, field), known in self._texts.items():
+            if name == entity:
+                self._note_text(self.by_entity[entity], field, known, row)
+
+    def _note_text(
+        self, directory: Directory, field: str, known: dict[str, dict[str, None]], row: Row
+    ) -> None:
+        if row[field]:
+            key = self.engine.program.entities[directory.entity].key
+            known.setdefault(row[field].lower(), {})[str(row[key])] = None
 
     def _members(self) -> str:
         found = self.engine.program.directories["groups"].of("members")

@@ -81,6 +81,8 @@ class Emitting:
         """Tells who looks at rows that one has changed."""
         if entity == "Subscription":
             self.engine.actions.moved(work, old, row)
+        if row is not None and entity in self.engine.directories.by_entity:
+            self.engine.directories.note(entity, row)
         quiet = self._quiet.get(entity)
         if quiet is None:
             quiet = self._quiet[entity] = self._is_quiet(entity)

@@ -129,6 +129,8 @@ def _run(business: Business, request: Request, caller: Caller, now: datetime) ->
         tenant = found.tenant
         caller = replace(caller, role=found.role, customer=found.customer)
     _admit(program, match, caller)
+    if caller.session is None and entity is not None and entity != program.bills:
+        _check_meant(business, entity, caller)
     if entity is not None and engine.state.get(entity, str(caller.customer)) is None:
         raise Problem(403, f"There is no {entity} `{caller.customer}`, whose token this is.")
     if engine.clock is not None:
@@ -147,6 +149,14 @@ def _run(business: Business, request: Request, caller: Caller, now: datetime) ->
     if receipt.status == "rejected":
         raise Problem(400, _sentence(receipt.reason or "It was refused"))
     return reply(receipt.reply)
+
+
+def _check_meant(business: Business, entity: str, caller: Caller) -> None:
+    """Keys are often chosen by those who sign up: nobody is taken for somebody else by theirs."""
+    bills, key = business.program.bills, caller.customer or ""
+    get = business.engine.state.get
+    if bills is not None and get(bills, key) is not None and get(entity, key) is not None:
+        raise Problem(403, f"`{key}` is a {bills} and a {entity}: a token can't tell which.")
 
 
 def _check_open(match: Match, entity: str | None, person: str) -> None:

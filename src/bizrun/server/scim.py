@@ -27,6 +27,7 @@ from .writer import Task
 PREFIX = "/scim/v2"
 KIND = b"application/scim+json"
 MAX_BODY = 1_000_000
+MAX_FILTER = 4_000
 MOST_PARAMETERS = 50
 
 
@@ -99,6 +100,8 @@ def _asked(request: Request, body: bytes) -> Any:
     except ValueError:
         raise Problem(400, "There are too many parameters in the query.") from None
     texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+    if any(len(value) > MAX_FILTER for name, value in query if name == "filter"):
+        raise Problem(400, f"A filter has at most {MAX_FILTER:,} characters.")
     if scope["method"] == "PATCH":
         body = _mended(body)
     path = unquote(scope["raw_path"].decode("latin-1")).removeprefix(PREFIX)

@@ -38,7 +38,7 @@ from ..ir.program import Program
 from ..lang.check.directories import ATTRIBUTES, ENTERPRISE
 from ..lang.types import Choice, ListOf, Record, Type, known
 
-MOST_RESULTS = 200
+MOST_RESULTS = 100
 ENTERPRISE_URN = str(EnterpriseUser.__schema__)
 # Microsoft Entra ID removes members by a value, and writes emails that are not there yet.
 POLICY = ScimPolicy(

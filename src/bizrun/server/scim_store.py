@@ -18,6 +18,7 @@ from scim2_models import (
     ResponseParameters,
     ScimProvider,
     SearchRequest,
+    TooManyException,
     UniquenessException,
 )
 from scim2_models.path import CompareOperator, Comparison
@@ -32,6 +33,8 @@ from .business import Business
 from .problems import encode
 from .scim_schema import ENTERPRISE_URN
 
+# A search holds up whoever wants to change something.
+MOST_COMPARED = 2_000
 RESOURCES = {"User": "users", "Group": "groups"}
 
 
@@ -45,6 +48,7 @@ class DirectoryStorage(ScimStorage):
         self._business, self._provider = business, provider
         self._engine = business.engine
         self._owner, self._source, self._now = owner, source, now
+        self._joined: dict[str, list[dict[str, Any]]] | None = None
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -72,6 +76,9 @@ class DirectoryStorage(ScimStorage):
         if wanted is None and search_request.sort_by is None:
             end = None if count is None else start + count
             return SearchPage(len(pairs), [self._resource(*pair) for pair in pairs[start:end]])
+        if len(pairs) > MOST_COMPARED:
+            raise TooManyException(detail=f"More than {MOST_COMPARED:,} would have to be compared: "
+                                   "ask for one by `eq`, or page without order.")  # fmt: skip
         found = [self._resource(*pair) for pair in pairs]
         if wanted is not None:
             found = [each for each in found if wanted.match(each)]
@@ -81,14 +88,13 @@ class DirectoryStorage(ScimStorage):
 
     def _candidates(self, directory: Directory, condition: Any) -> Iterable[Row]:
         """The rows of the tenant; of `userName eq "x"` those alone that have that name."""
-        rows = list(self._engine.directories.rows(directory, self._owner))
         match condition:
             case Comparison(op=CompareOperator.eq, value=str(value)):
                 kept = directory.of(str(condition.attr_path))
                 if kept is not None and ATTRIBUTES[directory.resource][kept.attribute] == "text":
-                    same = value.lower()
-                    return [row for row in rows if (row[kept.field] or "").lower() == same]
-        return rows
+                    find = self._engine.directories.with_text
+                    return find(directory, kept.field, value, self._owner)
+        return list(self._engine.directories.rows(directory, self._owner))
 
     def _directory(self, resource_type: ResourceType) -> Directory:
         return self._engine.program.directories[RESOURCES[str(resource_type.name)]]
@@ -147,12 +153,21 @@ class DirectoryStorage(ScimStorage):
         return value or None
 
     def _groups(self, key: str) -> list[dict[str, Any]]:
-        return [
-            {"value": str(row[self._key(group)]), "$ref": f"Groups/{row[self._key(group)]}",
-             "display": self._shown(group, kept, row), "type": "direct"}
-            for group, row in self._engine.directories.groups_of(key)
-            if (kept := group.of("displayName"))
-        ]  # fmt: skip
+        """The groups of a user; worked out once for all users of a search."""
+        if self._joined is None:
+            self._joined = {}
+            group = self._engine.program.directories.get("groups")
+            members = group.of("members") if group is not None else None
+            for row in self._engine.directories.rows(group, self._owner) if group else ():
+                about = self._group(group, row) if group else {}
+                for each in row[members.field] or () if members else ():
+                    self._joined.setdefault(each, []).append(about)
+        return self._joined.get(key, [])
+
+    def _group(self, group: Directory, row: Row) -> dict[str, Any]:
+        key, name = str(row[self._key(group)]), group.of("displayName")
+        shown = self._shown(group, name, row) if name is not None else None
+        return {"value": key, "$ref": f"Groups/{key}", "display": shown, "type": "direct"}
 
     # --- changing ------------------------------------------------------------------------------
 
@@ -278,8 +293,8 @@ class DirectoryStorage(ScimStorage):
                 continue
             taken = False
             if kept.attribute == "userName":
-                find = engine.directories.with_text
-                taken = find(directory, kept.field, value, self._owner, key) is not None
+                same = engine.directories.with_text(directory, kept.field, value, self._owner)
+                taken = any(row[entity.key] != key for row in same)
             if entity.fields[kept.field].unique and not taken:
                 rows = engine.state.select(directory.entity, {kept.field: value}, (), (), 1)
                 taken = any(row[entity.key] != key for row in rows)
@@ -297,6 +312,7 @@ class DirectoryStorage(ScimStorage):
             "id": id_, "type": f"{directory.entity}.{verb}", "source": self._source,
             "data": {**about, **{name: value for name, value in data.items() if value}},
         }  # fmt: skip
+        self._joined = None
         line = self._business.read(1, encode(event), self._now, None)
         if line.reason is None:
             self._business.handle([line])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -219,17 +218,12 @@ def _settings(
                 if text:
                     found[name] = str(text)
             case {"env": list(parts)}:
-                words = [p if isinstance(p, str) else _shouted((row or {}).get(p["field"]))
+                words = [p if isinstance(p, str) else str((row or {}).get(p["field"]))
                          for p in parts]  # fmt: skip
                 found[name] = {"env": "".join(words)}
             case str() if value:
                 found[name] = value
     return tenant, found
-
-
-def _shouted(value: Any) -> str:
-    """A value as a part of a variable's name: `acme-inc` is ACME_INC."""
-    return re.sub(r"[^A-Z0-9]", "_", str(value or "").upper())
 
 
 def _tenant(business: Business, sign_in: SignIn, query: Mapping[str, str]) -> str:

@@ -181,6 +181,8 @@ def _check_setting(name: str, value: ast.Expr, facts: Facts) -> None:
             facts.report.add("E0872", value.span, text, help="write `session: 12 hours`")
     owner = snake(facts.symbols.tenant or "")
     match value:
+        case ast.Call(callee=ast.Name(name="env"), args=(ast.Text() as variable,)):
+            _check_variable(variable, owner, facts)
         case ast.Field(base=ast.Name(name=base), name=field) if name not in (
             "find",
             "role",
@@ -195,6 +197,26 @@ def _check_setting(name: str, value: ast.Expr, facts: Facts) -> None:
                 text = f"{tenant.name} has no field `{field}`"
                 near = facts.near(field, tenant.fields, "fields")
                 facts.report.add("E0872", value.span, text, help=near)
+
+
+def _check_variable(text: ast.Text, owner: str, facts: Facts) -> None:
+    """A tenant's variable is named by its key alone, behind a beginning of the author's: by a name
+    of their own choice tenants could reach each other's secrets, or any."""
+    tenant = facts.symbols.entities.get(facts.symbols.tenant or "")
+    parts = text.parts
+    fields = [part.value for part in parts if isinstance(part, ast.Interpolation)]
+    if not fields:
+        return
+    key = tenant.key if tenant is not None else "id"
+    own = all(
+        isinstance(f, ast.Field) and isinstance(f.base, ast.Name)
+        and (f.base.name, f.name) == (owner, key)
+        for f in fields
+    )  # fmt: skip
+    if tenant is None or not own or not isinstance(parts[0], str) or len(fields) > 1:
+        message = "A variable of one tenant is named by its key, behind a text"
+        help_ = f'write `env("SSO_SECRET_{{{owner or "organization"}.{key}}}")`'
+        facts.report.add("E0872", text.span, message, help=help_)
 
 
 def _check_fields(name: str, value: ast.Expr, entity: EntityInfo, facts: Facts) -> None:
