@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bizrun.actions.toolbox import Toolbox
+from bizrun.model import Event
 from bizrun.pipeline import compile_spec, open_engine
 from bizrun.providers.sandbox import Sandbox
 from bizrun.runtime import stream
@@ -108,9 +109,9 @@ def run(folder: Path, spec: str, state: str, batch: int) -> tuple[str, list[Any]
 
 
 def step_always(queued: Callable[..., None]) -> Callable[..., None]:
-    def handle(self: Engine, item: tuple[Any, ...]) -> None:
-        if item[0] == "event":
-            self._step(item[1], None)
+    def handle(self: Engine, item: Any) -> None:
+        if isinstance(item, Event):
+            self._step(item, None)
         else:
             queued(self, item)
 

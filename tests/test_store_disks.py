@@ -255,7 +255,7 @@ def test_values_that_another_program_wrote(tmp_path: Path, statement: str, says:
 def test_a_select_does_not_end_early_when_the_store_does(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "state.db"))
     store.prepare([COUNTER])
-    store.write({"Counter": {f"{n:04}": {"id": f"{n:04}", "n": n} for n in range(500)}})
+    store.write({"Counter": {f"{n:04}": {"id": f"{n:04}", "n": n} for n in range(1000)}})
     store.commit()
     rows = store.select("Counter")
     next(rows)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
+from msgspec.structs import asdict
+
 EventStatus = Literal["handled", "unmatched", "duplicate", "rejected", "failed"]
 
 
-@dataclass(slots=True)
-class Event:
+class Event(msgspec.Struct, gc=False):
     """Something that happened: from outside, or emitted by what handled another one.
 
     `data` has the payload with exact values; `depth` counts how many events lead to it, `cause`
@@ -39,8 +41,7 @@ class Event:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What became of an event: for the sender, and for `expect reply` and `expect rejected`."""
 
     id: str
@@ -49,8 +50,7 @@ class Receipt:
     reply: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How an effect went: one vocabulary for every provider.
 
     status: succeeded, failed (with `error`, a code such as card_declined), pending (the provider
@@ -63,9 +63,12 @@ class Outcome:
     data: Any = None
     reference: str | None = None
 
+    def as_row(self) -> dict[str, Any]:
+        """Its fields by name."""
+        return asdict(self)
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """A request to the outside world, frozen with its key before anything is sent.
 
     `id` is the idempotency key; `kind` the action (charge, email, shippo.post …); `data` its

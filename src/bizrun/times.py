@@ -75,6 +75,12 @@ def add_months(day: date, months: int, anchor_day: int | None = None) -> date:
 def add(instant: datetime, duration: Duration, tz: ZoneInfo) -> datetime:
     """An instant later by a duration: months and days on the local calendar, the rest exact."""
     try:
+        if duration.days and not (duration.months or duration.micros) and instant.tzinfo is UTC:
+            # Where the zone's offset is the same, local days have 24 hours.
+            later = instant + timedelta(days=duration.days)
+            here, there = instant.astimezone(tz), later.astimezone(tz)
+            if here.utcoffset() == there.utcoffset() and not there.fold:
+                return later
         if duration.months or duration.days:
             local = to_local(instant, tz)
             day = add_months(local.date(), duration.months) if duration.months else local.date()

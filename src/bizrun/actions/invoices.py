@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..billing import invoicing, rating
 from ..billing.catalog import Tax
 from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
@@ -14,9 +16,9 @@ from ..billing.lines import one_off_line
 from ..errors import Refusal
 from ..times import add
 from ..values import Money, Number, plain
-from . import coupons, credits, ledger, payments, settlement
+from . import alike, coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
-from .customers import customer_row, grants, settings, zone_of
+from .customers import customer_row, grants, has_credit, settings, zone_of
 from .desk import Desk, Row
 from .numbers import next_number
 from .terms import checked_quantity
@@ -97,16 +99,21 @@ def issue(
     collecting: bool = True,
     due: datetime | None = None,
     sells: str | None = None,
+    totals: InvoiceTotals | None = None,
 ) -> Issued | None:
     """Makes, numbers and collects an invoice; none where its lines say nothing.
 
-    `sells` is the wallet that counts from its payment on.
+    `sells` is the wallet that counts from its payment on. `totals` is what the lines come to
+    where that is known, of no subscription yet, but for a credit of the customer.
     """
-    totals = draft_of(desk, customer, lines, currency, subs, bounds)
+    if totals is None or has_credit(desk, customer):
+        totals = draft_of(desk, customer, lines, currency, subs, bounds)
+    else:
+        totals = replace(totals, lines=tuple(alike.of(totals.lines, subs[0]["id"])))
     if not totals.lines:
         return None
     data = _about(customer, totals, currency, subs, reason)
-    data["coupons"] = coupons.count(desk, subs, totals.coupons)
+    data["coupons"] = coupons.count(desk, subs, totals.coupons) if totals.coupons else None
     row = desk.insert("Invoice", {**data, **_final(desk, customer, totals, collecting, due)},
                       f"invoice/{site}")  # fmt: skip
     made = write_lines(desk, row["id"], totals, site)
@@ -123,6 +130,7 @@ def _about(
     """The fields that say what an invoice is about and what it comes to."""
     starts = [line.period_start for line in totals.lines if line.period_start]
     ends = [line.period_end for line in totals.lines if line.period_end]
+    uses = [use for use in totals.coupons if use.amount]
     return {
         "customer": customer, "subscription": subs[0]["id"] if subs else None,
         "subscriptions": [sub["id"] for sub in subs] if len(subs) > 1 else None,
@@ -132,8 +140,7 @@ def _about(
         "period_start": min(starts, default=None), "period_end": max(ends, default=None),
         "taxes": [{"name": t.name, "rate": str(t.rate), "amount": t.amount}
                   for t in totals.taxes] or None,
-        "discounts": [{"coupon": use.coupon, "amount": use.amount}
-                      for use in totals.coupons if use.amount] or None,
+        "discounts": [{"coupon": use.coupon, "amount": use.amount} for use in uses] or None,
         "credits": [{"wallet": use.grant, "amount": use.amount} for use in totals.credits] or None,
     }  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ..billing.credit_notes import NoteLine
@@ -58,6 +59,9 @@ class Posting(NamedTuple):
     ends: datetime | None = None
 
 
+_NOWHERE = (None, None, None)  # of whom, from when, until when, where a posting does not say
+
+
 class Part(NamedTuple):
     """What of an invoice line is invoiced or given back, before tax."""
 
@@ -71,14 +75,14 @@ def post(
     desk: Desk, entry: str, customer: str | None, *postings: tuple[str, Money] | Posting
 ) -> None:
     """Writes one entry, of a name that no other has. It must balance in each currency."""
-    total: dict[str, Money] = {}
-    there = [Posting(*given) for given in postings if given[1]]
-    for posting in there:
-        amount = posting.amount
-        held = total.get(amount.currency)
-        total[amount.currency] = amount if held is None else held + amount
+    there = [given for given in postings if given[1].amount]
+    total: dict[str, Decimal] = {}
+    for given in there:
+        amount = given[1]
+        total[amount.currency] = total.get(amount.currency, 0) + amount.amount
     assert not any(total.values()), (entry, postings)
-    for number, (account, amount, party, starts, ends) in enumerate(there):
+    for number, given in enumerate(there):
+        account, amount, party, starts, ends = given if len(given) > 2 else (*given, *_NOWHERE)
         row = {
             "id": f"{entry}|{number}", "entry": entry, "account": account,
             "customer": customer if party is None else party, "amount": amount,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..values import Money, instant_text
+from ..values import Money, instant_stamp, zero
 from .customers import ASLEEP, in_trial, lives
 from .desk import Desk
 
@@ -16,7 +16,7 @@ def brings(sub: Mapping[str, Any] | None, currency: str) -> Money:
     A trial brings nothing yet, a paused or suspended one nothing for now.
     """
     if sub is None or not lives(sub) or sub["status"] in ASLEEP or in_trial(sub):
-        return Money(0, currency)
+        return zero(currency)
     amount: Money = sub["monthly_amount"]
     return amount
 
@@ -32,7 +32,7 @@ def moved(desk: Desk, old: Mapping[str, Any] | None, row: Mapping[str, Any] | No
     before, after = brings(old, currency), brings(row, currency)
     if before == after:
         return
-    key = f"{sub['id']}|{instant_text(desk.now)}"
+    key = f"{sub['id']}|{instant_stamp(desk.now)}"
     held = desk.peek("_mrr", key)
     if held is not None:
         before = held["before"]

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..billing import invoicing, lines, periods, proration, rating
+from ..billing import invoicing, lines, periods, proration
 from ..billing.invoicing import Bound, Line
 from ..billing.periods import Period
 from ..billing.proration import Charge
 from ..values import Money
-from . import bounds, usage
+from . import alike, bounds, usage
 from .customers import settings, zone_of
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
@@ -54,12 +54,9 @@ def advance(
 def set_up(sub: Mapping[str, Any], items_: Sequence[Item]) -> list[Line]:
     """The prices that are due once, with the first period."""
     return [
-        lines.one_off_line(f"{item.plan.title or item.plan.name}, once", amount, 1, sub["id"])
-        for item in items_
-        for price in item.plan.prices
-        if price.interval is None and price.currency == sub["currency"]
-        for amount in [rating.fixed_amount(price, item.quantity).amount]
-    ]
+        line for item in items_
+        for line in alike.once(item.plan, item.quantity, sub["currency"], sub["id"])
+    ]  # fmt: skip
 
 
 def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = False) -> Owed:

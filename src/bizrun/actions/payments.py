@@ -8,10 +8,12 @@ from typing import Any
 from ..billing import proration
 from ..errors import Refusal
 from ..model import Outcome
-from ..values import Money, Number, divide
+from ..values import Money, Number, divide, zero
 from . import marketplace
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
+
+_KEPT = ("invoice", "subscription", "description", "split")
 
 
 def collect(
@@ -39,16 +41,15 @@ def _charge(
     resume: dict[str, Any] | None,
     **more: Any,
 ) -> str:
-    kept = ("invoice", "subscription", "description", "split")
     row = customer_row(desk, customer)
-    payment: str = desk.insert(
-        "Payment",
-        {
-            "customer": customer, "amount": amount, "status": "pending",
-            "refunded": Money(0, amount.currency), **{k: more[k] for k in kept if k in more},
-        },
-        f"payment/{site}",
-    )["id"]  # fmt: skip
+    about = {
+        "customer": customer, "amount": amount, "status": "pending",
+        "refunded": zero(amount.currency),
+    }  # fmt: skip
+    for name in _KEPT:
+        if name in more:
+            about[name] = more[name]
+    payment: str = desk.insert("Payment", about, f"payment/{site}")["id"]
     data = {
         "payment": payment, "customer": customer, "amount": amount,
         "payment_method": more.pop("card", None) or row.get("payment_method"),

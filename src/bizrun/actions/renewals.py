@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from ..billing import catalog, periods
-from ..billing.invoicing import Bound, Line
-from ..billing.periods import Cycle, Period
+from ..billing.invoicing import Bound, InvoiceTotals, Line
+from ..billing.periods import Period
 from ..times import add
 from ..values import Duration, Money
-from . import bounds, invoices, owed, usage
+from . import alike, bounds, invoices, owed, usage
 from .credits import Surplus
-from .customers import ASLEEP, in_trial, lives, settings, subscriptions
+from .customers import ASLEEP, in_trial, lives, settings, subscriptions, zone_of
 from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
@@ -28,34 +29,46 @@ _ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "bef
 
 @dataclass(slots=True)
 class Turn:
-    """A period that ends and the one that follows: what both put on an invoice."""
+    """A period that ends and the one that follows: what both put on an invoice.
+
+    `plain`: nothing but the plan's own prices goes into it. `totals` is what both come to where
+    that is known, of no subscription yet.
+    """
 
     before: Mapping[str, Any]
     after: dict[str, Any]
     owed: Owed
     advance: list[Line]
     period: Period
+    plain: bool = False
+    totals: InvoiceTotals | None = None
 
 
 def turn(desk: Desk, sub: Mapping[str, Any], credit: Sequence[Line] = ()) -> Turn:
     """What the end of the running period makes; it changes nothing yet."""
+    if not credit and (known := alike.renewal(desk, sub)) is not None:
+        return _turn_alike(sub, known)
     trialing = in_trial(sub)
     due = Owed(owed.waiting(sub)) if trialing else owed.arrears(desk, sub, sub["period_end"])
     due.lines += credit
     after = _taken(desk, sub)
     cycle = cycle_of(desk, after)
     fresh = trialing or after["anchor"] != sub["anchor"]
-    period = periods.period(cycle, 0) if fresh else following(cycle, sub["period_end"])
+    period = periods.period(cycle, 0) if fresh else periods.following(cycle, sub["period_end"])
     return begin(desk, sub, after, due, period, trialing)
 
 
-def following(cycle: Cycle, end: datetime) -> Period:
-    """The period that begins where the one before it ended.
-
-    Where the customer moved to another zone, whose midnights are others, it begins there too.
-    """
-    found = periods.period_at(cycle, end)
-    return found if found.start == end else replace(found, start=end, whole_start=end)
+def _turn_alike(sub: Mapping[str, Any], known: alike.Renewed) -> Turn:
+    """The same by what all subscriptions of these terms have in common."""
+    key, period = sub["id"], known.period
+    after = {
+        **sub, "period_start": period.start, "period_end": period.end,
+        "usage_start": period.start, "monthly_amount": known.monthly,
+    }  # fmt: skip
+    waiting = owed.waiting(sub)
+    due = Owed([*waiting, *alike.of(known.due, key)])
+    totals = None if waiting else known.totals
+    return Turn(sub, after, due, alike.of(known.advance, key), period, True, totals)
 
 
 def begin(
@@ -66,6 +79,14 @@ def begin(
     after |= {
         "period_start": period.start, "period_end": period.end, "usage_start": period.start,
     }  # fmt: skip
+    plan = alike.plain_plan(desk, after)
+    if plan is not None:
+        begun = alike.begun(
+            plan, after["quantity"], after["currency"], after["interval"], period, first,
+            settings(desk).proration, zone_of(desk, after["customer"]),
+        )  # fmt: skip
+        after["monthly_amount"] = begun.monthly
+        return Turn(before, after, due, alike.of(begun.lines, after["id"]), period, True)
     having = items(desk, after, period.start)
     after["monthly_amount"] = monthly(having, after)
     advance = owed.advance(desk, after, period, having)
@@ -107,11 +128,11 @@ def due(desk: Desk, key: str) -> None:
     sub = desk.row("Subscription", key)
     if not lives(sub) or sub["period_end"] > desk.now:
         return
-    from .subscriptions import end
-
     turns = []
     for each in together(desk, sub):
         if ends(each) and allowed(desk, each["status"], "cancelled"):
+            from .subscriptions import end
+
             end(desk, each["id"], "cancelled")
         elif each["status"] in ASLEEP:
             _roll(desk, each)
@@ -119,9 +140,8 @@ def due(desk: Desk, key: str) -> None:
             turns.append(turn(desk, each))
     if turns:
         known = [each.after["id"] for each in turns]
-        parts = (
-            _inner_parts(desk, _beside(desk, sub), known) if sub["period_end"] == desk.now else []
-        )
+        beside = _beside(desk, sub) if sub["period_end"] == desk.now else ()
+        parts = _inner_parts(desk, beside, known) if len(beside) > 1 else ()
         bill(desk, turns, "trial_end" if in_trial(sub) else "renewal", parts)
 
 
@@ -149,11 +169,12 @@ def bill(
     for each in turns:
         if each.after["coupons"] != each.before["coupons"]:
             desk.change("Subscription", each.after["id"], coupons=each.after["coupons"])
-    site = f"{first['id']}/{reason}/{turns[0].period.start:%Y%m%dT%H%M%S}"
+    site = f"{first['id']}/{reason}/{_compact(turns[0].period.start)}"
     made = make(
         desk, [*(turn.after for turn in turns), *(part.sub for part in parts)],
         [*(turn.owed for turn in turns), *(part.owed for part in parts)],
         [line for turn in turns for line in turn.advance], site, reason, graced=True,
+        totals=turns[0].totals if len(turns) == 1 and not parts else None,
     )  # fmt: skip
     for each in turns:
         settle(desk, each, made)
@@ -163,17 +184,29 @@ def bill(
     return made
 
 
+@lru_cache(maxsize=1024)
+def _compact(at: datetime) -> str:
+    return f"{at:%Y%m%dT%H%M%S}"
+
+
 def make(
     desk: Desk, subs: Sequence[Mapping[str, Any]], dues: Sequence[Owed], advance: Sequence[Line],
     site: str, reason: str, graced: bool = False, surplus: Surplus | None = None,
+    totals: InvoiceTotals | None = None,
 ) -> Issued | None:  # fmt: skip
-    """An invoice over what is owed; a draft first where usage may still come in."""
+    """An invoice over what is owed; a draft first where usage may still come in.
+
+    `totals` is what the lines come to where that is known, but for a credit of the customer.
+    """
     customer, currency = subs[0]["customer"], subs[0]["currency"]
-    all_lines = [*(line for due_ in dues for line in due_.lines), *advance]
-    found = [bound for due_ in dues for bound in due_.bounds]
+    all_lines, found, metered = [], [], []
+    for due_ in dues:
+        all_lines += due_.lines
+        found += due_.bounds
+        metered += due_.metered
+    all_lines += advance
     if not all_lines and not found:
         return None
-    metered = [each for due_ in dues for each in due_.metered]
     if graced and metered and settings(desk).grace != Duration():
         at = add(desk.now, settings(desk).grace, desk.tz)
         made = invoices.open_draft(
@@ -188,11 +221,13 @@ def make(
                 desk.set_timer(f"tail|{sub['id']}", at, what="tail", sub=sub["id"])
     else:
         made = invoices.issue(
-            desk, customer, all_lines, site, reason, currency, subs, found, surplus
-        )
-    lines, key = (made.lines, made.key) if made else ([], None)
-    usage.keep(desk, metered, lines, key)
-    bounds.keep(desk, customer, found, lines, key)
+            desk, customer, all_lines, site, reason, currency, subs, found, surplus,
+            totals=totals,
+        )  # fmt: skip
+    if metered or found:
+        lines, key = (made.lines, made.key) if made else ([], None)
+        usage.keep(desk, metered, lines, key)
+        bounds.keep(desk, customer, found, lines, key)
     return made
 
 
@@ -204,7 +239,7 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
     charges = owed.charge_rows(made.made, made.key, key) if made else []
     if charges:
         known["charges"] = charges
-    if bounds.bounded(desk, after):
+    if not turned.plain and bounds.bounded(desk, after):
         known["before"] = base_of(turned.advance, after["currency"], settings(desk).half_even)
     after["billing"] = known
     names = ("status", "plan", "quantity", "interval", "anchor", "period_start", "period_end",
@@ -212,7 +247,7 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
              "billing")  # fmt: skip
     changes = {name: after[name] for name in names if after[name] != before[name]}
     desk.change("Subscription", key, **changes)
-    schedule(desk, after, period.start)
+    schedule(desk, after, period.start, turned.plain)
 
 
 def base_of(made: Sequence[Line], currency: str, half_even: bool) -> Money:
@@ -221,12 +256,13 @@ def base_of(made: Sequence[Line], currency: str, half_even: bool) -> Money:
     return sum(base, Money(0, currency))
 
 
-def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
-    """The timers of a period: its end, and the first usage period within it."""
+def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime, plain: bool = False) -> None:
+    """The timers of a period: its end, and, but for a plain plan, what comes within it."""
     key = sub["id"]
     desk.set_timer(f"renew|{key}", sub["period_end"], what="renew", sub=key)
-    _await_inner(desk, sub, at)
-    await_version(desk, sub, at)
+    if not plain:
+        _await_inner(desk, sub, at)
+        await_version(desk, sub, at)
 
 
 def _await_inner(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
@@ -259,7 +295,7 @@ def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
     known = {name: value for name, value in held(after).items() if name != "pending"}
     cycle = cycle_of(desk, after)
     fresh = after["anchor"] != sub["anchor"]
-    period = periods.period(cycle, 0) if fresh else following(cycle, sub["period_end"])
+    period = periods.period(cycle, 0) if fresh else periods.following(cycle, sub["period_end"])
     if sub["status"] == "suspended":
         found = list(usage.owed(desk, sub, sub["period_end"], False))
         used = [line for each in found for line in each.lines if line.amount]

@@ -46,8 +46,10 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         raise Refusal(f"a subscription can't start at {show(start)}: that is still to come")
     plan = plan_named(desk, args["plan"])
     zone = zone_of(desk, customer)
-    began = periods.local_day(start, zone)
-    now_plan = catalog.version_for(plan, began, began, periods.local_day(desk.now, zone))
+    now_plan = plan
+    if plan.versions:
+        began = periods.local_day(start, zone)
+        now_plan = catalog.version_for(plan, began, began, periods.local_day(desk.now, zone))
     currency = choose_currency(desk, now_plan, customer, args.get("currency"))
     interval = choose_interval(now_plan, currency, args.get("interval"))
     trial_end, cycle = periods.after_trial(
@@ -64,7 +66,7 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     sub: dict[str, Any] = {
         **_DEFAULTS, "id": "", "customer": customer, "plan": plan.name, "status": "active",
         "quantity": choose_quantity(now_plan, args.get("quantity")), "currency": currency,
-        "interval": str(interval), "started": start, "anchor": cycle.start,
+        "interval": interval.text, "started": start, "anchor": cycle.start,
         "trial_end": trial_end, "billing": billing,
     }  # fmt: skip
     if args.get("coupon") is not None:
@@ -158,10 +160,13 @@ def _bill_first(desk: Desk, turns: Sequence[renewals.Turn]) -> None:
     if len(turns) > 1:
         for turn in turns:  # each has learnt of the others
             turn.after["billing"] = held(desk.row("Subscription", turn.after["id"]))
-    due = [turn for turn in turns if turn.advance or bounds.bounded(desk, turn.after)]
+    due = [
+        turn for turn in turns
+        if turn.advance or (not turn.plain and bounds.bounded(desk, turn.after))
+    ]  # fmt: skip
     for turn in turns:
         if turn not in due:
-            renewals.schedule(desk, turn.after, turn.period.start)
+            renewals.schedule(desk, turn.after, turn.period.start, turn.plain)
     if not due:
         return
     lines = [line for turn in due for line in turn.advance]
@@ -172,7 +177,8 @@ def _bill_first(desk: Desk, turns: Sequence[renewals.Turn]) -> None:
 
 
 def _insert(desk: Desk, sub: dict[str, Any], site: object) -> str:
-    sub["monthly_amount"] = monthly(items(desk, sub, sub["period_start"]), sub)
+    if "monthly_amount" not in sub:
+        sub["monthly_amount"] = monthly(items(desk, sub, sub["period_start"]), sub)
     row = desk.insert("Subscription", sub, site)
     sub["id"] = row["id"]
     announce(desk, "Subscription.created", row["id"], sub["customer"])

@@ -138,9 +138,17 @@ def monthly(items_: list[Item], sub: Mapping[str, Any]) -> Money:
     """What the fixed parts come to in a month."""
     currency, interval = sub["currency"], sub["interval"]
     if len(items_) == 1:
-        return _monthly(items_[0].plan, items_[0].quantity, currency, interval).rounded()
+        return rate_of_month(items_[0].plan, items_[0].quantity, currency, interval)
     parts = (_monthly(item.plan, item.quantity, currency, interval) for item in items_)
     return sum(parts, Money(0, currency)).rounded()
+
+
+@lru_cache(maxsize=1 << 12, typed=True)
+def rate_of_month(
+    plan: catalog.Plan, quantity: Number, currency: str, interval: str
+) -> Money:  # fmt: skip
+    """What the fixed parts of one item come to in a month."""
+    return _monthly(plan, quantity, currency, interval).rounded()
 
 
 @lru_cache(maxsize=1 << 12, typed=True)
@@ -167,8 +175,7 @@ def cycle_of(desk: Desk, sub: Mapping[str, Any]) -> periods.Cycle:
 
 def choose_currency(desk: Desk, plan: catalog.Plan, customer: str, wanted: str | None) -> str:
     """The asked currency, else the customer's own, the business's, or the plan's first."""
-    known = [price.currency for price in plan.prices]
-    known = known or [usage.currency for usage in plan.usages if usage.currency]
+    known = _currencies(plan)
     if wanted is not None:
         if known and wanted not in known:
             raise Refusal(f"plan `{plan.name}` has no price in {wanted}")
@@ -179,6 +186,13 @@ def choose_currency(desk: Desk, plan: catalog.Plan, customer: str, wanted: str |
         if likely in known:
             return str(likely)
     return known[0] if known else desk.currency
+
+
+@lru_cache(maxsize=1024)
+def _currencies(plan: catalog.Plan) -> tuple[str, ...]:
+    """The currencies in which a plan has prices, in their order."""
+    known = tuple(price.currency for price in plan.prices)
+    return known or tuple(usage.currency for usage in plan.usages if usage.currency)
 
 
 @lru_cache(maxsize=1024)

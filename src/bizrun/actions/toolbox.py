@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ..billing import catalog
@@ -199,7 +200,12 @@ class Toolbox:
 
 def _check(name: str, data: Mapping[str, Any]) -> None:
     """An action that needs a value and gets none refuses the event."""
+    for field in _required(name):
+        if data.get(field) is None:
+            raise Refusal(f"`{name}` needs `{field}`, and there is none")
+
+
+@cache
+def _required(name: str) -> tuple[str, ...]:
     signature = SIGNATURES.get(name)
-    for field in signature.fields if signature else ():
-        if field.required and data.get(field.name) is None:
-            raise Refusal(f"`{name}` needs `{field.name}`, and there is none")
+    return tuple(field.name for field in signature.fields if field.required) if signature else ()

@@ -42,12 +42,8 @@ class Metered:
 
 def share_of(desk: Desk, period: Period, start: datetime, end: datetime, customer: str) -> Fraction:
     """The part of a whole period that lies between two instants, as the business prorates."""
-    chosen, zone = settings(desk), zone_of(desk, customer)
-    if start == period.whole_start and end == period.end:
-        return periods.WHOLE
-    if chosen.proration == "none":
-        return periods.first_share(period, zone, False)
-    return periods.share(period, start, end, zone, chosen.proration == "second")
+    by, zone = settings(desk).proration, zone_of(desk, customer)
+    return proration.share_between(period, start, end, by, zone)
 
 
 def meter_period(desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice,

@@ -44,9 +44,19 @@ class Interval:
         return f"{self.count} {self.unit}{'' if self.count == 1 else 's'}"
 
     @property
+    def text(self) -> str:
+        """As it is stored: `1 month`, `6 months`."""
+        return _interval_text(self)
+
+    @property
     def duration(self) -> Duration:
         """The calendar duration: a year is 12 months, a week 7 days."""
         return Duration.of(self.count, self.unit)
+
+
+@lru_cache(maxsize=256)
+def _interval_text(of: Interval) -> str:
+    return str(of)
 
 
 @lru_cache(maxsize=256)

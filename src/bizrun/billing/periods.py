@@ -63,7 +63,6 @@ class Period:
         return self.start == self.whole_start
 
 
-@lru_cache(maxsize=1 << 12)
 def cycle(
     start: datetime,
     interval: Interval,
@@ -83,7 +82,11 @@ def cycle(
     by_second = settings.proration == "second"
     day = local_day(start, name)
     begin = start if by_second or exact else midnight(day, name)
-    return Cycle(begin, day, interval, name, settings.billing, anchor_day, by_second)
+    return _cycle(begin, day, interval, name, settings.billing, anchor_day, by_second)
+
+
+# Of all that begin on a day there is one, which what is remembered by cycle finds at once.
+_cycle = lru_cache(maxsize=1 << 12)(Cycle)
 
 
 def boundary(cycle: Cycle, k: int) -> datetime:
@@ -133,6 +136,15 @@ def next_period(cycle: Cycle, after: Period) -> Period:
     while boundary(cycle, k + 1) <= after.end:
         k += 1
     return period(cycle, k)
+
+
+def following(cycle: Cycle, end: datetime) -> Period:
+    """The period that begins where the one before it ended.
+
+    Where the customer moved to another zone, whose midnights are others, it begins there too.
+    """
+    found = period_at(cycle, end)
+    return found if found.start == end else replace(found, start=end, whole_start=end)
 
 
 def for_meter(cycle: Cycle, interval: Interval | None) -> Cycle:

@@ -74,6 +74,17 @@ def used_share(period: Period, at: datetime, proration: Proration, zone: str) ->
     return periods.share(period, period.start, end, zone, proration == "second")
 
 
+def share_between(
+    period: Period, start: datetime, end: datetime, proration: Proration, zone: str
+) -> Fraction:
+    """The part of a whole period that lies between two instants, as the business prorates."""
+    if start == period.whole_start and end == period.end:
+        return WHOLE
+    if proration == "none":
+        return periods.first_share(period, zone, False)
+    return periods.share(period, start, end, zone, proration == "second")
+
+
 def period_share(period: Period, proration: Proration, zone: str) -> Fraction:
     """The part of a whole period that a period is: below 1 for a first one cut short."""
     return periods.first_share(period, zone, proration == "second")

@@ -10,6 +10,8 @@ _ADDRESS = re.compile(
     r"[^\s@<>,;:\"\\()\[\]\x00-\x1f\x7f]+@([^\s@<>,;:\"\\()\[\]\x00-\x1f\x7f]+)\Z"
 )
 _LABEL = re.compile(r"[^\W_](?:[\w-]*[^\W_])?\Z")
+# The most usual form by itself, which needs no closer look.
+_USUAL = re.compile(r"[A-Za-z0-9._+-]+@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z0-9]+")
 _NAMED = re.compile(r'(?:"(?:[^"\\\r\n]|\\[^\r\n])*"|[^<>"@\r\n])*<([^<>]+)>\Z')
 _PARTS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])+')
 
@@ -38,6 +40,8 @@ def valid(value: object) -> bool:
     """Whether mail could be sent there; a dot is asked of a domain, since no top one takes mail."""
     if not isinstance(value, str):
         return False
+    if len(value) <= MAX_ADDRESS and _USUAL.fullmatch(value):
+        return True
     try:
         found = mailboxes(value)
     except ValueError:

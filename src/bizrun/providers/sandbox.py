@@ -161,10 +161,11 @@ _FIELDS = ("to", "cc", "bcc", "from", "reply_to")
 
 
 def _email(effect: Effect) -> Outcome:
-    given = [effect.data.get("to"), *(v for f in _FIELDS if (v := effect.data.get(f)) is not None)]
-    if all(mailboxes.valid(value) for value in given):
-        return Outcome("succeeded", reference=reference(effect))
-    return Outcome("failed", "invalid_address", None, reference(effect))
+    for name in _FIELDS:
+        value = effect.data.get(name)
+        if (value is not None or name == "to") and not mailboxes.valid(value):
+            return Outcome("failed", "invalid_address", None, reference(effect))
+    return Outcome("succeeded", None, None, reference(effect))
 
 
 def _given(effect: Effect, value: Any) -> Outcome:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..ir.nodes import Const
-from ..ir.program import Entity
-from ..lang.types import EntityType, ListOf, Maybe, Prim, Type, known
+from ..ir.program import Entity, Program
+from ..lang.types import Choice, EntityType, ListOf, Maybe, Prim, Type, known
 from ..store.base import Row
 from ..values import Duration, Money, Percent
 
@@ -24,7 +24,8 @@ class Blank:
     """An entity's row with its constant defaults; what else there is to say of its fields.
 
     `computed` have a default that is no constant, `needed` none at all; `plain` has by field the
-    class whose values fit without a look; `uniques` are unique beside the key.
+    class whose values fit without a look, `words` those that fit a choice; `uniques` are unique
+    beside the key.
     """
 
     row: Row
@@ -32,6 +33,18 @@ class Blank:
     needed: tuple[str, ...]
     plain: dict[str, type]
     uniques: tuple[str, ...]
+    words: dict[str, frozenset[str]]
+
+
+class Blanks(dict[str, Blank]):
+    """What new rows of a program's entities begin as, by entity."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def __missing__(self, entity: str) -> Blank:
+        found = self[entity] = blank_of(self._program.entities[entity])
+        return found
 
 
 def blank_of(entity: Entity) -> Blank:
@@ -55,11 +68,20 @@ def blank_of(entity: Entity) -> Blank:
         for name, field in entity.fields.items()
         if (kind := _plain(field.type)) is not None
     }
-    return Blank(row, tuple(computed), tuple(needed), plain, entity.uniques)
+    words = {
+        name: frozenset(inner.values)
+        for name, field in entity.fields.items()
+        if isinstance(inner := _inner(field.type), Choice)
+    }
+    return Blank(row, tuple(computed), tuple(needed), plain, entity.uniques, words)
+
+
+def _inner(type_: Type) -> Type:
+    return type_.inner if isinstance(type_, Maybe) else type_
 
 
 def _plain(type_: Type) -> type | None:
-    match type_.inner if isinstance(type_, Maybe) else type_:
+    match _inner(type_):
         case Prim(name):
             return _CLASSES.get(name)
         case EntityType():

@@ -13,7 +13,6 @@ from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 SLACK = timedelta(seconds=30)
 READS = 4  # tries to read back, after those to send
 MAX_REASON = 1000
-NONE = timedelta(0)
 Answer = Outcome | BizError | NotSent | MaybeSent | None
 # Writes the message of an email for a provider, to whom `notify` means: once, before it is sent.
 Write = Callable[[str, Effect, str | None], bytes | None]
@@ -487,8 +485,8 @@ class Worker:
                 self._absent(job, now)
             case Outcome():
                 pace.end(now, True)
-                clean = replace(answer, error=scrub(answer.error), data=scrub(answer.data))
-                self._finish(job, clean)
+                error, data = scrub(answer.error), scrub(answer.data)
+                self._finish(job, Outcome(answer.status, error, data, answer.reference))
 
     def _again(self, job: Job, error: NotSent | MaybeSent, now: datetime) -> None:
         """What comes after a try without an outcome: another one, a question, or a person."""
@@ -515,7 +513,8 @@ class Worker:
                     job.maybe = True
                     job.stored = error.stored
                     job.ask = error.stored or job.attempts >= last
-        job.at = now + max(pause(job.effect.id, job.attempts, limits), error.retry_after or NONE)
+        wait = pause(job.effect.id, job.attempts, limits)
+        job.at = now + max(wait, error.retry_after or timedelta(0))
         self._wait_for_another(job)
 
     def _absent(self, job: Job, now: datetime) -> None:
@@ -594,7 +593,7 @@ class Worker:
             "id": key, "provider": job.name, "hash": fingerprint, "epoch": self.epoch,
             "until": job.until, "first": job.first, "attempts": job.attempts,
             "generation": job.generation, "twice": job.twice, "maybe": job.maybe,
-            "reason": job.reason, "outcome": asdict(outcome) if outcome else None,
+            "reason": job.reason, "outcome": outcome.as_row() if outcome else None,
             "message": b64encode(job.message).decode() if job.message and status else None,
         })  # fmt: skip
         self._changed = True

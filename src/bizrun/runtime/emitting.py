@@ -41,11 +41,10 @@ class Emitting:
             f"{work.base}/{site}", type_, work.now, data, "bizrun", subject, 0,
             source.seq if source else None, depth, None, work.tenant,
         )  # fmt: skip
-        self.engine.later(("event", event, None))
+        self.engine.later(event)
 
     def announce(self, work: Work, type_: str, subject: str, data: dict[str, Any]) -> None:
         """Queues an event of billing, whose values fit as they are."""
-        source = work.source
         names = self._payloads.get(type_)
         if names is None:
             declared = self.engine.program.events.get(type_)
@@ -54,14 +53,17 @@ class Emitting:
         if len(data) < len(names):
             for name in names:
                 data.setdefault(name, None)
-        cause, depth = (source.seq, source.depth + 1) if source is not None else (None, 1)
-        if depth > MAX_DEPTH:
-            raise EvalError(f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?")
-        event = Event(
+        source, cause, depth = work.source, None, 1
+        if source is not None:
+            cause, depth = source.seq, source.depth + 1
+            if depth > MAX_DEPTH:
+                raise EvalError(
+                    f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?"
+                )
+        self.engine.later(Event(
             f"{work.base}/{type_}/{subject}", type_, work.now, data, INTERNAL, subject, 0,
             cause, depth, None, work.tenant,
-        )  # fmt: skip
-        self.engine.later(("event", event, None))
+        ))  # fmt: skip
 
     def _typed(self, type_: str, data: dict[str, Any], work: Work) -> dict[str, Any]:
         declared = self.engine.program.events.get(type_)
@@ -79,14 +81,15 @@ class Emitting:
 
     def changed(self, work: Work, entity: str, key: str, old: Row | None, row: Row | None) -> None:
         """Tells who looks at rows that one has changed."""
+        engine = self.engine
         if entity == "Subscription":
-            self.engine.actions.moved(work, old, row)
-        if row is not None and entity in self.engine.directories.by_entity:
-            self.engine.directories.note(entity, row)
+            engine.actions.moved(work, old, row)
+        if row is not None and entity in engine.directories.by_entity:
+            engine.directories.note(entity, row)
         quiet = self._quiet.get(entity)
         if quiet is None:
             quiet = self._quiet[entity] = self._is_quiet(entity)
-        if quiet and not self.engine.waits.strange:
+        if quiet and not engine.waits.strange:
             return
         if self.engine.program.lifecycles:
             self.engine.lifecycles.entered(work, entity, key, old, row)
@@ -102,7 +105,7 @@ class Emitting:
             )  # fmt: skip
             if event.depth > MAX_DEPTH:
                 raise EvalError(f"a chain of more than {MAX_DEPTH} events of changes")
-            self.engine.later(("event", event, None))
+            self.engine.later(event)
 
     def _is_quiet(self, entity: str) -> bool:
         """Whether nothing of this spec looks at rows of an entity."""

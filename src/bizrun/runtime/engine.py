@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from ..documents.document import PRINTED
 from ..errors import BizError, EvalError, Refusal
@@ -21,12 +21,12 @@ from ..ir import nodes as ir
 from ..ir.compile import Code, compile_expression, compile_unit, explain_error
 from ..ir.program import EventType, Program
 from ..lang.types import Type
-from ..model import Counts, Event, Outcome, Receipt
+from ..model import Counts, Effect, Event, Outcome, Receipt
 from ..store.base import Plain, Row, Store
 from ..times import zone
-from ..values import instant_text
+from ..values import instant_stamp as stamp
 from .actions import Actions
-from .blanks import Blank, blank_of
+from .blanks import Blanks
 from .directory import Directories
 from .dispatch import Dispatch, Route
 from .emitting import Emitting
@@ -43,11 +43,8 @@ from .tables import defaults_of, tables_of
 from .tenancy import Tenancy
 from .timers import AGAIN, Timers
 from .triggers import Triggers
-from .waits import Waits
+from .waits import Item, Resume, Waits
 from .work import Work
-
-# The texts of instants, which come again and again.
-stamp = lru_cache(maxsize=1 << 12)(instant_text)
 
 
 class Engine:
@@ -72,10 +69,14 @@ class Engine:
         self.clock: datetime | None = self._clock_row["at"] if self._clock_row else None
         self._order: int = self._clock_row["order"] if self._clock_row else 0
         self._seq = store.last_seq()
-        self._queue: deque[tuple[Any, ...]] = deque()
-        self._pending: list[tuple[Any, ...]] = []
+        self._queue: deque[Item] = deque()
+        self._pending: list[Item] = []
+        # Queues what comes after the changes of this step.
+        self.later: Callable[[Item], None] = self._pending.append
+        # The types of events that nobody looks at, as long as no work waits for more.
+        self.unheard: set[str] = set()
         self._defaults: dict[tuple[str, str], Any] = {}
-        self._blanks: dict[str, Blank] = {}
+        self.blanks = Blanks(program)
         # What handlers returned after a wait, by the event that they began with.
         self.replies: dict[str, Any] = {}
         # Why a handler refused after a wait, by the same; until the commit.
@@ -108,7 +109,8 @@ class Engine:
 
         `event.data` is JSON as it came; `raw` its text for the log.
         """
-        if self.clock is None or event.time > self.clock:
+        clock = self.clock
+        if clock is None or event.time > clock:
             self.advance(event.time)
         route = self.dispatch.route(event.type)
         try:
@@ -171,7 +173,7 @@ class Engine:
         event.seq = self._seq
         self.state.entries.append(
             (self._seq, event.source, event.id, event.type, event.stamp or
-             instant_text(event.time), raw, "handled", None, None, "")
+             stamp(event.time), raw, "handled", None, None, "")
         )  # fmt: skip
         return True
 
@@ -217,27 +219,26 @@ class Engine:
             if self.pump is None or not self.pump():
                 return
 
-    def _handle_queued(self, item: tuple[Any, ...]) -> None:
-        match item[0]:
-            case "event":
-                event = item[1]
-                if self.dispatch.route(event.type).known or self.waits.any_on(event.type):
-                    self._step(event, None)
-                else:
-                    self.log(event, None, "unmatched", None, None)
-            case "deliver":
-                self._pending = []
-                self.outbox.send(item[1])
-                self._end_step()
-            case "resume":
-                self._pending = []
-                self.waits.go_on(*item[1:])
-                self._after_work(item[3], item[4])
-                self._end_step()
+    def _handle_queued(self, item: Item) -> None:
+        if type(item) is Event:
+            if item.type not in self.unheard:
+                if self.dispatch.route(item.type).known or self.waits.any_on(item.type):
+                    self._step(item, None)
+                    return
+                self.unheard.add(item.type)
+            self._tell(item)
+        elif type(item) is Effect:
+            self.outbox.send(item)
+            self._end_step()
+        else:
+            assert type(item) is Resume
+            self.waits.go_on(item.resume, item.result, item.now, item.base, item.source)
+            self._after_work(item.now, item.base)
+            self._end_step()
 
     def settle(self, key: str, outcome: Outcome) -> None:
         """Takes the outcome of an effect from outside; `drain` handles what follows."""
-        self._pending = []
+        self._pending.clear()
         self.outbox.settle(key, outcome)
         self._end_step()
 
@@ -247,7 +248,7 @@ class Engine:
         """Lifecycles, handlers, waits, meters, triggers of one event: all or nothing of it."""
         state = self.state
         mark, order = state.mark(), self._order
-        self._pending = []
+        self._pending.clear()
         self.triggers.pending.clear()
         before = len(state.entries)
         self._seq += 1
@@ -258,7 +259,7 @@ class Engine:
         except Refusal as error:
             state.undo(mark)
             self._order = order
-            self._pending = []
+            self._pending.clear()
             self.triggers.pending.clear()
             state.entries[before] = self._entry(event, raw, "rejected", str(error), None)
             self.recording.dead(event, "rejected", str(error), None, "", None)
@@ -339,7 +340,7 @@ class Engine:
 
     def _end_step(self) -> None:
         self._queue.extend(self._pending)
-        self._pending = []
+        self._pending.clear()
 
     # --- running segments ----------------------------------------------------------------------
 
@@ -422,10 +423,6 @@ class Engine:
 
     # --- what work asks for ----------------------------------------------------------------------
 
-    def later(self, item: tuple[Any, ...]) -> None:
-        """Queues what comes after the changes of this step."""
-        self._pending.append(item)
-
     def perform(
         self,
         work: Work,
@@ -440,7 +437,7 @@ class Engine:
         result, waiting = self.actions.perform(work, action, target, data, site, place, resume)
         if resume is not None and not waiting:
             base = f"{work.base}/{site}/resumed"
-            self._pending.append(("resume", resume, result, work.now, base, work.source))
+            self._pending.append(Resume(resume, result, work.now, base, work.source))
         return result
 
     def outcome(self, effect: Row, outcome: Outcome, resume: dict[str, Any] | None) -> None:
@@ -468,7 +465,7 @@ class Engine:
 
     def step(self, now: datetime, base: str, do: Callable[[], None]) -> None:
         """Something that no event began, with what follows from it."""
-        self._pending = []
+        self._pending.clear()
         do()
         self._after_work(now, base)
         self._end_step()
@@ -502,13 +499,6 @@ class Engine:
             assert expr is not None
             compute = self._defaults[entity, name] = self.compiled(expr, ())
         return compute(work)
-
-    def blank(self, entity: str) -> Blank:
-        """What new rows of an entity begin as."""
-        found = self._blanks.get(entity)
-        if found is None:
-            found = self._blanks[entity] = blank_of(self.program.entities[entity])
-        return found
 
     def code_of(self, handler: ir.Handler) -> Code:
         """The compiled code of a handler."""
@@ -555,6 +545,14 @@ class Engine:
         self._seq += 1
         event.seq = self._seq
         self.state.entries.append(self._entry(event, raw, status, reason, fired))
+
+    def _tell(self, event: Event) -> None:
+        """Logs an event of the engine's own that nobody looks at."""
+        self._seq = event.seq = self._seq + 1
+        self.state.entries.append((
+            self._seq, event.source, event.id, event.type, stamp(event.time),
+            self.recording.raw(event), "unmatched", None, event.cause, None,
+        ))  # fmt: skip
 
     def log_plain(self, batch: Batch, start: int, stop: int, marks: dict[int, str]) -> None:
         """Adds events of a batch that caused nothing; `marks`: handlers that ran, by place."""

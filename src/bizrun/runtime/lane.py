@@ -39,6 +39,10 @@ class Lanes:
         self._open: dict[type, Take] = {}
         self._waited = -1
 
+    def leaves(self, item: Any) -> bool:
+        """Whether no event of a decoded line's type ever takes the short way."""
+        return self._lanes.get(type(item)) is _leave
+
     def run(self, batch: Batch, start: int, stop: int, limit: datetime) -> int:
         """Takes some events of a batch the short way; the place of the first that it leaves.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 Deliver = Callable[[Effect], Outcome]
-KEY_VERSION = "1"
+KEY_VERSION = "2"
 # How the switch of a customer is called, beside those of connectors.
 PARKED = "customer:"
 STATUSES = {"succeeded": "done", "failed": "failed", "pending": "sent", "unknown": "unknown"}
@@ -29,9 +29,8 @@ STATUSES = {"succeeded": "done", "failed": "failed", "pending": "sent", "unknown
 
 def idempotency_key(*parts: str) -> str:
     """SHA-256 over the length-prefixed parts (RELIABILITY.md 4): never random, never a clock."""
-    encoded = [part.encode() for part in (KEY_VERSION, *parts)]
-    whole = b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
-    return sha256(whole).hexdigest()
+    whole = "".join([f"{len(part)}:{part}" for part in (KEY_VERSION, *parts)])
+    return sha256(whole.encode()).hexdigest()
 
 
 def payload_hash(data: Mapping[str, Any]) -> str:
@@ -77,7 +76,7 @@ class Outbox:
             "reference": None, "attempts": 0, "depth": work.depth,
         }  # fmt: skip
         self.engine.state.replace("_effect", key, None, row)
-        self.engine.later(("deliver", effect))
+        self.engine.later(effect)
         return effect
 
     def send(self, effect: Effect) -> None:
@@ -92,16 +91,20 @@ class Outbox:
         state = self.engine.state
         row = state.get("_effect", key)
         assert row is not None, key
-        settled = {
-            **row, "status": STATUSES[outcome.status], "error": outcome.error,
-            "answer": outcome.data, "reference": outcome.reference or row["reference"],
-            "attempts": row["attempts"] + 1,
-        }  # fmt: skip
-        if outcome.status in ("pending", "unknown"):
+        status, resume = outcome.status, row["resume"]
+        settled = row.copy()
+        settled["status"] = STATUSES[status]
+        settled["error"] = outcome.error
+        settled["answer"] = outcome.data
+        settled["attempts"] = row["attempts"] + 1
+        if outcome.reference:
+            settled["reference"] = outcome.reference
+        if status == "pending" or status == "unknown":
             state.replace("_effect", key, row, settled)
             return
-        state.replace("_effect", key, row, {**settled, "resume": None})
-        self.engine.outcome(settled, outcome, row["resume"])
+        settled["resume"] = None
+        state.replace("_effect", key, row, settled)
+        self.engine.outcome(settled, outcome, resume)
 
     def again(self, key: str) -> None:
         """Does what follows from an outcome once more: the first time that failed."""

@@ -9,7 +9,7 @@ import msgspec
 
 from ..model import Event
 from ..store.base import Row
-from ..values import instant_text, to_json
+from ..values import all_plain, instant_text, to_json
 from .work import Work
 
 if TYPE_CHECKING:
@@ -66,4 +66,5 @@ class Recording:
     @staticmethod
     def raw(event: Event) -> str:
         """The JSON of an emitted event's payload for the log."""
-        return _encode(to_json(event.data)).decode()
+        data = event.data
+        return _encode(data if all_plain(data) else to_json(data)).decode()

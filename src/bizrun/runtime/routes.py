@@ -153,7 +153,7 @@ def run(work: Work, live: Mapping[str, Any]) -> Receipt:
     assert work.code is not None and work.source is not None
     engine, code, source, state = work.engine, work.code, work.source, work.engine.state
     mark, order, entries = state.mark(), engine._order, len(state.entries)
-    engine._pending = []
+    engine._pending.clear()
     engine._order += 1
     engine._seq += 1
     source.seq = engine._seq
@@ -164,7 +164,8 @@ def run(work: Work, live: Mapping[str, Any]) -> Receipt:
     except Exception as error:
         state.undo(mark)
         del state.entries[entries:]
-        engine._pending, engine._order, engine._seq = [], order, source.seq - 1
+        engine._pending.clear()
+        engine._order, engine._seq = order, source.seq - 1
         reason, _ = explain_error(error, code)
         return Receipt(work.base, "rejected", reason)
     quiet = state.mark() == mark and not engine._pending and not work.loops

@@ -90,6 +90,10 @@ def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> list[str]:
     place = 0
     for stop in (*turns.places, count):
         while place < stop:
+            if lanes.leaves(batch.items[place]):
+                turns.take(place)
+                place += 1
+                continue
             begun = place
             place = lanes.run(batch, begun, stop, limit)
             engine.counts.handled += place - begun

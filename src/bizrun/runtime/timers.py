@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Event
 from ..store.base import Range, Row
-from ..values import instant_text
+from ..values import instant_stamp
 from .state import SUBSCRIPTION
 from .work import Work
 
@@ -109,7 +109,7 @@ class Timers:
         engine.clock = now
         engine.state.replace("_timer", row["id"], row, None)
         key = row["id"]
-        base = f"{key}@{instant_text(now)}"
+        base = f"{key}@{instant_stamp(now)}"
         engine.step(now, base, lambda: self._do(row["kind"], key, row["task"], now, base))
         engine.drain()
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import EvalError
 from ..ir import codec
 from ..ir import nodes as ir
 from ..ir.compile import walk
-from ..model import Event
+from ..model import Effect, Event
 from ..store.base import Row
 from ..values import show
 from .work import Work
@@ -29,6 +29,20 @@ MAX_DEPTH = 32
 TENANT = "$tenant"
 
 
+class Resume(NamedTuple):
+    """A handler that waited for a result that is there at once."""
+
+    resume: dict[str, Any]
+    result: Any
+    now: datetime
+    base: str
+    source: Event | None
+
+
+# What is handled after the step that asked for it: an event, a delivery, a handler that goes on.
+Item = Event | Effect | Resume
+
+
 class Waits:
     """Registers and wakes continuations of one engine."""
 
@@ -38,6 +52,7 @@ class Waits:
         self._reads: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
         # Where to look: event types and fields on which something waits, or did in this run.
         self._hints: set[str] = set()
+        self._awaited: dict[str, bool] = {}
         # Those of them that this version of the spec does not wait for: another version did.
         self.strange: set[str] = set()
         for row in engine.state.select("_wait_count", {}):
@@ -191,6 +206,8 @@ class Waits:
     def _hint(self, key: str) -> None:
         if key not in self._hints:
             self._hints.add(key)
+            self._awaited.clear()
+            self.engine.unheard.clear()
             if key.rpartition("|")[0] not in self.engine.dispatch.wait_types:
                 self.strange.add(key)
 
@@ -203,10 +220,12 @@ class Waits:
 
     def any_on(self, type_: str) -> bool:
         """Whether something may wait for events of a type."""
-        if not self._hints:
-            return False
-        fitting = forms(type_)
-        return any(key.rpartition("|")[0] in fitting for key in self._hints)
+        found = self._awaited.get(type_)
+        if found is None:
+            fitting = forms(type_)
+            found = any(key.rpartition("|")[0] in fitting for key in self._hints)
+            self._awaited[type_] = found
+        return found
 
     def any_strange(self, type_: str) -> bool:
         """Whether work of another version of the spec waits for events of a type, for sure."""

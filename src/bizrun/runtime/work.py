@@ -39,7 +39,8 @@ class Work:
 
     __slots__ = (
         "base", "begun", "caller", "code", "currency", "effects", "engine", "event", "fuel",
-        "handler", "lifted", "loops", "made", "now", "replied", "source", "tenant", "tz",
+        "handler", "lifted", "loops", "made", "now", "program", "replied", "source", "tenant",
+        "tz",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +61,7 @@ class Work:
         self.code = code
         self.caller = caller
         self.tz: ZoneInfo = engine.tz
+        self.program: Program = engine.program
         self.currency = engine.program.currency
         self.handler = code.unit.handler.id if code else ""
         self.fuel = FUEL
@@ -224,7 +226,7 @@ class Work:
 
     def _filled(self, entity: str, data: Mapping[str, Any]) -> Row:
         """A new row with what is given, fitting, and the defaults of the rest."""
-        blank = self.engine.blank(entity)
+        blank = self.engine.blanks[entity]
         row = blank.row.copy()
         row["created_at"] = row["updated_at"] = self.now
         plain = blank.plain
@@ -245,7 +247,7 @@ class Work:
         """A new row of billing, whose values fit and whose unique ones are so by the way they
         are made; what is left out has its default."""
         key = self.new_id(_prefix(entity), site)
-        blank, now = self.engine.blank(entity), self.now
+        blank, now = self.engine.blanks[entity], self.now
         row: Row = {**blank.row, **data, "id": key, "created_at": now, "updated_at": now}
         for name in blank.computed:
             if name not in data:
@@ -271,7 +273,7 @@ class Work:
 
     def _check_unique(self, entity: str, row: Row, key: str) -> None:
         declared = self.engine.program.entities[entity]
-        for name in self.engine.blank(entity).uniques:
+        for name in self.engine.blanks[entity].uniques:
             value = row[name]
             if value is None:
                 continue
@@ -295,12 +297,15 @@ class Work:
         self.finish()
         check_books(entity, changes)
         old = self.row(entity, key)
-        declared, plain = self.engine.program.entities[entity], self.engine.blank(entity).plain
+        declared, blank = self.engine.program.entities[entity], self.engine.blanks[entity]
+        plain, words = blank.plain, blank.words
         row = dict(old)
         for name, value in changes.items():
             if name == declared.key and value != old[name]:
                 raise Refusal(f"{entity}.{name} is its key and can't change")
-            if type(value) is plain.get(name, _NO_CLASS):
+            if type(value) is plain.get(name, _NO_CLASS) or (
+                name in words and type(value) is str and value in words[name]
+            ):
                 row[name] = value
             else:
                 row[name] = self.fitting(entity, name, value)
@@ -315,23 +320,28 @@ class Work:
         """Replaces a row by a changed one; `free` lifts the lifecycle, for its own arrows."""
         if row == old:
             return
-        for name in self.engine.blank(entity).uniques:
+        if not free:
+            self.engine.lifecycles.check(entity, old, row)
+        self._replace(entity, key, old, row)
+
+    def _replace(self, entity: str, key: str, old: Row, row: Row) -> None:
+        engine = self.engine
+        for name in engine.blanks[entity].uniques:
             if row[name] != old[name]:
                 self._check_unique(entity, row, key)
                 break
-        if not free:
-            self.engine.lifecycles.check(entity, old, row)
         row["updated_at"] = self.now
-        if entity == self.engine.program.bills:
+        if entity == engine.program.bills:
             self._keep_details(key, old, row)
-        self.engine.state.replace(entity, key, old, row)
-        self.engine.emitting.changed(self, entity, key, old, row)
+        engine.state.replace(entity, key, old, row)
+        engine.emitting.changed(self, entity, key, old, row)
 
     def _keep_details(self, key: str, old: Row, row: Row | None) -> None:
         """Keeps what a customer's invoices say of them, where that changes."""
-        details = {name: old[name] for name in self.engine.printed}
-        if row is not None and all(row[name] == value for name, value in details.items()):
+        names = self.engine.printed
+        if row is not None and [row[name] for name in names] == [old[name] for name in names]:
             return
+        details = {name: old[name] for name in names}
         id_ = self.new_id("was", key)
         if self.engine.state.get("_billed_as", id_) is None:
             kept = {"id": id_, "customer": key, "until": self.now, "details": details}
@@ -357,11 +367,6 @@ class Work:
         self.update(entity, key, {field: held})
 
     # --- what actions use ------------------------------------------------------------------------
-
-    @property
-    def program(self) -> Program:
-        """The program that runs."""
-        return self.engine.program
 
     @property
     def late(self) -> bool:
@@ -391,7 +396,11 @@ class Work:
         """Changes fields of a row of billing, whatever its lifecycle."""
         old = self.row(entity, key)
         row = {**old, **changes}
-        self.store_row(entity, key, old, row, free=True)
+        for name, value in changes.items():
+            held = old[name]
+            if held is not value and held != value:
+                self._replace(entity, key, old, row)
+                break
         return row
 
     def put(self, table: str, key: str, row: Row | None) -> None:

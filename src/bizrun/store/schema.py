@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..errors import EvalError, StoreError
-from ..values import Duration, Money, Percent, instant, money, number, show, to_json
+from ..values import Duration, Money, Percent, all_plain, instant, money, number, show, to_json
 from .base import Column, ColumnType, Table
 
 _encode = msgspec.json.Encoder().encode
@@ -241,9 +241,11 @@ def _is_a(value: Any, type: ColumnType) -> bool:
 
 def json_text(value: Any) -> str:
     """A value as compact lossless JSON text."""
-    if not value and type(value) is dict:
+    plain = value
+    if type(value) is not dict or not all_plain(value):
+        plain = to_json(value)
+    elif not value:
         return "{}"
-    plain = to_json(value)
     try:
         return _encode(plain).decode()
     except UnicodeEncodeError:  # half of a character

@@ -19,13 +19,13 @@ from ..values import (
     Money,
     Number,
     Percent,
-    from_json,
-    instant_text,
+    instant_stamp,
     money_exact,
     number_text,
+    restored,
 )
 from .base import Column, ColumnType, Range, Row, Table
-from .packing import Pack, Unpack, packer, unpacker
+from .packing import Pack, Unpack, in_place, packer, unpacker
 from .schema import json_text
 
 _decode_json = msgspec.json.Decoder().decode
@@ -90,10 +90,9 @@ def decode_percent(text: str) -> Percent:
     return Percent(Decimal(_number(text[:-1])).scaleb(-2, CONTEXT))
 
 
-@lru_cache(maxsize=1 << 14)
 def encode_time(value: datetime) -> str:
     """RFC 3339 in UTC: `2026-01-31T09:00:00Z`."""
-    return instant_text(value if value.tzinfo is UTC else value.astimezone(UTC))
+    return instant_stamp(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -102,6 +101,11 @@ def decode_time(text: str) -> datetime:
     if text[-1] != "Z":
         raise ValueError(text)
     return datetime.fromisoformat(text)
+
+
+def encode_money(value: Money) -> str:
+    """`29.00 USD`, as it is written everywhere."""
+    return str(value)
 
 
 @lru_cache(maxsize=4096)
@@ -125,7 +129,7 @@ def decode_json(text: str) -> Any:
     """The inverse of `schema.json_text`."""
     found = _decode_json(text)
     # Every tag of an exact value begins with a $.
-    return from_json(found) if '"$' in text else found
+    return restored(found) if '"$' in text else found
 
 
 def _floor(value: Number) -> int:
@@ -174,13 +178,20 @@ SQLITE: dict[ColumnType, Codec] = {
     "integer": _NUMBER,
     "size": _NUMBER,
     "bool": Codec("INTEGER", None, bool, ranges=_SAME),
-    "money": Codec("TEXT", str, decode_money, equal=False),
+    "money": Codec("TEXT", encode_money, decode_money, equal=False),
     "percent": Codec("TEXT", encode_percent, decode_percent, bound=encode_percent),
     "duration": Codec("TEXT", Duration.iso, decode_duration, equal=False),
     "time": Codec("TEXT", encode_time, decode_time, "rtrim({}, 'Z')", _time_bound, ranges=_TIME),
     "date": Codec("TEXT", date.isoformat, date.fromisoformat, bound=date.isoformat, ranges=_DATE),
     "json": Codec("TEXT", json_text, decode_json, equal=False),
 }
+
+
+in_place(encode_number, f"{{v}} if type({{v}}) is int and {_MIN} <= {{v}} <= {_MAX} else "
+         "None if {v} is None else {c}({v})")  # fmt: skip
+in_place(decode_number, "{v} if type({v}) is int or {v} is None else {c}({v})")
+in_place(encode_time, "None if {v} is None else T({v}) if {v}.tzinfo is U else {c}({v})")
+in_place(encode_money, "None if {v} is None else {v}._text or {c}({v})")
 
 
 UNREADABLE = (
@@ -308,6 +319,13 @@ class TableSQL:
             return self.pack(row)
         except KeyError:
             return self.pack({name: row.get(name) for name in self.names})
+
+    def encode_all(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+        """The columns of some rows."""
+        try:
+            return list(map(self.pack, rows))
+        except KeyError:
+            return list(map(self.encode, rows))
 
     def decode(self, columns: Sequence[Any]) -> Row:
         """A fresh row of its columns."""

@@ -42,7 +42,7 @@ _PRAGMAS = (
 
 _CACHE_ROWS = 10_000
 _PENDING_ROWS = 10_000
-_FIRST_ROWS = 250
+_FIRST_ROWS = 512
 
 # Fewer rows tell nothing about whether a table's rows are mostly in the cache.
 _TELLING = 8
@@ -222,6 +222,8 @@ class SqliteStore:
         young = self._cache.young.get(table)
         if young is not None and key in young:
             return young[key]
+        if self._tops.lack(table, key):
+            return None
         return self._promote(table, key)
 
     @_guarded
@@ -230,7 +232,7 @@ class SqliteStore:
         row = self._cache.old.get(table, NO_ROWS).get(key)
         if row is None:
             sql = self._tables[table]
-            if self._tops.lack(self._connection(), sql, key):
+            if self._tops.look(self._connection(), sql, key):
                 return None
             columns = self._connection().execute(sql.get, (key,)).fetchone()
             row = None if columns is None else sql.decode(columns)
@@ -453,9 +455,8 @@ class SqliteStore:
         gone = [(key,) for key, row in pending.items() if row is None]
         if gone:
             db.executemany(sql.delete, gone)
-        kept = [row for row in pending.values() if row is not None]
-        if kept:
-            _execute_many(db, sql, list(map(sql.encode, kept)))
+        if kept := [row for row in pending.values() if row is not None]:
+            _execute_many(db, sql, sql.encode_all(kept))
         self._cache.remember(table, pending)
         self._tops.grow(table, pending)
         pending.clear()
@@ -592,7 +593,7 @@ class SqliteStore:
         self._file.close()
 
 
-def _execute_many(db: apsw.Connection, sql: TableSQL, rows: list[Sequence[Any]]) -> None:
+def _execute_many(db: apsw.Connection, sql: TableSQL, rows: list[tuple[Any, ...]]) -> None:
     try:
         db.executemany(sql.upsert, rows)
     except UnicodeEncodeError:

@@ -19,33 +19,43 @@ class Tops:
     """What is known of the keys in one file. It may name a key that has been deleted."""
 
     def __init__(self) -> None:
-        self._tops: dict[tuple[str, str], str] = {}
+        self._tops: dict[str, dict[str, str]] = {}
 
     def clear(self) -> None:
         """Forgets all: the file has changed by other ways than `grow`."""
         self._tops.clear()
 
-    def lack(self, db: apsw.Connection, sql: TableSQL, key: str) -> bool:
-        """Whether a key is surely not in the table."""
+    def lack(self, table: str, key: str) -> bool:
+        """Whether a key is surely not in the table, by what is known already."""
+        tops = self._tops.get(table)
+        top = None if tops is None else tops.get(key[:_PREFIX])
+        return top is not None and key > top
+
+    def look(self, db: apsw.Connection, sql: TableSQL, key: str) -> bool:
+        """The same where the table may have to be asked."""
         prefix = key[:_PREFIX]
         if not prefix or not prefix.isascii():
             return False
-        place = (sql.table.name, prefix)
-        top = self._tops.get(place)
+        tops = self._tops.get(sql.table.name)
+        if tops is None:
+            tops = self._tops[sql.table.name] = {}
+        top = tops.get(prefix)
         if top is None:
-            if len(self._tops) >= _MOST:
-                self._tops.clear()
+            if len(tops) >= _MOST:
+                tops.clear()
             column = quoted(sql.table.key)
             text = f"SELECT max({column}) FROM {quoted(sql.table.name)} WHERE {column} >= ? AND "
             bounds = (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
             top = db.execute(f"{text}{column} < ?", bounds).get or ""
-            self._tops[place] = top
+            tops[prefix] = top
         return key > top
 
     def grow(self, table: str, keys: Iterable[str]) -> None:
         """Notes keys that are written."""
-        tops = self._tops
+        tops = self._tops.get(table)
+        if not tops:
+            return
         for key in keys:
-            place = (table, key[:_PREFIX])
-            if key > tops.get(place, key):
-                tops[place] = key
+            prefix = key[:_PREFIX]
+            if key > tops.get(prefix, key):
+                tops[prefix] = key
