@@ -19,6 +19,7 @@ import pytest
 from bizrun.errors import UsageError
 from bizrun.reports.churn import churn, cohorts, ltv
 from bizrun.reports.figures import Span, span
+from bizrun.reports.forecast import outlook
 from bizrun.reports.metrics import movements, mrr, tallies
 from bizrun.reports.plot import plotted
 from bizrun.runtime.tables import SYSTEM
@@ -42,6 +43,15 @@ PAYMENTS = Table(
 )  # fmt: skip
 
 
+BOOKS = Table(
+    "Ledger",
+    (
+        Column("id", "text"), Column("account", "text"), Column("amount", "money"),
+        Column("created_at", "time"), Column("starts", "time"), Column("ends", "time"),
+    ),
+)  # fmt: skip
+
+
 def usd(amount: int | str) -> Money:
     return Money(amount, "USD")
 
@@ -53,7 +63,7 @@ def day(text: str) -> datetime:
 def kept(*changes: tuple[str, str, int, int]) -> MemoryStore:
     """A state with movements: (date, customer/subscription, before, after) in whole USD."""
     store = MemoryStore()
-    store.prepare([*SYSTEM, CUSTOMERS, PAYMENTS])
+    store.prepare([*SYSTEM, CUSTOMERS, PAYMENTS, BOOKS])
     rows = {}
     for number, (at, who, before, after) in enumerate(changes):
         key = f"{who}|{number}"
@@ -178,6 +188,24 @@ def test_movements_add_up(seed: int) -> None:
     assert tally.left == len(active)
 
 
+def test_forecast_goes_on_along_the_line() -> None:
+    store = kept(
+        ("2026-01-10", "a/1", 0, 100), ("2026-02-10", "b/1", 0, 100), ("2026-03-10", "c/1", 0, 40)
+    )  # fmt: skip
+    rows = outlook(store, months("2026-01-01", "2026-03-31"), 3).rows
+    assert [row["mrr"].amount for row in rows[:3]] == [100, 200, 240]
+    assert [str(row["mrr"]) for row in rows[3:]] == ["320.00 USD", "390.00 USD", "460.00 USD"]
+    assert [row["month"] for row in rows[3:]] == ["2026-04", "2026-05", "2026-06"]
+    assert [row["forecast"] for row in rows] == [False] * 3 + [True] * 3
+    assert rows[3]["arr"] == usd(3840)
+
+
+def test_forecast_is_never_below_nothing() -> None:
+    store = kept(("2026-01-10", "a/1", 0, 100), ("2026-02-10", "a/1", 100, 10))
+    rows = outlook(store, months("2026-01-01", "2026-02-28"), 2).rows
+    assert [row["mrr"] for row in rows[2:]] == [usd(0), usd(0)]
+
+
 def test_spans() -> None:
     clock = day("2026-03-15")
     found = span(day("2026-01-20"), clock, UTC_ZONE, None, None)
@@ -265,6 +293,16 @@ def test_command_mrr(report: Any) -> None:
     assert (january["new"], january["mrr"]) == ("60.00 USD", "60.00 USD")
     assert (february["expansion"], february["churn"]) == ("70.00 USD", "-30.00 USD")
     assert february["arr"] == "1200.00 USD"
+
+
+def test_command_forecast(bizrun: Path, state: Path) -> None:
+    def asked(*args: str) -> subprocess.CompletedProcess[str]:
+        call = [bizrun, "forecast", "--state", state, *args]
+        return subprocess.run(call, capture_output=True, text=True, timeout=60)
+
+    told = json.loads(asked("--months", "3", "--json").stdout)
+    assert [row["forecast"] for row in told][-4:] == [False, True, True, True]
+    assert "--months takes 1 to 1200" in asked("--months", "0").stderr
 
 
 def test_command_revenue(report: Any) -> None:

@@ -66,6 +66,10 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], str]] = {
         "0 the state is sound; 1 it is not, and what is wrong is said; 2 the call is wrong; "
         "3 the state can't be read",
     ),
+    "forecast": (
+        ("bizrun forecast --months 6", "bizrun forecast --plot ahead.svg --json"),
+        "0 fine; 2 the call is wrong; 3 the state can't be read",
+    ),
     "why": (
         ("bizrun why ACME-2026-00013", "bizrun why 4f1d9a --state .bizrun/saas.db --json"),
         "0 fine; 2 nothing has that id, or several have; 3 the state can't be read",

@@ -42,7 +42,7 @@ def report(
         raise UsageError("Only the ledger goes to beancount: bizrun report ledger.")
     days = _day("--from", first), _day("--to", last)
     with opened(state, spec) as found:
-        span = _span(found, kind, *days)
+        span = span_of(found, kind, *days)
         if form == "beancount":
             from ..reports.beancount import beancount
 
@@ -50,12 +50,23 @@ def report(
             _put("".join(f"{line}\n" for line in lines), out)
             return 0
         figures = _figures(found, kind, span)
+    _write(figures, form, plot, out)
+    return 0
+
+
+def figures_out(
+    figures: Figures, as_json: bool, as_csv: bool, plot: str | None, out: str | None
+) -> None:
+    """Prints figures as a table, JSON or CSV, or writes them to `out`; draws them to `plot`."""
+    _write(figures, _form(None, as_json, as_csv), plot, out)
+
+
+def _write(figures: Figures, form: str, plot: str | None, out: str | None) -> None:
     if plot is not None:
         from ..reports.plot import plotted
 
         _put(plotted(figures), plot)
     _put(_WRITERS[form](figures), out)
-    return 0
 
 
 def _form(form: str | None, as_json: bool, as_csv: bool) -> str:
@@ -75,7 +86,7 @@ def _day(option: str, text: str | None) -> date | None:
         raise UsageError(f"{option} takes a date like 2026-01-31, not {text!r}.") from None
 
 
-def _span(found: Opened, kind: str, first: date | None, last: date | None) -> Span:
+def span_of(found: Opened, kind: str, first: date | None = None, last: date | None = None) -> Span:
     """From the first thing that the report is about to the state's clock, where nobody says."""
     from ..reports.figures import span
 
@@ -161,7 +172,8 @@ def _cell(value: Any) -> Any:
 
     if isinstance(value, Money):
         return grouped(value)
-    return None if value is None else value if isinstance(value, int) else show(value)
+    plain = isinstance(value, int) and not isinstance(value, bool)
+    return None if value is None else value if plain else show(value)
 
 
 _WRITERS: dict[str, Callable[[Figures], str]] = {"table": _table, "json": _json, "csv": _csv}
