@@ -70,6 +70,11 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], str]] = {
         ("bizrun forecast --months 6", "bizrun forecast --plot ahead.svg --json"),
         "0 fine; 2 the call is wrong; 3 the state can't be read",
     ),
+    "backtest": (
+        ("bizrun backtest new-prices.biz", "bizrun backtest new-prices.biz --state shop.db --json"),
+        "0 fine, whatever differs; 1 the spec is wrong; 2 the call is wrong; "
+        "3 the state can't be read",
+    ),
     "why": (
         ("bizrun why ACME-2026-00013", "bizrun why 4f1d9a --state .bizrun/saas.db --json"),
         "0 fine; 2 nothing has that id, or several have; 3 the state can't be read",

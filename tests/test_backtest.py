@@ -1,0 +1,110 @@
+"""`bizrun backtest`: the same spec bills the same again, another one what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bizrun.cli.main import main
+
+from .conftest import ROOT
+
+SPEC = """\
+business "Shop" { currency USD, timezone "UTC", bills Member }
+entity Member { id text key, payment_method text? }
+plan basic {
+  price 10 USD per month
+  usage pages: 0.10 USD
+}
+meter pages { sum pages of Page.read per member }
+coupon HALF { 50% off once }
+tax vat { 20% exclusive }
+event Member.joined key id { id text, coupon coupon?, payment_method text = "pm_card_visa" }
+event Page.read key member { member Member, pages integer }
+on Member.joined as joined {
+  let member = create Member { ...joined }
+  subscribe { customer: member, plan: basic, coupon: joined.coupon }
+}
+"""
+HAPPENED = (
+    ("Member.joined", 1, {"id": "a", "coupon": "HALF"}),
+    ("Member.joined", 2, {"id": "b", "payment_method": "pm_card_visa_chargeDeclined"}),
+    ("Page.read", 5, {"member": "a", "pages": 70}),
+    ("Page.read", 6, {"member": "nobody", "pages": 50}),
+)
+
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.biz").write_text(SPEC)
+    events = [
+        {"id": f"e{n}", "type": type_, "time": f"2026-04-0{day}T09:00:00Z", "data": data}
+        for n, (type_, day, data) in enumerate(HAPPENED)
+    ]
+    Path("shop.events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert main(["shop.biz", "--out", "none", "--until", "2026-05-03"]) == 0
+    capfd.readouterr()
+
+    def asked(*args: str, code: int = 0) -> str:
+        assert main([*args]) == code
+        out, err = capfd.readouterr()
+        return out + err
+
+    return asked
+
+
+def test_the_same_spec_bills_the_same(ask: Ask) -> None:
+    before = ask("state-hash")
+    told = json.loads(ask("backtest", "shop.biz", "--json"))
+    assert told["customers"] == []
+    assert (told["events"], told["refused"]) == (4, 1)
+    assert told["totals"][0]["difference"] == "0.00 USD"
+    assert ask("state-hash") == before
+
+
+def test_another_price_differs_by_customer_and_line(ask: Ask) -> None:
+    Path("new.biz").write_text(SPEC.replace("price 10", "price 12").replace("0.10 USD", "0.05 USD"))
+    told = json.loads(ask("backtest", "new.biz", "--json"))
+    (total,) = told["totals"]
+    # a: (5 + 10 + 7) × 1.2, then (6 + 12 + 3.50) × 1.2; b: twice 10, then twice 12.
+    assert (total["recorded"], total["new"]) == ("50.40 USD", "54.60 USD")
+    names = [(change["name"], change["difference"]) for change in told["customers"]]
+    assert names == [("b", "4.80 USD"), ("a", "-0.60 USD")]
+    a = told["customers"][1]
+    assert [(line["name"], line["difference"]) for line in a["lines"]] == [
+        ("basic", "4.00 USD"), ("discounts", "-1.00 USD"), ("pages", "-3.50 USD"),
+        ("tax", "-0.10 USD"),
+    ]  # fmt: skip
+    said = ask("backtest", "new.biz")
+    assert said.startswith("4 events again, 1 refused or failed; 2 customers would have been")
+    assert "\n  pages " in said
+
+
+def test_a_spec_that_refuses_more_says_so(ask: Ask) -> None:
+    Path("new.biz").write_text(
+        SPEC.replace("pages integer }\non", "pages integer, page text }\non")
+    )
+    told = json.loads(ask("backtest", "new.biz", "--json"))
+    assert told["refused"] == 2
+    assert [change["difference"] for change in told["customers"]] == ["-8.40 USD"]
+
+
+def test_a_year_is_billed_the_same(ask: Ask, tmp_path: Path) -> None:
+    """Retries, cancellations, trials: a real history comes out to the cent."""
+    spec = str(ROOT / "specs" / "monetization" / "subscription.biz")
+    ask(spec, "--state", "year.db", "--out", "none")
+    told = json.loads(ask("backtest", spec, "--state", "year.db", "--json"))
+    assert told["customers"] == []
+    assert told["totals"][0]["recorded"] == told["totals"][0]["new"] != "0.00 USD"
+
+
+def test_mistakes(ask: Ask) -> None:
+    assert "There is no file other.biz" in ask("backtest", "other.biz", code=2)
+    Path("bad.biz").write_text("plan {")
+    assert "error" in ask("backtest", "bad.biz", code=1)
