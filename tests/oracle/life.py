@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 from .books import ZERO, Attached, Purse, bill, credit_note, lower
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
-from .rates import base, rate
-from .sub import Held, Sub, Window, measure
-from .world import Act, Bill, Buyer, Coupon, Line, Plan, Rules, Usage
+from .metered import Metered
+from .rates import base
+from .sub import Held, Settled, Sub
+from .world import Act, Bill, Buyer, Coupon, Line, Plan, Rules
 
 
-class Life:
+class Life(Metered):
     """One customer's life under the rules of a business."""
 
     def __init__(
@@ -41,6 +42,9 @@ class Life:
             if act.kind != "usage":
                 self._advance(act.at)
                 getattr(self, "_" + act.kind)(act)
+            elif any(sub.plan.threshold for sub in self.subs.values()):
+                self._advance(act.at)
+                self._counted(act)
         self._advance(until)
         return self.bills
 
@@ -122,19 +126,6 @@ class Life:
     def _months_on(self, at: datetime, months: int) -> datetime:
         local = at.astimezone(ZoneInfo(self.zone))
         return instant(shift(local.date(), months, "month"), self.zone, local.time())
-
-    def _month_end(self, sub: Sub, usage: Usage) -> datetime:
-        """Where the running month of a usage price ends, counted from the anchor."""
-        begun = sub.usage_from[usage.meter]
-        assert sub.cycle is not None
-        k = 1
-        while (end := self._month(sub.cycle, k)) <= begun:
-            k += 1
-        return min(end, sub.end)
-
-    def _month(self, cycle: Cycle, k: int) -> datetime:
-        assert not cycle.late
-        return instant(shift(cycle.anchor, k, "month", cycle.day), cycle.zone, cycle.clock)
 
     def _turn(self, sub: Sub, at: datetime) -> tuple[list[Line], list[Line]]:
         """What falls due at a boundary: (in advance, the rest)."""
@@ -218,65 +209,6 @@ class Life:
         sub.since = at
         return [Line(amount, "fixed", begins, note="arrears")] if part else []
 
-    def _usage_lines(self, sub: Sub, at: datetime, months: bool = False) -> list[Line]:
-        lines: list[Line] = []
-        for usage in sub.plan.usages:
-            if months and not (usage.monthly and self._month_end(sub, usage) == at):
-                continue
-            start = sub.usage_from[usage.meter]
-            sub.usage_from[usage.meter] = at
-            lines += self._rated(sub, usage, start, at)
-        return lines
-
-    def _rated(self, sub: Sub, usage: Usage, start: datetime, end: datetime) -> list[Line]:
-        included = Fraction(usage.includes)
-        if usage.prorated and not usage.monthly:
-            assert sub.cycle is not None
-            included *= self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
-        window = Window(usage, start, end, included)
-        sub.windows.append(window)
-        return self._window_lines(window, end, "usage")
-
-    def _window_lines(self, window: Window, now: datetime, kind: str) -> list[Line]:
-        """What usage known by now costs, less what was billed of it."""
-        begins = local_date(window.start, self.zone)
-        lines: list[Line] = []
-        for note, exact in self._priced(window, now).items():
-            amount = self.rules.round(exact) - window.billed.get(note, ZERO)
-            window.billed[note] = window.billed.get(note, ZERO) + amount
-            lines.append(Line(amount, kind, begins, note=note))
-        return lines
-
-    def _priced(self, window: Window, now: datetime) -> dict[str, Fraction]:
-        """The exact price of a window, by the value of a dimension."""
-        usage = window.usage
-        seen = [
-            act.data
-            for act in self.usage
-            if act.data["meter"] == usage.meter
-            and window.start <= act.at < window.end
-            and act.data.get("sent", act.at) < now
-        ]
-        if usage.by:
-            prices = dict(usage.by)
-            values = {data["by"] for data in seen}
-            # In the order of the price's cases, then by name.
-            order = [*prices, *sorted(values - set(prices))]
-            return {
-                value: sum((d["units"] for d in seen if d["by"] == value), ZERO)
-                * prices.get(value, prices["else"])
-                for value in sorted(values, key=order.index)
-            }
-        billable = max(measure(usage.meter, seen) - window.included, ZERO)
-        return {usage.meter: rate(usage, billable, len(seen))}
-
-    def _corrections(self, sub: Sub, at: datetime) -> list[Line]:
-        """What late events change of periods that were billed: rate(all) − rate(billed)."""
-        lines: list[Line] = []
-        for window in sub.windows:
-            lines += self._window_lines(window, at, "correction")
-        return lines
-
     def _bounds(self, sub: Sub, at: datetime, behind: list[Line]) -> list[Line]:
         """The top-up to a minimum, or what is above a maximum."""
         low, high = sub.plan.minimum, sub.plan.maximum
@@ -286,6 +218,10 @@ class Life:
         part = self._length(sub.plan_since, at) / sub.cycle.whole(sub.n, self.seconds)
         spent = sub.base_billed + sum((line.amount for line in behind), ZERO)
         begins = local_date(sub.plan_since, self.zone)
+        least = None if low is None else low * part
+        settled = Settled(sub.plan_since, at, least, high, spent)
+        settled.made = self.rules.round(self._within(spent, least, high) - spent)
+        sub.settled.append(settled)
         sub.plan_since = at
         if low is not None and spent < low * part:
             return [Line(self.rules.round(low * part - spent), "minimum", begins)]

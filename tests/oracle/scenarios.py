@@ -86,6 +86,11 @@ class Maker:
                 )
             )  # fmt: skip
         plans += self._dated_plans()
+        at_once = (self._usage("calls"), self._usage("payments"))
+        plans.append(
+            Plan("part_0", self.money(5, 50), (1, "month"), usages=at_once,
+                 threshold=self.money(20, 90))
+        )  # fmt: skip
         if not self.rules.calendar:
             usage = (self._usage("calls", monthly=True),)
             plans.append(Plan("yearly_use", self.money(100, 900), (1, "year"), usages=usage))
@@ -123,8 +128,9 @@ class Maker:
         r = self.r
         if meter == "payments":
             return Usage(
-                meter, "share", unit=Fraction(r.randint(1, 500), 10000), fixed=self.small()
-            )
+                meter, "share", unit=Fraction(r.randint(1, 500), 10000), fixed=self.small(),
+                includes=self.r.choice((0, 0, 700)) if self.rules.currency != "JPY" else 0,
+            )  # fmt: skip
         if meter == "chat":
             prices = (("big", self.small()), ("small", self.small()), ("else", self.small()))
             return Usage(meter, "each", by=prices)
@@ -187,6 +193,7 @@ class Maker:
                 "mixed",
                 "extras",
                 "rest",
+                "part",
             )
         )
         acts = sorted(_Acts(self, zone, flavour).acts, key=lambda act: act.at)
@@ -203,7 +210,7 @@ class _Acts:
         self.acts: list[Act] = []
         self.start = self._first()
         self.at = self.start
-        plain = flavour in ("two", "next", "bound", "tardy")
+        plain = flavour in ("two", "next", "bound")
         self.coupons = [] if plain else list(maker.coupons)
         getattr(self, "_life_" + flavour)()
         bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
@@ -474,9 +481,17 @@ class _Acts:
             self._add(self._later(0, 60), "resume", deal=deal)
         return None
 
+    def _life_part(self) -> None:
+        """Usage that is billed in mid-period at a threshold."""
+        self._subscribe("part_0")
+        self._use("part_0", 200)
+
     def _life_tardy(self) -> None:
         """Usage that arrives after its period was billed."""
-        plan = self.r.choice(("use_0", "use_1", "use_2"))
+        plan = self.r.choice(("use_0", "use_1", "use_2", "use_4", "use_5"))
+        if plan in ("use_4", "use_5"):
+            # What bounds make of discounted corrections, the rules leave open.
+            self.coupons = []
         self._subscribe(plan)
         self._use(plan, 250)
         late = [act for act in self.acts if act.kind == "usage" and self.r.random() < 0.3]

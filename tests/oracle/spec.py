@@ -176,6 +176,8 @@ def plan_text(plan: Plan, rules: Rules, word: str = "plan") -> str:
         lines.append(f"  trial {plan.trial} days")
     for usage in plan.usages:
         lines += usage_text(usage, cur)
+    if plan.threshold is not None:
+        lines.append(f"  bill usage at {decimal(plan.threshold)} {cur}")
     if plan.minimum is not None:
         lines.append(f"  minimum {decimal(plan.minimum)} {cur}")
     if plan.maximum is not None:

@@ -36,6 +36,19 @@ class Window:
     end: datetime
     included: Fraction
     billed: dict[str, Fraction] = field(default_factory=dict)
+    lines: dict[str, list[Line]] = field(default_factory=dict)
+
+
+@dataclass
+class Settled:
+    """A period whose minimum and maximum were settled: what it cost, and what they made of it."""
+
+    start: datetime
+    end: datetime
+    low: Fraction | None
+    high: Fraction | None
+    cost: Fraction
+    made: Fraction = ZERO
 
 
 @dataclass
@@ -61,6 +74,9 @@ class Sub:
     usage_from: dict[str, datetime] = field(default_factory=dict)
     base_billed: Fraction = ZERO
     windows: list[Window] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    partly: dict[str, Window] = field(default_factory=dict)
+    """What thresholds have billed of the running windows, by meter."""
     billed: list[Bill] = field(default_factory=list)
     """The invoices that charged for the running period."""
     addons: dict[str, tuple[Plan, int]] = field(default_factory=dict)

@@ -73,6 +73,8 @@ class Plan:
     usages: tuple[Usage, ...] = ()
     minimum: Fraction | None = None
     maximum: Fraction | None = None
+    threshold: Fraction | None = None
+    """Usage is billed in mid-period whenever it reaches this."""
     phases: tuple[tuple[int, Fraction], ...] = ()
     """For so many months this price, before the plan's own."""
     versions: tuple[tuple[date, Fraction, str], ...] = ()

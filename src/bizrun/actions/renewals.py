@@ -445,7 +445,7 @@ def threshold(desk: Desk, meter: str, customer: str) -> None:
         limit = usage.thresholds(having[0].plan, sub["currency"])
         if limit is None or all(p.meter != meter for each in having for p in each.plan.usages):
             continue
-        found = Owed(metered=list(usage.owed(desk, sub, desk.now, True)))
+        found = Owed(metered=list(usage.owed(desk, sub, desk.now, True, running=True)))
         due_ = sum((line.amount for each in found.metered for line in each.lines), limit * 0)
         if due_ >= limit:
             _bill_part(desk, sub, found, f"{sub['id']}/threshold/{desk.base}")

@@ -91,19 +91,24 @@ def _with_each(
     """The usage with what each of its events counted."""
     by = dict(zip(price.pricing.dimensions, usage.values, strict=True))
     each = desk.measured_each(price.meter, customer, start, end, by)
+    if len(each) < usage.events:
+        # A threshold is looked at with an event: that one is of the running period.
+        each = desk.measured_each(price.meter, customer, start, end + _MOMENT, by)
     return replace(usage, each=tuple(each))
 
 
 def rate_window(
     desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, price: catalog.UsagePrice,
-    start: datetime, end: datetime,
+    start: datetime, end: datetime, running: bool = False,
 ) -> tuple[Rated, ...]:  # fmt: skip
-    """What the usage of a window costs, the allowance taken off."""
+    """What the usage of a window costs, the allowance taken off: while it is `running`, that of
+    all of it."""
     allowance = catalog.allowance(plan, price.meter)
     included: Number = allowance.quantity if allowance else 0
     if allowance and allowance.prorated:
         period = meter_period(desk, sub, price, max(start, end - _MOMENT))
-        share = share_of(desk, period, start, end, sub["customer"])
+        until = period.end if running else end
+        share = share_of(desk, period, start, until, sub["customer"])
         included = proration.prorated_allowance(included, share)
     usages = measured(desk, price, sub["customer"], start, end, included)
     return rating.rate_usage(price, usages, sub["currency"], included)
@@ -114,8 +119,11 @@ def usage_key(sub: str, item: str, meter: str, start: datetime) -> str:
     return f"{sub}|{item}|{meter}|{start:%Y%m%dT%H%M%S%f}"
 
 
-def owed(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool) -> Iterator[Metered]:
-    """The usage that falls due at an instant; `final`: whatever its period, for it ends now."""
+def owed(
+    desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool, running: bool = False
+) -> Iterator[Metered]:
+    """The usage that falls due at an instant; `final`: whatever its period, for it ends now, or
+    is billed so far while it is `running`."""
     known = (sub["billing"] or {}).get("billed") or {}
     for item in items(desk, sub, sub["period_start"]):
         for price in catalog.choose_usages(item.plan, sub["currency"]):
@@ -124,15 +132,15 @@ def owed(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool) -> Iter
                 continue
             start = window_start(desk, sub, price, max(sub["usage_start"], end - _MOMENT))
             billed = billed_of(known.get(f"{item.name}|{price.meter}") or ())
-            yield meter_window(desk, sub, item, price, start, end, billed)
+            yield meter_window(desk, sub, item, price, start, end, billed, running=running)
 
 
 def meter_window(
     desk: Desk, sub: Mapping[str, Any], item: Item, price: catalog.UsagePrice,
-    start: datetime, end: datetime, billed: Billed, kind: str = "usage",
+    start: datetime, end: datetime, billed: Billed, kind: str = "usage", running: bool = False,
 ) -> Metered:  # fmt: skip
     """The lines of a window and the row that remembers it."""
-    rated = rate_window(desk, sub, item.plan, price, start, end)
+    rated = rate_window(desk, sub, item.plan, price, start, end, running)
     half_even = settings(desk).half_even
     if billed:
         # Both rates rounded: what did not change makes no line of a half unit.

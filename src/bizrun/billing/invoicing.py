@@ -197,7 +197,7 @@ def bound_lines(lines: Sequence[Line], bounds: Sequence[Bound], half_even: bool)
             due = least
         if bound.maximum is not None and cost > bound.maximum:
             due = bound.maximum
-        amount = (due - cost - settled).rounded(half_even)
+        amount = (due - cost).rounded(half_even) - settled
         low = settled.amount > 0 if settled else amount.amount > 0
         found.append(_bound_line("minimum" if low else "maximum", bound, amount))
     return [line for line in found if line.amount]
