@@ -59,7 +59,7 @@ class SmtpProvider:
     def __init__(
         self, resolve: Resolver = system_resolver, tls: ssl.SSLContext | None = None
     ) -> None:
-        self.limits = Limits(concurrency=4)
+        self.limits = Limits(concurrency=4, per_second=50)
         self._once = False
         self._resolve = resolve
         self._tls = (lambda: tls) if tls is not None else cache(ssl.create_default_context)
