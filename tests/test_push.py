@@ -51,11 +51,11 @@ def test_it_shows_before_it_makes(shop: FakeStripe) -> None:
     shown = bizrun("push", "stripe", "shop.biz")
     assert '+ product basic "Basic"' in shown and "+ basic price 9.99 USD per month" in shown
     assert "+ team price 10.00 EUR per seat per month" in shown
-    assert "usage of api in calls is counted and billed by bizrun" in shown
+    assert "+ meter api: count" in shown and "+ calls usage of api per month" in shown
     assert "say --apply" in shown
     assert not shop.all("products")
     made = bizrun("push", "stripe", "shop.biz", "--apply")
-    assert made.startswith(shown.partition("  usage")[0])
+    assert made.startswith(shown.partition("14 to make")[0])
     prices = {price["lookup_key"]: price for price in shop.all("prices")}
     assert prices["shop_basic_1month_usd"]["unit_amount"] == 999
     assert prices["shop_big_1month_usd"]["tiers"][1]["unit_amount_decimal"] == Decimal("455.5")
@@ -95,7 +95,57 @@ def test_what_is_pulled_checks_and_costs_the_same(shop: FakeStripe) -> None:
 def test_the_example_can_be_pushed(shop: FakeStripe) -> None:
     out = bizrun("push", "stripe", str(ROOT / "specs/saas.biz"), "--apply")
     assert "+ pro price 99.00 USD per month" in out
-    assert len(shop.all("prices")) == 3
+    assert len(shop.all("prices")) == 6
+    assert [meter["event_name"] for meter in shop.all("meters")] == ["saas_api_calls"]
+
+
+USAGE = """
+business "Shop" { language 1, currency USD, timezone "UTC", bills Account }
+entity Account { id text key }
+event Used { account Account, units number = 1, size size = 1 GB, amount money = 1 USD }
+meter api { sum units of Used per account }
+meter sms { count Used per account }
+meter rows { last units of Used per account }
+meter peak { max units of Used per account }
+meter disk { sum size of Used per account unit GB }
+meter pay { sum amount of Used per account }
+plan pro {
+  price 10 USD per month, price 100 USD per year
+  includes 100 api
+  usage api graduated { up to 10_000: free, above: 0.015 USD }
+  usage sms package of 1000: 5 USD
+  usage rows volume { up to 10: 5 USD + 1 USD flat, above: 4 USD }
+  usage peak: 0.02 USD
+  usage disk: 0.023 USD per GB
+  usage pay: 2.9% + 0.30 USD per payment
+}
+"""
+
+
+def test_usage_prices_count_by_meters(shop: FakeStripe) -> None:
+    Path("shop.biz").write_text(USAGE)
+    shown = bizrun("push", "stripe", "shop.biz", "--apply")
+    for meter, why in (("peak", "know no `max`"), ("disk", "count no size"), ("pay", "no money")):
+        assert f"usage of {meter} in pro is counted and billed by bizrun: " in shown
+        assert why in shown
+    meters = {meter["event_name"]: meter for meter in shop.all("meters")}
+    formulas = {name: meter["default_aggregation"]["formula"] for name, meter in meters.items()}
+    assert formulas == {"shop_api": "sum", "shop_sms": "count", "shop_rows": "last"}
+    prices = {price["lookup_key"]: price for price in shop.all("prices")}
+    assert len(prices) == 8
+    api = prices["shop_pro_api_1month_usd"]
+    assert api["recurring"]["usage_type"] == "metered"
+    assert api["recurring"]["meter"] == meters["shop_api"]["id"]
+    assert [str(tier["up_to"]) for tier in api["tiers"]] == ["100", "10100", "inf"]
+    assert str(api["tiers"][2]["unit_amount_decimal"]) == "1.5"
+    assert prices["shop_pro_sms_1year_usd"]["transform_quantity"]["round"] == "up"
+    first = prices["shop_pro_rows_1month_usd"]["tiers"][0]
+    assert (int(first["unit_amount"]), int(first["flat_amount"])) == (500, 100)
+    assert "The account has it all." in bizrun("push", "stripe", "shop.biz")
+    Path("shop.biz").write_text(USAGE.replace("0.015 USD", "0.02 USD"))
+    again = bizrun("push", "stripe", "shop.biz")
+    assert "~ pro usage of api per month (a new price" in again
+    assert again.count("~ ") == 2 and "2 to make or change" in again
 
 
 def test_without_a_key_it_says_which(shop: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> None:

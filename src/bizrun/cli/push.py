@@ -38,7 +38,8 @@ def push(provider: str, spec: str, apply: bool, as_json: bool) -> int:
         if not as_json:
             note = {
                 "replace": " (a new price; the old one stays with who has it)",
-                "differs": " (it differs, and Stripe's coupons can't change: give it a new name)",
+                "differs": f" (it differs, and Stripe's {step.item.kind}s can't change: give it a "
+                "new name)",
             }.get(step.act, "")
             click.echo(f"{MARKS[step.act]} {step.item.text}{note}")
     open_ = sum(step.act not in ("same", "differs") for step in steps)

@@ -7,38 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-from ..billing.catalog import Coupon, Interval, Plan, Price, RatePart, Tier
+from ..billing.catalog import Coupon, Plan, Price
 from ..billing.rating import fixed_amount
 from ..currencies import exponent
 from ..ir.program import Program
 from ..values import Money, Percent
-
-Kind = Literal["product", "price", "coupon"]
-MODES = {"graduated": "graduated", "volume": "volume"}
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Something that Stripe should have.
-
-    `key` finds it again: the id of a product or coupon, the lookup key of a price. `params` are
-    those of its creation, `text` says it to a person.
-    """
-
-    kind: Kind
-    key: str
-    text: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+from .catalog_items import MODES, Item, one, per, tier_of, unit
+from .catalog_usage import usage_items
 
 
 def wanted(program: Program) -> tuple[list[Item], list[str]]:
-    """The products, prices and coupons of a spec, and a sentence for each thing that stays with
-    bizrun, since Stripe has no such price."""
+    """The products, prices, meters and coupons of a spec, and a sentence for each thing that stays
+    with bizrun, since Stripe has no such price."""
     items: list[Item] = []
     kept: list[str] = []
     for plan in [*program.plans.values(), *program.addons.values()]:
@@ -53,8 +37,8 @@ def wanted(program: Program) -> tuple[list[Item], list[str]]:
                 kept.append(item)
             else:
                 items.append(item)
-        kept += [f"usage of {u.meter} in {plan.name} is counted and billed by bizrun"
-                 for u in plan.usages]  # fmt: skip
+    metered, counted = usage_items(program, [*program.plans.values(), *program.addons.values()])
+    items, kept = [*items, *metered], [*kept, *counted]
     items += [_coupon(coupon) for coupon in program.coupons.values()]
     return items, list(dict.fromkeys(kept))
 
@@ -72,59 +56,19 @@ def _price(plan: Plan, price: Price, product: str) -> Item | str:
     pricing = price.pricing
     if pricing.model == "unit" and not pricing.dimensions and price.per_unit is None:
         amount = fixed_amount(price).amount
-        text = f"price {amount}{_per(every)}"
-        return Item("price", key, f"{plan.name} {text}", {**params, **_unit(amount)})
-    amount_of_one = _one(pricing.rate.parts)
+        text = f"price {amount}{per(every)}"
+        return Item("price", key, f"{plan.name} {text}", {**params, **unit(amount)})
+    amount_of_one = one(pricing.rate.parts)
     if pricing.model == "unit" and not pricing.dimensions and amount_of_one is not None:
-        text = f"{plan.name} price {amount_of_one} per {price.per_unit}{_per(every)}"
-        return Item("price", key, text, {**params, **_unit(amount_of_one)})
-    tiers = [_tier(tier) for tier in pricing.tiers]
+        text = f"{plan.name} price {amount_of_one} per {price.per_unit}{per(every)}"
+        return Item("price", key, text, {**params, **unit(amount_of_one)})
+    tiers = [tier_of(tier) for tier in pricing.tiers]
     if pricing.model in MODES and tiers and None not in tiers and not pricing.dimensions:
         params |= {
             "billing_scheme": "tiered", "tiers_mode": MODES[pricing.model], "tiers": tiers,
         }  # fmt: skip
-        return Item("price", key, f"{plan.name} price in {len(tiers)} tiers{_per(every)}", params)
+        return Item("price", key, f"{plan.name} price in {len(tiers)} tiers{per(every)}", params)
     return f"the {pricing.model} price of {plan.name} is computed by bizrun"
-
-
-def _per(every: Interval | None) -> str:
-    if every is None:
-        return " once"
-    return f" per {every.unit}" if every.count == 1 else f" per {every}"
-
-
-def _one(parts: tuple[RatePart, ...]) -> Money | None:
-    """The price of one unit, where that is all there is to it."""
-    match parts:
-        case (RatePart(Money() as amount, "unit", 1),):
-            return amount
-    return None
-
-
-def _unit(amount: Money) -> dict[str, Any]:
-    """An amount by Stripe's field for it: parts of a cent have one of their own."""
-    cents = amount.amount.scaleb(exponent(amount.currency))
-    if cents == int(cents):
-        return {"unit_amount": int(cents)}
-    return {"unit_amount_decimal": format(cents.normalize(), "f")}
-
-
-def _tier(tier: Tier) -> dict[str, Any] | None:
-    """A tier with a price for each unit, a flat price, or both; None where it has more to it."""
-    found: dict[str, Any] = {"up_to": "inf" if tier.bound is None else int(tier.bound)}
-    if tier.rate.at_least or tier.rate.at_most:
-        return None
-    for part in tier.rate.parts:
-        match part:
-            case RatePart(Money() as amount, "unit", 1):
-                found |= _unit(amount)
-            case RatePart(Money() as amount, "flat" | "flat always", _):
-                found |= {f"flat_{name[5:]}": value for name, value in _unit(amount).items()}
-            case _:
-                return None
-    if len(found) == 1:
-        found["unit_amount"] = 0
-    return found
 
 
 def _coupon(coupon: Coupon) -> Item:
