@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bizrun.diagnostics import Source
@@ -279,6 +279,7 @@ def broken(draw: st.DrawFn) -> str:
 
 @settings(max_examples=300, deadline=3000, derandomize=True)
 @given(broken())
+@example("st three = [1, 2, 3]\n\n\u2028")
 def test_broken_text_is_always_read(text: str) -> None:
     parsed = read(text)
     assert all(0 <= d.span.start <= d.span.end <= len(text) for d in parsed.diagnostics)

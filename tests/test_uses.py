@@ -196,3 +196,15 @@ def test_a_file_with_stand_ins_is_looked_at_alone_too(tmp_path: Path) -> None:
     outcome = check_files(paths)
     assert outcome.specs == paths
     assert [problem.span.file for problem in outcome.problems] == [str(desk)]
+
+
+def test_several_files_have_it_and_one_is_meant() -> None:
+    """A handler of an event that two modules handle replaces that of the one that is named."""
+    text = SPEC + "use std.trials\nuse std.winback\n"
+    handler = 'on Subscription.cancelled(customer) { log "{customer}" }\n'
+    for module in ("std.trials", "std.winback"):
+        found = good(text + f"override {module} " + handler)
+        (replaced,) = found.loaded.replaced
+        assert replaced.old.span.file == module
+        assert handlers(found).count("on Subscription.cancelled") == 1
+        assert "on Subscription.cancelled #2" in handlers(found)

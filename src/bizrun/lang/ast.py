@@ -644,9 +644,14 @@ class Given(Declaration):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Override(Declaration):
-    """`override const grace = 5 days`: takes the place of a used file's declaration."""
+    """`override const grace = 5 days`: takes the place of a used file's declaration.
+
+    `path` is the file whose one is meant, as `use` names it, where several have one.
+    """
 
     declaration: Declaration
+    path: str | None = None
+    path_span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

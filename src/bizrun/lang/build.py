@@ -30,6 +30,7 @@ from .build_rules import (
     build_test,
     build_trigger,
     build_use,
+    used_path,
 )
 from .build_statements import build_block, build_pattern
 from .build_types import build_entity, build_event_decl, build_field, build_type, build_type_decl
@@ -57,10 +58,13 @@ def build_declaration(tree: Any, context: Context) -> ast.Declaration:
 
 
 def _build_prefixed(tree: Any, context: Context) -> ast.Given | ast.Override:
-    """`given` or `override`, and the declaration behind it."""
-    kind = ast.Given if tree.data == "given" else ast.Override
-    inner = tree.children[0]
-    return kind(context.of(tree), context.doc, _DECLARATIONS[inner.data](inner, context))
+    """`given`, or `override` and perhaps a file, and the declaration behind it."""
+    *path, inner = tree.children
+    declaration = _DECLARATIONS[inner.data](inner, context)
+    if tree.data == "given":
+        return ast.Given(context.of(tree), context.doc, declaration)
+    file, span = used_path(path[0], context) if path else (None, None)
+    return ast.Override(context.of(tree), context.doc, declaration, file, span)
 
 
 def build_statements(tree: Any, context: Context) -> tuple[ast.Stmt, ...]:

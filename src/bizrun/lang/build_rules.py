@@ -292,10 +292,16 @@ def build_test(tree: Any, context: Context) -> ast.Test:
 def build_use(tree: Any, context: Context) -> ast.Use:
     """What another file or module declares, made visible; and what of it is called otherwise."""
     what = tree.children[0]
-    path, std = (dotted(what), True) if is_tree(what) else (plain_text(what, context), False)
+    path, _ = used_path(what, context)
     bindings = tuple(_binding(part, context) for part in trees(tree, "binding"))
-    std = std and path.startswith("std.")
+    std = is_tree(what) and path.startswith("std.")
     return ast.Use(context.of(tree), context.doc, path, std, bindings)
+
+
+def used_path(part: Any, context: Context) -> tuple[str, Span]:
+    """The file that `use` names: a module, or a path in quotes."""
+    path = dotted(part) if is_tree(part) else plain_text(part, context)
+    return path, context.of(part)
 
 
 def _binding(tree: Any, context: Context) -> ast.Binding:

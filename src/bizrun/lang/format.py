@@ -199,9 +199,16 @@ def _else_of_block(first: Token, last: Token, waiting: list[tuple[int, str]]) ->
 
 
 def _keyword(tokens: list[Token]) -> str:
-    """The word that says what a line declares, behind `given` or `override`."""
-    prefixed = len(tokens) > 2 and tokens[0].text in ("given", "override")
-    return tokens[1].text if prefixed and tokens[1].kind == "name" else tokens[0].text
+    """The word that says what a line declares, behind `given` or `override` and its file."""
+    place = 0
+    if len(tokens) > 2 and tokens[0].text in ("given", "override"):
+        place = 2 if tokens[1].kind == "text" else 1
+        if tokens[1].text == "std":
+            place = 2
+            while place + 1 < len(tokens) and tokens[place].text == ".":
+                place += 2
+    word = tokens[place] if place < len(tokens) else tokens[0]
+    return word.text if word.kind == "name" else tokens[0].text
 
 
 def _follow(line: Line, base: int, waiting: list[tuple[int, str]]) -> None:

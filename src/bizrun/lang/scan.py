@@ -71,10 +71,10 @@ class Scan:
 
 _ANY_KEYWORD = re.compile(rf"(?:{'|'.join(KEYWORDS)})(?![\w.:(=?-])")
 # What may stand before the keyword of a declaration.
-_PREFIX = re.compile(r"(?:given|override)[ \t]+(?=[a-z])")
+_PREFIX = re.compile(r"""(?:given|override(?:[ \t]+(?:std(?:\.\w+)+|"[^"\n]*"))?)[ \t]+(?=[a-z])""")
 # What surely begins a declaration, even where a bracket before it was never closed.
 _HEAD = re.compile(
-    r"""(?:(?:given|override)[ \t]+)? (?: business[ \t]+"
+    r"""(?:(?:given|override)[ \t]+(?:(?:std(?:\.\w+)+|"[^"\n]*")[ \t]+)?)? (?: business[ \t]+"
     | (?:extend[ \t]+)?entity[ \t]+[A-Z]\w*[ \t]*\{
     | event[ \t]+[A-Z]\w*\.\w | (?:plan|addon)[ \t]+\w+[ \t]*(?:"[^"\n]*"[ \t]*)?\{
     | (?:meter|coupon|dunning|tax|template|role|connect)[ \t]+\w+[ \t]*\{
@@ -203,7 +203,8 @@ class _Scanner:
 
     def finish(self) -> None:
         if self.chunk is not None:
-            self.chunk.end = self.last
+            # A blank of other scripts begins a chunk, and is none of its text.
+            self.chunk.end = max(self.last, min(self.chunk.start + 1, len(self.text)))
             self.loose += [odd for odd in self.chunk.odd if odd.start >= self.last]
             self.chunk.odd = [odd for odd in self.chunk.odd if odd.start < self.last]
             self.chunks.append(self.chunk)

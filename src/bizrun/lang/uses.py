@@ -87,7 +87,7 @@ def settle(
             settled.files.append(_with(file, _unwrapped(file)))
         else:
             settled.files.append(_with(file, _bound(settled, file, uses, spec)))
-    _override(settled)
+    _override(settled, links)
     modules = {link.used for link in links if link.use.std}
     settled.files = [_without(file, texts) if file.span.file in modules else file
                      for file in settled.files]  # fmt: skip
@@ -298,7 +298,7 @@ def key_of(node: ast.Declaration) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _override(settled: Settled) -> None:
+def _override(settled: Settled, links: Sequence[Link]) -> None:
     """Puts what overrides where the overridden stood; what finds nothing to replace stays."""
     files = [list(file.declarations) for file in settled.files]
     for number, nodes in enumerate(files):
@@ -307,11 +307,32 @@ def _override(settled: Settled) -> None:
                 continue
             place = nodes.index(node)
             # The prelude is no file that anybody uses.
-            if _replace(settled, node, files[1:number]):
+            meant = _meant(settled, node, files[1:number], links)
+            if meant is None or _replace(settled, node, meant):
                 del nodes[place]
             else:
                 nodes[place] = node.declaration
     settled.files = [_with(file, nodes) for file, nodes in zip(settled.files, files, strict=True)]
+
+
+def _meant(
+    settled: Settled,
+    override: ast.Override,
+    files: list[list[ast.Declaration]],
+    links: Sequence[Link],
+) -> list[list[ast.Declaration]] | None:
+    """The files in which an `override` looks: all that are used, or the one that it names."""
+    if override.path is None:
+        return files
+    named = {link.used for link in links if link.use.path == override.path}
+    numbers = [n for n, file in enumerate(settled.files[1:]) if file.span.file in named]
+    if not numbers:
+        near = did_you_mean(override.path, {link.use.path for link in links})
+        help_ = f"did you mean `{near}`?" if near else f"write `use {override.path}`"
+        span = override.path_span or override.span
+        settled.report("E0507", span, f"No file uses `{override.path}`", help_)
+        return None
+    return [files[number] for number in numbers if number < len(files)]
 
 
 def _replace(settled: Settled, override: ast.Override, files: list[list[ast.Declaration]]) -> bool:
@@ -323,21 +344,27 @@ def _replace(settled: Settled, override: ast.Override, files: list[list[ast.Decl
             f"it replaces {', '.join(OVERRIDABLE.values())}")  # fmt: skip
         settled.report("E0508", override.span, f"`override` can't replace {word}", help_)
         return True
-    found = False
-    for nodes in files:
-        for old in [n for n in nodes if type(n) is type(new) and key_of(n) == key]:
-            place = nodes.index(old)
-            if any(replaced.new is old for replaced in settled.replaced):
-                _report_twice(settled, new, old, kind, key)
-            elif found:
-                del nodes[place]
-            else:
-                nodes[place] = new
-                settled.replaced.append(Replaced(old, new))
-            found = True
-    if not found:
+    holders = [nodes for nodes in files if any(_same(new, key, node) for node in nodes)]
+    if len(holders) > 1:
+        _report_several(settled, new, kind, key, holders)
+        return True
+    if not holders:
         _report_nothing(settled, override, kind, key or "", files)
-    return found
+        return False
+    (nodes,) = holders
+    first, *others = [node for node in nodes if _same(new, key, node)]
+    if any(replaced.new is first for replaced in settled.replaced):
+        _report_twice(settled, new, first, kind, key)
+        return True
+    nodes[nodes.index(first)] = new
+    settled.replaced.append(Replaced(first, new))
+    for other in others:
+        nodes.remove(other)
+    return True
+
+
+def _same(new: ast.Declaration, key: str | None, old: ast.Declaration) -> bool:
+    return type(old) is type(new) and key_of(old) == key
 
 
 def settled_word(node: ast.Declaration) -> str:
@@ -354,6 +381,21 @@ def _report_twice(
     labels = (Label(named_span(old), "overridden here first"),)
     text, help_ = f"`{kind} {key}` is overridden twice", "rename or remove one"
     settled.diagnostics.append(Diagnostic("E0218", named_span(new), text, help_, labels=labels))
+
+
+def _report_several(
+    settled: Settled,
+    new: ast.Declaration,
+    kind: str,
+    key: str | None,
+    holders: list[list[ast.Declaration]],
+) -> None:
+    theirs = [next(node for node in nodes if _same(new, key, node)) for nodes in holders]
+    names = [file_name(old) for old in theirs]
+    text = f"`{kind} {key}` stands in {' and '.join(names)}"
+    help_ = f"say whose is meant: `override {names[0]} {kind} …`"
+    labels = tuple(Label(named_span(old), "one of them") for old in theirs)
+    settled.diagnostics.append(Diagnostic("E0508", named_span(new), text, help_, labels=labels))
 
 
 def _report_nothing(
@@ -379,6 +421,8 @@ def _report_nothing(
         help_ = f"they declare {names}" if names else f"they declare no {kind}"
     fix = Fix(span, near) if near and isinstance(override.declaration, ast.Const | ast.Fn) else None
     text = f"No file that is used here declares `{kind} {key}`"
+    if override.path is not None:
+        text = f"`{override.path}` declares no `{kind} {key}`"
     settled.report("E0507", span, text, help_, fix)
 
 

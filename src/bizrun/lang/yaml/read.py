@@ -12,6 +12,7 @@ from .. import ast
 from ..check.business import is_text
 from ..mend import BAD, Mended, unchanged
 from ..parse import MAX_BYTES, Parsed, parse
+from ..std import STD
 from .compose import Composer
 from .forms import ARROW, BY_NAME, DOC, NESTED, SECTIONS, Section
 from .read_plans import items
@@ -75,7 +76,7 @@ def _section(to: Composer, section: Section, value: Value, prefix: str = "") -> 
     if isinstance(value, Scalar) and value.empty:
         return
     if section.name in NESTED:
-        _nested(to, section, value)
+        _nested(to, section, value, section.word)
     elif section.name == "business":
         _declare(to, section, None, value, prefix)
     elif section.name == "use":
@@ -92,17 +93,25 @@ def _section(to: Composer, section: Section, value: Value, prefix: str = "") -> 
         to.report(value, f"`{section.name}` is {shape}")
 
 
-def _nested(to: Composer, section: Section, value: Value) -> None:
+def _nested(to: Composer, section: Section, value: Value, word: str) -> None:
     """Sections within one: each declaration gets its word in front."""
     if not isinstance(value, Mapping):
         to.report(value, f"`{section.name}` is a mapping of sections")
         return
     for name, item in value.pairs:
         inner = BY_NAME.get(name.text)
-        if inner is None or inner.name in ("use", *NESTED):
-            _report_unknown(to, name, f"`{section.name}`")
+        if inner is not None and inner.name not in ("use", *NESTED):
+            _section(to, inner, item, f"{word} ")
+        elif section.name == "override" and word == section.word and _is_path(name.text):
+            path = name.text if name.text.startswith(STD) else f'"{name.text}"'
+            _nested(to, section, item, f"{word} {path}")
         else:
-            _section(to, inner, item, f"{section.word} ")
+            _report_unknown(to, name, f"`{section.name}`")
+
+
+def _is_path(text: str) -> bool:
+    """Whether a key within `override` names the file whose declarations are meant."""
+    return text.startswith(STD) or text.endswith((".biz", ".yaml", ".yml"))
 
 
 def _use(to: Composer, value: Value) -> None:

@@ -155,13 +155,11 @@ def _section(section: Section) -> Schema:
         one = {"anyOf": [_SCALAR, bound]}
         return {**described, "anyOf": [_SCALAR, {"type": "array", "items": one}]}
     if section.name in NESTED:
-        inner = [s.name for s in SECTIONS if s.name not in ("use", *NESTED)]
-        return {
-            **described,
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {name: {"$ref": f"#/properties/{name}"} for name in inner},
-        }
+        names = [s.name for s in SECTIONS if s.name not in ("use", *NESTED)]
+        sections = {name: {"$ref": f"#/properties/{name}"} for name in names}
+        inner = {"type": "object", "additionalProperties": False, "properties": sections}
+        file = inner if section.name == "override" else False
+        return {**described, **inner, "additionalProperties": file}
     if section.name == "business" and section.form:
         return {**described, **_object(section.form)}
     if section.form is None:

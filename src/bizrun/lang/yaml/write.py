@@ -28,17 +28,26 @@ def yaml_data(text: str, file: ast.File) -> Data:
 
 def _sections(to: Printer, declarations: Iterable[ast.Declaration]) -> Data:
     found: dict[str, list[tuple[str | None, Any]]] = {}
-    nested: dict[str, list[ast.Declaration]] = {}
+    nested: dict[str, list[ast.Given | ast.Override]] = {}
     for declaration in declarations:
         if isinstance(declaration, ast.Given | ast.Override):
-            word = type(declaration).__name__.lower()
-            nested.setdefault(word, []).append(declaration.declaration)
+            nested.setdefault(type(declaration).__name__.lower(), []).append(declaration)
             continue
         section, write = _WRITERS[_kind(declaration)]
         found.setdefault(section, []).append(write(to, declaration))
     data = {name: _section(name, entries) for name, entries in found.items()}
-    data |= {word: _sections(to, inner) for word, inner in nested.items()}
+    data |= {word: _nested(to, inner) for word, inner in nested.items()}
     return {section.name: data[section.name] for section in SECTIONS if section.name in data}
+
+
+def _nested(to: Printer, nodes: Iterable[ast.Given | ast.Override]) -> Data:
+    """Sections within one; those of a file that is named below its name."""
+    parts: dict[str | None, list[ast.Declaration]] = {}
+    for node in nodes:
+        path = node.path if isinstance(node, ast.Override) else None
+        parts.setdefault(path, []).append(node.declaration)
+    data = _sections(to, parts.pop(None, []))
+    return data | {str(path): _sections(to, inner) for path, inner in parts.items()}
 
 
 def _kind(declaration: ast.Declaration) -> str:
