@@ -79,6 +79,37 @@ def format_text(text: str, width: int = WIDTH) -> str:
     return _joined(lines)
 
 
+def items(text: str) -> list[str]:
+    """What stands between the braces, commas and line ends of a text, one by one, without comments.
+
+    However a declaration is laid out, its items are the same.
+    """
+    found: list[str] = []
+    current: list[str] = []
+    waiting: list[str] = []
+
+    def end() -> None:
+        found.append("".join(current).strip())
+        current.clear()
+
+    for token in _tokens(text):
+        if token.kind == "comment":
+            continue
+        if token.kind == "sign" and token.text in _OPEN:
+            waiting.append(token.text)
+        elif token.kind == "sign" and token.text in _CLOSE and waiting:
+            waiting.pop()
+        apart = not waiting or waiting[-1] == "{"
+        if token.kind == "newline" or (token.text == "," and apart) or token.text == "}":
+            end()
+            continue
+        current += [" " if token.blanks else "", token.text]
+        if token.text == "{":
+            end()
+    end()
+    return [item for item in found if item]
+
+
 # --- Tokens and lines ----------------------------------------------------------------------------
 
 
