@@ -411,7 +411,8 @@ def _report_nothing(
     near = _near(key, [name for name in same if name])
     span = named_span(override.declaration)
     if near:
-        help_ = f"did you mean `{near}` of {file_name(same[near])}?"
+        where = next((r.old for r in settled.replaced if r.new is same[near]), same[near])
+        help_ = f"did you mean `{near}` of {file_name(where)}?"
     elif other is not None:
         help_ = f"{file_name(other)} declares `{OVERRIDABLE[type(other)]} {key}`"
     elif not files:
