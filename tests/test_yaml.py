@@ -144,6 +144,9 @@ def plain(value: Any) -> Any:
             return [plain(item) for item in value]
         case set() | frozenset():
             return sorted(map(str, value))
+    if isinstance(value, ast.Node):
+        pairs = ((name, plain(getattr(value, name))) for name in value.__struct_fields__)
+        return [type(value).__name__, *pairs]
     if is_dataclass(value):
         named = (f.name for f in fields(value) if f.name != "path")
         pairs = ((name, plain(getattr(value, name))) for name in named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from bizrun.diagnostics import Span
@@ -14,11 +13,11 @@ def dump(value: Any, spans: bool = True) -> Any:
     match value:
         case ast.Node():
             result: dict[str, Any] = {"node": type(value).__name__}
-            for field in fields(value):
-                item = getattr(value, field.name)
+            for name in value.__struct_fields__:
+                item = getattr(value, name)
                 if item in (None, (), False) or (isinstance(item, Span) and not spans):
                     continue
-                result[field.name] = dump(item, spans)
+                result[name] = dump(item, spans)
             return result
         case Span():
             return f"{value.start}-{value.end}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import io
 import os
@@ -133,6 +134,10 @@ def main(args: list[str] | None = None) -> int:
     debug = "--debug" in head
     given = [arg for arg in head if arg != "--debug"] + given[len(head) :]
     _lenient_output()
+    if args is None:
+        # A tree and what is found out about it live to the end: looking among them for cycles
+        # took an eighth of a check.
+        gc.set_threshold(20_000)
     try:
         code = _run(given)
         sys.stdout.flush()

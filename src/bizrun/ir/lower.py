@@ -16,8 +16,7 @@ from .variables import free_names, live_names
 EVENT = "_event"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lift(ast.Node):
+class _Lift(ast.Node, frozen=True):
     """Where `across tenants` begins (`on`) or ends, among the statements that it stands between."""
 
     on: bool

@@ -484,7 +484,7 @@ def reads_row(node: object) -> bool:
         case ast.First(query=query):
             return reads_row(query)
         case ast.Node():
-            return any(reads_row(getattr(node, name)) for name in node.__dataclass_fields__)
+            return any(reads_row(getattr(node, name)) for name in node.__struct_fields__)
         case tuple():
             return any(reads_row(item) for item in node)
     return False

@@ -6,23 +6,22 @@ tables keyed by `id(node)` (see `lang.check`), so that there is one tree only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..diagnostics import Span
 
 # --- expressions ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(msgspec.Struct, frozen=True, eq=False):
     """Anything with a place in a file. Compared by identity."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Literal(Node):
+class Literal(Node, frozen=True):
     """A constant; `type` is one of number money percent duration size clock date time bool
     none unlimited; `value` its Python value (see `values`)."""
 
@@ -30,16 +29,14 @@ class Literal(Node):
     value: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Interpolation(Node):
+class Interpolation(Node, frozen=True):
     """`{value:format}` inside a text."""
 
     value: Expr
     format: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Text(Node):
+class Text(Node, frozen=True):
     """A text: its pieces in order, unescaped and, for three quotes, without common indent."""
 
     parts: tuple[str | Interpolation, ...]
@@ -52,22 +49,19 @@ class Text(Node):
         return None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Name(Node):
+class Name(Node, frozen=True):
     """A bare name: a local value, a constant, or something that the file declares."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RowField(Node):
+class RowField(Node, frozen=True):
     """`.field` of the row that a query, trigger, meter or update is looking at."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Field(Node):
+class Field(Node, frozen=True):
     """`base.name`, or `base?.name` which is none where the base is."""
 
     base: Expr
@@ -76,31 +70,27 @@ class Field(Node):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Index(Node):
+class Index(Node, frozen=True):
     """`list[i]` or `map["key"]`."""
 
     base: Expr
     index: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Call(Node):
+class Call(Node, frozen=True):
     """`f(a, b)`; the callee is a Name or a dotted Field."""
 
     callee: Expr
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ListLiteral(Node):
+class ListLiteral(Node, frozen=True):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry(Node):
+class Entry(Node, frozen=True):
     """`name: value` of a map. Short `{ customer }` has a Name as its value and `short` set."""
 
     name: str
@@ -109,30 +99,26 @@ class Entry(Node):
     short: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Spread(Node):
+class Spread(Node, frozen=True):
     """`...value` in a map."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MapLiteral(Node):
+class MapLiteral(Node, frozen=True):
     """`{ name: value, ...other }`."""
 
     entries: tuple[Entry | Spread, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Unary(Node):
+class Unary(Node, frozen=True):
     """`-x` (op "-") or `not x` (op "not")."""
 
     op: str
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Binary(Node):
+class Binary(Node, frozen=True):
     """op: + - * / .. ?? == != < <= > >= in "not in" can and or of reaches "drops below"."""
 
     op: str
@@ -141,8 +127,7 @@ class Binary(Node):
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class IfExpr(Node):
+class IfExpr(Node, frozen=True):
     """`if c then a else b`."""
 
     condition: Expr
@@ -150,16 +135,14 @@ class IfExpr(Node):
     otherwise: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MatchArm(Node):
+class MatchArm(Node, frozen=True):
     """`"a", "b" => value`; an arm of a statement has a body of statements instead."""
 
     patterns: tuple[Expr, ...]
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MatchExpr(Node):
+class MatchExpr(Node, frozen=True):
     """`match p { "high" => 4 hours, else => 8 hours }`."""
 
     subject: Expr
@@ -167,16 +150,14 @@ class MatchExpr(Node):
     otherwise: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Order(Node):
+class Order(Node, frozen=True):
     """One key of `order by`."""
 
     value: Expr
     descending: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Query(Node):
+class Query(Node, frozen=True):
     """`Entity where … order by … limit n`, also of `Entity.field` or a list; any part may lack."""
 
     source: Expr
@@ -185,15 +166,13 @@ class Query(Node):
     limit: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class First(Node):
+class First(Node, frozen=True):
     """`first Account where …`: the first row or none. The query is a Query or a bare source."""
 
     query: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Group(Node):
+class Group(Node, frozen=True):
     """`group Usage where … by .type sum .quantity order by … limit n`."""
 
     source: Expr
@@ -205,8 +184,7 @@ class Group(Node):
     limit: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Comprehension(Node):
+class Comprehension(Node, frozen=True):
     """`[for p in products: value]`."""
 
     variable: str
@@ -214,16 +192,14 @@ class Comprehension(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Boundary(Node):
+class Boundary(Node, frozen=True):
     """`start of month`, `end of month`: edge is start or end, unit day week month quarter year."""
 
     edge: str
     unit: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bad(Node):
+class Bad(Node, frozen=True):
     """Where something could not be read; the parser has reported it, the checker is silent."""
 
 
@@ -252,8 +228,7 @@ Expr = (
 # --- statements ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventPattern(Node):
+class EventPattern(Node, frozen=True):
     """`A.b or C.d as e where condition`. Types may have `*` (`Invoice.*`, `*.created`, `*`).
 
     `fields` are the payload's names in `on Customer.subscribes(customer, plan)`.
@@ -265,8 +240,7 @@ class EventPattern(Node):
     where: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Action(Node):
+class Action(Node, frozen=True):
     """`action.name "path" { fields }` as a statement or after `let x =`.
 
     `target` is the text between name and braces (`shippo.post "/path" { … }`).
@@ -278,8 +252,7 @@ class Action(Node):
     data: MapLiteral
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Let(Node):
+class Let(Node, frozen=True):
     """`let x = expression`, `let x = action { … }`, `let x = create E { … }`."""
 
     name: str
@@ -287,8 +260,7 @@ class Let(Node):
     value: Expr | Action | Create | Upsert
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Create(Node):
+class Create(Node, frozen=True):
     """`create E { … }`."""
 
     entity: str
@@ -296,8 +268,7 @@ class Create(Node):
     data: MapLiteral
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Upsert(Node):
+class Upsert(Node, frozen=True):
     """`upsert E { … }`, by its key or a unique field."""
 
     entity: str
@@ -305,39 +276,34 @@ class Upsert(Node):
     data: MapLiteral
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Update(Node):
+class Update(Node, frozen=True):
     """`update x { field: .field + 10 }`."""
 
     target: Expr
     data: MapLiteral
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Delete(Node):
+class Delete(Node, frozen=True):
     """`delete x`."""
 
     target: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AddTo(Node):
+class AddTo(Node, frozen=True):
     """`add u to org.members`."""
 
     item: Expr
     collection: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RemoveFrom(Node):
+class RemoveFrom(Node, frozen=True):
     """`remove u from org.members`."""
 
     item: Expr
     collection: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Emit(Node):
+class Emit(Node, frozen=True):
     """`emit Noun.verb { … }`; `at`, `id` and `corrects` in tests only."""
 
     event: str
@@ -348,15 +314,13 @@ class Emit(Node):
     corrects: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Do(Node):
+class Do(Node, frozen=True):
     """An action as a statement."""
 
     action: Action
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class After(Node):
+class After(Node, frozen=True):
     """`after 7 days unless E as e where … { … }`."""
 
     delay: Expr
@@ -364,8 +328,7 @@ class After(Node):
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class At(Node):
+class At(Node, frozen=True):
     """`at some_time unless … { … }`."""
 
     time: Expr
@@ -373,16 +336,14 @@ class At(Node):
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WaitFor(Node):
+class WaitFor(Node, frozen=True):
     """`wait for A or B as r where … within 30 days`."""
 
     pattern: EventPattern
     within: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ForEach(Node):
+class ForEach(Node, frozen=True):
     """`for each x in source { … }`."""
 
     variable: str
@@ -390,8 +351,7 @@ class ForEach(Node):
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class If(Node):
+class If(Node, frozen=True):
     """`if … { } else if … { } else { }`; an `else if` is an If alone in `otherwise`."""
 
     condition: Expr
@@ -399,16 +359,14 @@ class If(Node):
     otherwise: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MatchCase(Node):
+class MatchCase(Node, frozen=True):
     """`"a", "b" => { … }`."""
 
     patterns: tuple[Expr, ...]
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Match(Node):
+class Match(Node, frozen=True):
     """`match x { … else => { … } }`; `otherwise` is None where there is no else."""
 
     subject: Expr
@@ -416,22 +374,19 @@ class Match(Node):
     otherwise: tuple[Stmt, ...] | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Return(Node):
+class Return(Node, frozen=True):
     """`return value`, `return`."""
 
     value: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reject(Node):
+class Reject(Node, frozen=True):
     """`reject "message"`."""
 
     message: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Record(Node):
+class Record(Node, frozen=True):
     """`record metric value`."""
 
     metric: str
@@ -439,15 +394,13 @@ class Record(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Log(Node):
+class Log(Node, frozen=True):
     """`log "…"`."""
 
     message: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AcrossTenants(Node):
+class AcrossTenants(Node, frozen=True):
     """`across tenants { … }` lifts the tenant filter for its body."""
 
     body: tuple[Stmt, ...]
@@ -456,23 +409,20 @@ class AcrossTenants(Node):
 # --- statements of tests alone ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SetClock(Node):
+class SetClock(Node, frozen=True):
     """`at INSTANT` (alone on its line)."""
 
     time: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Advance(Node):
+class Advance(Node, frozen=True):
     """`advance 11 days` (to False) or `advance to INSTANT` (to True)."""
 
     value: Expr
     to: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExpectEffect(Node):
+class ExpectEffect(Node, frozen=True):
     """`expect [no | N] <kind> [text] { fields }`.
 
     kind: email charge refund transfer invoice reply, "event" (then `event` is its type), or an
@@ -488,30 +438,26 @@ class ExpectEffect(Node):
     data: MapLiteral | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExpectTrue(Node):
+class ExpectTrue(Node, frozen=True):
     """`expect expression`."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExpectRejected(Node):
+class ExpectRejected(Node, frozen=True):
     """`expect rejected "message"`; the message may be left out."""
 
     message: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Payments(Node):
+class Payments(Node, frozen=True):
     """`payments succeed`, `payments fail with "card_declined"` (error set)."""
 
     succeed: bool
     error: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer(Node):
+class Answer(Node, frozen=True):
     """`answer shippo.post "/shipments" with { … }`."""
 
     name: str
@@ -520,8 +466,7 @@ class Answer(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CallApi(Node):
+class CallApi(Node, frozen=True):
     """`call GET "/usage" { … } as Account("a1")`."""
 
     method: str
@@ -565,36 +510,31 @@ Stmt = (
 # --- types as written ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypeName(Node):
+class TypeName(Node, frozen=True):
     """`text`, `Account`, `plan`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypeList(Node):
+class TypeList(Node, frozen=True):
     """`[T]`."""
 
     item: TypeExpr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypeMap(Node):
+class TypeMap(Node, frozen=True):
     """`{text: T}`."""
 
     value: TypeExpr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypeUnion(Node):
+class TypeUnion(Node, frozen=True):
     """`"trial" | "active"`."""
 
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypeOptional(Node):
+class TypeOptional(Node, frozen=True):
     """`T?`."""
 
     inner: TypeExpr
@@ -605,15 +545,13 @@ TypeExpr = TypeName | TypeList | TypeMap | TypeUnion | TypeOptional | Bad
 # --- declarations ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Declaration(Node):
+class Declaration(Node, frozen=True):
     """What stands at the top of a file; `doc` is the text of its `##` comments."""
 
     doc: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Binding(Node):
+class Binding(Node, frozen=True):
     """`Case as Ticket`: what the user's own is called, and what the used file calls it.
 
     `given` is None where only the first stands there: the used file is given one thing.
@@ -625,8 +563,7 @@ class Binding(Node):
     given_span: Span | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Use(Declaration):
+class Use(Declaration, frozen=True):
     """`use "./plans.biz"` or `use std.sla for Case as Ticket`; `path` without quotes, `std` tells
     which."""
 
@@ -635,15 +572,13 @@ class Use(Declaration):
     bindings: tuple[Binding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Given(Declaration):
+class Given(Declaration, frozen=True):
     """`given entity Ticket { … }`: stands in for what a file that uses this one declares."""
 
     declaration: Declaration
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Override(Declaration):
+class Override(Declaration, frozen=True):
     """`override const grace = 5 days`: takes the place of a used file's declaration.
 
     `path` is the file whose one is meant, as `use` names it, where several have one.
@@ -654,8 +589,7 @@ class Override(Declaration):
     path_span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Setting(Node):
+class Setting(Node, frozen=True):
     """A line of `business`: its key, and its value as an expression or as bare words.
 
     `words` has everything behind the key as written, split at blanks (`by day` → ("by", "day"));
@@ -667,16 +601,14 @@ class Setting(Node):
     value: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Business(Declaration):
+class Business(Declaration, frozen=True):
     """`business "Name" { … }`."""
 
     title: str
     settings: tuple[Setting, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FieldDecl(Node):
+class FieldDecl(Node, frozen=True):
     """A field of an entity, event, type or api: `name T key unique = default`."""
 
     name: str
@@ -688,15 +620,13 @@ class FieldDecl(Node):
     doc: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexDecl(Node):
+class IndexDecl(Node, frozen=True):
     """`index status, trial_ends`."""
 
     fields: tuple[tuple[str, Span], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entity(Declaration):
+class Entity(Declaration, frozen=True):
     """`entity E { … }`, or `extend entity E { … }` with `extends` set.
 
     The rows of an `append_only` one are never changed or deleted.
@@ -710,8 +640,7 @@ class Entity(Declaration):
     append_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypeDecl(Declaration):
+class TypeDecl(Declaration, frozen=True):
     """`type Address { street text }`: a shape without a table."""
 
     name: str
@@ -719,8 +648,7 @@ class TypeDecl(Declaration):
     fields: tuple[FieldDecl, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventDecl(Declaration):
+class EventDecl(Declaration, frozen=True):
     """`event API.called key account { … }`."""
 
     name: str
@@ -732,8 +660,7 @@ class EventDecl(Declaration):
 # Rates and prices
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RatePart(Node):
+class RatePart(Node, frozen=True):
     """One product of a rate: `0.005 USD`, `10 USD flat`, `2.9%`, `5 USD per 1000`, `free`.
 
     `amount` is an expression (a literal, a const's name, a product); `unit` is "unit", "flat",
@@ -745,8 +672,7 @@ class RatePart(Node):
     per: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rate(Node):
+class Rate(Node, frozen=True):
     """A `+` list of products, at most / at least bounds; `free` is an empty list.
 
     `at_most` / `at_least` are amounts (`at most 500 USD`), `most_each` / `least_each` those for a
@@ -761,16 +687,14 @@ class Rate(Node):
     each: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tier(Node):
+class Tier(Node, frozen=True):
     """`up to N: rate` (bound set) or `above: rate` (bound None)."""
 
     bound: Expr | None
     rate: Rate
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DimensionRate(Node):
+class DimensionRate(Node, frozen=True):
     """`"chat": 0.02 USD` of `per endpoint { … }`; values has one text a dimension, () is else.
 
     A value None in a matrix stands for else in that dimension. `rate` may itself be tiered.
@@ -780,8 +704,7 @@ class DimensionRate(Node):
     price: Pricing
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pricing(Node):
+class Pricing(Node, frozen=True):
     """How a quantity becomes money.
 
     model: "unit" (rate), "graduated" | "volume" | "stairstep" (tiers), "package" (rate is the
@@ -796,8 +719,7 @@ class Pricing(Node):
     cases: tuple[DimensionRate, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Price(Node):
+class Price(Node, frozen=True):
     """`price 99 USD per seat per month in arrears`, `price per seat per month graduated { … }`.
 
     `per_unit` is "seat" (or any other word) or None; the interval is `count` of `unit`
@@ -811,8 +733,7 @@ class Price(Node):
     arrears: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class UsagePrice(Node):
+class UsagePrice(Node, frozen=True):
     """`usage METER … : rate` / `usage METER graduated { … }`; `per` as in LANGUAGE §2.
 
     `interval` is (count, unit) of `usage api_calls per month …`, None for the plan's period.
@@ -824,8 +745,7 @@ class UsagePrice(Node):
     interval: tuple[int, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Includes(Node):
+class Includes(Node, frozen=True):
     """`includes 100_000 api_calls [prorated]`."""
 
     quantity: Expr
@@ -834,8 +754,7 @@ class Includes(Node):
     prorated: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlanClause(Node):
+class PlanClause(Node, frozen=True):
     """Any other line of a plan.
 
     key: "trial" "features" "limits" "minimum" "maximum" "only" "seats" "bill_usage" (value is
@@ -849,8 +768,7 @@ class PlanClause(Node):
     words: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Phase(Node):
+class Phase(Node, frozen=True):
     """`phase "launch" for 3 months { … }`."""
 
     title: str
@@ -858,8 +776,7 @@ class Phase(Node):
     items: tuple[PlanItem, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PriceVersion(Node):
+class PriceVersion(Node, frozen=True):
     """`from 2027-01-01 { … }`; `migrate` is None, "renewal", "now", or "where" with `where`."""
 
     start: Expr
@@ -871,8 +788,7 @@ class PriceVersion(Node):
 PlanItem = Price | UsagePrice | Includes | PlanClause | Phase | PriceVersion | Bad
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan(Declaration):
+class Plan(Declaration, frozen=True):
     """`plan pro "Professional" { … }`."""
 
     name: str
@@ -881,8 +797,7 @@ class Plan(Declaration):
     items: tuple[PlanItem, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Addon(Declaration):
+class Addon(Declaration, frozen=True):
     """`addon support "Priority support" { … }`."""
 
     name: str
@@ -891,8 +806,7 @@ class Addon(Declaration):
     items: tuple[PlanItem, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Meter(Declaration):
+class Meter(Declaration, frozen=True):
     """`meter m { sum units of E per account by d where .units > 0 unit GB }`.
 
     `field` is None for `count`; `events` one or several types.
@@ -911,8 +825,7 @@ class Meter(Declaration):
     unit: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Coupon(Declaration):
+class Coupon(Declaration, frozen=True):
     """`coupon C { 25% off for 3 months, once per customer }`.
 
     `duration` is "once", "forever" (neither said), or a duration expression in `months`;
@@ -930,8 +843,7 @@ class Coupon(Declaration):
     only: tuple[tuple[str, Span], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tax(Declaration):
+class Tax(Declaration, frozen=True):
     """`tax t { 8% exclusive when … }`, or `provider stripe` (provider set, rate None)."""
 
     name: str
@@ -942,8 +854,7 @@ class Tax(Declaration):
     provider: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DunningStep(Node):
+class DunningStep(Node, frozen=True):
     """A line of `dunning`.
 
     kind: "retry_after" (delays: expressions), "retry_every" (delays one, `times`),
@@ -957,8 +868,7 @@ class DunningStep(Node):
     action: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Dunning(Declaration):
+class Dunning(Declaration, frozen=True):
     """`dunning standard { … }`."""
 
     name: str
@@ -966,8 +876,7 @@ class Dunning(Declaration):
     steps: tuple[DunningStep, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arrow(Node):
+class Arrow(Node, frozen=True):
     """`"a" -> "b" on E.x` or `after 14 days`; source None is `any`.
 
     `events` as in a pattern, with an optional `where`.
@@ -981,8 +890,7 @@ class Arrow(Node):
     after: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lifecycle(Declaration):
+class Lifecycle(Declaration, frozen=True):
     """`lifecycle Entity.field { start "a" … }`."""
 
     entity: str
@@ -993,8 +901,7 @@ class Lifecycle(Declaration):
     arrows: tuple[Arrow, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trigger(Declaration):
+class Trigger(Declaration, frozen=True):
     """`trigger Noun.verb for Entity when condition [once per period]`.
 
     The condition may be a Binary with op "reaches" or "drops below".
@@ -1008,8 +915,7 @@ class Trigger(Declaration):
     once_per_period: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class On(Declaration):
+class On(Declaration, frozen=True):
     """`on E as x where … { … }`; `across_tenants` where the pattern says so."""
 
     pattern: EventPattern
@@ -1017,8 +923,7 @@ class On(Declaration):
     across_tenants: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Every(Declaration):
+class Every(Declaration, frozen=True):
     """`every …`: one of three.
 
     kind "cron" (`cron` set); "interval" (`every 15 minutes`: `interval` a duration literal);
@@ -1037,8 +942,7 @@ class Every(Declaration):
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Param(Node):
+class Param(Node, frozen=True):
     """`name: T = default` of fn and api."""
 
     name: str
@@ -1046,8 +950,7 @@ class Param(Node):
     default: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fn(Declaration):
+class Fn(Declaration, frozen=True):
     """`fn f(a: T) -> T = expression` or `{ statements }` (then `value` is None)."""
 
     name: str
@@ -1058,8 +961,7 @@ class Fn(Declaration):
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Const(Declaration):
+class Const(Declaration, frozen=True):
     """`const grace = 7 days`."""
 
     name: str
@@ -1067,8 +969,7 @@ class Const(Declaration):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Template(Declaration):
+class Template(Declaration, frozen=True):
     """`template welcome { subject "…", body \"\"\"…\"\"\" }`; texts are Jinja2, kept as written.
 
     `parts` in order: subject, body, and any other named text (html, locale…).
@@ -1079,8 +980,7 @@ class Template(Declaration):
     parts: tuple[tuple[str, str, Span], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Metric(Declaration):
+class Metric(Declaration, frozen=True):
     """`metric mrr: money = … every day`; `every` is the unit or a duration literal, or None."""
 
     name: str
@@ -1090,8 +990,7 @@ class Metric(Declaration):
     every: Expr | str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Api(Declaration):
+class Api(Declaration, frozen=True):
     """`api GET "/usage" (period: text = "current") for customer { … }`.
 
     `caller` is the name behind `for`; `roles` what stands behind `can`/`role` where given.
@@ -1105,8 +1004,7 @@ class Api(Declaration):
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Role(Declaration):
+class Role(Declaration, frozen=True):
     """`role developer { can resources.read, resources.* }`."""
 
     name: str
@@ -1114,16 +1012,14 @@ class Role(Declaration):
     can: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Variant(Node):
+class Variant(Node, frozen=True):
     """`variant low 0.9` of an experiment."""
 
     name: str
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Experiment(Declaration):
+class Experiment(Declaration, frozen=True):
     """`experiment price_test by customer { variant low 0.9 … }`."""
 
     name: str
@@ -1132,8 +1028,7 @@ class Experiment(Declaration):
     variants: tuple[Variant, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Connect(Declaration):
+class Connect(Declaration, frozen=True):
     """`connect stripe { key: env("…") }`."""
 
     name: str
@@ -1141,8 +1036,7 @@ class Connect(Declaration):
     data: MapLiteral
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Directory(Declaration):
+class Directory(Declaration, frozen=True):
     """`directory users for User { userName: .login }`: SCIM attributes and their fields."""
 
     name: str
@@ -1152,8 +1046,7 @@ class Directory(Declaration):
     data: MapLiteral
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SignIn(Declaration):
+class SignIn(Declaration, frozen=True):
     """`sign_in okta for User { issuer: env("…"), find: { email: .email } }`."""
 
     name: str
@@ -1163,21 +1056,18 @@ class SignIn(Declaration):
     data: MapLiteral
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Test(Declaration):
+class Test(Declaration, frozen=True):
     """`test "title" { … }`."""
 
     title: str
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BadDeclaration(Declaration):
+class BadDeclaration(Declaration, frozen=True):
     """A declaration that could not be read; reported by the parser."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class File(Node):
+class File(Node, frozen=True):
     """One parsed file: its declarations in order."""
 
     declarations: tuple[Declaration, ...]

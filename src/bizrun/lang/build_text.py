@@ -151,14 +151,11 @@ def _value(written: str, start: int, span: Any, context: Context) -> ast.Expr:
     simple = _PATH.match(written)
     if simple and simple[1] not in _KEYWORDS:
         return _path(simple, start, context)
-    from lark.exceptions import UnexpectedInput
-
     from .build_expr import build_expr
-    from .grammar import parse_tree
+    from .grammar import fitting_tree
 
-    try:
-        tree = parse_tree(written, "expr")
-    except UnexpectedInput:
+    tree = fitting_tree(written, "expr")
+    if tree is None:
         what = f"`{written.strip()[:40]}` is no expression" if written.strip() else "Nothing stands"
         message = f"{what} between the braces of this text."
         context.report("E0115", span, message, "write `\\{` for a brace")

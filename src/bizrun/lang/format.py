@@ -8,7 +8,7 @@ fields, tiers, arrows and one-line declarations are aligned where they stand bel
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ..diagnostics import Diagnostic, Source, Span
@@ -533,8 +533,8 @@ def same_meaning(value: object) -> object:
     """A tree as plain data without its places: equal for two texts that mean the same."""
     match value:
         case ast.Node():
-            pairs = ((f.name, getattr(value, f.name)) for f in fields(value))
-            found = [same_meaning(item) for _, item in pairs if not isinstance(item, Span)]
+            items = [getattr(value, name) for name in value.__struct_fields__]
+            found = [same_meaning(item) for item in items if not isinstance(item, Span)]
             return (type(value).__name__, *found)
         case tuple():
             return tuple(same_meaning(item) for item in value if not isinstance(item, Span))

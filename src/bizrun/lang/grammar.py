@@ -40,8 +40,26 @@ def parse_tree(text: str, start: str = "declaration") -> Any:
     Positions count characters from the beginning of the text. What is right is read without lark,
     which is asked only for what is wrong. Both make trees of the same shape.
     """
-    tree = read(_tables(), text, start)
+    tree = right_tree(text, start)
     return tree if tree is not None else parser().parse(text, start=start)
+
+
+def right_tree(text: str, start: str) -> Any:
+    """The same; None where the text does not fit, or only lark can tell."""
+    return read(_tables(), text, start)
+
+
+def fitting_tree(text: str, start: str) -> Any:
+    """The same; None where the text does not fit."""
+    tree = right_tree(text, start)
+    if tree is None:
+        from lark.exceptions import UnexpectedInput
+
+        try:
+            return parser().parse(text, start=start)
+        except UnexpectedInput:
+            return None
+    return tree
 
 
 @cache

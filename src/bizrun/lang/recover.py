@@ -6,6 +6,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from ..diagnostics import Diagnostic, Fix, Source, Span
 from . import ast
 from .brackets import unbalanced
@@ -132,13 +134,17 @@ class _Reader:
 
     def settle(self) -> Tree[Any] | None:
         """Parses and mends in turn until a tree is there; None where nothing is left to mend."""
-        from lark.exceptions import UnexpectedInput
+        from .grammar import parse_tree, right_tree
 
-        from .grammar import parse_tree
+        tree: Tree[Any] | None = right_tree(self.mended.text, self.start)
+        if tree is not None:
+            return tree
+        # Loading lark takes longer than reading a spec that is right.
+        from lark.exceptions import UnexpectedInput
 
         for _ in range(MAX_ROUNDS):
             try:
-                tree: Tree[Any] = parse_tree(self.mended.text, self.start)
+                tree = parse_tree(self.mended.text, self.start)
             except UnexpectedInput as error:
                 if self.keyword in IN_BLOCKS and not self.divided and len(self.mended.text) > LARGE:
                     self.divide()
@@ -330,10 +336,10 @@ class _Reader:
                 return node
             case ast.Node():
                 self.named(node)
-                old = {f.name: getattr(node, f.name) for f in dataclasses.fields(node)}
+                old = {name: getattr(node, name) for name in node.__struct_fields__}
                 new = {name: self.plain(value) for name, value in old.items()}
                 same = all(new[name] is old[name] for name in old)
-                return node if same else dataclasses.replace(node, **new)
+                return node if same else structs.replace(node, **new)
             case tuple():
                 items = tuple(self.plain(item) for item in node)
                 same = all(a is b for a, b in zip(items, node, strict=True))

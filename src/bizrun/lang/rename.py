@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from functools import cache
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from . import ast
 
@@ -36,7 +36,9 @@ _LISTS: dict[type[ast.Node], str] = {ast.EventPattern: "types", ast.Meter: "even
 def renamed(node: N, names: Mapping[str, str]) -> N:
     """The node with each name that stands in `names` as that says; itself where none does."""
     changed: dict[str, Any] = {}
-    for name in _fields(type(node)):  # type: ignore[arg-type]
+    for name in node.__struct_fields__:
+        if name == "span":
+            continue
         value = getattr(node, name)
         new = _value(value, names)
         if new is not value:
@@ -70,8 +72,3 @@ def _value(value: Any, names: Mapping[str, str]) -> Any:
         new = tuple(_value(item, names) for item in value)
         return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
     return value
-
-
-@cache
-def _fields(kind: type[ast.Node]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name != "span")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import cache
 from typing import Any, get_args
 
@@ -15,9 +14,9 @@ _EXPRESSIONS = frozenset(get_args(ast.Expr)) - {ast.Bad}
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _fields(kind: type[ast.Node]) -> tuple[str, ...]:
     """The fields of a class that may hold nodes, the last one first."""
-    return tuple(field.name for field in reversed(fields(kind)) if field.name not in _PLAIN)
+    return tuple(name for name in reversed(kind.__struct_fields__) if name not in _PLAIN)
 
 
 def children(node: ast.Node) -> Iterator[ast.Node]:
@@ -47,7 +46,7 @@ def _walk(node: ast.Node, without: frozenset[type]) -> Iterator[ast.Node]:
 
 def _push(node: ast.Node, waiting: list[ast.Node], without: frozenset[type]) -> None:
     """Puts the nodes below a node onto a stack, the last one first."""
-    for name in _fields(type(node)):  # type: ignore[arg-type]
+    for name in _fields(type(node)):
         value: Any = getattr(node, name)
         if isinstance(value, tuple):
             for item in reversed(value):

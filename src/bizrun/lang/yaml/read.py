@@ -514,8 +514,8 @@ class _Placer:
             case Span():
                 return self.span(value)
             case ast.Node():
-                fields = {f.name: self.place(getattr(value, f.name))
-                          for f in dataclasses.fields(value)}  # fmt: skip
+                fields = {name: self.place(getattr(value, name))
+                          for name in value.__struct_fields__}  # fmt: skip
                 return type(value)(**fields)
             case tuple():
                 return tuple(self.place(item) for item in value)
