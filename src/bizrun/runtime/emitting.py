@@ -9,6 +9,7 @@ from ..model import Event
 from ..store.base import INTERNAL, Row
 from .dispatch import snake
 from .fit import fit
+from .tenancy import references
 from .work import Work
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Emitting:
                     data.setdefault(name, None)
             else:
                 data[name] = fit(self.engine, data[name], field, f"{type_}.{name}")
+                if work.tenant is not None:
+                    work.check_own(references(field, data[name]))
         return data
 
     def changed(self, work: Work, entity: str, key: str, old: Row | None, row: Row | None) -> None:

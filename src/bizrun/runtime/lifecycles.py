@@ -90,7 +90,7 @@ class Lifecycles:
         for lifecycle in self.on(event.type):
             key = self._subject(lifecycle.entity, event)
             row = self.engine.state.get(lifecycle.entity, key) if key else None
-            if row is None or key is None:
+            if row is None or key is None or not self._own(event, lifecycle.entity, key, row):
                 continue
             work = Work(self.engine, event.time, f"{event.id}/lifecycle", event.envelope(), event)
             state = row[lifecycle.field]
@@ -100,6 +100,11 @@ class Lifecycles:
                 if self._holds(arrow, work, event, key):
                     self._take(work, lifecycle, key, row, arrow.target)
                     break
+
+    def _own(self, event: Event, entity: str, key: str, row: Row) -> bool:
+        """Whether an event may move a row: never another tenant's than its own."""
+        tenancy = self.engine.tenancy
+        return tenancy is None or tenancy.sees(tenancy.of_event(event), entity, key, row)
 
     def _subject(self, entity: str, event: Event) -> str | None:
         """The event's field of that entity's type, or its subject."""

@@ -7,7 +7,7 @@ its event's tenant only; rows that belong to none are everybody's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..diagnostics import an
@@ -17,6 +17,7 @@ from ..model import Event
 from ..store.base import Row
 
 if TYPE_CHECKING:
+    from ..ir.program import Entity, Program
     from .engine import Engine
 
 
@@ -94,6 +95,14 @@ class Tenancy:
             return True
         return self.of_row(entity, key, row) in (None, tenant)
 
+    def check(self, tenant: str | None, references: Iterable[tuple[str, Any]]) -> None:
+        """What a tenant's work refers to is its own, or nobody's: else it is not there."""
+        if tenant is None:
+            return
+        for entity, key in references:
+            if isinstance(key, str) and self.of_key(entity, key) not in (None, tenant):
+                raise Refusal(f"there is no {entity} `{key[:80]}`")
+
     def claim(self, tenant: str | None, entity: str, data: dict[str, Any]) -> None:
         """A new row belongs to the tenant that makes it; never to another."""
         field = self.own_field(entity)
@@ -103,6 +112,29 @@ class Tenancy:
             data[field] = tenant
         elif data[field] != tenant:
             raise Refusal(f"{an(entity)} of another {self.tenant} can't be made here")
+
+
+def row_references(entity: Entity, changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What fields of a row refer to."""
+    for name, value in changes.items():
+        field = entity.fields.get(name)
+        if value is not None and field is not None:
+            yield from references(field.type, value)
+
+
+# Built-in functions whose first argument is a customer, and one that shows a document.
+_OF_CUSTOMERS = frozenset(
+    ("usage", "limit", "remaining", "credit_balance", "preview", "has_feature", "ltv")
+)
+_DOCUMENTS = ("Invoice", "Payment", "CreditNote")
+
+
+def asked_of(program: Program, name: str, args: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """The rows that a built-in function is asked about."""
+    if name in _OF_CUSTOMERS and args and program.bills is not None:
+        yield program.bills, args[0]
+    elif name == "pdf":
+        yield from ((entity, args[0]) for entity in _DOCUMENTS)
 
 
 def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | None:
@@ -124,7 +156,7 @@ def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | N
     keys = [
         found.of_key(entity, key)
         for name, declaration in declared.payload.fields
-        for entity, key in _references(declaration, fields.get(name))
+        for entity, key in references(declaration, fields.get(name))
     ]
     if any(key not in (None, own) for key in keys):
         return f"it is about another {found.tenant} than the token's"
@@ -133,11 +165,11 @@ def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | N
     return None
 
 
-def _references(type_: Type, value: Any) -> Iterator[tuple[str, Any]]:
+def references(type_: Type, value: Any) -> Iterator[tuple[str, Any]]:
     """The entity and the key of each reference in a value of a payload."""
     match known(type_):
         case EntityType(entity):
             yield entity, value.get("id") if isinstance(value, dict) else value
         case ListOf(item) if isinstance(value, list):
             for part in value:
-                yield from _references(item, part)
+                yield from references(item, part)

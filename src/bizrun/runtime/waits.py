@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 32
 TENANT = "$tenant"
+ACROSS = "$across"
 
 
 class Resume(NamedTuple):
@@ -261,7 +262,7 @@ class Waits:
         """
         woken = False
         for row in self.matching(event):
-            if row["order"] <= before and self._holds(row, event):
+            if row["order"] <= before and self._own(row, event) and self._holds(row, event):
                 woken = True
                 self._forget(row)
                 if row["cancels"] is not None:
@@ -272,6 +273,14 @@ class Waits:
                 payload = {**event.data, "event": event.envelope()}
                 self.go_on(row, payload, event.time, f"{row['id']}", event)
         return woken
+
+    def _own(self, row: Row, event: Event) -> bool:
+        """Whether an event is of the tenant whose handler waits, or of none: another's is not
+        heard, unless the handler waits across tenants."""
+        tenancy, waiting = self.engine.tenancy, row["event"].get(TENANT)
+        if tenancy is None or waiting is None or row["event"].get(ACROSS):
+            return True
+        return tenancy.of_event(event) in (None, waiting)
 
     def _holds(self, row: Row, event: Event) -> bool:
         code = self.code(row["unit"])
@@ -343,7 +352,8 @@ def _envelope(work: Work) -> dict[str, Any]:
     """The event that a handler began with, and whose tenant it goes on to see."""
     if work.tenant is None:
         return dict(work.event)
-    return {**work.event, TENANT: work.tenant}
+    envelope = {**work.event, TENANT: work.tenant}
+    return {**envelope, ACROSS: True} if work.lifted else envelope
 
 
 def _named_reads(steps: tuple[ir.Step, ...]) -> Iterator[tuple[str, str]]:

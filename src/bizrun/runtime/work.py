@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -19,6 +18,8 @@ from ..store.base import Range, Row
 from ..times import add
 from ..values import UNLIMITED, Duration, Number, check_number, show
 from .books import check_books, check_kept
+from .ids import prefix_of, stamp
+from .tenancy import asked_of, row_references
 
 if TYPE_CHECKING:
     from ..ir.compile import Code
@@ -28,9 +29,7 @@ FUEL = 20_000_000
 MAX_EFFECTS = 100
 # Below the bound on events, so that an outcome can always be taken.
 MAX_DEPTH_OF_EFFECTS = 24
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CLASS = object
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Work:
@@ -184,6 +183,8 @@ class Work:
 
     def call(self, name: str, args: Sequence[Any]) -> Any:
         """A built-in function that reads state."""
+        if self.tenant is not None:
+            self.check_own(asked_of(self.engine.program, name, args))
         self.finish()
         return self.engine.questions[name](self, *args)
 
@@ -198,7 +199,7 @@ class Work:
     def new_id(self, prefix: str, site: object) -> str:
         """An id that sorts by time and is the same whenever this work is done again."""
         digest = sha256(f"{self.base}\0{site}".encode()).hexdigest()
-        return f"{prefix}_{_stamp(self.now)}{digest[:10]}"
+        return f"{prefix}_{stamp(self.now)}{digest[:10]}"
 
     def create(self, entity: str, data: dict[str, Any], site: object, upsert: bool = False) -> str:
         """A new row, or with `upsert` a changed one where the key or a unique field is known."""
@@ -209,10 +210,12 @@ class Work:
             self.update(entity, key, changes)
             return key
         if declared.generated_key or (declared.builtin and declared.key not in data):
-            data.setdefault(declared.key, self.new_id(_prefix(entity), site))
+            data.setdefault(declared.key, self.new_id(prefix_of(entity), site))
         if self.engine.tenancy is not None and not self.lifted:
             self.engine.tenancy.claim(self.tenant, entity, data)
         row = self._filled(entity, data)
+        if self.tenant is not None:
+            self.check_own(row_references(declared, row))
         key = row[declared.key]
         if key is None:
             raise Refusal(f"{entity}.{declared.key} is its key and can't be none")
@@ -246,7 +249,7 @@ class Work:
     def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
         """A new row of billing, whose values fit and whose unique ones are so by the way they
         are made; what is left out has its default."""
-        key = self.new_id(_prefix(entity), site)
+        key = self.new_id(prefix_of(entity), site)
         blank, now = self.engine.blanks[entity], self.now
         row: Row = {**blank.row, **data, "id": key, "created_at": now, "updated_at": now}
         for name in blank.computed:
@@ -309,12 +312,19 @@ class Work:
                 row[name] = value
             else:
                 row[name] = self.fitting(entity, name, value)
+        if self.tenant is not None:
+            self.check_own(row_references(declared, changes))
         if entity == "Subscription" and row["status"] != old["status"]:
             self.engine.lifecycles.check(entity, old, row)
             self.engine.actions.follow(self, str(key), row["status"])
             row = {**self.row(entity, key), **{name: row[name] for name in changes}}
             old = self.row(entity, key)
         self.store_row(entity, str(key), old, row)
+
+    def check_own(self, references: Iterable[tuple[str, Any]]) -> None:
+        """Refuses what refers to another tenant's rows: none is made or moved there."""
+        if self.engine.tenancy is not None and not self.lifted:
+            self.engine.tenancy.check(self.tenant, references)
 
     def store_row(self, entity: str, key: str, old: Row, row: Row, free: bool = False) -> None:
         """Replaces a row by a changed one; `free` lifts the lifecycle, for its own arrows."""
@@ -459,8 +469,8 @@ class Work:
         by: Mapping[str, str],
     ) -> None:  # fmt: skip
         """Counts on a meter without an event."""
-        declared = self.program.meters[meter]
-        event = f"{self.base}/{site}"
+        self.check_own(((self.program.bills or "", customer),))
+        declared, event = self.program.meters[meter], f"{self.base}/{site}"
         self.engine.metering.add(declared, customer, quantity, at, event, by)
 
     def holds(self, condition: Any, /, **names: Any) -> bool:
@@ -579,20 +589,3 @@ class Work:
     def reply(self, value: Any) -> None:
         """The reply to the sender."""
         self.replied = value
-
-
-@lru_cache(maxsize=1024)
-def _stamp(now: datetime) -> str:
-    """The milliseconds of an instant, in digits that sort."""
-    return f"{(now - _EPOCH) // _MILLISECOND:011x}"
-
-
-_PREFIXES = {
-    "Subscription": "sub", "Invoice": "inv", "InvoiceLine": "line", "Payment": "pay",
-    "Refund": "ref", "CreditNote": "cn", "Wallet": "wal",
-}  # fmt: skip
-
-
-def _prefix(entity: str) -> str:
-    """A short word for ids of an entity: `inv`, `sub`, `pay`, else its name in small letters."""
-    return _PREFIXES.get(entity) or entity.lower()
