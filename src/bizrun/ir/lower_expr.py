@@ -18,8 +18,10 @@ from ..lang.types import (
     Type,
     known,
 )
+from ..lang.walk import walk
 from ..values import UNLIMITED, Money
 from . import nodes as ir
+from .variables import free_names
 
 AGGREGATES = ("count", "sum", "avg", "min", "max")
 _NUMERIC = ("number", "integer", "size")
@@ -378,11 +380,18 @@ class ExpressionLowering:
         if node is None:
             return ir.Query(entity, source, var, select=picked)
         inner = scope.on_row(row, self._row_type(node, entity, node.source))
+        if name := self.checked.row_names.get(node):
+            value = picked or (self._key(row, entity) if entity else row)
+            inner = Scope({**inner.names, name: value}, inner.row)
         store = entity is not None and source is None
         equals, ranges, rest = self._conditions(node.where, entity if store else None, inner)
         order = tuple((self.lower(key.value, inner), key.descending) for key in node.order)
         limit = self.lower(node.limit, scope) if node.limit is not None else None
         return ir.Query(entity, source, var, equals, ranges, rest, order, limit, picked)
+
+    def _key(self, row: ir.Expr, entity: str) -> ir.Expr:
+        """A row as the reference that it is elsewhere."""
+        return ir.Get(row, self.symbols.entities[entity].key)
 
     def _conditions(
         self, where: ast.Expr | None, entity: str | None, scope: Scope
@@ -400,6 +409,13 @@ class ExpressionLowering:
             rest = lowered if rest is None else ir.BinaryExpr("and", rest, lowered)
         return tuple(equals.items()), tuple(ranges), rest
 
+    def _names_row(self, node: ast.Expr, scope: Scope) -> bool:
+        """Whether a value reads the row by its name in the list around the query."""
+        row = scope.row[0] if scope.row else None
+        assert isinstance(row, ir.Local)
+        named = (scope.names.get(n.name) for n in walk(node) if isinstance(n, ast.Name))
+        return any(row.name in free_names(value) for value in named)
+
     def _take(
         self,
         part: ast.Expr,
@@ -412,7 +428,7 @@ class ExpressionLowering:
             return False
         name, value = part.left.name, part.right
         info = self.symbols.entities[entity].fields.get(name)
-        if info is None or reads_row(value):
+        if info is None or reads_row(value) or self._names_row(value, scope):
             return False
         column, given = known(info.type), self.type(value)
         if part.op == "==" and name not in equals and _same_column(column, given):

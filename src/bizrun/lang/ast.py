@@ -173,13 +173,14 @@ class First(Node, frozen=True):
 
 
 class Group(Node, frozen=True):
-    """`group Usage where … by .type sum .quantity order by … limit n`."""
+    """`group Usage where … by .type sum .quantity order by … limit n`; `.user.team` is a field of a
+    row that a row refers to, and the column `team`."""
 
     source: Expr
     where: Expr | None
-    by: tuple[RowField, ...]
+    by: tuple[RowField | Field, ...]
     aggregate: str
-    field: RowField | None
+    field: RowField | Field | None
     order: tuple[Order, ...]
     limit: Expr | None
 

@@ -280,14 +280,20 @@ def _group(tree: Any, context: Context) -> ast.Expr:
     source_tree, *parts = tree.children
     aggregate = next(part for part in parts if not is_tree(part) and part.type == "NAME")
     place = parts.index(aggregate)
-    by = [_row_field(part, context) for part in parts[:place] if is_tree(part, "row_field")]
-    field = next((_row_field(p, context) for p in parts[place:] if is_tree(p, "row_field")), None)
+    by = [_row_path(part, context) for part in parts[:place] if is_tree(part, "row_path")]
+    field = next((_row_path(p, context) for p in parts[place:] if is_tree(p, "row_path")), None)
     source = _postfix(source_tree, context)
     rest = [part for part in parts if is_tree(part, "where", "order", "limit")]
     query = _make_query(context.of(tree), source, rest, context)
     return ast.Group(
         query.span, source, query.where, tuple(by), str(aggregate), field, query.order, query.limit
     )
+
+
+def _row_path(tree: Any, context: Context) -> ast.RowField | ast.Field:
+    path = _postfix(tree, context)
+    assert isinstance(path, ast.RowField | ast.Field)
+    return path
 
 
 def _boundary(tree: Any, context: Context) -> ast.Expr:

@@ -153,8 +153,8 @@ class Printer:
             case ast.Group():
                 parts = ["group", self.chain(node.source)]
                 parts += [f"where {self.condition(node.where)}"] if node.where else []
-                parts += ["by", ", ".join(f".{field.name}" for field in node.by), node.aggregate]
-                parts += [f".{node.field.name}"] if node.field else []
+                parts += ["by", ", ".join(map(self.chain, node.by)), node.aggregate]
+                parts += [self.chain(node.field)] if node.field else []
                 parts += self._order_limit(node)
         return " ".join(parts)
 

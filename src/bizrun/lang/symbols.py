@@ -215,7 +215,7 @@ class Checked:
     row type that a query's, trigger's or meter's `.field` reads, by the node that binds it
     (Query, Group, Trigger, Meter, Update), `actions` the signature of each Action node,
     `bindings` the payload type of each EventPattern that names its event, `shapes` the shape that
-    a map is written as.
+    a map is written as, `row_names` what the list around a query calls its row.
     """
 
     loaded: Loaded
@@ -227,6 +227,7 @@ class Checked:
     bindings: dict[ast.Node, Record]
     diagnostics: tuple[Diagnostic, ...]
     shapes: dict[ast.Node, str] = field(default_factory=dict)
+    row_names: dict[ast.Node, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -46,6 +46,15 @@ ORDERED = (NUMBER, MONEY, PERCENT, DURATION, SIZE, TIME, DATE, CLOCK, TEXT)
 COMPARISONS = ("<", "<=", ">", ">=", "reaches", "drops below")
 
 
+def _of_rows(node: ast.Expr) -> bool:
+    """Whether a value is the least, largest or average of something: none of nothing."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.callee, ast.Name)
+        and node.callee.name in ("min", "max", "avg")
+    )
+
+
 def equality(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
     """The type of `==` and `!=`; reports values that can never be equal."""
     if _chained(node):
@@ -53,7 +62,8 @@ def equality(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
     for side, type_, other in ((node.left, left, right), (node.right, right, left)):
         if not text_fits(c, side, known(other)):
             return BOOL
-        if type_ == NONE and not can_be_none(other):
+        against = node.right if side is node.left else node.left
+        if type_ == NONE and not can_be_none(other) and not _of_rows(against):
             c.report.add(
                 "W0302",
                 node.span,

@@ -177,10 +177,6 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
     entity = c.entity(row.name) if isinstance(row, EntityType) else None
     if entity and name in entity.fields and nearest(name, candidates)[0] is None:
         help_ = f"the row's own field is `.{name}`"
-    if any(around.naming == name for around in scope.chain()):
-        note = f"`{name}` is known behind the list; in its condition a field of the row is `.field`"
-        c.report.add(code, node.span, f"Unknown name `{name}`", note)
-        return
     message = f"There is no {kind} `{name}`" if kind == "entity" else f"Unknown name `{name}`"
     c.unknown(code, node.span, message, name, candidates, otherwise=help_)
 

@@ -69,6 +69,9 @@ def _query(c: Checker, node: ast.Query, scope: Scope) -> Type:
         item = source.item
     c.checked.row_types[node] = row
     inner = scope.child(row=row)
+    if scope.naming and scope.named is node and scope.find(scope.naming) is None:
+        inner.locals[scope.naming] = Local(item)
+        c.checked.row_names[node] = scope.naming
     if node.where is not None:
         expressions.check_condition(c, node.where, inner, "`where` takes")
         # What the condition says of a row holds where it is ordered.
@@ -124,6 +127,9 @@ def _group(c: Checker, node: ast.Group, scope: Scope) -> Type:
         expressions.check_condition(c, node.where, inner, "`where` takes")
     columns: dict[str, Type] = {}
     for key in node.by:
+        if key.name in columns:
+            text = f"Two columns would be called `{key.name}`"
+            c.report.add("E0223", key.span, text, "group by a row itself, or by one of the two")
         columns[key.name] = expressions.infer(c, key, inner)
     if node.aggregate not in AGGREGATES:
         c.unknown(
@@ -145,7 +151,7 @@ def _group(c: Checker, node: ast.Group, scope: Scope) -> Type:
     return ListOf(rows)
 
 
-def _aggregated(c: Checker, aggregate: str, field: ast.RowField, scope: Scope) -> Type:
+def _aggregated(c: Checker, aggregate: str, field: ast.RowField | ast.Field, scope: Scope) -> Type:
     type_ = expressions.infer(c, field, scope)
     if aggregate == "count":
         return NUMBER
@@ -160,7 +166,7 @@ def _aggregated(c: Checker, aggregate: str, field: ast.RowField, scope: Scope) -
 
 def _comprehension(c: Checker, node: ast.Comprehension, scope: Scope) -> Type:
     before = scope.child()
-    before.naming = node.variable
+    before.naming, before.named = node.variable, node.source
     item = elements(c, node.source, before, "`for`")
     inner = scope.child()
     inner.locals[node.variable] = Local(item, span=node.span)

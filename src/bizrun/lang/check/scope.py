@@ -37,7 +37,7 @@ class Scope:
 
     `place`: handler, schedule, api, fn, test, trigger, meter, tax, value (a declaration's
     expression) or query. `row` is what `.field` reads, None for that of the block around it.
-    `naming` is the name that a row gets only behind what is checked here.
+    `naming` is what a list calls its row, and `named` the query whose conditions may say so too.
     `waits` where time passes before the block runs. `returns` collects what a function gives.
     """
 
@@ -50,6 +50,7 @@ class Scope:
     locals: dict[str, Local] = field(default_factory=dict)
     facts: dict[str, int] = field(default_factory=dict)
     naming: str | None = None
+    named: object = None
 
     @property
     def lenient(self) -> bool:

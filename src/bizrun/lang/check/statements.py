@@ -310,7 +310,7 @@ def across_tenants(c: Checker, span: Span) -> None:
 
 def _for_each(c: Checker, node: ast.ForEach, scope: Scope) -> None:
     before = scope.child()
-    before.naming = node.variable
+    before.naming, before.named = node.variable, node.source
     item = elements(c, node.source, before, "`for each`")
     inner = scope.child()
     # What comes after may run when other rounds have waited.
