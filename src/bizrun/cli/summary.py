@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -27,7 +28,7 @@ def text(
     if found.emails:
         rows.append(("emails", _emails(found)))
     if found.effects:
-        rows.append(("calls", _counted(found.effects.total(), found.effects.most_common(6))))
+        rows.append(("calls", _counted(found.effects)))
     if found.timers or found.waits:
         rows.append(("waiting", _waiting(found, zone)))
     rows += [(name, _shown(value)) for name, value in found.metrics.items()]
@@ -106,10 +107,13 @@ def _money(found: Summary) -> list[tuple[str, str]]:
 def _emails(found: Summary) -> str:
     if set(found.emails) == {"no template"}:
         return f"{found.emails.total():,}"
-    return _counted(found.emails.total(), found.emails.most_common(6))
+    return _counted(found.emails)
 
 
-def _counted(total: int, most: list[tuple[str, int]]) -> str:
+def _counted(counts: Counter[str]) -> str:
+    """The six most frequent, of equals the first by name."""
+    total = counts.total()
+    most = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:6]
     listed = ", ".join(f"{printable(name)} {count:,}" for name, count in most)
     rest = total - sum(count for _, count in most)
     return f"{total:,}: {listed}" + (f", {rest:,} more" if rest else "")
