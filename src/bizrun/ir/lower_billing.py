@@ -127,7 +127,7 @@ class BillingLowering:
                 )
                 for tier in node.tiers
             ),
-            self.value(node.package) if node.package is not None else 1,
+            self._in_unit(node.package, meter) if node.package is not None else 1,
             node.dimensions,
             tuple(
                 catalog.DimensionRate(case.values, self._pricing(case.price, meter))

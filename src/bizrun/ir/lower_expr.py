@@ -236,7 +236,12 @@ class ExpressionLowering:
         durations = _prim(self.type(node.left)) == _prim(self.type(node.right)) == "duration"
         if durations and op in _ORDERS:
             left, right = _anchored(left, right)
-        return ir.BinaryExpr(op, left, right, self._mode(op, node.left, node.right))
+        made = ir.BinaryExpr(op, left, right, self._mode(op, node.left, node.right))
+        if node.op == "reaches" and _limits(right):
+            # Who may use nothing, for want of a plan, has not reached it either.
+            some = ir.BinaryExpr(">", right, ir.Const(0), "any")
+            return ir.BinaryExpr("and", made, some, "native")
+        return made
 
     def _mode(self, op: str, left: ast.Expr, right: ast.Expr) -> str:
         a, b = self.type(left), self.type(right)
@@ -503,6 +508,16 @@ def reads_row(node: object) -> bool:
             return any(reads_row(getattr(node, name)) for name in node.__struct_fields__)
         case tuple():
             return any(reads_row(item) for item in node)
+    return False
+
+
+def _limits(node: object) -> bool:
+    """Whether an expression asks for a limit."""
+    match node:
+        case ir.Builtin(name="limit"):
+            return True
+        case ir.BinaryExpr(left=left, right=right):
+            return _limits(left) or _limits(right)
     return False
 
 

@@ -161,11 +161,15 @@ class Triggers:
             return None
         compute = self._threshold.get(trigger.event)
         if compute is None:
-            assert isinstance(trigger.condition, ir.BinaryExpr)
-            compute = self.engine.compiled(trigger.condition.right, ("self",))
+            compared = _compared(trigger.condition)
+            assert isinstance(compared, ir.BinaryExpr)
+            compute = self.engine.compiled(compared.right, ("self",))
             self._threshold[trigger.event] = compute
         bound = self.engine.guarded(work, lambda: compute(work, key), quiet=True)
-        return bound if isinstance(bound, int | Decimal) else None
+        if not isinstance(bound, int | Decimal):
+            return None
+        # Who may use nothing, for want of a plan, has not reached it either.
+        return bound if bound > 0 else UNLIMITED
 
     def _remember(
         self, trigger: Trigger, key: str, now: datetime, bound: Number | None, on: bool,
@@ -310,11 +314,22 @@ class Triggers:
         return found
 
 
+def _compared(condition: ir.Expr) -> ir.Expr:
+    """A condition without its `and x > 0`: that `x` may be nothing is seen to with the figures."""
+    match condition:
+        case ir.BinaryExpr(
+            op="and", left=ir.BinaryExpr(op=">=", right=x) as alone,
+            right=ir.BinaryExpr(op=">", left=same, right=ir.Const(value=0)),
+        ) if x == same:  # fmt: skip
+            return alone
+    return condition
+
+
 def _is_threshold(trigger: Trigger) -> bool:
     """Whether it is `usage(self, meter) >= x` with an x that neither time nor usage moves."""
     if trigger.due or trigger.daily:
         return False
-    match trigger.condition:
+    match _compared(trigger.condition):
         case ir.BinaryExpr(
             op=">=",
             left=ir.Builtin(name="usage", args=(ir.Local(name="self"), ir.Const())),
