@@ -17,9 +17,11 @@ import pytest
 from bizrun.documents.document import Document
 from bizrun.documents.email import Attachment, message, sender
 from bizrun.documents.html import document_html
+from bizrun.documents.sandbox import environment
 from bizrun.documents.sink import Sink, safe_name
 from bizrun.documents.templates import TemplateError, plain, render
 from bizrun.ir.lower_program import template_file
+from bizrun.lang.check.templates import FILTERS
 from bizrun.model import Effect, Outcome
 from bizrun.values import Money, Percent, money
 
@@ -472,3 +474,9 @@ def test_money_in_two_currencies_prints_by_its_own() -> None:
 def test_a_template_file_begins_with_its_subject(text: str, subject: str | None, body: str) -> None:
     parts = template_file("t", text, "t.md").parts
     assert (parts.get("subject"), parts["body"]) == (subject, body)
+
+
+def test_the_checker_knows_the_filters_of_templates() -> None:
+    """Each that the renderer has, and no other: what is checked is what prints."""
+    own = {name for name in environment().filters if not name.startswith("_")}
+    assert own == FILTERS

@@ -16,6 +16,15 @@ GIVEN = ("business", "now", "today")
 # Fields that a row has in a template and nowhere else.
 LISTS = {("Invoice", "lines")}
 
+# What the renderer has of filters; Jinja2's others could do anything, or print otherwise.
+FILTERS = frozenset((
+    "abs", "capitalize", "count", "d", "date", "default", "dictsort", "e", "escape", "first",
+    "format", "groupby", "int", "items", "join", "last", "length", "list", "lower", "map",
+    "max", "min", "money", "reject", "rejectattr", "replace", "reverse", "round", "safe",
+    "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique",
+    "upper", "urlencode", "wordcount",
+))  # fmt: skip
+
 _SIMPLE = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)\s*-?\}\}")
 _WORDS = {"true", "false", "none", "True", "False", "None", "not", "self", "loop", "range"}
 
@@ -204,8 +213,15 @@ def _parsed(text: str) -> _Uses:
 
     uses = _Uses()
     environment = Environment()
+    environment.filters |= dict.fromkeys(FILTERS, str)
     try:
         tree = environment.parse(text)
+        for used in tree.find_all(nodes.Filter):
+            if used.name not in FILTERS:
+                near = did_you_mean(used.name, FILTERS)
+                meant = f": did you mean `{near}`?" if near else ""
+                uses.error = (used.lineno, f"there is no filter `{used.name}`{meant}")
+                return uses
         free = meta.find_undeclared_variables(tree)
     except TemplateSyntaxError as problem:
         uses.error = (problem.lineno, (problem.message or "it is no Jinja2").rstrip("."))
