@@ -63,6 +63,8 @@ sign_in shared for Person {
 
 event Org.opened key id { id text, domain text?, issuer text?, client text? }
 event Org.banned { org Org }
+event Person.locked { person Person, active bool }
+on Person.locked(person, active) { update person { active: active } }
 on Org.opened as o { create Org { ...o } }
 on Org.banned(org) { update org { banned: true } }
 on Person.signed_in(person, org, provider) {
@@ -244,7 +246,13 @@ def test_whoever_leaves_is_signed_out_for_good(served: Served, provider: Provide
     assert "not active" in refused(browser.back(provider.authorize(browser.go())), 403)
     served.results({"id": "on", "type": "Person.reactivated", "data": about})
     assert "ended" in refused(served.http.get("/me", headers=bearer(secret)), 401)
-    assert me(served, Browser(served).sign_in(provider))["login"] == "ann"
+    secret = Browser(served).sign_in(provider)
+    assert me(served, secret)["login"] == "ann"
+    # So where a handler does it.
+    for active in (False, True):
+        locked = {"person": "ann", "active": active}
+        served.results({"id": f"lock {active}", "type": "Person.locked", "data": locked})
+        assert "ended" in refused(served.http.get("/me", headers=bearer(secret)), 401)
 
 
 @pytest.mark.parametrize(("kind", "sign"), [("RSA", "PS256"), ("EC", "ES256")])

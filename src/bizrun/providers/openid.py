@@ -34,6 +34,7 @@ KEPT_SECONDS = 3_600
 # An unknown key may be a new one; asking for it again and again is what an attacker would like.
 REFRESH_SECONDS = 10
 MAX_TOKEN = 20_000
+MOST_KNOWN = 1_000  # issuers: a tenant may name any
 MAX_ANSWER = 1_000_000
 TIMEOUT = 10
 
@@ -211,6 +212,8 @@ class OpenId:
             said = _word(found.get("issuer"))
             raise SignInRefused(f"The provider calls itself {said}, not {client.issuer}.")
         known = self._known[client.issuer] = _Known(found, _seconds())
+        while len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
         return known
 
     def _endpoint(self, client: Client, name: str) -> str:

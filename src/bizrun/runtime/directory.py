@@ -106,8 +106,6 @@ class Directories:
             self._move_members(directory, work, key, data)
         except EvalError as error:
             raise Refusal(str(error)) from None
-        if verb in ("deactivated", "deprovisioned"):
-            self.sign_out(entity, key, event.time)
 
     def after(self, directory: Directory, event: Event) -> None:
         """Removes the row of who is deprovisioned."""
@@ -190,7 +188,19 @@ class Directories:
             and (directory.owner is None or row[directory.owner] == owner)
         ]  # fmt: skip
 
-    def note(self, entity: str, row: Row) -> None:
+    def changed(
+        self, entity: str, key: str, old: Row | None, row: Row | None, at: datetime
+    ) -> None:
+        """Whoever is not active any more, by whatever change, is signed out for good."""
+        directory = self.by_entity[entity]
+        if row is not None:
+            self._note(entity, row)
+        active = row is not None and directory.is_active(row)
+        if old is not None and directory.is_active(old) and not active:
+            id_ = f"{entity}|{key}"
+            self.engine.state.put(SIGNED_OUT, id_, {"id": id_, "at": at})
+
+    def _note(self, entity: str, row: Row) -> None:
         """Remembers the texts of a new or changed row. Nothing is ever forgotten, since a change
         may be undone: who asks looks at the rows."""
         for (name, field), known in self._texts.items():
@@ -220,11 +230,6 @@ class Directories:
         return [(groups, each) for each in self.rows(groups, owner) if user in (each[field] or ())]
 
     # --- sessions ------------------------------------------------------------------------------
-
-    def sign_out(self, entity: str, key: str, at: datetime) -> None:
-        """Ends the sessions of somebody that began until then."""
-        id_ = f"{entity}|{key}"
-        self.engine.state.put(SIGNED_OUT, id_, {"id": id_, "at": at})
 
     def signed_out(self, entity: str, key: str) -> datetime | None:
         """Until when sessions of somebody have been ended."""

@@ -87,8 +87,8 @@ class Emitting:
         engine = self.engine
         if entity == "Subscription":
             engine.actions.moved(work, old, row)
-        if row is not None and entity in engine.directories.by_entity:
-            engine.directories.note(entity, row)
+        if entity in engine.directories.by_entity:
+            engine.directories.changed(entity, key, old, row, work.now)
         quiet = self._quiet.get(entity)
         if quiet is None:
             quiet = self._quiet[entity] = self._is_quiet(entity)
