@@ -243,6 +243,54 @@ def test_tokens(tmp_path: Path) -> None:
         until(lambda: served.post(called("x"), **revoked).status_code == 401, 5)
 
 
+PAID = """
+business "Shop" { currency USD, bills Account }
+entity Account { id text key, goods number = 0, status "new" | "good" = "new" }
+connect parcels { url: "https://parcels.example", webhook_secret: env("PARCELS_SECRET") }
+event Account.opened key id { id text }
+event Parcels.delivered key account { account Account }
+event Account.waved key account { account Account }
+trigger Account.rich for Account when .goods reaches 5
+lifecycle Account.status { start "new", "new" -> "good" on Payment.succeeded }
+on Account.opened as opened {
+  let account = create Account { ...opened }
+  invoice { customer: account, lines: [{ description: "Goods", amount: 5 USD }], collect: false }
+}
+on Invoice.paid(customer) { update customer { goods: .goods + 1 } }
+on Account.rich as rich { log "rich" }
+on Account.status_changed as changed { log "changed" }
+api GET "/me" () for account {
+  return { goods: account.goods, invoices: [for i in Invoice where .customer == account: i.id] }
+}
+"""
+
+
+def test_what_bizrun_tells_nobody_else_does(tmp_path: Path) -> None:
+    """An invoice is paid where money has come, not where a token says so."""
+    with serving(tmp_path, PAID, scope="admin") as served:
+        served.results({"id": "o", "type": "Account.opened", "data": {"id": "a1"}})
+        own = {"authorization": f"Bearer {token(served.state, 'ingest', 'read', customer='a1')}"}
+        service = {"authorization": f"Bearer {token(served.state, 'ingest')}"}
+        invoice = served.http.get("/me", headers=own).json()["invoices"][0]
+        about = {"invoice": invoice, "customer": "a1", "subject": invoice}
+        forged = [
+            {"id": "f1", "type": "Invoice.paid", "data": about},
+            {"id": "f2", "type": "Account.rich", "data": {"subject": "a1", "account": "a1"}},
+            {"id": "f3", "type": "Account.status_changed", "data": {"subject": "a1"}},
+            {"id": "f4", "type": "Parcels.delivered", "data": {"account": "a1"}},
+        ]
+        fine = {"id": "w", "type": "Account.waved", "data": {"account": "a1"}}
+        for who, refused in ((own, 4), (service, 3)):
+            answer = served.post([*forged, fine], **who)
+            statuses = [result["status"] for result in answer.json()["results"]]
+            assert statuses == ["rejected"] * refused + ["handled"] * (5 - refused), answer.text
+            assert served.http.get("/me", headers=own).json()["goods"] == 0
+        alone = served.post(forged[0], **service).json()["results"][0]
+        assert "only an admin's token" in alone["reason"]
+        assert served.results(forged[0])[0]["status"] == "handled"
+        assert served.http.get("/me", headers=own).json()["goods"] == 1
+
+
 def test_rate(tmp_path: Path) -> None:
     with serving(tmp_path, SHOP, "--rate", "3") as served:
         codes = [served.post(called(f"r{n}")).status_code for n in range(12)]

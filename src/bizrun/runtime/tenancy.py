@@ -148,6 +148,9 @@ def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | N
         return f"a customer's token sends events that the spec declares, and {type_} is not"
     if declared.origin in ("directory", "sign_in"):
         return f"{type_} is told by a directory or a sign-in, never by a customer's token"
+    teller = type_.partition(".")[0].lower()
+    if declared.origin != "author" or teller in _tellers(program):
+        return f"{type_} is told by bizrun or a service, never by a customer's token"
     found = engine.tenancy or Tenancy(engine, program.bills)
     own = found.of_key(program.bills, owner)
     if own is None:
@@ -163,6 +166,20 @@ def foreign(engine: Engine, owner: str | None, type_: str, data: Any) -> str | N
     if own not in keys:
         return f"nothing in it says that it is about the token's own {found.tenant}"
     return None
+
+
+def _tellers(program: Program) -> set[str]:
+    """The services whose webhooks are events, as names of those begin, in small letters."""
+    return {"stripe", "paypal", *(name.replace("_", "").lower() for name in program.connections)}
+
+
+def untold(program: Program, type_: str) -> str | None:
+    """Why an event is not taken from outside, but from an administrator: bizrun itself tells it,
+    of its own rows, and who hears it believes so. None where it is taken."""
+    declared = program.events.get(type_)
+    if declared is None or declared.origin not in ("billing", "change", "trigger"):
+        return None
+    return f"{type_} is what bizrun tells of its own doing: only an admin's token may send it"
 
 
 def references(type_: Type, value: Any) -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from ..runtime.engine import Engine
 from ..runtime.lane import Lanes
 from ..runtime.reading import Line, Reader
 from ..runtime.stream import FIRST_YEAR, handle_batch
+from ..runtime.tenancy import untold
 from ..store.base import Row, Store
 from ..store.open import open_store
 from ..values import instant_text
@@ -171,6 +172,12 @@ class Business:
                 line.owner, line.item = owner, None
                 line.source = f"customer {owner} {line.source}".rstrip()
         return line
+
+    def refuse_untold(self, lines: list[Line]) -> None:
+        """Refuses what only bizrun tells (a paid invoice), as if it were never sent."""
+        for line in lines:
+            if line.reason is None and (why := untold(self.program, line.type)) is not None:
+                line.receipt = Receipt(line.id, "rejected", why)
 
     def _ahead(self, line: Line, now: datetime) -> None:
         """An event may come from a machine whose clock runs ahead; this one's timers don't."""

@@ -47,7 +47,8 @@ async def post_events(
     events = split(mode, body, headers)
     if not events:
         return Results([])
-    lines: list[Line] = await desk.ask(lambda key: Post(key, events, caller.customer))
+    plain = not caller.may("admin")
+    lines: list[Line] = await desk.ask(lambda key: Post(key, events, caller.customer, plain))
     results = [result_of(line) for line in lines]
     if all(line.reason is not None for line in lines):
         reasons = "; ".join(dict.fromkeys(str(line.reason) for line in lines[:5]))

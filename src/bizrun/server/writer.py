@@ -44,12 +44,14 @@ class Task:
 class Post:
     """Events to be handled: the bytes of each. The answer is their lines, in order.
 
-    `owner` is the customer whose events alone they may be, None for anybody's.
+    `owner` is the customer whose events alone they may be, None for anybody's; `plain` where what
+    bizrun tells itself is not to be among them.
     """
 
     key: Any
     events: Sequence[bytes]
     owner: str | None = None
+    plain: bool = False
 
 
 Job = Task | Post
@@ -209,10 +211,12 @@ class Writer:
             if isinstance(job, Post):
                 read, owner = self.business.read, job.owner
                 lines = [read(n, data, now, owner) for n, data in enumerate(job.events, 1)]
+                if job.plain:
+                    self.business.refuse_untold(lines)
                 answers.append(lines)
                 # Where none is an event the request is refused, and nothing is kept of it.
                 if any(line.reason is None for line in lines):
-                    taken += lines
+                    taken += [line for line in lines if line.receipt is None]
                 continue
             self._handle(taken)
             answers.append(_task(job, self.business, now))
