@@ -121,3 +121,23 @@ def test_yaml_is_the_same_spec(capfd: pytest.CaptureFixture[str], tmp_path: Path
 def test_a_wrong_spec(told: Tell) -> None:
     edit("plan: basic", "plan: basik")
     assert "basik" in told(code=1)
+
+
+def test_what_overrides_is_called_by_what_it_overrides(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (
+        'business "Desk" { bills User }\nuse std.trials\nentity User { id text key, email text }\n'
+    )
+    override = "override const trial_reminder = 5 days\n"
+    handler = 'override std.trials on Trial.reminder(subject) { log "{subject}" }\n'
+    Path("old.biz").write_text(text + override, encoding="utf-8")
+    Path("new.biz").write_text(text + override.replace("5", "6") + handler, encoding="utf-8")
+    assert main(["diff", "old.biz", "new.biz"]) == 0
+    assert capfd.readouterr().out == (
+        "~ override const trial_reminder  new.biz:4\n"
+        "    - override const trial_reminder = 5 days\n"
+        "    + override const trial_reminder = 6 days\n"
+        "+ override std.trials on Trial.reminder  new.biz:5\n"
+    )

@@ -85,6 +85,8 @@ def _templates(old: Loaded, new: Loaded) -> Iterator[Difference]:
 
 def _waits(declaration: ast.Declaration) -> bool:
     """Whether a handler of it may be in the middle of something."""
+    if isinstance(declaration, ast.Override):
+        declaration = declaration.declaration
     return isinstance(declaration, ast.On | ast.Every) and any(
         isinstance(node, ast.After | ast.WaitFor | ast.At) for node in walk(declaration)
     )
@@ -133,6 +135,11 @@ def _without(text: str, spans: Iterable[Span]) -> str:
 def _name(declaration: ast.Declaration, text: str) -> str:
     """`plan pro`, `on Customer.signup`, `every day at 09:00`, `api GET /usage`."""
     match declaration:
+        case ast.Given() | ast.Override():
+            inner, word = declaration.declaration, type(declaration).__name__.lower()
+            path = declaration.path if isinstance(declaration, ast.Override) else None
+            own = text[inner.span.start - declaration.span.start :]
+            return " ".join(part for part in (word, path, _name(inner, own)) if part)
         case ast.On():
             return "on " + " or ".join(name for name, _ in declaration.pattern.types)
         case ast.Every():
