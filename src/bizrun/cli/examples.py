@@ -79,6 +79,10 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], str]] = {
         ("bizrun diff main/shop.biz shop.biz", "bizrun diff old.biz new.biz.yaml --json"),
         "0 fine, whatever differs; 1 a spec is wrong; 2 the call is wrong",
     ),
+    "graph": (
+        ("bizrun graph specs/saas.biz", "bizrun graph specs/saas.biz --format svg --out saas.svg"),
+        "0 fine; 1 the spec is wrong; 2 the call is wrong",
+    ),
     "why": (
         ("bizrun why ACME-2026-00013", "bizrun why 4f1d9a --state .bizrun/saas.db --json"),
         "0 fine; 2 nothing has that id, or several have; 3 the state can't be read",
