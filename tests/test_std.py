@@ -64,3 +64,49 @@ def test_a_module_is_tested_by_its_name(bizrun: Path, tmp_path: Path) -> None:
         [bizrun, "check", "std.duning"], capture_output=True, text=True, cwd=tmp_path, timeout=60
     )
     assert (done.returncode, "Did you mean std.dunning?" in done.stderr) == (2, True)
+
+
+# The days of a policy's retries, counted from the first failure, then what follows and when.
+POLICIES = {
+    "standard": ([3, 7, 14], "suspended", 21),
+    "gentle": ([3, 7, 14, 28], "suspended", 58),
+    "strict": ([1, 3], "cancelled", 3),
+    "doubling": ([1, 3, 7, 15], "suspended", 22),
+}
+POLICY = """
+business "Shop" {{ currency USD, bills User, dunning {name} }}
+use std.dunning
+entity User {{ id text key, email text }}
+plan pro {{ price 10 USD per year }}
+event User.joined key id {{ id text, email text }}
+on User.joined as joined {{
+  let user = create User {{ ...joined }}
+  subscribe {{ customer: user, plan: pro }}
+}}
+test "{name}" {{
+  at 2026-01-01T12:00:00Z
+  payments fail with "card_declined"
+  emit User.joined {{ id: "u1", email: "ada@example.com" }}
+{lines}}}
+"""
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policy(name: str, tmp_path: Path) -> None:
+    days, then, end = POLICIES[name]
+    lines, before = "", 0
+    for day in days:
+        lines += f"  advance {day - before} days - 1 hour\n  expect no charge\n"
+        lines += "  advance 1 hour\n  expect 1 charge\n"
+        before = day
+    lines += f'  expect (first Subscription).status == "{then}"\n'
+    if end > before:
+        lines += f"  advance {end - before - 1} days\n"
+        lines += f'  expect (first Subscription).status == "{then}"\n'
+        lines += "  advance 1 day\n  expect no charge\n"
+    lines += '  expect (first Subscription).status == "cancelled"\n'
+    spec = tmp_path / "spec.biz"
+    spec.write_text(POLICY.format(name=name, lines=lines), encoding="utf-8")
+    prepared = Prepared(str(spec), coverage=False)
+    assert not prepared.checked.diagnostics
+    assert [prepared.run(test).failures for test in prepared.tests(())[0]] == [[]]
