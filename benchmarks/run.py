@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from . import streams
+from .checks import checks
 from .clock import Timing
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +110,7 @@ def main(given: list[str] | None = None) -> int:
     """Runs what is asked for and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="size of the streams (1.0)")
-    parser.add_argument("--only", metavar="W1", help="W1, W2, W3, W4 or growth")
+    parser.add_argument("--only", metavar="W1", help="W1 to W5, or growth")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures there")
     args = parser.parse_args(given)
     print(machine())
@@ -123,6 +124,8 @@ def main(given: list[str] | None = None) -> int:
                 report["results"].append(asdict(result))
         if args.only in (None, "growth"):
             report["growth"] = growth(folder, args.scale)
+        if args.only in (None, "W5"):
+            report["checks"] = checks(folder, _process)
     if args.json:
         args.json.write_text(json.dumps(report, indent=2, default=str) + "\n")
     return 0
