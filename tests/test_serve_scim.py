@@ -221,7 +221,7 @@ def test_a_user_comes_changes_and_goes(directory: Directory) -> None:
     put = directory.send("PUT", path, body)
     assert put.status_code == 200
     assert "title" not in put.json()
-    assert put.json()["roles"] == [{"value": "viewer", "primary": True}]  # the field's default
+    assert put.json()["roles"] == [{"value": "viewer"}]  # the field's default
 
     assert directory.send("DELETE", path).status_code == 204
     refused(directory.send("GET", path), 404)
@@ -319,9 +319,12 @@ def test_discovery_says_what_is_kept(directory: Directory) -> None:
     attributes = {each["name"]: each for each in schema["attributes"]}
     assert "nickName" not in attributes
     assert attributes["userName"]["required"]
+    assert attributes["active"]["required"]  # it is never without a value, though it may be unsaid
     parts = {each["name"]: each for each in attributes["roles"]["subAttributes"]}
+    assert set(parts) == {"value"}
     assert parts["value"]["canonicalValues"] == ["admin", "viewer"]
-    assert parts["primary"]["mutability"] == "readOnly"
+    parts = {each["name"]: each for each in attributes["emails"]["subAttributes"]}
+    assert parts["type"]["canonicalValues"] == ["work"]
     types = directory.get("/ResourceTypes")["Resources"]
     assert [each["endpoint"] for each in types] == ["/Users", "/Groups"]
     refused(directory.send("GET", "/Schemas?filter=id pr"), 403)

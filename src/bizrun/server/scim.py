@@ -79,6 +79,8 @@ def _same(business: Business, program: Program) -> Business:
 
 def _service(program: Program) -> Any:
     try:
+        # Here, in a thread: the first use of what is imported takes a second.
+        from . import scim_store  # noqa: F401
         from .scim_schema import service_of
     except ModuleNotFoundError:
         raise Problem(503, "A directory needs `pip install 'bizrun[identity]'`.") from None

@@ -18,7 +18,6 @@ from scim2_models import (
     ETag,
     Filter,
     Group,
-    Mutability,
     Patch,
     Required,
     ResourceType,
@@ -34,11 +33,14 @@ from scim2_server.responses import ScimResponse
 from scim2_server.service import ScimService
 
 from ..ir.identity import Directory
-from ..ir.program import Program
+from ..ir.nodes import Const
+from ..ir.program import EntityField, Program
 from ..lang.check.directories import ATTRIBUTES, ENTERPRISE
 from ..lang.types import Choice, ListOf, Record, Type, known
 
 MOST_RESULTS = 100
+# Of these identity providers look for the one for work, or the primary one.
+FOR_WORK = ("emails", "phoneNumbers")
 ENTERPRISE_URN = str(EnterpriseUser.__schema__)
 # Microsoft Entra ID removes members by a value, and writes emails that are not there yet.
 POLICY = ScimPolicy(
@@ -138,12 +140,16 @@ def _attribute(
     fields = program.entities[directory.entity].fields
     kept = directory.of(name)
     field = fields[kept.field] if kept is not None else None
-    needed = field is not None and not field.optional and field.default is None
-    needed = needed and field is not None and not isinstance(known(field.type), ListOf)
-    update: dict[str, Any] = {"required": Required(needed and kind in ("text", "values"))}
+    needed = field is not None and _needed(field, announced)
+    update: dict[str, Any] = {"required": Required(needed)}
+
+    def _part_needed(head: str, sub: Attribute) -> bool:
+        kept_ = directory.of(f"{head}.{sub.name}")
+        return kept_ is not None and _needed(fields[kept_.field], announced)
+
     match kind:
         case "values" if field is not None and subs:
-            update["sub_attributes"] = _value_parts(subs, field.type, announced)
+            update["sub_attributes"] = _value_parts(name, subs, field.type, announced)
         case "members" if subs:
             update["sub_attributes"] = [_member(sub) for sub in subs if sub.name != "display"]
         case "manager" if subs:
@@ -151,21 +157,43 @@ def _attribute(
         case "text" if field is not None:
             update["canonical_values"] = _choices(field.type)
         case _ if subs and name != "groups":
-            update["sub_attributes"] = [sub for sub in subs if sub.name in parts]
+            update["sub_attributes"] = [
+                sub.model_copy(update={"required": Required(_part_needed(name, sub))})
+                for sub in subs if sub.name in parts
+            ]  # fmt: skip
+            update["required"] = Required(any(_part_needed(name, sub) for sub in subs))
     return attribute.model_copy(update=update)
 
 
-def _value_parts(subs: list[Attribute], type_: Type, announced: bool) -> list[Attribute]:
-    """What is told of each value; where a text keeps it, which one that is is ours to say."""
+def _needed(field: EntityField, announced: bool) -> bool:
+    """Whether an attribute is required: its field can't be none. One with a default is announced as
+    required, too, since it is never without a value, but it need not be sent."""
+    if field.optional or isinstance(known(field.type), ListOf):
+        return False
+    if field.default is None:
+        return True
+    return announced and field.default != Const("")
+
+
+def _value_parts(name: str, subs: list[Attribute], type_: Type, announced: bool) -> list[Attribute]:
+    """What is told of each value. Where a text keeps it, that is the value alone, but for an
+    address or number: that one is the primary one, for work."""
     shape = _item(type_)
     parts = dict(shape.fields) if isinstance(shape, Record) else {}
-    value = {"required": Required.true, "canonical_values": _choices(parts.get("value", type_))}
-    fixed = {"mutability": Mutability.read_only} if announced and not parts else {}
+    names = tuple(parts) or ("value", "type", "primary")
+    if announced and not parts and name not in FOR_WORK:
+        names = ("value",)
+    canonical = {
+        "value": _choices(parts.get("value", type_)),
+        "type": ["work"] if announced and not parts else None,
+    }
     return [
-        sub.model_copy(update=value if sub.name == "value" else {"canonical_values": None, **fixed})
-        for sub in subs
-        if sub.name in (parts or ("value", "type", "primary"))
-    ]
+        sub.model_copy(update={
+            "canonical_values": canonical.get(sub.name or ""),
+            "required": Required(sub.name == "value"),
+        })
+        for sub in subs if sub.name in names
+    ]  # fmt: skip
 
 
 def _member(sub: Attribute) -> Attribute:

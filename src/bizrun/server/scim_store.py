@@ -31,7 +31,7 @@ from ..runtime.dispatch import snake
 from ..store.base import Row
 from .business import Business
 from .problems import encode
-from .scim_schema import ENTERPRISE_URN
+from .scim_schema import ENTERPRISE_URN, FOR_WORK
 
 # A search holds up whoever wants to change something.
 MOST_COMPARED = 2_000
@@ -139,7 +139,7 @@ class DirectoryStorage(ScimStorage):
                 entries = [
                     {name: part for name, part in each.items() if part is not None}
                     if isinstance(each, dict) else
-                    {"value": each, "primary": number == 0, **_typed(kept.attribute, number)}
+                    {"value": each, **_typed(kept.attribute, number)}
                     for number, each in enumerate(values)
                     if each
                 ]  # fmt: skip
@@ -332,9 +332,11 @@ def _sorted(found: list[Resource[Any]], request: SearchRequest[Any]) -> list[Res
     return [each for _, each in some] + [each for at, each in present if at is None]
 
 
-def _typed(attribute: str, number: int) -> dict[str, str]:
-    """A kept address or number is one for work: identity providers look for that."""
-    return {"type": "work"} if number == 0 and attribute in ("emails", "phoneNumbers") else {}
+def _typed(attribute: str, number: int) -> dict[str, Any]:
+    """The first address or number that is kept is the primary one, for work."""
+    if attribute not in FOR_WORK:
+        return {}
+    return {"primary": number == 0, **({"type": "work"} if number == 0 else {})}
 
 
 def _put(data: dict[str, Any], attribute: str, value: Any) -> None:
