@@ -88,8 +88,8 @@ def viral_loop(rng: Random) -> Iterator[Event]:
 
 
 def freemium(rng: Random) -> Iterator[Event]:
-    """80 accounts: some export more than they may, some use it much, some upgrade."""
-    for number in range(80):
+    """70 accounts: some export more than they may, some use it much, some upgrade."""
+    for number in range(70):
         account, day = f"a{number:02}", rng.randrange(1, 280)
         when = at(rng, day)
         yield when, "Account.opened", {"id": account, "email": person(number)}
