@@ -29,7 +29,11 @@ _BOM = b"\xef\xbb\xbf"
 @click.option("--strict", is_flag=True, help="Let warnings fail too.")
 @click.option("--fix", is_flag=True, help="Apply the fixes that are certain.")
 @click.option("--explain", metavar="CODE", help="Tell what a code means, with an example.")
-def check(paths: tuple[str, ...], form: str, strict: bool, fix: bool, explain: str | None) -> int:
+@click.option("--against", metavar="STATE", help="Tell what an edit does to what is stored.")
+def check(
+    paths: tuple[str, ...], form: str, strict: bool, fix: bool, explain: str | None,
+    against: str | None,
+) -> int:  # fmt: skip
     """Validate specs; run nothing.
 
     A folder stands for every .biz and .biz.yaml file under it. Exit code 1 where something is
@@ -51,7 +55,17 @@ def check(paths: tuple[str, ...], form: str, strict: bool, fix: bool, explain: s
         names = ", ".join(f"`{name}`" for name in sorted(outcome.unseen))
         click.echo(f"{names}: not checked. {MISSING}", err=True)
     severe = any(strict or problem.severity == "error" for problem in outcome.problems)
+    if against is not None and not any(p.severity == "error" for p in outcome.problems):
+        return max(int(severe), _against(outcome.specs, against))
     return 1 if severe else 0
+
+
+def _against(specs: list[str], state: str) -> int:
+    from .against import tell
+
+    if len(specs) != 1:
+        raise UsageError("--against takes one spec: a state belongs to one.")
+    return tell(specs[0], state)
 
 
 @dataclass(slots=True)

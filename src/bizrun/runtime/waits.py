@@ -6,6 +6,7 @@ it alone, since the store keeps the code of every hash that pending work refers 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -95,6 +96,20 @@ class Waits:
             stored -= self._needed()
         for hash_ in sorted(stored):
             state.put("_unit", hash_, None)
+
+    def under_way(self) -> Counter[str]:
+        """How many waits, timers and effects go on in each handler's code, by its hash."""
+        state = self.engine.state
+        waits = [row for row in state.select("_wait", {}) if not row["cancels"]]
+        timed = {row["timer"] for row in waits}
+        found = Counter(row["unit"] for row in waits)
+        for row in state.select("_timer", {}):
+            if row["kind"] == "segment" and row["id"] not in timed and "unit" in row["task"]:
+                found[row["task"]["unit"]] += 1
+        for row in state.select("_effect", {}):
+            if row["resume"] and "unit" in row["resume"]:
+                found[row["resume"]["unit"]] += 1
+        return found
 
     def _needed(self) -> set[str]:
         """The code that timers, waits, effects under way and failed work refer to."""

@@ -1,0 +1,63 @@
+"""`bizrun check SPEC --against STATE`: what an edit does to what is stored and under way."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import StoreError, UsageError
+from .state import check_belongs, clock_row, found_state, program_of
+
+if TYPE_CHECKING:
+    from ..runtime.engine import Engine
+
+_SAME = "unaffected"
+_OLD = "goes on with the version it began with"
+_GONE = "needs a decision: the spec has no such handler any more; it goes on with the old version"
+
+
+def tell(spec: str, state: str) -> int:
+    """Prints what an edited spec does to a state; 1 where what is stored does not fit.
+
+    The state is copied first, and the copy opened as the next run would open it.
+    """
+    from ..pipeline import open_engine
+    from ..providers.sandbox import Sandbox
+    from ..store.backup import back_up
+    from ..store.open import open_store
+
+    address = found_state(state, spec)
+    _, program = program_of(spec)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = str(Path(folder) / "state.db")
+        back_up(address, copy)
+        store = open_store(copy)
+        try:
+            check_belongs(clock_row(store), program, address)
+            engine = open_engine(program, store, Sandbox())
+            lines = [*engine.migrated, *_under_way(engine)]
+        except (StoreError, UsageError) as problem:
+            click.echo(f"{address} does not fit {spec}: {problem}", err=True)
+            return 1
+        finally:
+            store.close()
+    click.echo(f"against {address}:" + ("" if lines else " nothing changes"))
+    for line in lines:
+        click.echo(f"  {line}")
+    return 0
+
+
+def _under_way(engine: Engine) -> Iterator[str]:
+    """Each handler that something waits in, and what becomes of it."""
+    program = engine.program
+    handlers = [*program.handlers, *(schedule.handler for schedule in program.schedules)]
+    handlers += [api.handler for api in program.apis]
+    today = {handler.id: engine.hash_of(engine.dispatch.code(handler)) for handler in handlers}
+    for unit, count in sorted(engine.waits.under_way().items()):
+        handler = engine.waits.code(unit).unit.handler.id
+        verdict = _GONE if handler not in today else _SAME if today[handler] == unit else _OLD
+        yield f"{count:,} × {handler}: {verdict}"

@@ -1,0 +1,86 @@
+"""`bizrun check --against`: what an edit does to what is stored and under way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bizrun.cli.main import main
+
+SPEC = """\
+business "Shop" { currency USD, timezone "UTC", bills Member }
+entity Member { id text key, email text }
+event Member.joined key id { id text, email text }
+event Member.paid { member Member }
+event Member.left { member Member }
+on Member.joined as joined {
+  let member = create Member { ...joined }
+  after 7 days unless Member.left as left where left.member == member { log "a week" }
+}
+on Member.paid(member) {
+  wait for Member.left as left where left.member == member within 30 days
+  log "gone"
+}
+"""
+HAPPENED = (
+    ("Member.joined", {"id": "a", "email": "a"}), ("Member.joined", {"id": "b", "email": "b"}),
+    ("Member.paid", {"member": "a"}),
+)  # fmt: skip
+EVENTS = "".join(
+    json.dumps({"id": f"{n}", "type": type_, "time": f"2026-04-0{n}T09:00:00Z", "data": data})
+    + "\n"
+    for n, (type_, data) in enumerate(HAPPENED, 1)
+)
+STATE = ".bizrun/shop.db"
+
+
+@pytest.fixture(autouse=True)
+def _state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.biz").write_text(SPEC)
+    Path("shop.events.jsonl").write_text(EVENTS)
+    assert main(["shop.biz", "--out", "none"]) == 0
+    capfd.readouterr()
+
+
+def told(capfd: pytest.CaptureFixture[str], spec: str, code: int = 0) -> str:
+    Path("shop.biz").write_text(spec)
+    before = Path(STATE).read_bytes()
+    assert main(["check", "shop.biz", "--against", STATE]) == code
+    assert Path(STATE).read_bytes() == before
+    out, err = capfd.readouterr()
+    return out + err
+
+
+def test_nothing_changes(capfd: pytest.CaptureFixture[str]) -> None:
+    assert told(capfd, SPEC) == (
+        "shop.biz: fine\nagainst .bizrun/shop.db:\n"
+        "  2 × on Member.joined: unaffected\n  1 × on Member.paid: unaffected\n"
+    )
+
+
+def test_an_edit(capfd: pytest.CaptureFixture[str]) -> None:
+    edited = SPEC.replace("after 7 days", "after 9 days").replace(
+        "email text }\nevent Member.joined", 'email text, city text = "x" }\nevent Member.joined'
+    )
+    said = told(capfd, edited.partition("on Member.paid")[0])
+    assert "  Member.city is new\n" in said
+    assert "  2 × on Member.joined: goes on with the version it began with\n" in said
+    assert "  1 × on Member.paid: needs a decision" in said
+
+
+def test_what_does_not_fit(capfd: pytest.CaptureFixture[str]) -> None:
+    edited = SPEC.replace("entity Member { id text key,", "entity Member { id text key, city text,")
+    said = told(capfd, edited.replace("{ ...joined }", '{ ...joined, city: "x" }'), code=1)
+    assert "does not fit shop.biz: Member.city is new and needed" in said
+
+
+def test_mistakes(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "shop.biz", "--against", "none.db"]) == 2
+    Path("other.biz").write_text(SPEC)
+    assert main(["check", ".", "--against", STATE]) == 2
+    assert "takes one spec" in capfd.readouterr().err
