@@ -84,8 +84,10 @@ def test_who_asks_for_time_gets_it() -> None:
 def test_down_is_more_than_a_moment() -> None:
     pace = Pace(LIMITS)
     at = NOW
-    for _ in range(4):
+    downs = []
+    for _ in range(6):
         fail(pace, at)
+        downs.append(pace.down(at + 60 * SECOND))
         at = pace.free_at(at) or at
-    assert not pace.down(NOW + 20 * SECOND)
-    assert pace.down(at + 30 * SECOND)
+    assert downs == [False] * 5 + [True], "two failures open it, then each one that tries it"
+    assert not pace.down(NOW + 59 * SECOND)

@@ -146,6 +146,17 @@ def test_an_object_is_looked_for_where_it_can_be(desk: Desk) -> None:
     assert "customer" not in listed(desk)
 
 
+def test_a_step_that_fails_once_fails_no_charge(desk: Desk) -> None:
+    """A charge of a new customer is three calls: the first two may simply be repeated."""
+    faults = iter(["lost before", None, "lost after", "503", None])
+    desk.fake.faults = lambda method, path, number: (
+        next(faults, None) if "customers" in path else None
+    )
+    sent = desk.send(effect(customer="a1"), customer={"id": "a1", "email": "a@b.example"})
+    assert sent.status == "succeeded" and desk.fake.charged() == {"e1": [2900]}
+    assert len(desk.fake.all("customers")) == 1
+
+
 def test_another_request_under_a_key_is_found_out(desk: Desk) -> None:
     desk.send(effect())
     with pytest.raises(MaybeSent) as caught:

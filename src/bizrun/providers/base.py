@@ -63,8 +63,8 @@ class Limits:
     attempts: int = 30
     pause: timedelta = timedelta(milliseconds=200)
     longest: timedelta = timedelta(minutes=5)
-    failures: int = 5
-    rest: timedelta = timedelta(seconds=10)
+    failures: int = 8
+    rest: timedelta = timedelta(seconds=2)
     window: timedelta = timedelta(hours=20)
 
 

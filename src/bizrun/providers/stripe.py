@@ -6,7 +6,7 @@ metadata, by which it is found again. Amounts are minor units by ISO 4217.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -22,7 +22,8 @@ KEY, BASE = "STRIPE_API_KEY", "STRIPE_API_BASE"
 SKEW = timedelta(minutes=10)  # between our clock and Stripe's
 MOST = 3000  # objects looked through to find one again
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
-PAGE_FAILURES = 20
+PAGE_TRIES = 20
+STEP_TRIES = 3
 RESOURCES = {"charge": "payment_intents", "refund": "refunds", "transfer": "transfers"}
 
 
@@ -248,22 +249,26 @@ def _listed(service: Any, where: Mapping[str, Any]) -> Iterator[Answer]:
 
     A page that fails is asked for again at once: else a list of many is never read to its end.
     """
-    from stripe import APIConnectionError, APIError
-
     params = {**where, "limit": 100}
-    failures = 0
     while True:
-        try:
-            page = service.list(params)
-        except (APIError, APIConnectionError):
-            failures += 1
-            if failures > PAGE_FAILURES:
-                raise
-            continue
+        page = _steadily(lambda: service.list(params), PAGE_TRIES)
         yield from map(plain, page.data)
         if not page.has_more:
             return
         params["starting_after"] = page.data[-1].id
+
+
+def _steadily(ask: Callable[[], Any], tries: int) -> Any:
+    """What Stripe answers to a step that may be repeated, before or beside what an effect is; only
+    one that keeps failing fails the effect's try."""
+    from stripe import APIConnectionError, APIError
+
+    for _ in range(tries - 1):
+        try:
+            return ask()
+        except (APIError, APIConnectionError):
+            continue
+    return ask()
 
 
 def _options(call: Call) -> dict[str, Any]:
@@ -307,7 +312,8 @@ def _search_customer(client: Any, customer: str) -> str | None:
     from stripe import InvalidRequestError
 
     try:
-        found = client.v1.customers.search({"query": query, "limit": 1}).data
+        asked = {"query": query, "limit": 1}
+        found = _steadily(lambda: client.v1.customers.search(asked), STEP_TRIES).data
     except InvalidRequestError:
         return None  # not offered in every country
     return str(found[0].id) if found else None
@@ -325,7 +331,8 @@ def _new_customer(
     # A failure that Stripe keeps under a key would stand in the way of every later charge.
     again = "" if call.key == first else call.key
     key = sha256(f"customer\0{customer}\0{sorted(body.items())}{again}".encode()).hexdigest()
-    return str(client.v1.customers.create(body, {"idempotency_key": key}).id)
+    options = {"idempotency_key": key}
+    return str(_steadily(lambda: client.v1.customers.create(body, options), STEP_TRIES).id)
 
 
 def _account(to: str, call: Call) -> str | None:

@@ -12,8 +12,8 @@ from hashlib import sha256
 from ..providers.base import Limits
 
 SECOND = timedelta(seconds=1)
-DOWN = 3  # openings of a circuit in a row
-WHILE = timedelta(seconds=30)
+DOWN = 5  # openings of a circuit in a row
+WHILE = timedelta(minutes=1)
 
 
 def pause(key: str, attempt: int, limits: Limits) -> timedelta:
