@@ -52,13 +52,9 @@ class Renewed(NamedTuple):
 def plain_plan(desk: Desk, sub: Mapping[str, Any]) -> Plan | None:
     """The plan of a subscription where it is all that holds for it, at any time."""
     plan = desk.program.plans.get(sub["plan"])
-    return plan if plan is not None and _is_plain(plan) and not sub["addons"] else None
-
-
-@lru_cache(maxsize=1024)
-def _is_plain(plan: Plan) -> bool:
-    bounds = plan.minimums or plan.maximums
-    return not (plan.versions or plan.phases or plan.usages or bounds)
+    if plan is None or plan.versions or plan.phases or plan.usages or sub["addons"]:
+        return None
+    return None if plan.minimums or plan.maximums else plan
 
 
 def renewal(desk: Desk, sub: Mapping[str, Any]) -> Renewed | None:

@@ -6,6 +6,7 @@ the store's open transaction when a query needs them there, and the disk with `c
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -27,7 +28,7 @@ class State:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.dirty: dict[str, dict[str, Row | None]] = {}
+        self.dirty: defaultdict[str, dict[str, Row | None]] = defaultdict(dict)
         self.journal: list[tuple[str, str, Row | None]] = []
         self.entries: list[tuple[Any, ...] | Plain] = []
         self._dirty_rows = 0
@@ -56,9 +57,7 @@ class State:
         if table == SUBSCRIPTION:
             self.replace(table, key, self.get(table, key), row)
             return
-        rows = self.dirty.get(table)
-        if rows is None:
-            rows = self.dirty[table] = {}
+        rows = self.dirty[table]
         self.journal.append((table, key, rows.get(key, _UNREAD)))
         rows[key] = row
 
@@ -67,17 +66,11 @@ class State:
         self.journal.append((table, key, old))
         if table == SUBSCRIPTION:
             self._follow(key, old, row)
-        rows = self.dirty.get(table)
-        if rows is None:
-            rows = self.dirty[table] = {}
-        rows[key] = row
+        self.dirty[table][key] = row
 
     def keep(self, table: str, key: str, row: Row) -> None:
         """Replaces a row beyond undoing: by what events that are handled already have counted."""
-        rows = self.dirty.get(table)
-        if rows is None:
-            rows = self.dirty[table] = {}
-        rows[key] = row
+        self.dirty[table][key] = row
         self._dirty_rows += 1
 
     def adjust(self, table: str, columns: Sequence[str], rows: dict[str, Row]) -> None:
@@ -103,7 +96,7 @@ class State:
                 continue
             if table == SUBSCRIPTION:
                 self._follow(key, self.get(table, key), old)
-            self.dirty.setdefault(table, {})[key] = old
+            self.dirty[table][key] = old
 
     def settle(self) -> None:
         """Ends a step: its changes can't be undone any more."""
@@ -148,7 +141,12 @@ class State:
 
     def _follow(self, key: str, old: Row | None, row: Row | None) -> None:
         """Keeps what is remembered of a customer's subscriptions as one of them changes."""
-        for customer in {each["customer"] for each in (old, row) if each is not None}:
+        sub = row if row is not None else old
+        assert sub is not None
+        customers = {sub["customer"]: None}
+        if old is not None:
+            customers[old["customer"]] = None
+        for customer in customers:
             self.forgotten[customer] = None
             found = self.remembered.get(customer)
             if found is not None:
@@ -162,7 +160,7 @@ class State:
         """Hands all changes to the store's open transaction."""
         if self.dirty:
             self.store.write(self.dirty)
-            self.dirty = {}
+            self.dirty = defaultdict(dict)
         self._dirty_rows = 0
 
     def commit(self) -> None:

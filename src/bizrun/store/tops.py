@@ -1,4 +1,4 @@
-"""The largest keys of tables, by how they begin: a larger key is not there.
+"""The largest keys of tables, of all and by how they begin: a larger key is not there.
 
 Ids mostly grow, so most of those that are asked for in vain need no look into the file.
 """
@@ -28,34 +28,39 @@ class Tops:
     def lack(self, table: str, key: str) -> bool:
         """Whether a key is surely not in the table, by what is known already."""
         tops = self._tops.get(table)
-        top = None if tops is None else tops.get(key[:_PREFIX])
-        return top is not None and key > top
+        if tops is None or not key.isascii():
+            return False
+        return key > tops[""] or key > tops.get(key[:_PREFIX], key)
 
     def look(self, db: apsw.Connection, sql: TableSQL, key: str) -> bool:
         """The same where the table may have to be asked."""
         prefix = key[:_PREFIX]
-        if not prefix or not prefix.isascii():
+        if not prefix or not key.isascii():
             return False
-        tops = self._tops.get(sql.table.name)
-        if tops is None:
-            tops = self._tops[sql.table.name] = {}
+        column, name = quoted(sql.table.key), sql.table.name
+        largest = f"SELECT max({column}) FROM {quoted(name)}"
+        tops = self._tops.get(name)
+        if tops is None or len(tops) >= _MOST:
+            tops = self._tops[name] = {"": db.execute(largest).get or ""}
+        if key > tops[""]:
+            return True
         top = tops.get(prefix)
         if top is None:
-            if len(tops) >= _MOST:
-                tops.clear()
-            column = quoted(sql.table.key)
-            text = f"SELECT max({column}) FROM {quoted(sql.table.name)} WHERE {column} >= ? AND "
             bounds = (prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
-            top = db.execute(f"{text}{column} < ?", bounds).get or ""
+            top = db.execute(f"{largest} WHERE {column} >= ? AND {column} < ?", bounds).get or ""
             tops[prefix] = top
         return key > top
 
     def grow(self, table: str, keys: Iterable[str]) -> None:
         """Notes keys that are written."""
         tops = self._tops.get(table)
-        if not tops:
+        if tops is None:
             return
+        largest = tops[""]
         for key in keys:
+            if key > largest:
+                largest = key
             prefix = key[:_PREFIX]
             if key > tops.get(prefix, key):
                 tops[prefix] = key
+        tops[""] = largest
