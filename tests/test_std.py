@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from bizrun.cli.main import main
 from bizrun.cli.test_runs import Prepared
 from bizrun.lang.std import std_modules
 
@@ -43,27 +43,25 @@ def test_each_module_has_a_section_with_a_tested_block() -> None:
 
 
 @pytest.mark.parametrize(("name", "number", "text"), BLOCKS, ids=[f"{n}-{i}" for n, i, _ in BLOCKS])
-def test_block(bizrun: Path, tmp_path: Path, name: str, number: int, text: str) -> None:
+def test_block(
+    name: str, number: int, text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     spec = tmp_path / "block.biz"
     spec.write_text(text, encoding="utf-8")
     assert f"use {name}" in text
     for command in (["check", "--strict"], ["fmt", "--check"], ["test"]):
-        done = subprocess.run(
-            [bizrun, *command, spec], capture_output=True, text=True, cwd=tmp_path, timeout=60
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert main([*command, str(spec)]) == 0, capfd.readouterr()
 
 
-def test_a_module_is_tested_by_its_name(bizrun: Path, tmp_path: Path) -> None:
-    """Also where bizrun is installed alone; a name that isn't there gets a hint."""
-    done = subprocess.run(
-        [bizrun, "test", "std.dunning"], capture_output=True, text=True, cwd=tmp_path, timeout=60
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    done = subprocess.run(
-        [bizrun, "check", "std.duning"], capture_output=True, text=True, cwd=tmp_path, timeout=60
-    )
-    assert (done.returncode, "Did you mean std.dunning?" in done.stderr) == (2, True)
+def test_a_module_goes_by_its_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever bizrun is called; a name that isn't there gets a hint."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["test", "std.dunning"]) == 0
+    assert main(["check", "--strict", "std.dunning"]) == 0
+    assert main(["check", "std.duning"]) == 2
+    assert "Did you mean std.dunning?" in capfd.readouterr().err
 
 
 # The days of a policy's retries, counted from the first failure, then what follows and when.
