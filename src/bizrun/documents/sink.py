@@ -98,7 +98,8 @@ class Sink:
         self._order, self._size = mark["order"], mark["size"]
         self._last, self._at, self._seq = mark["last"], mark["at"], mark["seq"]
         self._cut()
-        self._clear_pages("new")
+        for half in self.folder.glob("*/*.new"):
+            half.unlink(missing_ok=True)
         left = store.select("_effect", {}, [Bound("order", ">", self._order)], (("order", False),))
         self._write([row for row in left if row["status"] in ("done", "failed")], store)
 
