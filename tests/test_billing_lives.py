@@ -358,12 +358,19 @@ def test_credits_never_exceed_what_was_charged(life: Life) -> None:
 
 
 def test_nobody_gets_back_more_than_they_were_charged(life: Life) -> None:
-    """All ways together: changes, credit notes, and refunds that neither asked for."""
+    """All ways together: changes, credit notes, and refunds that neither asked for.
+
+    What was charged is the invoice's charges: a line below zero gives back what another invoice
+    charged, and paid for a part of these.
+    """
     left = {
         row["id"]: Fraction(row["total"].amount)
         - (Fraction(row["returned"].amount) if row["returned"] else 0)
         for row in life.rows("Invoice")
     }
+    for line in life.rows("InvoiceLine"):
+        gross = line["amount"] - line["discount"] + line["tax"]
+        left[line["invoice"]] -= min(Fraction(gross.amount), 0)
     paid_for = {row["id"]: row["invoice"] for row in life.rows("Payment") if row["invoice"]}
     given = set()
     for note in life.rows("CreditNote"):
