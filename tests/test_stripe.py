@@ -130,7 +130,7 @@ def listed(desk: Desk) -> dict[str, Any]:
 def test_an_object_is_looked_for_where_it_can_be(desk: Desk) -> None:
     """Among its customer's own, but only where this process has made all of its tries: between
     two processes the row may have got another customer."""
-    now = desk.call().first + timedelta(minutes=1)
+    now = datetime.now(UTC) + timedelta(minutes=1)
     late = replace(desk.call("e2", customer={"stripe_customer": "cus_1"}), first=now)
     desk.fake.objects["customers"] = {c: {"id": c, "metadata": {}} for c in ("cus_1", "cus_2")}
     asked = effect(id="e2", customer="a1")
