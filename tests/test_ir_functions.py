@@ -15,7 +15,8 @@ from bizrun.ir.functions import ALL, PURE, TIMED
 from bizrun.ir.interpret import evaluate
 from bizrun.ir.operators import add, binary, compare, counted, equal, member, quoted, share_of, span
 from bizrun.lang.builtins import BUILTINS
-from bizrun.values import UNLIMITED, Duration, Money, Percent, Range, from_json, number, to_json
+from bizrun.lossless import from_json, to_json
+from bizrun.values import UNLIMITED, Duration, Money, Percent, Range, number
 
 from .ir_fakes import NOW, FakeContext, usd
 

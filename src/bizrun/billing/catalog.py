@@ -12,7 +12,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from .. import times, values
+from .. import lossless, times
 from ..errors import EvalError
 from ..values import Duration, Money, Number, Percent
 
@@ -518,7 +518,7 @@ def to_json(value: Any) -> Any:
         return {"$map": inner} if len(inner) == 1 and next(iter(inner))[:1] == "$" else inner
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
-    return values.to_json(value)
+    return lossless.to_json(value)
 
 
 def from_json(value: Any) -> Any:
@@ -534,7 +534,7 @@ def from_json(value: Any) -> Any:
         if kind := CLASSES.get(tag):
             return kind(**{key: from_json(item) for key, item in inner.items()})
         if tag.startswith("$"):
-            return values.from_json(value)
+            return lossless.from_json(value)
     return {key: from_json(item) for key, item in value.items()}
 
 

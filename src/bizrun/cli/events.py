@@ -183,9 +183,10 @@ def _handlers(found: Opened) -> dict[str, Any]:
 
 def _event(found: Opened, row: Row) -> tuple[Event, LogEntry]:
     """The event as it came, from the log."""
+    from ..lossless import from_json
     from ..model import Event
     from ..store.base import INTERNAL
-    from ..values import from_json, instant
+    from ..values import instant
 
     entry = None
     for status in ("rejected", "failed", "handled"):

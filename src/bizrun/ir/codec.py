@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..values import from_json, to_json
+from ..lossless import from_json, to_json
 from . import nodes
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from .. import times
 from ..currencies import exponent
 from ..errors import EvalError
-from ..values import UNLIMITED, Duration, Money, Number, Percent, Range, number, show, to_json
+from ..lossless import to_json
+from ..values import UNLIMITED, Duration, Money, Number, Percent, Range, number, show
 from . import rows
 from .context import Context
 from .estimates import forecast, similarity

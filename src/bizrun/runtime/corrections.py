@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..errors import BizError, Refusal
+from ..lossless import from_json
 from ..model import Event
 from ..store.base import INTERNAL, LogEntry, Plain, Row
 from ..store.plain import entries_of
-from ..values import from_json, instant
+from ..values import instant
 from .work import Work
 
 if TYPE_CHECKING:

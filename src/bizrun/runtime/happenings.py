@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..lang import ast
+from ..lossless import from_json
 from ..model import Outcome
 from ..store.base import INTERNAL, LogEntry, Row
-from ..values import Money, from_json, instant, number, plain, show
+from ..values import Money, instant, number, plain, show
 
 if TYPE_CHECKING:
     from .actions import Actions

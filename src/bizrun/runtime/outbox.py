@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ..lossless import to_json
 from ..model import Effect, Outcome
 from ..store.base import Row
-from ..values import to_json
 from .work import Work
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..lossless import all_plain, to_json
 from ..model import Event
 from ..store.base import Row
-from ..values import all_plain, instant_text, to_json
+from ..values import instant_text
 from .work import Work
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from collections.abc import Container, Iterable
 from decimal import Decimal
 from typing import Any
 
-from ..values import CONTEXT, Money, Percent, to_json
+from ..lossless import to_json
+from ..values import CONTEXT, Money, Percent
 from .base import LogEntry, Store, Table
 
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..errors import EvalError, StoreError
-from ..values import Duration, Money, Percent, all_plain, instant, money, number, show, to_json
+from ..lossless import all_plain, to_json
+from ..values import Duration, Money, Percent, instant, money, number, show
 from .base import Column, ColumnType, Table
 
 _encode = msgspec.json.Encoder().encode

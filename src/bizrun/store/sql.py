@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..errors import EvalError, StoreError
+from ..lossless import money_exact, restored
 from ..values import (
     CONTEXT,
     UNLIMITED,
@@ -20,9 +21,7 @@ from ..values import (
     Number,
     Percent,
     instant_stamp,
-    money_exact,
     number_text,
-    restored,
 )
 from .base import Column, ColumnType, Range, Row, Table
 from .packing import Pack, Unpack, in_place, packer, unpacker
