@@ -63,6 +63,10 @@ def _sentence(exc: BaseException, node: Any, frame: Any) -> str:
     return _again(node, frame) or f"values don't fit each other: {exc}"
 
 
+# What the values of a spec can make Python's own operators raise.
+_OF_PYTHON = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 def _again(node: Any, frame: Any) -> str | None:
     """What the operator says that looks at its values, evaluated once more from the frame."""
     from .interpret import evaluate
@@ -74,8 +78,8 @@ def _again(node: Any, frame: Any) -> str | None:
         evaluate(node, frame.f_locals["ctx"], names)
     except BizError as exc:
         return str(exc)
-    except Exception:
-        # Only the better sentence is lost: the caller then words the failure that it has.
+    except _OF_PYTHON:
+        # It fails as it did before: the caller words that failure.
         return None
     return None
 
