@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bizrun.cli.main import main
 from bizrun.store.base import Store
 
 ROOT = Path(__file__).parent.parent
+# Runs the command in an empty folder, with `code` as its exit code; what it printed.
+Command = Callable[..., str]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +24,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be rewritten rather than compared."""
     return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """The command, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: str, code: int = 0) -> str:
+        assert main([*args]) == code
+        out, err = capfd.readouterr()
+        return out + err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bizrun.cli.main import main
-
-from .conftest import ROOT
+from .conftest import ROOT, Command
 
 SPEC = """\
 business "Shop" { currency USD, timezone "UTC", bills Member }
@@ -36,30 +33,20 @@ HAPPENED = (
     ("Page.read", 6, {"member": "nobody", "pages": 50}),
 )
 
-Ask = Callable[..., str]
-
 
 @pytest.fixture
-def ask(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
-    monkeypatch.chdir(tmp_path)
+def ask(command: Command) -> Command:
     Path("shop.biz").write_text(SPEC)
     events = [
         {"id": f"e{n}", "type": type_, "time": f"2026-04-0{day}T09:00:00Z", "data": data}
         for n, (type_, day, data) in enumerate(HAPPENED)
     ]
     Path("shop.events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    assert main(["shop.biz", "--out", "none", "--until", "2026-05-03"]) == 0
-    capfd.readouterr()
-
-    def asked(*args: str, code: int = 0) -> str:
-        assert main([*args]) == code
-        out, err = capfd.readouterr()
-        return out + err
-
-    return asked
+    command("shop.biz", "--out", "none", "--until", "2026-05-03")
+    return command
 
 
-def test_the_same_spec_bills_the_same(ask: Ask) -> None:
+def test_the_same_spec_bills_the_same(ask: Command) -> None:
     before = ask("state-hash")
     told = json.loads(ask("backtest", "shop.biz", "--json"))
     assert told["customers"] == []
@@ -68,7 +55,7 @@ def test_the_same_spec_bills_the_same(ask: Ask) -> None:
     assert ask("state-hash") == before
 
 
-def test_another_price_differs_by_customer_and_line(ask: Ask) -> None:
+def test_another_price_differs_by_customer_and_line(ask: Command) -> None:
     Path("new.biz").write_text(SPEC.replace("price 10", "price 12").replace("0.10 USD", "0.05 USD"))
     told = json.loads(ask("backtest", "new.biz", "--json"))
     (total,) = told["totals"]
@@ -86,7 +73,7 @@ def test_another_price_differs_by_customer_and_line(ask: Ask) -> None:
     assert "\n  pages " in said
 
 
-def test_a_spec_that_refuses_more_says_so(ask: Ask) -> None:
+def test_a_spec_that_refuses_more_says_so(ask: Command) -> None:
     Path("new.biz").write_text(
         SPEC.replace("pages integer }\non", "pages integer, page text }\non")
     )
@@ -95,7 +82,7 @@ def test_a_spec_that_refuses_more_says_so(ask: Ask) -> None:
     assert [change["difference"] for change in told["customers"]] == ["-8.40 USD"]
 
 
-def test_a_year_is_billed_the_same(ask: Ask, tmp_path: Path) -> None:
+def test_a_year_is_billed_the_same(ask: Command, tmp_path: Path) -> None:
     """Retries, cancellations, trials: a real history comes out to the cent."""
     spec = str(ROOT / "specs" / "monetization" / "subscription.biz")
     ask(spec, "--state", "year.db", "--out", "none")
@@ -104,7 +91,7 @@ def test_a_year_is_billed_the_same(ask: Ask, tmp_path: Path) -> None:
     assert told["totals"][0]["recorded"] == told["totals"][0]["new"] != "0.00 USD"
 
 
-def test_mistakes(ask: Ask) -> None:
+def test_mistakes(ask: Command) -> None:
     assert "There is no file other.biz" in ask("backtest", "other.biz", code=2)
     Path("bad.biz").write_text("plan {")
     assert "error" in ask("backtest", "bad.biz", code=1)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bizrun.cli.main import main
+from .conftest import Command
 
 SPEC = """\
 business "Shop" { currency USD, timezone "UTC", bills Member, invoice_number "S-{seq:03}" }
@@ -42,26 +41,16 @@ EVENTS = "".join(
     for n, (type_, day, data) in enumerate(HAPPENED, 1)
 )
 
-Ask = Callable[..., str]
-
 
 @pytest.fixture
-def ask(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
-    monkeypatch.chdir(tmp_path)
+def ask(command: Command) -> Command:
     Path("shop.biz").write_text(SPEC)
     Path("shop.events.jsonl").write_text(EVENTS)
-    assert main(["shop.biz", "--out", "none", "--until", "2026-05-03"]) == 0
-    capfd.readouterr()
-
-    def asked(*args: str, code: int = 0) -> str:
-        assert main([*args]) == code
-        out, err = capfd.readouterr()
-        return out + err
-
-    return asked
+    command("shop.biz", "--out", "none", "--until", "2026-05-03")
+    return command
 
 
-def test_an_invoice(ask: Ask) -> None:
+def test_an_invoice(ask: Command) -> None:
     assert ask("why", "S-001").splitlines()[:-1] == [
         "invoice S-001 of a: 6.00 USD, final",
         "  basic: 1 at 10.00 USD = 10.00 USD  shop.biz:4",
@@ -80,7 +69,7 @@ def test_an_invoice(ask: Ask) -> None:
         assert part in said, said
 
 
-def test_a_line_a_payment_a_charge_and_an_event(ask: Ask) -> None:
+def test_a_line_a_payment_a_charge_and_an_event(ask: Command) -> None:
     (line,) = json.loads(ask("query", 'InvoiceLine where .meter == "pages"', "--json"))
     assert ask("why", line["id"]).startswith("pages: 120 = 11.00 USD  shop.biz:5\n")
     query = "Payment order by .created_at, .id limit 1"
@@ -92,7 +81,7 @@ def test_a_line_a_payment_a_charge_and_an_event(ask: Ask) -> None:
     assert ask("why", "e2") == "Page.read (e2) at 2026-04-05T09:00:00Z\n"
 
 
-def test_what_triggers_and_schedules_send(ask: Ask) -> None:
+def test_what_triggers_and_schedules_send(ask: Command) -> None:
     effects = json.loads(ask("outbox", "--json"))
     (email,) = [effect for effect in effects if effect["kind"] == "email"]
     notify = next(effect for effect in effects if effect["kind"] == "notify")
@@ -107,7 +96,7 @@ def test_what_triggers_and_schedules_send(ask: Ask) -> None:
     )
 
 
-def test_json_and_mistakes(ask: Ask) -> None:
+def test_json_and_mistakes(ask: Command) -> None:
     told = json.loads(ask("why", "S-001", "--json"))
     assert told["because"][0] == {
         "what": "basic: 1 at 10.00 USD = 10.00 USD", "place": "shop.biz:4", "because": [],
