@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import subprocess
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,9 @@ from bizrun.lang.symbols import Checked
 from bizrun.model import Event
 from bizrun.pipeline import load_and_check
 from bizrun.providers.sandbox import Sandbox
-from bizrun.reports.ledger import problems as ledger_problems
+from bizrun.reports.beancount import beancount
+from bizrun.reports.figures import span
+from bizrun.reports.verify import verify
 from bizrun.runtime.engine import Engine
 from bizrun.runtime.testing import Overrides, run_test
 from bizrun.store.memory import MemoryStore
@@ -86,10 +92,40 @@ def numbers(engine: Engine) -> None:
     assert not [r for r in failed if "don't fit each other" in r["reason"]], failed
 
 
+# Another process, since beancount is under the GPL: nothing of it is imported here.
+BEANS = """
+import sys
+from beancount import loader
+for path in sys.argv[1:]:
+    for error in loader.load_file(path)[1]:
+        print(path, error.message)
+"""
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the books of all tests, which beancount reads at the end."""
+    folder = tmp_path_factory.mktemp("books")
+    yield folder
+    command = [sys.executable, "-c", BEANS, *sorted(folder.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
+
+
+def export(engine: Engine, path: Path) -> None:
+    """The books up to the clock, and up to a year later, when all is earned."""
+    assert engine.clock is not None
+    for number, until in enumerate((engine.clock, engine.clock + timedelta(days=400))):
+        about = span(datetime(2020, 1, 1, tzinfo=UTC), engine.clock, engine.tz, None, until.date())
+        lines = beancount(engine.state.store, about, path.stem)
+        Path(f"{path}.{number}.beancount").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_golden(path: Path) -> None:
+def test_golden(path: Path, exports: Path) -> None:
     checked, program = load(path)
     problems = []
+    done = itertools.count()
 
     def open_engine() -> tuple[Engine, Overrides]:
         sandbox = Sandbox()
@@ -99,7 +135,8 @@ def test_golden(path: Path) -> None:
         books(engine)
         numbers(engine)
         engine.commit()
-        assert not list(ledger_problems(engine.state.store))
+        assert not verify(engine.state.store, program)
+        export(engine, exports / f"{path.stem}_{next(done)}")
 
     tests: list[ast.Test] = checked.symbols.tests
     for test in tests:

@@ -11,7 +11,7 @@ from ..billing import catalog, lines, periods, proration
 from ..billing.invoicing import Line
 from ..billing.proration import Change
 from ..errors import Refusal
-from ..values import Money
+from ..values import Money, show
 from . import bounds, coupons, invoices, owed, payments, renewals, usage
 from .credits import Surplus
 from .customers import ASLEEP, in_trial, lives, settings, zone_of
@@ -51,14 +51,18 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     fresh = {**sub, "plan": plan.name, "billing": {**held(sub), "since": desk.now}}
     new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
     interval = choose_interval(new, sub["currency"], args.get("interval"), sub["interval"])
-    wanted = args.get("quantity")
-    quantity = choose_quantity(new, sub["quantity"] if wanted is None else wanted)
+    wanted, later = args.get("quantity"), args.get("when", "now") == "period_end"
+    running = sub["pending_quantity"] if later else None
+    running = sub["quantity"] if running is None else running
+    quantity = choose_quantity(new, running if wanted is None else wanted)
     entry = None
     if args.get("coupon") is not None:
         entry = coupons.redeem(desk, sub["customer"], args["coupon"], [fresh])
-    if args.get("when", "now") == "period_end":
+    if later:
         _later(desk, sub, plan.name, str(interval), wanted, entry)
         return str(key)
+    if wanted is None:
+        _check_scheduled(desk, {**fresh, "pending_plan": None})
     if entry is not None:
         fresh["coupons"] = coupons.attached(sub, entry)
         sub = desk.change("Subscription", key, coupons=fresh["coupons"])
@@ -111,15 +115,32 @@ def _later(
     desk.change("Subscription", sub["id"], **changes)
 
 
+def _check_scheduled(desk: Desk, sub: Mapping[str, Any]) -> None:
+    """Refuses what would take effect together at the period's end and does not fit."""
+    if sub["pending_plan"] is None and sub["pending_quantity"] is None:
+        return
+    at = sub["period_end"]
+    then = {**sub, "plan": sub["pending_plan"] or sub["plan"], "period_start": at}
+    if sub["pending_plan"] is not None:
+        then["billing"] = {**held(sub), "since": at}
+    quantity = sub["quantity"] if sub["pending_quantity"] is None else sub["pending_quantity"]
+    try:
+        choose_quantity(terms(desk, then, at), quantity)
+    except Refusal as problem:
+        raise Refusal(f"{problem}: one of both is scheduled for {show(at)}") from None
+
+
 def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`set_quantity { subscription, quantity, when?, prorate?, invoice? }`."""
     key = args["subscription"]
     sub = living(desk, key, "changed")
     quantity = choose_quantity(terms(desk, sub, desk.now), args["quantity"])
     if args.get("when", "now") == "period_end":
+        _check_scheduled(desk, {**sub, "pending_quantity": quantity})
         desk.change("Subscription", key, pending_quantity=quantity)
         return str(key)
     after = {**sub, "quantity": quantity, "pending_quantity": None}
+    _check_scheduled(desk, after)
     if _is_free(sub):
         _rewrite(desk, sub, after)
     elif quantity == sub["quantity"] or not _by_quantity(desk, sub):

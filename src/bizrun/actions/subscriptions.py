@@ -8,7 +8,7 @@ from typing import Any
 
 from ..billing import catalog, periods
 from ..billing.invoicing import Line
-from ..errors import Refusal
+from ..errors import EvalError, Refusal
 from ..values import Duration, Money, show
 from . import bounds, coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused
@@ -52,10 +52,13 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         now_plan = catalog.version_for(plan, began, began, periods.local_day(desk.now, zone))
     currency = choose_currency(desk, now_plan, customer, args.get("currency"))
     interval = choose_interval(now_plan, currency, args.get("interval"))
-    trial_end, cycle = periods.after_trial(
-        start, _trial(now_plan, args.get("trial")), interval, settings(desk), zone,
-        args.get("anchor_day"),
-    )  # fmt: skip
+    trial = _trial(now_plan, args.get("trial"))
+    try:
+        trial_end, cycle = periods.after_trial(
+            start, trial, interval, settings(desk), zone, args.get("anchor_day")
+        )
+    except EvalError as problem:
+        raise Refusal(str(problem)) from None
     billing: dict[str, Any] = {}
     if args.get("anchor_day") is not None:
         billing["anchor_day"] = args["anchor_day"]

@@ -50,8 +50,9 @@ def _invoices(store: Store, program: Program) -> Iterator[str]:
         name = row["number"] or row["id"]
         for problem in _arithmetic(row, lines.pop(row["id"], [])):
             yield f"invoice {name}: {problem}"
-        issued = row["status"] != "draft"
-        if issued and row["total"] and f"{row['id']}/issued" not in entries:
+        # What was void while it was a draft has no number, and was never issued.
+        never = row["status"] == "draft" or (row["status"] == "void" and row["number"] is None)
+        if not never and row["total"] and f"{row['id']}/issued" not in entries:
             yield f"invoice {name} is {row['status']}, but the ledger has no entry of it"
     for key in sorted(lines):
         yield f"there are lines of an invoice {key}, which is not there"

@@ -13,7 +13,8 @@ from ..ir.program import Meter
 if TYPE_CHECKING:
     from .metering import Metering
 
-BOUND = 10**33
+# What a meter counts at once, and what runs without a look at its row: more can't be meant.
+BOUND = 10**18
 
 Space = dict[str, Any]
 

@@ -258,6 +258,10 @@ class Metering:
         number = not isinstance(value, bool | str) and hasattr(value, "__add__")
         if not number and meter.aggregate != "unique":
             raise Refusal(f"meter {meter.name} can't count {show(value)[:40]!r}")
+        if number and abs(value) > BOUND:
+            raise Refusal(
+                f"meter {meter.name} counts up to {BOUND} at once, and {show(value)} is beyond it"
+            )
         if meter.name in self.engine.program.ranged:
             self._keep_apart(meter, customer, Level(at, event, value), by, sign)
         start = self.engine.usage_start(customer, at, meter.name)
