@@ -35,8 +35,10 @@ def redeem(
     every, own = (row["last"] if row else 0 for row in rows)
     day = periods.local_day(desk.now, zone_of(desk, customer))
     plans = [sub["plan"] for sub in held]
+    # What it is for of others than plans, add-ons or meters, may come with any.
+    plans_only = all(name in desk.program.plans for name in coupon.only)
     fitting = [plan for plan in plans if not coupon.only or plan in coupon.only]
-    plan = next(iter(fitting or plans), None)
+    plan = next(iter(fitting or plans), None) if plans_only else None
     reason = discounts.why_not(coupon, day, every, own, plan)
     if reason:
         raise Refusal(f"coupon `{name}` can't be used: {_WORDS[reason]}")

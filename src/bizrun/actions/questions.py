@@ -18,6 +18,7 @@ from . import usage as usages
 from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
 from .desk import Desk, Row
 from .terms import cycle_of, items
+from .wallets import usable
 
 
 def usage_start(desk: Desk, customer: str, at: datetime, meter: str | None = None) -> datetime:
@@ -157,6 +158,16 @@ def balance(desk: Desk, customer: Any) -> Money:
     return credit_balance(desk, customer)
 
 
+def credit_expires(desk: Desk, customer: Any) -> datetime | None:
+    """When the next of a customer's account credit expires: then `credit_balance` is another."""
+    ends = [
+        row["expires"]
+        for row in desk.select("Wallet", customer=customer)
+        if row["expires"] is not None and usable(row, desk.now)
+    ]
+    return min(ends, default=None)
+
+
 def preview(desk: Desk, customer: Any, at: Any = None) -> dict[str, Any]:
     """What the next invoice of a customer will say if nothing else happens."""
     from .preview import next_invoice
@@ -245,6 +256,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "limit": limit,
     "remaining": remaining,
     "credit_balance": balance,
+    "credit_expires": credit_expires,
     "preview": preview,
     "has_feature": has_feature,
     "variant": variant,

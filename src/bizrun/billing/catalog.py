@@ -275,7 +275,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Coupon:
-    """`once`: one invoice; `duration`: lines whose period begins within it; neither: for ever."""
+    """`once`: one invoice; `duration`: lines whose period begins within it; neither: for ever.
+
+    `only` names plans, add-ons and meters: it discounts their lines alone.
+    """
 
     name: str
     off: Percent | Money

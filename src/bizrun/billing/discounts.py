@@ -41,6 +41,7 @@ class Discountable:
     plan: str | None
     period_start: datetime
     subscription: str | None = None
+    meter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,11 @@ def why_not(
 
 
 def holds(attached: Attached, line: Discountable, zone: str) -> bool:
-    """Whether a coupon discounts a line: its plan, its period, its number of invoices."""
+    """Whether a coupon discounts a line: its plan or meter, its period, its number of invoices."""
     coupon = attached.coupon
-    if not line.discountable or (coupon.only and line.plan not in coupon.only):
+    if not line.discountable:
+        return False
+    if coupon.only and line.plan not in coupon.only and line.meter not in coupon.only:
         return False
     if attached.subscription not in (None, line.subscription):
         return False

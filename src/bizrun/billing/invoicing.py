@@ -257,6 +257,7 @@ def _coupons(
             line.plan,
             line.period_start or draft.at,
             line.subscription,
+            line.meter,
         )
         for line in lines
     ]

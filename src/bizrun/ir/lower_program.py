@@ -83,7 +83,8 @@ class _ProgramLowering:
         self._handlers(program)
         program.lifecycles = [self._lifecycle(node) for node in symbols.lifecycles.values()]
         program.triggers = [
-            lower_trigger(node, self.code, program) for node in symbols.triggers.values()
+            lower_trigger(node, self.code, program, symbols.meters)
+            for node in symbols.triggers.values()
         ]
         self._reports(program)
         self._billing(program)

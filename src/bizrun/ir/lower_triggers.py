@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..lang import ast
@@ -20,40 +20,48 @@ _TIMED = ("age", "days", "months")
 _INSTANT_STEP = ir.Const(Duration(micros=1))
 
 
-def lower_trigger(node: ast.Trigger, code: HandlerLowering, program: Program) -> Trigger:
-    """A trigger; `program` has the functions that its condition may call."""
+def lower_trigger(
+    node: ast.Trigger, code: HandlerLowering, program: Program, meters: Collection[str]
+) -> Trigger:
+    """A trigger; `program` has the functions that its condition may call, `meters` names all."""
     scope = Scope({"self": _SELF}, (_SELF, EntityType(node.entity)))
     condition = code.lower(node.condition, scope)
     _, constants = reached(condition, program.functions, program.constants)
-    reads = _Reads(node.entity, program.functions)
+    reads = _Reads(node.entity, program.functions, meters)
     reads.visit(condition, frozenset((_SELF.name,)))
     for name in constants:
         reads.visit(program.constants[name], frozenset())
     due = tuple(_due(condition))
-    timed = reads.timed
+    daily = reads.timed and not due
+    if reads.credit and node.entity == program.bills:
+        due += (ir.Builtin("credit_expires", (_SELF,)),)
     return Trigger(
         node.event, node.entity, condition, node.once_per_period,
         frozenset(reads.fields), frozenset(reads.entities), frozenset(reads.meters),
-        reads.billing, due, timed and not due, code.place(node.span),
+        reads.billing, due, daily, code.place(node.span),
     )  # fmt: skip
 
 
 class _Reads:
-    """What expressions read: fields of self, other entities, meters, billing, the clock.
+    """What expressions read: fields of self, other entities, meters, billing, credit, the clock.
 
     `own` are the names that stand for the subject: `self`, and what a function that gets it calls
     it. A condition that reads another row of its entity has to be looked at for every subject
     whenever one changes, so it matters to tell them apart.
     """
 
-    def __init__(self, entity: str, functions: Mapping[str, ir.Function]) -> None:
+    def __init__(
+        self, entity: str, functions: Mapping[str, ir.Function], meters: Collection[str]
+    ) -> None:
         self.entity = entity
         self.functions = functions
+        self.every_meter = meters
         self.seen: set[tuple[str, frozenset[str]]] = set()
         self.fields: set[str] = set()
         self.entities: set[str] = set()
         self.meters: set[str] = set()
         self.billing = False
+        self.credit = False
         self.timed = False
 
     def visit(self, node: Any, own: frozenset[str]) -> None:
@@ -91,6 +99,12 @@ class _Reads:
     def _builtin(self, name: str, args: tuple[Any, ...]) -> None:
         if name in _BILLING:
             self.billing = True
+            if name in ("credit_balance", "preview"):
+                self.credit = True
+                self.entities.add("Wallet")
+            if name == "preview":
+                # Whichever meters the customer's plan prices.
+                self.meters.update(self.every_meter)
             if name in ("usage", "remaining") and len(args) > 1 and isinstance(args[1], ir.Const):
                 self.meters.add(args[1].value)
         self.timed = self.timed or name in _TIMED

@@ -30,7 +30,11 @@ _EVENTS: dict[type[ast.Node], str] = {
     ast.Emit: "event",
     ast.ExpectEffect: "event",
 }
-_LISTS: dict[type[ast.Node], str] = {ast.EventPattern: "types", ast.Meter: "events"}
+_LISTS: dict[type[ast.Node], str] = {
+    ast.EventPattern: "types",
+    ast.Meter: "events",
+    ast.Coupon: "only",
+}
 
 
 def renamed(node: N, names: Mapping[str, str]) -> N:

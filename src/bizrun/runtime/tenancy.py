@@ -124,8 +124,11 @@ def row_references(entity: Entity, changes: Mapping[str, Any]) -> Iterator[tuple
 
 # Built-in functions whose first argument is a customer, and one that shows a document.
 _OF_CUSTOMERS = frozenset(
-    ("usage", "limit", "remaining", "credit_balance", "preview", "has_feature", "ltv")
-)
+    (
+        "usage", "limit", "remaining", "credit_balance", "credit_expires", "preview",
+        "has_feature", "ltv",
+    )
+)  # fmt: skip
 _DOCUMENTS = ("Invoice", "Payment", "CreditNote")
 
 

@@ -208,7 +208,7 @@ PLANS = {
     ),
     "E0618": Code(
         "`only` names no plan",
-        "A coupon that holds for some plans names them.",
+        "A coupon that holds for some plans, add-ons or meters names them, an add-on its plans.",
         "plan pro { price 99 USD per month }\ncoupon TEAM { 20% off, only [por] }   # E0618: pro",
     ),
     "E0619": Code(

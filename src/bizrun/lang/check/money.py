@@ -6,7 +6,6 @@ from ...diagnostics import Label, did_you_mean
 from ...values import Duration, Percent
 from .. import ast
 from .facts import Facts, listed, negative, positive
-from .plans import check_plan_name
 
 WHOLE = Percent(1)
 TAX_PROVIDERS = ("stripe",)
@@ -35,8 +34,12 @@ def _check_coupon(coupon: ast.Coupon, facts: Facts) -> None:
     if times and times.type == "number" and not (isinstance(times.value, int) and positive(times)):
         text = "`at most … times` needs a whole number above 0"
         facts.report.add("E0652", times.span, text)
+    symbols = facts.symbols
+    sold = {**symbols.plans, **symbols.addons, **symbols.meters}
     for name, span in coupon.only:
-        check_plan_name(name, span, facts)
+        if name not in sold:
+            text = f"There is no plan, add-on or meter `{name}`"
+            facts.unknown("E0618", span, text, name, sold, "there are")
 
 
 def _check_duration(coupon: ast.Coupon, facts: Facts) -> None:
