@@ -124,6 +124,40 @@ def test_an_account_over_its_bound_is_parked(shop: Shop) -> None:
     assert len(shop.fake.charged()) == 5
 
 
+SEATS = """
+business "T" { language 1, currency USD, timezone "UTC", bills A, items_per_day 3 }
+connect stripe { key: env("STRIPE_API_KEY") }
+plan team "Team" { price 30 USD per seat per month }
+entity A { id text key, payment_method text = "pm_card_visa" }
+event New.a { id text }
+event Go.now key a { a A }
+on New.a(id) {
+  let a = create A { id: id }
+  subscribe { customer: a, plan: team }
+}
+on Go.now(a) {
+  for each s in Subscription where .customer == a {
+    set_quantity { subscription: s, quantity: s.quantity + 1 }
+  }
+}
+"""
+
+
+def test_too_many_lines_of_a_subscription_in_a_day_park_its_account(shop: Shop) -> None:
+    """A rule that changes a subscription again and again is stopped before its money has left;
+    others go on, and so does the account when a person has had a look."""
+    (shop.folder / "t.biz").write_text(SEATS)
+    shop.send("New.a", *["Go.now"] * 5)
+    assert len(shop.fake.charged()) == 1 + 3
+    told = shop.bizrun("outbox")
+    assert "a1 is parked" in told
+    assert '4 lines "Unused time on Team" of sub_' in told and "3 are let through" in told
+    shop.bizrun("outbox", "unpark", "a1")
+    shop.send("Go.now")
+    assert len(shop.fake.charged()) == 1 + 6
+    assert "Audit.started" in shop.bizrun("events", "--json")
+
+
 def test_a_live_state_is_not_mixed_with_the_sandbox(shop: Shop) -> None:
     shop.send("New.a")
     assert "--live" in shop.bizrun("run", "t.biz", "--events", "e.jsonl", code=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import PurePath
 
 from ..billing import catalog
@@ -22,6 +23,7 @@ from .lower_triggers import lower_trigger
 from .program import (
     Api,
     Arrow,
+    Bounds,
     Entity,
     EntityField,
     EventType,
@@ -39,6 +41,7 @@ ABOUT = (
     "email", "address", "website", "tax_id", "country", "locale", "logo", "footer", "bank",
     "fonts", "pay_url", "einvoice",
 )  # fmt: skip
+_BOUNDS = {field.name for field in fields(Bounds)}
 
 
 def splits(node: ast.Node) -> bool:
@@ -253,8 +256,11 @@ class _ProgramLowering:
             name: lower_directory(node, symbols) for name, node in symbols.directories.items()
         }
         program.sign_ins = {n: lower_sign_in(s, symbols) for n, s in symbols.sign_ins.items()}
-        business = symbols.business
-        for setting in business.settings if business else ():
+        settings = symbols.business.settings if symbols.business else ()
+        program.bounds = Bounds(
+            **{s.key: constant(s.value, symbols) for s in settings if s.key in _BOUNDS}
+        )
+        for setting in settings:
             if setting.key in ABOUT and isinstance(setting.value, ast.Text):
                 program.about[setting.key] = "".join(
                     part if isinstance(part, str) else placeholder(part)

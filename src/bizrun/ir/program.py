@@ -187,6 +187,15 @@ class Template:
     file: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What no event or account goes beyond before a person has a look (RELIABILITY.md 12)."""
+
+    effects_per_event: int = 100
+    chain_of_events: int = 32
+    items_per_day: int = 15  # lines of a kind on a subscription's invoices
+
+
 @dataclass(slots=True)
 class Program:
     """Everything the engine needs to know of a spec."""
@@ -222,6 +231,7 @@ class Program:
     version_conditions: dict[str, ir.Expr] = field(default_factory=dict)
     dunning: catalog.Dunning | None = None
     billing: catalog.BillingSettings | None = None
+    bounds: Bounds = Bounds()
     connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     directories: dict[str, Directory] = field(default_factory=dict)
     sign_ins: dict[str, SignIn] = field(default_factory=dict)

@@ -1,8 +1,11 @@
 """What an account may move in a day before somebody has a look (RELIABILITY.md 12).
 
 A breach parks the account: its money waits in the outbox, everything else goes on, and letting it
-go on is an act of a person (`bizrun outbox unpark`). `most_per_day` of the provider's `connect`
-block sets the bound.
+go on is an act of a person (`bizrun outbox unpark`). There are two bounds: the amount, set by
+`most_per_day` of the provider's `connect` block, and the lines of one kind that charged invoices
+hold of a subscription, set by `items_per_day` of the business block. A renewal puts one line of a
+kind on an invoice, however many prices its plan has; a rule that goes round in a circle puts one
+there each time.
 
 Models have one too, where their `connect` block says `most_per_day`: beyond it a question fails,
 and the handler goes on with its fallback.
@@ -10,8 +13,10 @@ and the handler goes on with its fallback.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..currencies import exponent
 from ..model import Effect
@@ -20,6 +25,7 @@ from ..values import Money
 from .outbox import PARKED
 
 if TYPE_CHECKING:
+    from .engine import Engine
     from .state import State
 
 MONEY = ("charge", "refund", "transfer")
@@ -39,26 +45,67 @@ def parked(state: State, effect: Effect) -> bool:
     return account is not None and state.get("_switch", f"{PARKED}{account}") is not None
 
 
-def admit(state: State, effect: Effect, secrets: Secrets, now: datetime) -> bool:
+def admit(engine: Engine, effect: Effect, secrets: Secrets, now: datetime) -> bool:
     """Counts an effect that is sent for the first time; False where it parks its account."""
     account, amount = party(effect), effect.data.get("amount")
     if account is None or not isinstance(amount, Money):
         return True
+    state, most = engine.state, engine.program.bounds.items_per_day
+    reason = _too_much(state, effect, account, amount, secrets) or _too_many(state, effect, most)
+    if reason:
+        switch = f"{PARKED}{account}"
+        state.put("_switch", switch, {"id": switch, "by": "bizrun", "at": now, "reason": reason})
+    return reason is None
+
+
+def _too_much(
+    state: State, effect: Effect, account: str, amount: Money, secrets: Secrets
+) -> str | None:
+    """Counts an amount against the bound of its account's day; the reason where it goes beyond.
+
+    A bound that was gone beyond once, and on which a person has looked, is none for that day."""
     day = effect.created.date().isoformat()
     key = f"{account}|{effect.kind}|{day}|{amount.currency}"
     row = state.get("_spent", key)
     moved = amount if row is None else row["amount"] + amount
     most = _most(secrets, amount.currency)
     known = row is not None and row["over"]
-    if moved > most and not known:
-        reason = f"{effect.kind}s of {moved} on {day}, where {most} are let through"
-        state.put("_spent", key, {"id": key, "amount": row["amount"] if row else amount * 0,
-                                  "over": True})  # fmt: skip
-        switch = f"{PARKED}{account}"
-        state.put("_switch", switch, {"id": switch, "by": "bizrun", "at": now, "reason": reason})
-        return False
-    state.put("_spent", key, {"id": key, "amount": moved, "over": known})
-    return True
+    over = moved > most and not known
+    counted = moved if not over else moved - amount
+    state.put("_spent", key, {"id": key, "amount": counted, "over": over or known})
+    return f"{effect.kind}s of {moved} on {day}, where {most} are let through" if over else None
+
+
+def _too_many(state: State, effect: Effect, most: int) -> str | None:
+    """Counts the lines of an invoice when it is charged first, each on the day of its making; the
+    reason where a subscription has got more of a kind in a day than are let through."""
+    invoice = effect.data.get("invoice")
+    if effect.kind != "charge" or invoice is None:
+        return None
+    if len(list(state.select("Payment", {"invoice": invoice}))) > 1:
+        return None
+    lines = state.select("InvoiceLine", {"invoice": invoice})
+    made = Counter(_kind_of(line, effect) for line in lines if line["subscription"] is not None)
+    found = None
+    for kind, count in sorted(made.items()):
+        key = "|".join(kind)
+        row = state.get("_items", key)
+        seen, known = (row["count"], row["over"]) if row else (0, False)
+        over = seen + count > most and not known
+        state.put("_items", key, {"id": key, "count": seen + count, "over": over or known})
+        if over:
+            subscription, day, what = kind
+            found = (f"{seen + count} lines \"{what}\" of {subscription} on {day}, where {most} "
+                     "are let through (items_per_day)")  # fmt: skip
+    return found
+
+
+def _kind_of(line: Mapping[str, Any], effect: Effect) -> tuple[str, str, str]:
+    """The subscription, day and kind of a line: a change of its period was made at the beginning
+    of what the line is for, though it may have waited for an invoice; all else when it is paid."""
+    made = line["period_start"] if line["kind"] == "proration" else None
+    day = (made or effect.created).date().isoformat()
+    return str(line["subscription"]), day, str(line["description"])
 
 
 def affords(state: State, name: str, cost: Money, most: Money, now: datetime) -> bool:

@@ -354,7 +354,7 @@ class Worker:
         return True
 
     def _admit(self, job: Job, now: datetime) -> bool:
-        if job.generation or bounds.admit(self.engine.state, job.effect, job.secrets, now):
+        if job.generation or bounds.admit(self.engine, job.effect, job.secrets, now):
             return True
         self._changed = True
         self.tell(f"{bounds.party(job.effect)} is parked: see bizrun outbox")

@@ -15,8 +15,6 @@ from .work import Work
 if TYPE_CHECKING:
     from .engine import Engine
 
-MAX_DEPTH = 32
-
 
 class Emitting:
     """Queues the events of one engine; they are handled after the work that caused them."""
@@ -32,8 +30,7 @@ class Emitting:
         """Queues an event caused by this work."""
         source = work.source
         depth = (source.depth if source else 0) + 1
-        if depth > MAX_DEPTH:
-            raise EvalError(f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?")
+        self._admit(depth)
         data = self._typed(type_, data, work)
         declared = self.engine.program.events.get(type_)
         if subject is None and declared is not None:
@@ -43,6 +40,11 @@ class Emitting:
             source.seq if source else None, depth, None, work.tenant,
         )  # fmt: skip
         self.engine.later(event)
+
+    def _admit(self, depth: int) -> None:
+        longest = self.engine.program.bounds.chain_of_events
+        if depth > longest:
+            raise EvalError(f"a chain of over {longest} events: do handlers emit in a circle?")
 
     def announce(self, work: Work, type_: str, subject: str, data: dict[str, Any]) -> None:
         """Queues an event of billing, whose values fit as they are."""
@@ -57,10 +59,7 @@ class Emitting:
         source, cause, depth = work.source, None, 1
         if source is not None:
             cause, depth = source.seq, source.depth + 1
-            if depth > MAX_DEPTH:
-                raise EvalError(
-                    f"a chain of over {MAX_DEPTH} events: do handlers emit in a circle?"
-                )
+            self._admit(depth)
         self.engine.later(Event(
             f"{work.base}/{type_}/{subject}", type_, work.now, data, INTERNAL, subject, 0,
             cause, depth, None, work.tenant,
@@ -106,8 +105,7 @@ class Emitting:
                 work.source.seq if work.source else None,
                 work.depth + 1, None, work.tenant,
             )  # fmt: skip
-            if event.depth > MAX_DEPTH:
-                raise EvalError(f"a chain of more than {MAX_DEPTH} events of changes")
+            self._admit(event.depth)
             self.engine.later(event)
 
     def _is_quiet(self, entity: str) -> bool:

@@ -70,6 +70,7 @@ SYSTEM = (
     ),
     _table("_fence", "id:text epoch:integer"),
     _table("_spent", "id:text amount:money over:bool"),
+    _table("_items", "id:text count:integer over:bool"),
     _table("_switch", "id:text by:text at:time reason:text"),
     _table("_trigger", "id:text on:bool period:time"),
     _table("_number", "id:text last:integer"),

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
-MAX_DEPTH = 32
 TENANT = "$tenant"
 ACROSS = "$across"
 
@@ -150,7 +149,7 @@ class Waits:
         task = self.resume(work, segment, live, None)
         if due <= work.now:
             task["depth"] = work.depth + 1
-            if work.depth >= MAX_DEPTH:
+            if work.depth >= work.program.bounds.chain_of_events:
                 raise EvalError("timers without a delay go round in a circle")
         if unless is not None:
             task["wait"] = self._register(work, unless, live, None, segment, None, key, site)

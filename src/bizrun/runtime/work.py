@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 FUEL = 20_000_000
-MAX_EFFECTS = 100
-# Below the bound on events, so that an outcome can always be taken.
-MAX_DEPTH_OF_EFFECTS = 24
+# How far below the bound on events effects end, so that an outcome can always be taken.
+ROOM_FOR_OUTCOMES = 8
 _NO_CLASS = object
 
 
@@ -510,9 +509,13 @@ class Work:
     ) -> Effect:
         """A request to the outside world, through the outbox."""
         self.effects += 1
-        if self.effects > MAX_EFFECTS:
-            raise EvalError(f"more than {MAX_EFFECTS} effects of one event")
-        if self.depth > MAX_DEPTH_OF_EFFECTS:
+        bounds = self.program.bounds
+        if self.effects > bounds.effects_per_event:
+            raise EvalError(
+                f"more than {bounds.effects_per_event} effects of one event: "
+                "raise `effects_per_event` in the business block where so many are meant"
+            )
+        if self.depth > max(bounds.chain_of_events - ROOM_FOR_OUTCOMES, 1):
             raise EvalError("effects and their outcomes go round in a circle: this one is not sent")
         return self.engine.outbox.add(self, kind, data, site, str(place), customer, resume)
 

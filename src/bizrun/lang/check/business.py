@@ -10,7 +10,7 @@ from ...diagnostics import Fix, Label, did_you_mean
 from ...errors import EvalError
 from ...times import zone
 from .. import ast
-from ..types import ListOf, MapOf, Maybe, type_text
+from ..types import ANY, TEXT, Choice, EntityType, Prim, type_text
 from .facts import Facts, listed, positive
 
 LANGUAGE = 1
@@ -141,6 +141,13 @@ def _duration(setting: ast.Setting, facts: Facts) -> str | None:
     return "is a duration like `3 days`"
 
 
+def _bound(setting: ast.Setting, facts: Facts) -> str | None:
+    value = facts.fold(setting.value)
+    if value and value.type == "number" and isinstance(value.value, int) and value.value > 0:
+        return None
+    return "is a whole number above zero"
+
+
 def _text(setting: ast.Setting, facts: Facts) -> str | None:
     return None if isinstance(setting.value, ast.Text) else "is a text"
 
@@ -249,6 +256,9 @@ SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
     "grace": _duration,
     "invoice_number": _number,
     "credit_note_number": _number,
+    "effects_per_event": _bound,
+    "chain_of_events": _bound,
+    "items_per_day": _bound,
     "dunning": _named("dunning"),
     "tax": _named("tax"),
     "email": _like(
@@ -290,6 +300,17 @@ def _check_entity(entity: ast.Entity, facts: Facts) -> None:
 
 def _check_key(entity: ast.Entity, key: ast.FieldDecl, facts: Facts) -> None:
     info = facts.symbols.entities[entity.name].fields.get(key.name)
-    if info is not None and isinstance(info.type, Maybe | ListOf | MapOf):
-        text = f"A key can't be {type_text(info.type)}: each row needs one plain value"
-        facts.report.add("E0521", key.type.span, text)
+    if info is None or info.type == ANY:
+        return
+    if not isinstance(info.type, Choice | EntityType) and info.type not in _KEYS:
+        facts.report.add(
+            "E0521",
+            key.type.span,
+            f"A key can't be {type_text(info.type)}: each row is found by one text",
+            help=f'write `{key.name} text key`, and a number or a day in it as `"{{n}}"`',
+            fix=Fix(key.type.span, "text", certain=False),
+        )
+
+
+# Keys that are texts: an entity is its key, a plan and a coupon are their names.
+_KEYS = (TEXT, Prim("plan"), Prim("coupon"))

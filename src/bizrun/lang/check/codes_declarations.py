@@ -99,7 +99,8 @@ BUSINESS = {
     ),
     "E0521": Code(
         "a key that can't be one",
-        "Each row is found by its key, so it always has one plain value: no list, no map, no `?`.",
+        "Each row is found by its key, which is always one text: the key of an entity, a plan and "
+        'one of a few words are texts too. A number or a day becomes one by `"{n}"`.',
         "entity Account {\n  id text? key             # E0521: text key\n}",
     ),
 }
