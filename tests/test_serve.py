@@ -94,6 +94,19 @@ def test_binary_mode(shop: Served) -> None:
     assert again["status"] == "duplicate"
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_the_content_type_decides_over_headers(shop: Served, many: bool) -> None:
+    """What is structured may repeat its attributes as headers (the HTTP binding, 3.2.3)."""
+    id_ = f"both-{many}"
+    event = called(id_, specversion="1.0", source="/me", data={"account": "a1", "units": 7})
+    kind = BATCH if many else "application/cloudevents+json"
+    headers = {"ce-id": id_, "ce-type": "API.called", "ce-source": "/me", "ce-specversion": "1.0"}
+    answer = shop.post([event] if many else event, kind, **headers)
+    assert answer.json() == {"results": [{"id": id_, **HANDLED}]}
+    again = shop.results(event)[0]
+    assert again["status"] == "duplicate", "it was taken with its own data"
+
+
 @pytest.mark.parametrize(
     ("sent", "read"),
     [
@@ -213,6 +226,20 @@ def test_gzip(shop: Served) -> None:
     bomb = gzip.compress(bytes(200_000_000), 9)
     assert len(bomb) < 1_000_000
     assert shop.post(bomb, **sent).status_code == 413
+
+
+def test_a_gzip_of_several_members(shop: Served) -> None:
+    """Members stand one behind another (RFC 1952, 2.2): each event of each one is taken."""
+    sent = {"content-encoding": "gzip"}
+    lines = [f"{json.dumps(called(f'member-{n}'))}\n".encode() for n in range(40)]
+    packed = b"".join(gzip.compress(line) for line in lines)
+    results = shop.post(packed, LINES, **sent).json()["results"]
+    assert [result["id"] for result in results] == [f"member-{n}" for n in range(40)]
+    for broken in (packed + b"more", packed[:-5]):
+        assert shop.post(broken, LINES, **sent).status_code == 400
+    bombs = gzip.compress(bytes(9_000_000), 9) * 2
+    assert shop.post(bombs, LINES, **sent).status_code == 413
+    assert shop.post(gzip.compress(b"") * 700_000, LINES, **sent).status_code == 413
 
 
 def test_tokens(tmp_path: Path) -> None:

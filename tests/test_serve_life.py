@@ -270,6 +270,7 @@ def test_what_is_no_http(shop: Served, sent: bytes) -> None:
         answer = connection.recv(1000)
         assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
     quick(shop, f"after-{hash(sent)}")
+    assert not (shop.state.parent / "stderr.txt").read_text(), "strangers write no lines there"
 
 
 # --- a disk that is full -------------------------------------------------------------------------

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hmac
 import json
 import random
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from standardwebhooks import Webhook
+
+from bizrun.server.bodies import SMALL_BODY, Room
+from bizrun.server.problems import Problem
 
 from .serving import Served, events_of, serving
 
@@ -161,6 +166,74 @@ def test_who_sends_webhooks(shop: Served) -> None:
     assert "NOT_SET" in silent.json()["detail"]
     assert shop.http.get("/webhooks/stripe").status_code == 405
     assert shop.http.post("/webhooks/stripe", content=bytes(5_000_000)).status_code == 413
+
+
+def test_slow_senders_shut_out_nobody(shop: Served) -> None:
+    place = httpx.URL(shop.url)
+    head = b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{"
+    slow = []
+    try:
+        for _ in range(150):
+            slow.append(socket.create_connection((place.host, place.port)))
+            slow[-1].sendall(head)
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert stripe(shop, paid("evt_not_slow")).json()["status"] == "handled"
+        assert time.monotonic() - began < 5
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_room_for_bodies_of_strangers() -> None:
+    room = Room(100_000)
+    with room.place() as one, room.place() as other:
+        one(SMALL_BODY + 60_000)
+        with pytest.raises(Problem) as refused:
+            other(SMALL_BODY + 60_000)
+        assert refused.value.status == 503
+        other(SMALL_BODY)
+        one(SMALL_BODY + 100_000)
+    with room.place() as again:
+        again(SMALL_BODY + 100_000)
+
+
+def test_a_service_that_verifies_slowly_holds_up_no_other(tmp_path: Path) -> None:
+    """PayPal is asked whether it sent a webhook: here it never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.listen(50)
+        paypal = {
+            "PAYPAL_CLIENT_ID": "client", "PAYPAL_CLIENT_SECRET": "canary-secret",
+            "PAYPAL_WEBHOOK_ID": "WH-1",
+            "PAYPAL_API_BASE": f"http://127.0.0.1:{silent.getsockname()[1]}",
+        }  # fmt: skip
+        with serving(tmp_path, SPEC, scope="admin", environment=SECRETS | paypal) as served:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            head = [f"paypal-{name}: x" for name in (
+                "auth-algo", "cert-url", "transmission-id", "transmission-sig")]  # fmt: skip
+            body = b'{"id": "WH-2", "event_type": "X"}'
+            lines = [
+                "POST /webhooks/paypal HTTP/1.1",
+                "host: x",
+                *head,
+                f"paypal-transmission-time: {now}",
+                f"content-length: {len(body)}",
+                "",
+                "",
+            ]
+            asked = "\r\n".join(lines).encode() + body
+            place = httpx.URL(served.url)
+            waiting = [socket.create_connection((place.host, place.port)) for _ in range(40)]
+            for connection in waiting:
+                connection.sendall(asked)
+            time.sleep(0.3)
+            began = time.monotonic()
+            assert stripe(served, paid("evt_quick")).json()["status"] == "handled"
+            assert time.monotonic() - began < 5
+            for connection in waiting:
+                connection.close()
+            silent.close()
+            assert served.stop() == 0
 
 
 def test_no_secret_is_told(shop: Served) -> None:

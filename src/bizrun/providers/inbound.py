@@ -36,7 +36,9 @@ Settled = tuple[str, Outcome]
 
 
 class Receiver(Protocol):
-    """What verifies the webhooks of a service."""
+    """What verifies the webhooks of a service. `asks`: by asking the service itself."""
+
+    asks: bool
 
     def event(self, headers: Mapping[str, str], body: bytes, now: datetime) -> dict[str, Any]:
         """The event that a webhook tells of; ValueError says why it is refused."""
@@ -49,6 +51,8 @@ class SignedWebhooks:
     """Verifies what comes to `/webhooks/NAME`: by the Standard Webhooks rules where it has their
     headers, else by an HMAC-SHA256 of the body in hex. The secret is the `webhook_secret` of
     `connect NAME`; `whsec_…` is base64, anything else its own bytes."""
+
+    asks = False
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets

@@ -210,7 +210,9 @@ def access_token(
     client = secrets.need("client_id", "PAYPAL_CLIENT_ID").reveal()
     password = secrets.need("client_secret", "PAYPAL_CLIENT_SECRET").reveal()
     base = base_of(secrets)
-    with tokens.lock:
+    if not tokens.lock.acquire(timeout=timeout):
+        raise NotSent("PayPal gives no access token in time")  # somebody else waits for one
+    try:
         held = tokens.held.get((base, client))
         if held is not None and not fresh and held[1] > time.monotonic():
             return held[0]
@@ -229,6 +231,8 @@ def access_token(
         token, life = _granted(reply)
         tokens.held[base, client] = (token, time.monotonic() + max(life - 60, 0))
         return token
+    finally:
+        tokens.lock.release()
 
 
 def _granted(reply: Reply) -> tuple[str, int]:

@@ -30,7 +30,8 @@ FAILED = {
 # What an effect's id looks like: other resources are the author's own.
 _KEY = re.compile(r"[0-9a-f]{64}")
 TOLERANCE = timedelta(seconds=300)
-TIMEOUT = 20
+TIMEOUT = 8  # of a question, while the sender of a webhook waits
+CAPTURE_TIMEOUT = 20
 # What PayPal wants back, and the header that it came in.
 _HEADERS = {
     "auth_algo": "paypal-auth-algo",
@@ -43,6 +44,8 @@ _HEADERS = {
 
 class PayPalWebhooks:
     """Verifies what comes to `/webhooks/paypal`."""
+
+    asks = True
 
     def __init__(self, secrets: Secrets, egress: Egress | None = None) -> None:
         self._secrets = secrets
@@ -96,13 +99,13 @@ class PayPalWebhooks:
         """Captures an approved order of ours; the key makes a second time do nothing."""
         place = quote(str(order.get("id")), safe="")
         path = f"{base_of(self._secrets)}{CALLS['orders.create'].path}/{place}/capture"
-        token = access_token(self._egress, self._tokens, self._secrets, TIMEOUT)
+        token = access_token(self._egress, self._tokens, self._secrets, CAPTURE_TIMEOUT)
         headers = {
             "Authorization": f"Bearer {token}", "Content-Type": "application/json",
             "PayPal-Request-Id": f"{_effect(order)}-capture", "Prefer": "return=representation",
         }  # fmt: skip
         reply = self._egress.send(
-            "POST", path, headers, b"{}", private=local(self._secrets), timeout=TIMEOUT
+            "POST", path, headers, b"{}", private=local(self._secrets), timeout=CAPTURE_TIMEOUT
         )
         found = decode(reply.body) if reply.ok else None
         if reply.status == 429 or reply.status >= 500:

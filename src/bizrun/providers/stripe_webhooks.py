@@ -23,6 +23,8 @@ ENDS = {
 class StripeWebhooks:
     """Verifies what comes to `/webhooks/stripe` (docs.stripe.com/webhooks/signature)."""
 
+    asks = False
+
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
 

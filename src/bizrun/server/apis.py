@@ -139,9 +139,11 @@ def _run(business: Business, request: Request, caller: Caller, now: datetime) ->
     base = f"api-{engine.last_order + 1}"
     work = begin(engine, match.api, caller.customer, base, now, tenant)
     types = {param.name: param.type for param in match.api.params}
-    given = {name: _typed(values, types.get(name)) for name, values in request.query.items()}
-    values = {name: _typed([text], types.get(name)) for name, text in match.values.items()}
+    values = {name: _typed(name, [text], types.get(name)) for name, text in match.values.items()}
     try:
+        given = {
+            name: _typed(name, texts, types.get(name)) for name, texts in request.query.items()
+        }
         live = arguments(work, Match(match.api, values), {**given, **request.body})
     except Refusal as error:
         raise Problem(422, f"{_sentence(str(error))}") from None
@@ -170,11 +172,13 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
-def _typed(texts: Sequence[str], type_: Type | None) -> Any:
+def _typed(name: str, texts: Sequence[str], type_: Type | None) -> Any:
     """Texts of a query or path as the JSON that a parameter of that type is read from."""
     match known(type_) if type_ is not None else None:
         case ListOf(item):
-            return [_typed([text], item) for text in texts]
+            return [_typed(name, [text], item) for text in texts]
+        case _ if len(texts) > 1:
+            raise Refusal(f"`{name}` is given {len(texts)} times, and takes one value")
         case Prim("bool") if texts[-1] in ("true", "false"):
             return texts[-1] == "true"
         case Prim() | None:

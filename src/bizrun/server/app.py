@@ -50,6 +50,11 @@ class App:
             "/": {"GET": watching.page},
         }
 
+    def stop(self) -> None:
+        """Ends what would go on by itself."""
+        self.watching.stopping.set()
+        self.webhooks.close()
+
     def hidden(self) -> list[str]:
         """The paths of the spec's routes that are the server's own."""
         own = (*self.paths, WEBHOOKS)

@@ -44,7 +44,10 @@ def mode_of(content_type: str | None, headers: Mapping[bytes, bytes]) -> Mode:
     charset = _parameter(rest, "charset")
     if charset not in (None, "utf-8", "utf8", "us-ascii"):
         raise Problem(415, f"The charset {charset[:40]} is not taken: send UTF-8.")
-    if b"ce-type" in headers or b"ce-id" in headers:
+    # The content type decides; an event in its own format may repeat its attributes as headers
+    # (the HTTP binding of CloudEvents, 3 and 3.2.3).
+    binary = b"ce-type" in headers or b"ce-id" in headers
+    if binary and not kind.startswith("application/cloudevents"):
         if kind == "application/json" or kind.endswith("+json"):
             return "binary"
         raise Problem(415, f"An event's data is JSON here, not {kind[:60]}: send application/json.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -96,9 +97,11 @@ def serve(
         server_header=False, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )  # fmt: skip
+    # What strangers send that is no HTTP is answered, and no line for who runs this.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     for path in app.hidden():
         say(f"api {path} is hidden by the server's own path")
-    server = _Server(config, lambda: ready(address), app.watching.stopping.set)
+    server = _Server(config, lambda: ready(address), app.stop)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         writer = Writer(business, clock, desk.settle, say, meters)
         runner.run(_serve(server, listener, desk, writer, say, show))

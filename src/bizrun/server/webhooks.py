@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +16,7 @@ from ..providers.inbound import Receiver, Settled, SignedWebhooks
 from ..providers.registry import Registry
 from ..providers.secrets import Secrets
 from ..runtime.reading import Line
-from .bodies import read_body
+from .bodies import Room, read_body
 from .business import Business
 from .clock import Clock
 from .desk import Desk
@@ -22,8 +24,9 @@ from .events import Result, result_of
 from .problems import Problem, encode
 from .writer import Task
 
-MOST_AT_ONCE = 100
 MAX_WEBHOOK = 4_000_000
+MAX_TOGETHER = 100_000_000
+ASKED_AT_ONCE = 8  # of services that verify their webhooks themselves
 RETRY_SECONDS = 60
 
 # Services with rules of their own; any other connection signs by a standard, or plainly.
@@ -44,19 +47,21 @@ class Webhooks:
         self._environment = environment
         self._receivers: dict[str, Receiver] = {}
         self._program: object = None
-        # Nobody needs a token here: what is read at once is bounded by its number, too.
-        self._reading = asyncio.Semaphore(MOST_AT_ONCE)
+        # Nobody needs a token here: what is read at once is bounded altogether, too.
+        self._room = Room(MAX_TOGETHER)
+        # A service that is asked whether it sent one may be slow: it holds up its own alone.
+        self._asking = ThreadPoolExecutor(ASKED_AT_ONCE, "webhooks")
+        self._closed = False
 
     async def receive(self, name: str, headers: Mapping[bytes, bytes], receive: Any) -> Result:
         """What became of a webhook; a Problem (400) where it is forged, stale or no event."""
         receiver = self._receiver(name)
-        async with self._reading:
-            body = await read_body(receive, headers, MAX_WEBHOOK)
+        with self._room.place() as grow:
+            body = await read_body(receive, headers, MAX_WEBHOOK, grow)
         texts = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()}
         now = self._clock.now()
         try:
-            # A provider that verifies by a call of its own must not hold up others.
-            event = await asyncio.to_thread(receiver.event, texts, body, now)
+            event = await self._verified(receiver, partial(receiver.event, texts, body, now))
         except ValueError as error:
             raise Problem(400, f"The webhook is refused: {error}.") from None
         except (BizError, NotSent, MaybeSent) as error:
@@ -64,6 +69,20 @@ class Webhooks:
         handle = _handle(encode(event), receiver.settles(event))
         result: Result = await self._desk.ask(lambda key: Task(key, handle))
         return result
+
+    async def _verified(self, receiver: Receiver, verify: Callable[[], Any]) -> Any:
+        pool = self._asking if receiver.asks else None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, verify)
+        except (RuntimeError, asyncio.CancelledError):
+            if not self._closed:
+                raise
+            raise Problem(503, "The server is stopping.", RETRY_SECONDS) from None
+
+    def close(self) -> None:
+        """Asks no service any more about what has come."""
+        self._closed = True
+        self._asking.shutdown(wait=False, cancel_futures=True)
 
     def _receiver(self, name: str) -> Receiver:
         program = self._business.program
