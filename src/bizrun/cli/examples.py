@@ -84,7 +84,9 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], str]] = {
         "0 fine; 1 the spec is wrong; 2 the call is wrong",
     ),
     "why": (
-        ("bizrun why ACME-2026-00013", "bizrun why 4f1d9a --state .bizrun/saas.db --json"),
+        ("bizrun why ACME-2026-00013", "bizrun why 4f1d9a --state .bizrun/saas.db --json",
+         "bizrun why 'Account c017 status'",
+         "bizrun why --not 'email to ada@example.com template welcome'"),
         "0 fine; 2 nothing has that id, or several have; 3 the state can't be read",
     ),
     "backup": (

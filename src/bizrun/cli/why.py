@@ -15,18 +15,28 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("id_", metavar="ID")
+@click.argument("asked", metavar="ID | WHAT", nargs=-1, required=True)
+@click.option("--not", "not_", is_flag=True, help="Why WHAT did not happen.")
 @state_option
 @spec_option
 @json_option
-def why(id_: str, state: str | None, spec: str | None, as_json: bool) -> int:
-    """Tell what an invoice, a line, a charge, an email or an event follows from."""
+def why(
+    asked: tuple[str, ...], not_: bool, state: str | None, spec: str | None, as_json: bool
+) -> int:
+    """Tell what an invoice, a line, a charge, an email, an event or a row follows from.
+
+    With --not, what kept something from happening: an action, an event or an entity, and its
+    fields with their values.
+    """
     from ..reports.why import why as chain
+    from ..reports.why_not import why_not
     from .query import json_text
     from .render import colours
 
     with opened(state, spec) as found:
-        reason = chain(found.store, found.checked, found.program, id_)
+        given = found.store, found.checked, found.program
+        text = " ".join(asked)
+        reason = why_not(*given, found.engine.clock, text) if not_ else chain(*given, text)
     if as_json:
         click.echo(json_text(reason.as_json()))
     else:

@@ -19,6 +19,8 @@ from .context import Context
 from .variables import free_names, pattern_names
 
 Names = Mapping[str, Any]
+# Told of each step of a segment before it runs, with the names so far.
+Watch = Callable[[ir.Step, Names], None]
 _NOTHING: Mapping[str, Any] = {}
 
 _NATIVE: dict[str, Callable[[Any, Any], Any]] = {
@@ -45,6 +47,7 @@ class _Run:
     constants: Mapping[str, ir.Expr] = field(default_factory=dict)
     trace: list[tuple[ir.Expr, Any]] | None = None
     query: bool = False
+    watch: Watch | None = None
 
 
 def evaluate(
@@ -378,9 +381,11 @@ class _Body:
         return {name: self.names[name] for name in names if name not in bound}
 
 
-def run_segment(unit: ir.Unit, index: int, ctx: Context, live: Names) -> None:
-    """Runs a segment as its compiled function would."""
-    run = _Run(ctx, {f.name: f for f in unit.functions}, dict(unit.constants))
+def run_segment(
+    unit: ir.Unit, index: int, ctx: Context, live: Names, watch: Watch | None = None
+) -> None:
+    """Runs a segment as its compiled function would; `watch` sees each step before it runs."""
+    run = _Run(ctx, {f.name: f for f in unit.functions}, dict(unit.constants), watch=watch)
     segment = unit.handler.segments[index]
     _steps(segment.steps, _Body(run, {name: live[name] for name in segment.live}, unit))
 
@@ -395,6 +400,8 @@ def _steps(steps: Sequence[ir.Step], body: _Body) -> tuple[bool, Any]:
 
 
 def _step(step: ir.Step, body: _Body) -> tuple[bool, Any]:
+    if body.run.watch is not None:
+        body.run.watch(step, body.names)
     match step:
         case ir.LetStep(name=name, value=value):
             body.names[name] = body.value(value)
@@ -415,7 +422,8 @@ def _step(step: ir.Step, body: _Body) -> tuple[bool, Any]:
             raise operators.refusal(body.value(message))
         case ir.GotoStep(segment=segment):
             assert body.unit is not None
-            run_segment(body.unit, segment, body.run.ctx, body.live(segment))
+            live = body.live(segment)
+            run_segment(body.unit, segment, body.run.ctx, live, body.run.watch)
             return True, None
         case ir.AwaitAction() | ir.AwaitEvent() | ir.LoopStep():
             _hand_over(step, body)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from ..diagnostics import did_you_mean
 from ..errors import UsageError
+from ..ir.spell import literal
 from ..lang import ast
 from ..store.base import INTERNAL
 from ..values import instant_text, plain, show
@@ -27,7 +29,7 @@ DEPTH = 20
 SHOWN = 5
 _OUTCOME = re.compile(r"([0-9a-f]{64})/outcome")
 _FIRED = re.compile(r"/trigger/([^|/]+)\|(.*)/fired\Z")
-_RENEWAL = re.compile(r"renew\|(sub_\w+)@(.+)")
+_RENEWAL = re.compile(r"renew\|(sub_\w+)@([^/]+)\Z")
 _TICK = re.compile(r"(.+)@(\d{4}-\d\d-\d\dT[\d:.]+Z)")
 
 
@@ -49,7 +51,8 @@ class Reason:
 
 
 def why(store: Store, checked: Checked, program: Program, id: str) -> Reason:
-    """The chain behind an invoice (by number or id), a line, a payment, an effect or an event.
+    """The chain behind an invoice (by number or id), a line, a payment, an effect, an event or a
+    row (`a17`, `Account a17`, `Account a17 status`).
 
     Ids may be shortened to their beginning. UsageError where nothing has that id, or several have.
     """
@@ -83,6 +86,9 @@ class _Chain:
         """Whatever has that id."""
         for row in self.rows("Invoice", number=id):
             return self.invoice(row)
+        entity, *rest = id.split()
+        if rest and entity in self.program.entities:
+            return self.row(entity, rest[0], " ".join(rest[1:]).removeprefix(".") or None)
         found = dict(self._candidates(id))
         if id in found or len(found) == 1:
             return found.get(id, next(iter(found.values())))()
@@ -104,6 +110,33 @@ class _Chain:
                     yield row["id"], partial(tell, row)
         if id in self.log:
             yield id, partial(self.event, self.log[id], 0)
+            return
+        for entity in self.program.entities.values():
+            told = any(entity.name == table for table, _ in tables)
+            if not told and self.store.get(entity.name, id) is not None:
+                yield id, partial(self.row, entity.name, id, None)
+
+    def row(self, entity: str, key: str, field: str | None) -> Reason:
+        """What has changed a row, or one field of it, and by which events."""
+        from .why_row import changes, tell
+
+        declared = self.program.entities[entity]
+        if field is not None and field not in declared.fields:
+            near = did_you_mean(field, declared.fields)
+            hint = f" Did you mean `{near}`?" if near else ""
+            raise UsageError(f"{entity} has no field `{field}`.{hint}")
+        clock = self.store.get("_clock", "clock")
+        found = changes(self.program, self.store, clock["at"] if clock else None, entity, key)
+        row = self.store.get(entity, key)
+        if row is None and not found:
+            known = [str(other[declared.key]) for other in self.store.select(entity)]
+            near = did_you_mean(key, known)
+            hint = f" Did you mean {near}?" if near else ""
+            raise UsageError(f"There is no {entity} {key}.{hint}")
+        names = [name for name in row or () if field is None or name == field]
+        said = ", ".join(f"{name}: {literal(row[name])}" for name in names) if row else "deleted"
+        told = tell(found, field, lambda work: tuple(self.cause(work, 1)))
+        return Reason(f"{entity} {key}: {said}", None, tuple(Reason(*line) for line in told))
 
     # --- money -----------------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ class Triggers:
             return None
         compute = self._threshold.get(trigger.event)
         if compute is None:
-            compared = _compared(trigger.condition)
+            compared = without_zero(trigger.condition)
             assert isinstance(compared, ir.BinaryExpr)
             compute = self.engine.compiled(compared.right, ("self",))
             self._threshold[trigger.event] = compute
@@ -314,7 +314,7 @@ class Triggers:
         return found
 
 
-def _compared(condition: ir.Expr) -> ir.Expr:
+def without_zero(condition: ir.Expr) -> ir.Expr:
     """A condition without its `and x > 0`: that `x` may be nothing is seen to with the figures."""
     match condition:
         case ir.BinaryExpr(
@@ -329,7 +329,7 @@ def _is_threshold(trigger: Trigger) -> bool:
     """Whether it is `usage(self, meter) >= x` with an x that neither time nor usage moves."""
     if trigger.due or trigger.daily:
         return False
-    match _compared(trigger.condition):
+    match without_zero(trigger.condition):
         case ir.BinaryExpr(
             op=">=",
             left=ir.Builtin(name="usage", args=(ir.Local(name="self"), ir.Const())),
