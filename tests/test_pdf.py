@@ -22,7 +22,7 @@ import pytest
 import saxonche
 
 from bizrun.documents import einvoice, pdf, press
-from bizrun.documents.document import Document
+from bizrun.documents.document import Document, tax_of
 from bizrun.documents.labels import WORDS, labels
 from bizrun.documents.pages import page
 from bizrun.documents.pdf import CannotSet, document_pdf, logo
@@ -482,6 +482,8 @@ def test_the_rules_would_notice(failures: Callable[[bytes], list[str]]) -> None:
     [
         ({"country": "FR", "vat_id": "FR1"}, "AE", "Reverse charge"),
         ({"country": "DE"}, "E", "Exempt from tax"),
+        ({"country": "de", "vat_id": "DE1"}, "E", "Exempt from tax"),
+        ({"country": "US", "tax_id": "12-3456789"}, "G", "Export outside the EU"),
     ],
 )
 def test_an_e_invoice_without_tax_says_why(
@@ -504,3 +506,24 @@ def test_what_can_be_no_e_invoice_is_a_plain_pdf_and_says_why() -> None:
     ]
     with pytest.raises(einvoice.NotConforming, match="not of one rate"):
         einvoice.document_xml(e_invoice(taxes=[]))
+    dinars = document(
+        line(1, "Work", "3.334", currency="KWD"),
+        currency="KWD",
+        business={"country": "DE", "tax_id": "DE1"},
+        customer={"country": "KW"},
+    )
+    with pytest.raises(einvoice.NotConforming, match="KWD have 3 decimals, and the norm allows 2"):
+        einvoice.document_xml(dinars)
+
+
+def test_a_tax_is_found_to_the_unit_of_its_currency() -> None:
+    """An included tax of 19% on 1,110 yen: the net's own share would be a yen beside it."""
+    taxes = [{"name": name, "rate": rate, "amount": Money("177", "JPY")}
+             for name, rate in (("low", "18.9%"), ("vat", "19%"))]  # fmt: skip
+    for net, tax in (("933", "177"), ("932", "178"), ("930", "176")):
+        part = line(1, "Pro", net, currency="JPY", tax=Money(tax, "JPY"))
+        found = tax_of(part, taxes)
+        assert found is not None
+        assert found["rate"] == ("18.9%" if net == "930" else "19%")
+    assert tax_of(line(1, "Pro", "933", currency="JPY", tax=Money("179", "JPY")), taxes) is None
+    assert tax_of(line(1, "Pro", "933", currency="JPY"), taxes) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -42,7 +42,6 @@ class Rows(Protocol):
         """The number of the newest entry of the log: nothing changes without one."""
 
 
-_CENT = Decimal("0.01")
 _TAX_IDS = ("tax_id", "vat_id", "vat_number", "tax_number")
 
 
@@ -146,13 +145,19 @@ def unbilled(payment: Row) -> tuple[Row, Row]:
 
 
 def tax_of(line: Row, taxes: Iterable[Row]) -> Row | None:
-    """The one tax of an invoice that a line bears, found from its amount, all that a line keeps."""
-    net = (line["amount"] - line["discount"]).amount
+    """The one tax of an invoice that a line bears, found from its amount, all that a line keeps.
+
+    An included tax may be a minor unit beside its share of the net; of several the nearest holds.
+    """
+    net, due = line["amount"] - line["discount"], line["tax"]
+    unit = Money.of_minor(1, due.currency) if due else due
+    found: tuple[Money, Row] | None = None
     for tax in taxes:
         rate = Decimal(str(tax["rate"]).removesuffix("%")) / 100
-        if rate and abs((net * rate).quantize(_CENT, ROUND_HALF_UP) - line["tax"].amount) <= _CENT:
-            return tax
-    return None
+        off = abs(Money(net.amount * rate, due.currency).rounded() - due)
+        if rate and off <= unit and (found is None or off < found[0]):
+            found = off, tax
+    return found[1] if found is not None else None
 
 
 def _shares(lines: Iterable[Row], taxes: Sequence[Row], tax: Money) -> list[Row] | None:
@@ -266,8 +271,14 @@ _UNION = frozenset(
 def is_reverse_charge(seller: Party, buyer: Party) -> bool:
     """Whether the buyer owes the VAT (Directive 2006/112/EC, articles 44 and 196): a business with
     a tax id in another country of the Union."""
-    two = {seller.country.upper(), buyer.country.upper()}
-    return len(two & _UNION) == 2 and bool(seller.tax_id and buyer.tax_id)
+    abroad = seller.country.upper() != buyer.country.upper()
+    both = in_union(seller) and in_union(buyer)
+    return abroad and both and bool(seller.tax_id and buyer.tax_id)
+
+
+def in_union(party: Party) -> bool:
+    """Whether somebody is in the VAT area of the European Union."""
+    return party.country.upper() in _UNION
 
 
 _PLACE = {

@@ -15,13 +15,23 @@ from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree as Tree
 
+from ..currencies import exponent
 from ..values import Money
-from .document import Document, Party, business_party, customer_party, tax_of
+from .document import (
+    Document,
+    Party,
+    business_party,
+    customer_party,
+    in_union,
+    is_reverse_charge,
+    tax_of,
+)
 
 MISSING = "Invoices are plain PDF; for e-invoices: pip install 'bizrun[einvoice]'"
 NAME = "factur-x.xml"
 GUIDELINE = "urn:cen.eu:en16931:2017"
-_CENT = Decimal("0.01")
+_PLACES = 2
+_CENT = Decimal(1).scaleb(-_PLACES)
 _MOMENT = timedelta(microseconds=1)
 _IBAN = re.compile(r"\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8})\b")
 _SPACES = {
@@ -30,7 +40,7 @@ _SPACES = {
     "udt": "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
 }
 # Why no tax is due: the norm's words for each category.
-_REASONS = {"AE": "Reverse charge", "E": "Exempt from tax", "O": "Not subject to VAT"}
+_REASONS = {"AE": "Reverse charge", "E": "Exempt from tax", "G": "Export outside the EU"}
 
 Category = tuple[str, Decimal]
 
@@ -73,8 +83,8 @@ def document_xml(document: Document) -> bytes:
         bases[category] = (basis + net, tax + line["tax"].amount)
         _line(trade, line, category)
     agreement = _put(trade, "ApplicableHeaderTradeAgreement")
-    _party(_put(agreement, "SellerTradeParty"), seller)
-    _party(_put(agreement, "BuyerTradeParty"), buyer)
+    _party(_put(agreement, "SellerTradeParty"), seller, True)
+    _party(_put(agreement, "BuyerTradeParty"), buyer, False)
     delivery = _put(trade, "ApplicableHeaderTradeDelivery/ActualDeliverySupplyChainEvent")
     _date(_put(delivery, "OccurrenceDateTime"), _delivered(document.row), document)
     _settlement(_put(trade, "ApplicableHeaderTradeSettlement"), document, bases)
@@ -102,14 +112,23 @@ def _require(document: Document, seller: Party, buyer: Party) -> None:
     ]
     if lacks:
         raise NotConforming(f"{' and '.join(lacks)} is not given (a country is a code like DE)")
+    currency = document.row["currency"]
+    if exponent(currency) > _PLACES:
+        digits = exponent(currency)
+        raise NotConforming(
+            f"amounts in {currency} have {digits} decimals, and the norm allows {_PLACES}"
+        )
 
 
 # --- tax ---------------------------------------------------------------------------------------
 
 
 def _untaxed(seller: Party, buyer: Party) -> str:
-    """The category of what bears no tax: reverse charge between countries, else exempt."""
-    return "AE" if buyer.tax_id and buyer.country != seller.country else "E"
+    """The category of what bears no tax: reverse charge to a business in another country of the
+    Union, export from it, else exempt."""
+    if is_reverse_charge(seller, buyer) and _registered(buyer)[1] == "VA":
+        return "AE"
+    return "G" if in_union(seller) and not in_union(buyer) else "E"
 
 
 def _category(line: Mapping[str, Any], document: Document, untaxed: str) -> Category:
@@ -191,8 +210,10 @@ def _tax(
     _put(found, "RateApplicablePercent", format(rate, "f"))
 
 
-def _party(parent: Tree.Element, party: Party) -> None:
+def _party(parent: Tree.Element, party: Party, seller: bool) -> None:
     _put(parent, "Name", party.name)
+    if party.tax_id and not seller and _registered(party)[1] != "VA":
+        _put(parent, "SpecifiedLegalOrganization/ID", party.tax_id)
     address = _put(parent, "PostalTradeAddress")
     free = [line for line in party.lines if line != party.country]
     for name, text in (
@@ -207,9 +228,19 @@ def _party(parent: Tree.Element, party: Party) -> None:
             _put(address, name, text)
     if party.email:
         _put(parent, "URIUniversalCommunication/URIID", party.email, schemeID="EM")
-    if party.tax_id:
-        number = re.sub(r"[^A-Za-z0-9]", "", party.tax_id)
-        _put(parent, "SpecifiedTaxRegistration/ID", number, schemeID="VA")
+    number, scheme = _registered(party)
+    if scheme == "VA" or (number and seller):
+        _put(parent, "SpecifiedTaxRegistration/ID", number, schemeID=scheme)
+
+
+def _registered(party: Party) -> tuple[str, str]:
+    """A tax id and its scheme: VA where a country's code is before it, else FC (BR-CO-09)."""
+    from babel import Locale
+
+    number = re.sub(r"[^A-Z0-9]", "", party.tax_id.upper())
+    prefix = {"EL": "GR", "XI": "GB"}.get(number[:2], number[:2])
+    known = len(number) > 2 and prefix in Locale("en").territories
+    return number, "VA" if known and prefix.isalpha() else "FC"
 
 
 def _settlement(
