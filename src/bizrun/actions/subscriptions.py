@@ -9,6 +9,7 @@ from typing import Any
 from ..billing import catalog, periods
 from ..billing.invoicing import Line
 from ..errors import EvalError, Refusal
+from ..times import add
 from ..values import Duration, Money, show
 from . import bounds, coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused
@@ -150,12 +151,33 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
 
 def finish(desk: Desk) -> None:
     """Invoices what began in this step: one invoice for a customer's, in one currency."""
-    begun, desk.begun = desk.begun, []
+    begun = list(desk.begun)
+    desk.begun.clear()
     groups: dict[tuple[str, str], list[renewals.Turn]] = {}
     for turn in begun:
         groups.setdefault((turn.after["customer"], turn.after["currency"]), []).append(turn)
     for turns in groups.values():
         _bill_first(desk, turns)
+
+
+def finish_later(desk: Desk) -> None:
+    """What began in this step is invoiced a day later: it could not be now."""
+    subs = [turn.after["id"] for turn in desk.begun]
+    desk.begun.clear()
+    at = add(desk.now, Duration(days=1), desk.tz)
+    desk.set_timer(f"begin|{subs[0]}", at, what="begin", subs=subs)
+
+
+def begin_due(desk: Desk, subs: Sequence[str]) -> None:
+    """The first invoice of subscriptions that began together, once it can be made."""
+    for key in subs:
+        sub = desk.row("Subscription", key)
+        if lives(sub):
+            period = periods.period(cycle_of(desk, sub), 0)
+            first = renewals.begin(desk, sub, dict(sub), Owed(), period, True)
+            first.after["usage_start"] = sub["usage_start"]
+            desk.begun.append(first)
+    finish(desk)
 
 
 def _bill_first(desk: Desk, turns: Sequence[renewals.Turn]) -> None:

@@ -101,6 +101,10 @@ class Toolbox:
         """Invoices the subscriptions that have begun in a step."""
         subscriptions.finish(work)
 
+    def finish_later(self, work: Desk) -> None:
+        """The same, tried the day after: it has failed now."""
+        subscriptions.finish_later(work)
+
     def follows(self, kind: str, outcome: Outcome) -> bool:
         """Whether anything follows from an outcome that no handler waits for."""
         return kind in ("charge", "refund", "transfer") or outcome.status != "succeeded"
@@ -119,6 +123,8 @@ class Toolbox:
     def due(self, work: Desk, task: dict[str, Any]) -> None:
         """A timer of billing."""
         match task["what"]:
+            case "begin":
+                subscriptions.begin_due(work, task["subs"])
             case "notice":
                 subscriptions.notice(work, task["sub"])
             case "renew":

@@ -31,6 +31,9 @@ class Actions(Protocol):
         """What is left to do at the end of a step, or before it reads or changes anything else:
         the invoice of the subscriptions in `work.begun`."""
 
+    def finish_later(self, work: Work) -> None:
+        """The same, tried the day after: it has failed now."""
+
     def follows(self, kind: str, outcome: Outcome) -> bool:
         """Whether anything follows from an outcome, other than that who waits goes on."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,7 @@ from .metering import Metering
 from .outbox import Deliver, Outbox
 from .reading import Batch
 from .recording import Recording
+from .rounds import run_rounds
 from .schedules import Schedules
 from .state import State
 from .tables import defaults_of, tables_of
@@ -325,7 +327,7 @@ class Engine:
             del self._pending[pending:]
             self._order = order
             return self._failed(event, code, error, None)
-        self._rounds(work)
+        run_rounds(self, work)
         return None
 
     def _failed(
@@ -344,15 +346,22 @@ class Engine:
 
     # --- running segments ----------------------------------------------------------------------
 
-    def run_isolated(self, work: Work, segment: int, live: Mapping[str, Any]) -> bool:
-        """Runs a segment by itself: where it fails, it leaves nothing but the reason."""
+    def run_isolated(
+        self, work: Work, segment: int, live: Mapping[str, Any], held: bool = False
+    ) -> bool:
+        """Runs a segment by itself: where it fails, it leaves nothing but the reason.
+
+        `held`: what it leaves to do at its end is done by whoever runs it.
+        """
         assert work.code is not None
         mark, pending, order = self.state.mark(), len(self._pending), self._order
-        code = work.code
+        code, begun = work.code, list(work.begun)
+        run = partial(code.segments[segment], work) if held else partial(work.run, code, segment)
         try:
-            work.run(code, segment, *(live.get(name) for name in code.live[segment]))
+            run(*(live.get(name) for name in code.live[segment]))
         except Exception as error:
             self.state.undo(mark)
+            work.begun[:] = begun
             del self._pending[pending:]
             self._order = order
             reason, place = explain_error(error, code)
@@ -371,21 +380,8 @@ class Engine:
                 code.unit.handler.id, retry,
             )  # fmt: skip
             return False
-        self._rounds(work)
+        run_rounds(self, work, held)
         return True
-
-    def _rounds(self, work: Work) -> None:
-        """Runs the loop that a segment ended with: each round by itself, then what follows."""
-        while work.loops:
-            items, variable, body, after, live, site = work.loops.pop(0)
-            for number, item in enumerate(items):
-                round_ = work.part(f"{site}.{number}")
-                self.run_isolated(round_, body, {**live, variable: item})
-                work.fuel = round_.fuel - 1
-            if after is not None:
-                rest = work.part(str(site))
-                if self.run_isolated(rest, after, live) and rest.replied is not None:
-                    work.replied = rest.replied
 
     def settle_work(self, work: Work) -> None:
         """Handles what follows from work that no event began."""

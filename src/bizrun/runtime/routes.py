@@ -17,6 +17,7 @@ from ..model import Event, Receipt
 from ..values import plain
 from .dispatch import snake
 from .engine import Engine
+from .rounds import run_rounds
 from .work import Work
 
 
@@ -173,6 +174,6 @@ def run(work: Work, live: Mapping[str, Any]) -> Receipt:
         del state.entries[entries:]
         engine._order, engine._seq = order, source.seq - 1
         return Receipt(work.base, "handled", None, work.replied)
-    engine._rounds(work)
+    run_rounds(engine, work)
     engine.settle_work(work)
     return engine._late(Receipt(work.base, "handled", None, work.replied))
