@@ -357,18 +357,17 @@ class Duration:
 
     def __str__(self) -> str:
         """In the largest units that are whole: `2 weeks` prints as `14 days`."""
-        parts = []
+        parts: list[tuple[Number, str]] = []
         years, months = divmod(abs(self.months), 12)
         sign = -1 if self.months < 0 else 1
         parts += [(years * sign, "year"), (months * sign, "month"), (self.days, "day")]
         rest = abs(self.micros)
         sign = -1 if self.micros < 0 else 1
-        for size, name in ((_HOUR, "hour"), (_MINUTE, "minute"), (1_000_000, "second")):
+        for size, name in ((_HOUR, "hour"), (_MINUTE, "minute")):
             count, rest = divmod(rest, size)
             parts.append((count * sign, name))
-        if rest:
-            parts.append((rest * sign, "microsecond"))
-        texts = [f"{n} {name}{'' if abs(n) == 1 else 's'}" for n, name in parts if n]
+        parts.append((Decimal(rest * sign).scaleb(-6), "second"))
+        texts = [f"{number_text(n)} {name}{'' if abs(n) == 1 else 's'}" for n, name in parts if n]
         return " ".join(texts) or "0 seconds"
 
     def iso(self) -> str:

@@ -170,7 +170,7 @@ def _piece(part: str | ir.Piece, scope: Scope) -> ast.expr:
         return literal(part)
     value = expression(part.value, scope)
     if part.format is not None:
-        return call("formatted", value, literal(part.format), literal(part.type))
+        return call("formatted", value, literal(part.format), literal(part.type), CTX)
     return call("show", value) if part.type is None else call("show", value, literal(part.type))
 
 

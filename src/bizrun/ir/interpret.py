@@ -194,7 +194,7 @@ def _piece(part: str | ir.Piece, names: Names, run: _Run) -> str:
         return part
     value = _value(part.value, names, run)
     if part.format is not None:
-        return operators.formatted(value, part.format, part.type)
+        return operators.formatted(value, part.format, part.type, run.ctx)
     return show(value, part.type)
 
 

@@ -459,8 +459,10 @@ def text(*parts: str) -> str:
     return check_text("".join(parts))
 
 
-def formatted(value: Any, format_: str, type_: str | None) -> str:
-    """A value by its format."""
+def formatted(value: Any, format_: str, type_: str | None, ctx: Context | None) -> str:
+    """A value by its format; the days and hours of an instant are those of the business's zone."""
+    if isinstance(value, datetime):
+        value = value.astimezone(_zone(ctx))
     try:
         return show_as(value, format_, type_)
     except (ValueError, ArithmeticError):

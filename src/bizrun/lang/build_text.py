@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from posixpath import commonprefix
 from typing import Any
 
@@ -14,7 +15,8 @@ _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "{": "{", "}": "}"}
 _PATH = re.compile(r"\s*([^\W\d]\w*)((?:\.[^\W\d]\w*)*)\s*\Z")
 # These begin an expression that is no name.
 _KEYWORDS = frozenset(("true", "false", "none", "unlimited", "if", "match", "not", "first"))
-_INNER = re.compile(r'"(?:[^"\\\r\n]|\\.)*"|[()\[\]{}:"]')
+# An instant's own colons begin no format.
+_INNER = re.compile(r'\\.|[()\[\]{}:"]|\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?')
 
 
 def build_text(token: Any, context: Context) -> ast.Text:
@@ -106,16 +108,34 @@ def _escape(text: str, place: int, context: Context) -> str:
 
 def _closing(raw: str, start: int) -> int | None:
     """The offset behind the `}` of the `{` at `start`, texts and inner braces passed over."""
-    depth = 0
-    for found in _INNER.finditer(raw, start):
-        match found[0]:
-            case "{":
-                depth += 1
-            case "}":
-                depth -= 1
-                if not depth:
-                    return found.end()
+    for place, sign, inside in _outside(raw, start):
+        if sign == "}" and not inside:
+            return place + 1
     return None
+
+
+def _outside(raw: str, start: int) -> Iterator[tuple[int, str, str]]:
+    """The brackets and colons of an expression outside its texts: place, sign, what is open.
+
+    A text in it may hold expressions in braces again, whose signs are not the expression's own.
+    """
+    open_: list[str] = []
+    for found in _INNER.finditer(raw, start):
+        sign, top = found[0], open_[-1] if open_ else ""
+        if sign == '"':
+            if top == '"':
+                open_.pop()
+            else:
+                open_.append(sign)
+        elif top == '"':
+            if sign == "{":
+                open_.append(sign)
+        elif sign in "([{":
+            open_.append(sign)
+        elif sign in ")]}" and open_:
+            open_.pop()
+        if '"' not in open_ and sign != '"':
+            yield found.start(), sign, "".join(open_)
 
 
 def _interpolation(
@@ -133,18 +153,10 @@ def _interpolation(
 
 def _colon(inner: str) -> int | None:
     """Where the format begins: the first colon outside all brackets and texts."""
-    depth = 0
     if ":" not in inner:
         return None
-    for found in _INNER.finditer(inner):
-        match found[0]:
-            case "(" | "[" | "{":
-                depth += 1
-            case ")" | "]" | "}":
-                depth -= 1
-            case ":" if depth == 0:
-                return found.start()
-    return None
+    signs = _outside(inner, 0)
+    return next((place for place, sign, inside in signs if sign == ":" and not inside), None)
 
 
 def _value(written: str, start: int, span: Any, context: Context) -> ast.Expr:

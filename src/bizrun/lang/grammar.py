@@ -16,6 +16,8 @@ from .lalr import Lines, Newline, Tables, plain_tables, read
 if TYPE_CHECKING:
     from lark import Lark, Token
 
+# How many levels of texts in the braces of texts are read; the pattern doubles with each.
+_NESTED = 4
 # Counts up where the tables of `lalr` change their shape.
 FORMAT = 1
 
@@ -104,7 +106,22 @@ def grammar_text() -> str:
     here = Path(__file__).with_name("biz.lark")
     if not here.exists():
         here = Path(__file__).parents[3] / "grammar" / "biz.lark"
-    return here.read_text(encoding="utf-8")
+    return here.read_text(encoding="utf-8").replace("%TEXT%", text_pattern(_NESTED))
+
+
+def text_pattern(depth: int) -> str:
+    """What stands between the quotes of a text: expressions in braces, with texts in them again.
+
+    A regular expression does not count, so each level is written out; the innermost is plain.
+    """
+    return rf'(?>(?:[^"\\{{\r\n]++|\\.|{_braces_pattern(depth)}|\{{)*)'
+
+
+def _braces_pattern(depth: int) -> str:
+    if not depth:
+        return r'\{(?>(?:[^"{}\r\n]++|"(?:[^"\\\r\n]++|\\.)*")*)\}'
+    inner = f'"{text_pattern(depth - 1)}"|{_braces_pattern(depth - 1)}'
+    return rf'\{{(?>(?:[^"{{}}\r\n]++|{inner})*)\}}'
 
 
 # --- Newlines ----------------------------------------------------------------------------------

@@ -100,6 +100,7 @@ _NEXT = re.compile(
 )
 _CONFLICT = re.compile(r"(?:<{7}|={7}|>{7}|\|{7})(?= |\r?$)", re.MULTILINE)
 _IN_TEXT = re.compile(r'["{}\\\n]')
+_PLAIN_TEXT = re.compile(r'"(?:[^"\\\n]++|\\.)*+"')
 _TEXT3 = re.compile(r'"""(?:[^"\\]++|\\.|"(?!""))*+"""', re.DOTALL)
 _LOOKS_LIKE_HEAD = re.compile(r"[A-Za-z]\w*[ \t]+[^\n{]*+\{")
 
@@ -149,6 +150,11 @@ def _without_closers(piece: str, opened: int) -> str:
         opened -= shorter[-1] != ","
         shorter = shorter[:-1].rstrip()
     return shorter
+
+
+def _closes(text: str) -> bool:
+    """Whether a template's text closes all that it opens of Jinja2: a lone brace opens nothing."""
+    return text.count("{{") == text.count("}}") and text.count("{%") == text.count("%}")
 
 
 class _Scanner:
@@ -361,17 +367,18 @@ class _Scanner:
         text = self.text
         line_end = text.find("\n", start)
         line_end = len(text) if line_end < 0 else line_end
-        place = None if start < self.plain_until else text_end(text, start, line_end)
+        plain = _PLAIN_TEXT.match(text, start, line_end)
+        jinja = chunk.keyword == "template" and plain is not None and _closes(plain[0])
+        place = None if jinja or start < self.plain_until else text_end(text, start, line_end)
         if place is not None:
             return place
-        if start >= self.plain_until:
+        if start >= self.plain_until and not jinja:
             self.plain_until = line_end
-        close = text.find('"', start + 1, line_end)
-        if close >= 0:
-            if "{" in text[start:close]:
+        if plain:
+            if "{" in plain[0]:
                 kind = TEMPLATE_BRACE if chunk.keyword == "template" else "brace"
-                chunk.odd.append(Odd(kind, start, close + 1))
-            return close + 1
+                chunk.odd.append(Odd(kind, start, plain.end()))
+            return plain.end()
         line = text.rfind("\n", 0, start) + 1
         here = [text[place] in "([{" for place in chunk.brackets[-20:] if place >= line]
         end = start + len(_without_closers(text[start:line_end], 2 * sum(here) - len(here)))
