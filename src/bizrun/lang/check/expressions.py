@@ -24,6 +24,7 @@ from ..types import (
     Choice,
     ListOf,
     Maybe,
+    Prim,
     Record,
     Type,
     known,
@@ -263,6 +264,8 @@ def match_patterns(
             values.add(plain)
             if isinstance(known(subject), Choice):
                 continue
+        elif isinstance(pattern, ast.Literal) and isinstance(pattern.value, bool):
+            values.add(str(pattern.value).lower())
         if isinstance(type_, Record) and type_.name.startswith("range of"):
             type_ = type_.fields[0][1]
         if not _matchable(type_, subject):
@@ -288,8 +291,11 @@ def _exhaustive(
     is_value = isinstance(node, ast.MatchExpr)
     missing: list[str] = []
     match known(subject):
-        case Choice(choices):
-            missing = [f'"{value}"' for value in choices if value not in values]
+        case Choice() | Prim("bool") as choice:
+            names = choice.values if isinstance(choice, Choice) else ("true", "false")
+            missing = [value for value in names if value not in values]
+            if isinstance(choice, Choice):
+                missing = [f'"{value}"' for value in missing]
             if isinstance(subject, Maybe) and not none_seen:
                 missing.append("none")
             if not missing:

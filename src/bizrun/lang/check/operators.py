@@ -17,6 +17,7 @@ from ..types import (
     TEXT,
     TIME,
     UNLIMITED,
+    ListOf,
     Maybe,
     Prim,
     Type,
@@ -146,6 +147,8 @@ def _arithmetic(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Sc
         if result is not None:
             _carry(c, node, result)
             return result
+    if node.op == "+" and isinstance(a, ListOf) and isinstance(b, ListOf):
+        return ListOf(join(a.item, b.item) or ANY)
     if untyped(a) or untyped(b):
         return _guessed(c, node, a, b)
     _mismatch(c, node, a, b)
