@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bizrun.cli import formats, render
-from bizrun.cli.check import apply_fixes
+from bizrun.cli.checking import apply_fixes
 from bizrun.cli.main import main
 from bizrun.diagnostics import Diagnostic, Fix, Label, Source, Span
 
@@ -138,16 +138,79 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_mistake_of_ours_is_one_sentence(
     spec: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("bizrun.cli.check.check_files", fails)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(spec.parent))
+    monkeypatch.setattr("bizrun.cli.checking.check_files", fails)
     assert main(["check", "a.biz"]) == 1
     said = capsys.readouterr().err
     assert "This is a mistake in bizrun" in said
     assert said.count("\n") == 1
     with pytest.raises(KeyError):
         main(["check", "a.biz", "--debug"])
+
+
+FORMS = ("text", "json", "sarif", "github", "junit")
+
+
+def test_what_is_unchanged_is_not_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second answer is the first one, in each format, also for a folder and by other ways."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_business(tmp_path / "a")
+    first = [(main(["check", "a", "--format", form]), capsys.readouterr()) for form in FORMS]
+    monkeypatch.setattr("bizrun.cli.checking.check_files", None)
+    again = [(main(["check", "a", "--format", form]), capsys.readouterr()) for form in FORMS]
+    assert [code for code, _ in first] == [0] * len(FORMS)
+    assert again == first
+    assert main(["check", "a", "--strict"]) == 0
+    with pytest.raises(TypeError):
+        main(["check", "a", "--no-cache", "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a/main.biz", 'business "A" { bills B }\nuse "more.biz"\nentity B { id txt key }', "E0"),
+        ("a/more.biz", "const C = 1 / 0", "E0"),
+        ("a/more.biz", None, "more.biz"),
+        ("a/templates/hi.md", "---\nsubject: {{ nobody }}\n---\n{{ nobody.at }}", "nobody"),
+        ("a/templates/hi.md", None, "hi"),
+        ("a/third.biz", "entity", "third"),
+    ],
+)
+def test_what_has_changed_is_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str, text: str | None, says: str,
+) -> None:  # fmt: skip
+    """Each file that counts: the spec, what it uses, its templates, and files that are new."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_business(tmp_path / "a")
+    assert main(["check", "a", "--strict"]) == 0
+    file = tmp_path / name
+    before = file.read_bytes() if file.exists() else None
+    file.unlink() if text is None else file.write_text(text)
+    capsys.readouterr()
+    assert main(["check", "a", "--strict"]) == 1
+    assert says in capsys.readouterr().out
+    file.unlink() if before is None else file.write_bytes(before)
+    assert main(["check", "a", "--strict"]) == 0
+
+
+def write_business(folder: Path) -> None:
+    """A business of two files and a template, in which nothing is wrong."""
+    (folder / "templates").mkdir(parents=True)
+    (folder / "templates" / "hi.md").write_text("---\nsubject: Hi\n---\nHello {{ name }}.")
+    (folder / "more.biz").write_text('const HELLO = "Ada"\n')
+    (folder / "main.biz").write_text(
+        'business "A" { bills B }\nuse "more.biz"\nentity B { id text key }\n'
+        "event B.made { id text }\non B.made(id) {\n  create B { id }\n"
+        '  email { to: "a@b.example", template: hi, data: { name: HELLO } }\n}\n'
+    )
 
 
 def test_a_closed_pipe_is_quiet(spec: Path, bizrun: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bizrun.actions import open_action
 from bizrun.actions.signatures import SIGNATURES
-from bizrun.cli.check import check_files
+from bizrun.cli.checking import check_files
 from bizrun.cli.test_runs import roots
 from bizrun.ir.lower_program import lower
 from bizrun.lang import ast

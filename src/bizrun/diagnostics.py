@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal
@@ -104,6 +105,11 @@ def distance(a: str, b: str, limit: int) -> int:
 def an(name: str) -> str:
     """A name behind its article, for messages: `an Account`, `a User`."""
     return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
+
+
+def normal(path: str) -> str:
+    """A path as diagnostics print it: forward slashes, no `./`."""
+    return posixpath.normpath(path.replace("\\", "/")) if path else path
 
 
 def did_you_mean(name: str, known: object) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .actions import open_action
 from .actions.signatures import CONNECTION, SIGNATURES
@@ -75,13 +75,26 @@ def _paypal(name: str, path: str) -> ActionSignature | NoMethod:
     return NoMethod(name, resource, tuple(dict.fromkeys(k.partition(".")[0] for k in CALLS)))
 
 
-def load_files(path: str, edited: Mapping[str, bytes] | None = None) -> Loaded:
+class Disk(Protocol):
+    """Where files and folders are read; both raise OSError as the system does."""
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
+
+    def listdir(self, folder: str) -> Sequence[str]:
+        """The names in a folder."""
+
+
+def load_files(
+    path: str, edited: Mapping[str, bytes] | None = None, disk: Disk | None = None
+) -> Loaded:
     """A spec and the files that it uses, from disk; `edited` stands for files not yet written."""
+    from_disk = disk.read if disk is not None else read_file
 
     def read(name: str) -> bytes:
-        return edited[name] if edited and name in edited else read_file(name)
+        return edited[name] if edited and name in edited else from_disk(name)
 
-    return load(path, read, _list)
+    return load(path, read, disk.listdir if disk is not None else list_folder)
 
 
 def read_file(name: str) -> bytes:
@@ -93,7 +106,8 @@ def read_file(name: str) -> bytes:
     return data
 
 
-def _list(folder: str) -> list[str]:
+def list_folder(folder: str) -> list[str]:
+    """The names in a folder; an OSError where there is none."""
     return [entry.name for entry in Path(folder or ".").iterdir()]
 
 

@@ -9,7 +9,8 @@ import click
 
 from ..diagnostics import Diagnostic, Source
 from ..errors import UsageError
-from .check import replace_file, spec_files
+from .check import spec_files
+from .checking import replace_file
 
 STANDARD_INPUT = "-"
 

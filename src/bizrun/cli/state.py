@@ -68,7 +68,7 @@ def show_errors(checked: Checked) -> None:
     """Prints what is wrong with a spec to standard error."""
     import sys
 
-    from .check import sources_of
+    from .checking import sources_of
     from .render import colours, diagnostic_text, summary
 
     colour = colours(sys.stderr)

@@ -12,10 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..diagnostics import Diagnostic, Source, Span
+from ..diagnostics import Diagnostic, Source, Span, normal
 from ..errors import BizError
 from ..lang import ast
-from ..lang.modules import normal
 from ..lang.std import in_std
 from ..lang.uses import stands_alone
 
@@ -110,7 +109,7 @@ class Prepared:
 
     def report(self) -> FileReport:
         """A report without tests in it."""
-        from .check import sources_of
+        from .checking import sources_of
 
         report = FileReport(self.path, used=set(self.checked.loaded.sources) - {self.path})
         report.sources = sources_of(self.checked)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import marshal
-import os
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import cached
 from .lalr import Lines, Newline, Tables, plain_tables, read
 
 if TYPE_CHECKING:
@@ -67,11 +65,11 @@ def fitting_tree(text: str, start: str) -> Any:
 @cache
 def _tables() -> Tables:
     """The tables to read with, from an earlier run where there are any."""
-    place = _cache_file("tables")
-    plain = _load(place)
+    place = _place("tables")
+    plain = cached.load(place)
     if plain is None:
         plain = plain_tables(parser())
-        _save(plain, place)
+        cached.save(plain, place)
     return Tables(plain, _NEWLINE)
 
 
@@ -81,8 +79,8 @@ def parser() -> Lark:
     import lark
     from lark import Lark
 
-    place = _cache_file("lark", lark.__version__)
-    kept = _load(place)
+    place = _place("lark", lark.__version__)
+    kept = cached.load(place)
     if kept is not None:
         load: Any = Lark._load_from_dict
         loaded: Lark = load(**kept, postlex=Newlines())
@@ -96,7 +94,7 @@ def parser() -> Lark:
         maybe_placeholders=False,
         postlex=Newlines(),
     )
-    _save(_lark_tables(built), place)
+    cached.save(_lark_tables(built), place)
     return built
 
 
@@ -231,50 +229,9 @@ def _human(name: str) -> str:
 # --- The tables, kept ----------------------------------------------------------------------------
 
 
-def _cache_file(kind: str, version: str = "") -> Path | None:
-    """Where tables of this very grammar and python belong; None without a home."""
-    folder = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    try:
-        base = Path(folder) if folder else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    about = f"{grammar_text()}\0{version}\0{sys.version}\0{STARTS}\0{FORMAT}"
-    return base / "bizrun" / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.{kind}"
-
-
-def _load(place: Path | None) -> Any:
-    """What a file of tables holds; None where it is missing, damaged or somebody else's."""
-    if place is None:
-        return None
-    try:
-        with place.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-                return None
-            content = file.read()
-        if hashlib.sha256(content[32:]).digest() != content[:32]:
-            return None
-        # Marshal, not pickle: the tables are plain data, and plain data runs no code.
-        return marshal.loads(content[32:])
-    except (OSError, ValueError, EOFError, TypeError):
-        return None
-
-
-def _save(tables: Any, place: Path | None) -> None:
-    """Writes tables where that is possible: whole or not at all."""
-    if place is None:
-        return
-    import tempfile
-
-    content = marshal.dumps(tables)
-    try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        Path(temporary).replace(place)
-    except OSError:
-        return
+def _place(kind: str, version: str = "") -> Path | None:
+    """Where tables of this very grammar and python belong."""
+    return cached.place(f"{grammar_text()}\0{version}\0{sys.version}\0{STARTS}\0{FORMAT}", kind)
 
 
 def _lark_tables(built: Lark) -> Any:

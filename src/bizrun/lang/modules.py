@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..diagnostics import Diagnostic, Source, Span, did_you_mean
+from ..diagnostics import Diagnostic, Source, Span, did_you_mean, normal
 from ..errors import UsageError
 from . import ast
 from .parse import Parsed, parse, read_source
@@ -74,11 +74,6 @@ def read_form(source: Source) -> Parsed:
     from .yaml.read import parse_yaml
 
     return parse_yaml(source)
-
-
-def normal(path: str) -> str:
-    """A path as diagnostics print it: forward slashes, no `./`."""
-    return posixpath.normpath(path.replace("\\", "/")) if path else path
 
 
 def _std_main(name: str) -> bytes:
