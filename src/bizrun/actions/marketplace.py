@@ -7,12 +7,13 @@ that a transfer is checked against without adding them up; `bizrun verify` compa
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from ..billing.split import reverse, share_out
-from ..errors import EvalError, Refusal
+from ..errors import BizError, EvalError, Refusal
 from ..model import Outcome
-from ..values import Money, Percent, show
+from ..values import Money, Percent, money, number, show
 from . import ledger
 from .desk import Desk, Row
 from .ledger import Posting
@@ -32,6 +33,7 @@ def split(amount: Money, shares: Any) -> dict[str, Money]:
     the rest.
     """
     fixed, rest = _shares(shares)
+    fixed = {name: _read(share) for name, share in fixed.items()}
     for name, share in fixed.items():
         if not isinstance(share, Percent | Money):
             raise Refusal(f"a share is a percentage or money; that of `{name}` is {show(share)}")
@@ -43,6 +45,18 @@ def split(amount: Money, shares: Any) -> dict[str, Money]:
         return share_out(amount, fixed, rest)
     except EvalError as problem:
         raise Refusal(str(problem)) from None
+
+
+def _read(share: Any) -> Any:
+    """A share that arrived from outside, as text: `15%`, `20.00 USD`."""
+    if not isinstance(share, str):
+        return share
+    try:
+        if share.endswith("%"):
+            return Percent.of(Decimal(number(share[:-1])))
+        return money(share)
+    except BizError:
+        return share
 
 
 def _shares(shares: Any) -> tuple[dict[str, Any], str | None]:
