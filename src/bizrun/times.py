@@ -11,6 +11,8 @@ from .errors import EvalError
 from .values import Duration
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+# What a schedule or a metric may say behind `every`.
+RHYTHMS = ("minute", "hour", "day", "weekday", "week", "month", "quarter", "year", *DAYS)
 
 
 @lru_cache(maxsize=64)

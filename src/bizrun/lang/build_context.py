@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..diagnostics import Diagnostic, Span
+from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -52,6 +52,19 @@ class Context:
     def report(self, code: str, span: Span, message: str, help: str | None = None) -> None:
         """Keeps a mistake."""
         self.found.append(Diagnostic(code, span, message, help))
+
+    def one_of(self, token: Token, words: Collection[str], what: str) -> str:
+        """A word that the grammar takes for any name, where only some mean something."""
+        word = str(token)
+        if word not in words:
+            span, near = self.of(token), did_you_mean(word, words)
+            shown = ", ".join(f"`{known}`" for known in words)
+            meant = f" Did you mean `{near}`?" if near else ""
+            fix = Fix(span, near) if near else None
+            message = f"`{word}` can't stand here.{meant}"
+            help = None if near else f"{what}: {shown}"
+            self.found.append(Diagnostic("E0108", span, message, help, fix))
+        return word
 
 
 class TooDeep(Exception):

@@ -11,6 +11,8 @@ from .build_expr import build_expr
 from .build_statements import event_types, whole
 from .build_text import plain_text
 
+AGGREGATES = ("count", "sum", "max", "min", "last", "average", "unique")
+
 
 def build_meter(tree: Any, context: Context) -> ast.Meter:
     """A meter: what it adds up, of which events, for whom."""
@@ -29,7 +31,7 @@ def build_meter(tree: Any, context: Context) -> ast.Meter:
         context.of(tree),
         context.doc,
         *named(context, name),
-        str(aggregate),
+        context.one_of(aggregate, AGGREGATES, "a meter is one of"),
         field,
         field_span,
         event_types(head, context),
@@ -38,6 +40,7 @@ def build_meter(tree: Any, context: Context) -> ast.Meter:
         tuple(by),
         build_expr(where.children[0], context) if where else None,
         _unit(unit.children[0], context) if unit else None,
+        context.of(unit.children[0]) if unit else None,
     )
 
 
@@ -54,6 +57,8 @@ def build_coupon(tree: Any, context: Context) -> ast.Coupon:
         help = "write `25% off` or `10 USD off`"
         context.report("E0101", name_span, f"The coupon `{name}` takes nothing off.", help)
     once = [part.children for part in trees(tree, "coupon_once")]
+    for token in (token for rest in once for token in rest):
+        context.one_of(token, ("customer",), "a coupon holds once, or once per")
     only = first(tree, "coupon_only")
     return ast.Coupon(
         span,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..diagnostics import Span
+from ..times import RHYTHMS
 from . import ast
 from .build_context import Context, bounds, dotted, first, is_tree, named, tokens, trees
 from .build_expr import build_expr, build_map
@@ -14,6 +15,8 @@ from .build_types import build_type
 from .build_values import build_literal
 
 E = TypeVar("E", ast.Directory, ast.SignIn)
+
+TEMPLATE_PARTS = ("subject", "body", "style")
 
 # --- Events ----------------------------------------------------------------------------------
 
@@ -60,6 +63,8 @@ def _arrow(tree: Any, context: Context) -> ast.Arrow:
 def build_trigger(tree: Any, context: Context) -> ast.Trigger:
     """A trigger: the event that a condition emits when it turns true."""
     event, entity, condition, *once = tree.children
+    for part in once:
+        context.one_of(part.children[0], ("period",), "a trigger fires each time, or once per")
     return ast.Trigger(
         context.of(tree),
         context.doc,
@@ -175,7 +180,12 @@ def build_metric(tree: Any, context: Context) -> ast.Metric:
     often: ast.Expr | str | None = None
     if every is not None:
         token = every.children[0]
-        often = str(token) if token.type == "NAME" else build_literal(token, context)
+        if token.type != "NAME":
+            often = build_literal(token, context)
+        elif str(token) in _SINGULAR:
+            often = _SINGULAR[str(token)]
+        else:
+            often = context.one_of(token, RHYTHMS, "a metric is computed every")
     return ast.Metric(
         context.of(tree),
         context.doc,
@@ -192,7 +202,8 @@ def build_template(tree: Any, context: Context) -> ast.Template:
     parts: list[tuple[str, str, Span]] = []
     for part in trees(tree, "template_part"):
         word, text = part.children
-        parts.append((str(word), template_text(text), context.of(text)))
+        part_name = context.one_of(word, TEMPLATE_PARTS, "a template has")
+        parts.append((part_name, template_text(text), context.of(text)))
     title = plain_text(name, context) if name.type == "TEXT" else str(name)
     return ast.Template(context.of(tree), context.doc, title, context.of(name), tuple(parts))
 

@@ -307,10 +307,35 @@ def _entry(stop: Stop) -> Complaint | None:
 
 def _colon(stop: Stop) -> Complaint | None:
     found = re.match(r"\s*([^\W\d]\w*)\s*\Z", stop.head[: stop.at])
+    if stop.text.startswith(":=", stop.place) and found and _in_code(stop):
+        message = f"A name is given with `let {found[1]} = …`."
+        span = (found.start(1), stop.at + 2)
+        return stop.complain("E0134", message, span=span, fix=(*span, f"let {found[1]} ="))
     if stop.token in (":", "=") and found:
         message = f"No `{stop.token}` stands behind `{found[1]}` here."
         return stop.complain("E0137", message, fix=(stop.at, stop.at + 1, ""))
     return None
+
+
+def _returns(stop: Stop) -> Complaint | None:
+    """What a function gives, behind the sign of another language."""
+    found = re.match(r"\s*(=>|:)\s*(?=[\[{\w])", stop.head) if stop.keyword == "fn" else None
+    if found is None:
+        return None
+    message = f"`{found[1]}` can't stand here {_context(stop)}; write `->`."
+    complaint = stop.complain("E0101", message, span=found.span(1), fix=(*found.span(1), "->"))
+    return complaint if stop.works(complaint.edits) else None
+
+
+def _order_by(stop: Stop) -> Complaint | None:
+    """`orderby`, `sort by`, and `order` without its `by`."""
+    found = stop.match(r"\b(orderby|order_by|sortby|sort_by|sort\s+by|order)\s+(?!by\b)")
+    if found is None:
+        return None
+    message = f"`{found[1]}` can't stand here. Did you mean `order by`?"
+    fix = (*found.span(1), "order by")
+    complaint = stop.complain("E0108", message, span=found.span(1), fix=fix)
+    return complaint if stop.works(complaint.edits) else None
 
 
 def _arrow(stop: Stop) -> Complaint | None:
@@ -339,13 +364,15 @@ def _quoted_name(stop: Stop) -> Complaint | None:
 _FOREIGN_WORDS = {
     "function": "fn", "func": "fn", "def": "fn", "fun": "fn", "var": "let", "val": "let",
     "print": "log", "console": "log", "echo": "log", "puts": "log", "raise": "reject",
-    "throw": "reject", "switch": "match", "while": "for each",
+    "throw": "reject", "switch": "match", "while": "for each", "const": "let",
 }  # fmt: skip
 
 
 def _foreign_word(stop: Stop) -> Complaint | None:
     found = re.match(r"\s*([^\W\d]\w*)", stop.head)
     if not found or found[1] not in _FOREIGN_WORDS or found[1] in stop.expected:
+        return None
+    if found[1] == "const" and not _in_code(stop):
         return None
     word = _FOREIGN_WORDS[found[1]]
     if word == "fn":
@@ -490,6 +517,8 @@ def _no_block(stop: Stop) -> Complaint | None:
 
 _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _foreign_word,
+    _order_by,
+    _returns,
     _quoted_name,
     _next_statement,
     _open_end,

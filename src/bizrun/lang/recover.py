@@ -394,6 +394,8 @@ _KEPT = (
     re.compile(r"(\s*(?:after|at|match)\s).*", re.DOTALL),
 )
 _LET = re.compile(r"\s*let\s+[^\W\d]\w*")
+# As other languages say it.
+_LIKE_LET = re.compile(r"\s*(?:[^\W\d]\w*\s+)?([^\W\d]\w*)\s*(?::\s*\w+\s*)?:?=(?![=>])")
 _NAMED_HEAD = re.compile(
     r"(?:extend\s+entity|entity|plan|addon|meter|coupon|tax|dunning|role|template|connect|type"
     r"|directory|sign_in)\s+[^\W\d]\w*|(?:event|lifecycle)\s+[^\W\d]\w*\.[^\W\d]\w*"
@@ -416,6 +418,10 @@ def _named(text: str, part: Part, keyword: str) -> list[Edit]:
     found = _LET.match(text, part.start, part.end)
     if found:
         return [Edit(found.end(), part.end, _padded(f" = {BAD}", text[found.end() : part.end]))]
+    found = _LIKE_LET.match(text, part.start, part.end)
+    if found and part.depth and keyword in IN_BLOCKS:
+        bad = f"let {found[1]} = {BAD}"
+        return [Edit(part.start, part.end, _padded(bad, text[part.start : part.end]))]
     if part.depth == 0 and not block:
         found = _HEAD.match(text, part.start, part.end)
         if found:

@@ -68,7 +68,7 @@ class Shape:
 
     def part(self, place: int) -> Part:
         """The smallest part around a place that can be left out by itself."""
-        text = self.text
+        text, origin = self.text, place
         around = sorted(o for o, c in self.partner.items() if o < place <= c and place < c + 1)
         around = [o for o in around if self.partner[o] > place or place == len(self.text)]
         while around and not self._separates(around[-1], place):
@@ -81,7 +81,7 @@ class Shape:
         start += len(self.text[start:end]) - len(self.text[start:end].lstrip())
         start = min(start, place)
         first = max([start, *(c + 1 for _, c in inner if c < place and c >= start)])
-        last = min([end, *(o for o, _ in inner if o >= place and o < end)])
+        last = min([end, *(o for o, _ in inner if o >= origin and o < end)])
         return Part(start, max(end, start), (first, max(last, first)), opener, len(around))
 
     def block(self) -> tuple[int, int] | None:

@@ -322,6 +322,7 @@ class Meter(Declaration, frozen=True):
     by: tuple[tuple[str, Span], ...]
     where: Expr | None
     unit: str | None
+    unit_span: Span | None = None
 
 
 class Coupon(Declaration, frozen=True):

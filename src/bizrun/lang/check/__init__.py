@@ -19,6 +19,9 @@ from .statements import instants
 from .symbols import collect
 from .uses import check_uses, told_at_use
 
+# What tells that something is named and nobody asks for it.
+UNUSED = ("W0202", "W0710", "W0711", "W0820", "W0840")
+
 
 def check(
     loaded: Loaded,
@@ -45,15 +48,15 @@ def check(
     check_declarations(checked, report)
     _check_untyped_rows(checker, loaded)
     prelude = loaded.files[0].span.file
-    found = told_at_use(loaded, (*loaded.diagnostics, *report.diagnostics))
-    checked.diagnostics = settled(found, prelude)
+    found = list(told_at_use(loaded, (*loaded.diagnostics, *report.diagnostics)))
+    checked.diagnostics = settled(_used(loaded, found), prelude)
     return checked
 
 
 def _check_untyped_rows(checker: Checker, loaded: Loaded) -> None:
     """Reports changes of something untyped, where no other mistake made it so."""
     found = (*loaded.diagnostics, *checker.report.diagnostics)
-    if any(problem.severity == "error" for problem in found):
+    if any(problem.severity == "error" or _mistyped(problem) for problem in found):
         return
     for span, verb in checker.untyped_rows:
         checker.report.add(
@@ -62,6 +65,23 @@ def _check_untyped_rows(checker: Checker, loaded: Loaded) -> None:
             f"`{verb}` takes a row of an entity, and nothing says of which this is one",
             "declare the event with a field of the entity's type, or look it up: `Entity(key)`",
         )
+
+
+def _used(loaded: Loaded, found: list[Diagnostic]) -> list[Diagnostic]:
+    """Without what is said to be used by nobody, where a mistyped name most likely means it."""
+    meant = {problem.fix.text.strip('"') for problem in found if problem.fix}
+    kept = []
+    for problem in found:
+        span = problem.span
+        source = loaded.sources.get(span.file) if problem.code in UNUSED else None
+        if source is None or source.text[span.start : span.end] not in meant:
+            kept.append(problem)
+    return kept
+
+
+def _mistyped(problem: Diagnostic) -> bool:
+    """Whether an event that nobody declared is one that somebody did, with a slip in its name."""
+    return problem.code == "W0201" and problem.fix is not None
 
 
 def check_expression(

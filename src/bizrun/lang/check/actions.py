@@ -12,6 +12,9 @@ from .names import schema_type
 from .scope import Scope
 from .values import expect, fit_value, repeated, spread_fields
 
+# What a connection of HTTP can do.
+METHODS = ("get", "post", "put", "patch", "delete")
+
 
 def check_action(c: Checker, node: ast.Action, scope: Scope) -> Type:
     """Checks an action; the type of its result."""
@@ -64,7 +67,7 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
     if dot and root not in {known.partition(".")[0] for known in c.signatures}:
         code, what, names = "E0228", f"connection `{root}`", list(c.symbols.connections)
         if root in c.symbols.connections:
-            methods = ", ".join(f"`{root}.{m}`" for m in ("get", "post", "put", "patch", "delete"))
+            methods = ", ".join(f"`{root}.{m}`" for m in METHODS)
             c.report.add("E0213", span, f"There is no action `{name}`", f"there are {methods}")
             return
         if root in c.lost:
@@ -87,6 +90,10 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
 
 def _target(c: Checker, node: ast.Action, signature: ActionSignature, scope: Scope) -> None:
     if node.target is None:
+        root, _, method = node.name.rpartition(".")
+        if method in METHODS and root in c.symbols.connections:
+            text = f"Nothing says which path `{node.name}` calls"
+            c.report.add("E0422", node.name_span, text, f'write `{node.name} "/path" {{ … }}`')
         return
     expect(c, node.target, scope, TEXT, f"`{node.name}`")
     if not signature.target:

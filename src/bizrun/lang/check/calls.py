@@ -26,6 +26,7 @@ from .context import Checker, nearest
 from .fit import fits, join, untyped
 from .meters import figure_type
 from .operands import carry_both, plain
+from .rights import check_feature
 from .scope import Local, Scope
 
 SIZE_UNITS = ("KB", "MB", "GB", "TB", "PB")
@@ -158,7 +159,7 @@ def _builtin(c: Checker, node: ast.Call, builtin: Builtin, scope: Scope) -> Type
             right = False
     if not right or not types:
         return builtin.result if isinstance(builtin.result, Prim | ListOf) else ANY
-    return _result(c, node, builtin, types)
+    return _result(c, node, builtin, types, scope)
 
 
 def _argument(
@@ -182,7 +183,8 @@ def _argument(
         )
         return False
     if isinstance(type_, Maybe) and param.types != (ANY,) and not scope.lenient:
-        c.report.add(
+        c.may_be_none(
+            arg,
             "W0402",
             arg.span,
             f"This may be none, and {what} needs a value: the event would be refused",
@@ -206,7 +208,7 @@ def _wanted_text(type_: Type) -> str:
     return "a list or query" if type_ == LIST else type_text(type_)
 
 
-def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:
+def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], scope: Scope) -> Type:
     match builtin.result:
         case "first":
             carry_both(c, node, node.args[0])
@@ -230,6 +232,8 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> 
         c.lengths[node] = "exact"
     if builtin.name == "variant_name":
         _variant(c, node.args[0])
+    if builtin.name == "has_feature":
+        check_feature(c, node.args[1], scope)
     return builtin.result
 
 

@@ -284,6 +284,14 @@ PLANS = {
         "  usage payments graduated {\n    up to 100: 2% at most 5 USD per payment   # E0627\n"
         "    above: 1%\n  }\n}",
     ),
+    "E0628": Code(
+        "a price for a unit that the meter does not count in",
+        "What a meter of sizes counts is priced per B, KB, MB, GB, TB or PB.",
+        'business "A" { bills C }\nentity C { id text key }\nevent Disk.read { c C, bytes size }\n'
+        "meter disk { average bytes of Disk.read per c unit GB }\n"
+        "plan pro {\n  price 9 USD per month\n"
+        "  usage disk: 0.02 USD per gigabyte   # E0628: GB\n}",
+    ),
     "W0601": Code(
         "a plan without a price",
         "Nothing will ever be invoiced for it. Where that is meant, a price of 0 says so.",
@@ -293,6 +301,13 @@ PLANS = {
         "a feature listed twice",
         "The second one adds nothing.",
         'plan pro {\n  price 9 USD per month\n  features ["api", "api"]   # W0602\n}',
+    ),
+    "W0604": Code(
+        "a feature that no plan has",
+        "`has_feature` is always false of a feature that neither a plan nor an add-on lists.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        'plan pro {\n  price 9 USD per month\n  features ["sso"]\n}\n'
+        'fn may(c: C) -> bool = has_feature(c, "ssso")   # W0604: sso',
     ),
     "W0603": Code(
         "values of a dimension without a price",
@@ -345,6 +360,12 @@ METERS = {
         "Usage is kept by customer. The business block says which entity that is.",
         'business "A" { currency USD }\nentity C { id text key }\nevent API.called { c C }\n'
         "meter calls { count API.called per c }   # E0646: bills C",
+    ),
+    "E0647": Code(
+        "no unit of size",
+        "A meter of sizes is rated in B, KB, MB, GB, TB or PB.",
+        'business "A" { bills C }\nentity C { id text key }\nevent Disk.read { c C, bytes size }\n'
+        "meter disk { average bytes of Disk.read per c unit GIB }   # E0647: GB",
     ),
     "W0640": Code(
         "a meter of an undeclared event",

@@ -71,10 +71,17 @@ EVENTS = {
         _ORDER + 'lifecycle Order.status {    # W0702: "sent"\n  start "new"\n'
         '  "new" -> "paid" after 1 day\n}',
     ),
+    "W0703": Code(
+        "an arrow on an event that names no row",
+        "An event moves the row that it is about: its `subject`, or the one field it has of that "
+        "entity. This one has no such field, so only a `subject` in its envelope could tell.",
+        _ORDER + 'event Day.closed { day date }\nlifecycle Order.status {\n  start "new"\n'
+        '  "new" -> "paid" on Day.closed   # W0703\n  "paid" -> "sent" after 1 day\n}',
+    ),
     "W0710": Code(
         "an event that nothing listens to",
-        "It is declared, and no handler, meter, lifecycle or wait is about it; nor does the spec "
-        "send it for others.",
+        "No handler, meter, lifecycle or wait is about it. Of an event that is declared this is "
+        "said where the spec does not send it for others either.",
         "event Order.lost { id text }   # W0710",
     ),
     "W0711": Code(
@@ -194,6 +201,18 @@ SERVICES = {
         "An api may ask for a role, or for what some role can.",
         'business "A" { bills C }\nentity C { id text key }\nrole admin { can usage.read }\n'
         'api GET "/usage" () for customer can usage.raed { return 1 }   # E0814',
+    ),
+    "E0833": Code(
+        "an experiment by nothing known",
+        "Behind `by` stands whom a variant is given to: `customer`, or another entity of the spec.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "experiment prices by custmer { variant low 0.9, variant base 1 }   # E0833: customer",
+    ),
+    "W0813": Code(
+        "a permission that no role has",
+        "`can` is always false of what no role can.",
+        "role writer { can pages.write }\nentity User { id text key, role text }\n"
+        'fn may(user: User) -> bool = user.role can "pages.wirte"   # W0813: pages.write',
     ),
     "W0810": Code(
         "a connection does not read this",

@@ -85,6 +85,13 @@ COMPARING = {
         "What stands on the right can't ever be taken.",
         "fn f(x: number) -> number = x ?? 3",
     ),
+    "W0304": Code(
+        "a value compared with itself",
+        "That is always true, or always false. In a query a field of the row has a point before "
+        "it: `.owner == owner`.",
+        "entity Page { id text key, owner text }\n"
+        "fn pages(owner: text) -> [Page] = Page where owner == owner   # W0304: .owner == owner",
+    ),
 }
 
 VALUES = {

@@ -55,10 +55,22 @@ def _of_rows(node: ast.Expr) -> bool:
     )
 
 
+def _same(c: Checker, node: ast.Binary) -> None:
+    """Warns of a name that is compared with itself: mostly a row's field without its point."""
+    match node:
+        case ast.Binary(left=ast.Name(name=name), right=ast.Name(name=other)) if name == other:
+            always = "true" if node.op == "==" else "false"
+            text = f"`{name}` is compared with itself, which is always {always}"
+            c.report.add("W0304", node.span, text, f"the row's own field is `.{name}`")
+        case _:
+            pass
+
+
 def equality(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
     """The type of `==` and `!=`; reports values that can never be equal."""
     if _chained(node):
         return BOOL
+    _same(c, node)
     for side, type_, other in ((node.left, left, right), (node.right, right, left)):
         if not text_fits(c, side, known(other)):
             return BOOL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ...diagnostics import Fix, Span, distance
+from ...diagnostics import Diagnostic, Fix, Span, distance
 from .. import ast
 from ..symbols import ActionSignature, Checked, EntityInfo, OpenAction, Symbols
 from ..types import ANY, EntityType, ListOf, MapOf, Maybe, Record, Type
@@ -42,6 +42,9 @@ class Checker:
     # Rows to change of which nobody can say the entity, with the verb: wrong unless something
     # else is, from which this only follows.
     untyped_rows: list[tuple[Span, str]] = field(default_factory=list)
+    # What was said to be perhaps none, by the declaration and the path.
+    nones: dict[tuple[str, str], Diagnostic] = field(default_factory=dict)
+    declaration: str = ""
     depth: int = 0
 
     @property
@@ -52,6 +55,22 @@ class Checker:
     def entity(self, name: str) -> EntityInfo | None:
         """The entity of that name."""
         return self.symbols.entities.get(name)
+
+    def may_be_none(
+        self, node: ast.Expr, code: str, span: Span, message: str, help: str | None = None
+    ) -> None:
+        """Reports a value that nobody has checked for none, once in a declaration: what is told of
+        the same name further down follows from the same missing check."""
+        place = self.typing[-1] if self.typing else self.declaration
+        key = (place, node.name) if isinstance(node, ast.Name) else None
+        before = self.nones.get(key) if key else None
+        if before is not None:
+            if before.severity == "error" or code.startswith("W"):
+                return
+            self.report.diagnostics.remove(before)
+        self.report.add(code, span, message, help)
+        if key:
+            self.nones[key] = self.report.diagnostics[-1]
 
     def unknown(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ...diagnostics import Span
 from .. import ast
 from ..symbols import Loaded
 
@@ -49,6 +50,14 @@ def damaged(loaded: Loaded) -> frozenset[str]:
             if name is not None and _hurt(declaration, spans):
                 names.add(name)
     return frozenset(names)
+
+
+def hurt(loaded: Loaded, span: Span) -> bool:
+    """Whether a part of a declaration was read in part only: nothing is said of what it lacks."""
+    return any(
+        d.severity == "error" and d.span.file == span.file and span.start <= d.span.start < span.end
+        for d in loaded.diagnostics
+    )
 
 
 def _errors(loaded: Loaded) -> dict[str, list[int]]:

@@ -32,6 +32,7 @@ from ..types import (
 )
 from . import calls, fields, queries, values
 from .context import Checker, listed
+from .damage import hurt
 from .fit import fits, join, untyped
 from .names import fits_literal, infer_name
 from .operands import carry_both, condition
@@ -254,6 +255,8 @@ def match_patterns(
         type_ = infer(c, pattern, scope, known(subject))
         plain = pattern.plain if isinstance(pattern, ast.Text) else None
         none_seen = none_seen or type_ == NONE
+        # Of a name that stands for nothing nobody knows what it was to match.
+        has_else = has_else or (isinstance(pattern, ast.Name) and pattern not in c.checked.names)
         if plain is not None:
             if plain in values:
                 c.report.add(
@@ -274,7 +277,7 @@ def match_patterns(
                 pattern.span,
                 f"{type_text(subject)} never matches {type_text(type_)}",
             )
-    if not has_else:
+    if not has_else and not hurt(c.checked.loaded, node.span):
         _exhaustive(c, node, subject, values, none_seen)
     return none_seen
 

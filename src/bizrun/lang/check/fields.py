@@ -89,9 +89,8 @@ def _field_of_none(c: Checker, node: ast.Field) -> None:
     if not isinstance(node.base, ast.Name | ast.Field | ast.RowField | ast.Call) or len(name) > 40:
         help_ = "name it, and check that it is there: `let x = …` and `if x != none { … }`"
         name = name if len(name) <= 40 else "this"
-    c.report.add(
-        "E0401", node.span, f"`{name}` may be none, and none has no field `{node.name}`", help_
-    )
+    text = f"`{name}` may be none, and none has no field `{node.name}`"
+    c.may_be_none(node.base, "E0401", node.span, text, help_)
 
 
 def column_type(c: Checker, node: ast.Field, scope: Scope) -> Type | None:

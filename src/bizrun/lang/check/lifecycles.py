@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...diagnostics import Label, Span
 from .. import ast
-from ..types import TEXT, Choice, Maybe, Type, known, type_text
+from ..types import ANY, TEXT, Choice, EntityType, Maybe, Type, known, type_text
+from .events import snake
 from .facts import Facts, entries, positive
 
 # A state with one of these names, or in -ing, waits for something: it is no end.
@@ -81,6 +82,7 @@ def _check(lifecycle: ast.Lifecycle, type_: Type, facts: Facts) -> None:
                 mistyped = True
     _check_ambiguous(lifecycle, facts)
     for arrow in lifecycle.arrows:
+        _check_whose(arrow, lifecycle, facts)
         delay = facts.fold(arrow.after)
         if delay and delay.type == "duration" and not positive(delay):
             text = "A state is left after some time, like `14 days`"
@@ -126,6 +128,19 @@ def _check_ambiguous(lifecycle: ast.Lifecycle, facts: Facts) -> None:
                 text = f"Two arrows leave {source} {cause}"
             hint = "tell them apart by `where`" if event != "after" else None
             facts.report.add("E0707", arrow.span, text, help=hint, labels=labels)
+
+
+def _check_whose(arrow: ast.Arrow, lifecycle: ast.Lifecycle, facts: Facts) -> None:
+    """An event moves the row that it names: its subject, or its one field of that entity."""
+    wanted = EntityType(lifecycle.entity)
+    for name, span in arrow.on.types if arrow.on else ():
+        info = None if "*" in name else facts.symbols.events.get(name)
+        if info is None or not info.declared or info.payload.open:
+            continue
+        if all(known(type_) not in (wanted, ANY) for _, type_ in info.payload.fields):
+            text = f"`{name}` has no field of the type {lifecycle.entity}, so it moves none"
+            hint = f"give the event one: `{snake(lifecycle.entity)} {lifecycle.entity}`"
+            facts.warn("W0703", span, text, help=hint)
 
 
 def _where(arrow: ast.Arrow) -> ast.Expr | None:

@@ -18,7 +18,7 @@ from ..types import (
     known,
     type_text,
 )
-from .facts import Facts, is_declared
+from .facts import Facts, is_declared, listed
 
 NUMERIC = (NUMBER, INTEGER, MONEY, SIZE, DURATION)
 
@@ -29,12 +29,25 @@ def check_meters(facts: Facts) -> None:
         if meter.aggregate != "count" and meter.field is None:
             text = f"`{meter.aggregate}` needs a field: `{meter.aggregate} units of E`"
             facts.report.add("E0645", meter.name_span, text)
+        _check_unit(meter, facts)
         for name, span in meter.events:
             info = facts.symbols.events.get(name)
             if info is None or not is_declared(name, facts.symbols):
                 _report_event(name, span, facts)
             else:
                 _check_event(meter, info, facts)
+
+
+def _check_unit(meter: ast.Meter, facts: Facts) -> None:
+    """A size is rated in a unit of size; for other quantities a unit is only a word."""
+    unit = meter.unit
+    if unit is None or unit in SIZE_UNITS:
+        return
+    near = did_you_mean(unit, SIZE_UNITS) if len(unit) > 1 else None
+    if near or figure_type(facts.symbols, meter) == SIZE:
+        text = f"There is no unit of size `{unit}`"
+        hint = f"did you mean `{near}`?" if near else f"units: {listed(SIZE_UNITS)}"
+        facts.report.add("E0647", meter.unit_span or meter.name_span, text, help=hint)
 
 
 def figure_type(symbols: Symbols, meter: ast.Meter) -> Type:

@@ -97,7 +97,7 @@ def _check_dunning(dunning: ast.Dunning, facts: Facts) -> None:
             _check_ending(step, facts)
             if step.kind == "grace" or step.action in FINAL:
                 ended = step if ended is None or step.kind == "grace" else ended
-    if retry is None:
+    if retry is None and not facts.damaged(dunning):
         text = f"Dunning `{dunning.name}` never tries again"
         hint = "add `retry after 3 days, 7 days, 14 days`"
         facts.report.add("E0655", dunning.name_span, text, help=hint)

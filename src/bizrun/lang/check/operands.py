@@ -62,7 +62,8 @@ def report_none(c: Checker, code: str, node: ast.Expr, type_: Type, need: str) -
     help_ = f"give a value for none (`{text} ?? …`), or check first: `if {text} != none {{ … }}`"
     if not short or not isinstance(node, ast.Name | ast.Field | ast.RowField | ast.Call):
         help_ = "name it, and check that it is there: `let x = …` and `if x != none { … }`"
-    c.report.add(code, node.span, f"`{text if short else 'this'}` may be none, and {need}", help_)
+    what = f"`{text}`" if short else "This"
+    c.may_be_none(node, code, node.span, f"{what} may be none, and {need}", help_)
 
 
 def condition(c: Checker, node: ast.Expr, type_: Type, scope: Scope, who: str) -> None:
@@ -79,7 +80,11 @@ def condition(c: Checker, node: ast.Expr, type_: Type, scope: Scope, who: str) -
         elif inner in (NUMBER, INTEGER, MONEY):
             zero = "0" if inner != MONEY else f"0 {c.symbols.currency}"
             help_ = f"say when it holds: `{source_text(c, node)} > {zero}`"
-        c.report.add("E0310", node.span, f"{who} true or false, not {type_text(type_)}", help_)
+        text = f"{who} true or false, not {type_text(type_)}"
+        if isinstance(type_, Maybe):
+            c.may_be_none(node, "E0310", node.span, text, help_)
+        else:
+            c.report.add("E0310", node.span, text, help_)
     elif isinstance(type_, Maybe) and not scope.lenient:
         report_none(c, "E0402", node, type_, "a condition needs true or false")
 

@@ -38,6 +38,7 @@ from .operands import (
     source_text,
     two_currencies,
 )
+from .rights import check_permission
 from .scope import Scope
 
 # Every pair of types that arithmetic takes, with the type it gives.
@@ -122,6 +123,7 @@ def binary(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) 
         case "..":
             return span_between(c, node, left, right, scope)
         case "can":
+            check_permission(c, node.right, scope)
             return can(c, node, left, right)
     if node.op in COMPARISONS:
         return ordering(c, node, left, right, scope)

@@ -54,6 +54,7 @@ def check_places(c: Checker) -> None:
 
 def check_declaration(c: Checker, node: ast.Declaration) -> None:
     """Types the expressions of one declaration."""
+    c.declaration = f"{node.span.file}:{node.span.start}"
     match node:
         case ast.On():
             _handler(c, node)

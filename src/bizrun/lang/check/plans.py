@@ -11,6 +11,7 @@ from .. import ast
 from .facts import Facts, entries, positive
 from .pricing import check_each, check_pricing, currencies
 
+LIMITS = ("number", "size", "money", "unlimited")
 CLAUSES = [
     "price",
     "usage",
@@ -251,9 +252,9 @@ def _check_limits(clause: ast.PlanClause, known: dict[str, tuple[str, Span]], fa
         return
     for name, entry in entries(clause.value).items():
         value = facts.fold(entry.value)
-        if value is None:
+        if value is None and not isinstance(entry.value, ast.Text):
             continue
-        if value.type not in ("number", "size", "money", "unlimited") or _below(value):
+        if value is None or value.type not in LIMITS or _below(value):
             text = f"The limit `{name}` is a number, a size or `unlimited`"
             facts.report.add("E0615", entry.value.span, text)
             continue

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from ...diagnostics import Label, an
-from ...values import UNLIMITED, Money
+from collections.abc import Iterator
+
+from ...diagnostics import Label, Span, an
+from ...values import SIZE_UNITS, UNLIMITED, Money
 from .. import ast
-from ..types import Choice, known
+from ..types import SIZE, Choice, known
 from ..walk import walk
-from .facts import Facts, negative, positive
+from .damage import hurt
+from .facts import Facts, listed, negative, positive
+from .meters import figure_type
 
 RATES = ("money", "percent")
 
 
 def currencies(pricing: ast.Pricing, facts: Facts) -> set[str]:
     """The currencies that a price has amounts in."""
-    found = set()
+    return {currency for currency, _ in _amounts(pricing, facts)}
+
+
+def _amounts(pricing: ast.Pricing, facts: Facts) -> Iterator[tuple[str, Span]]:
+    """The currency of each amount of a price, and where it stands."""
     for node in walk(pricing):
         if isinstance(node, ast.RatePart):
             value = facts.fold(node.amount)
             if value and isinstance(value.value, Money):
-                found.add(value.value.currency)
-    return found
+                yield value.value.currency, node.span
 
 
 def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
@@ -28,7 +35,7 @@ def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -
     if pricing.rate:
         _check_rate(pricing.rate, facts)
     if pricing.tiers:
-        _check_tiers(pricing.tiers, facts)
+        _check_tiers(pricing, facts)
     if pricing.package is not None:
         value = facts.fold(pricing.package)
         if value and (value.type not in ("number", "size") or not positive(value)):
@@ -36,11 +43,20 @@ def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -
             facts.report.add("E0625", pricing.package.span, text)
     if pricing.model == "dimension":
         _check_dimensions(pricing, facts, meter)
-    found = currencies(pricing, facts)
-    if len(found) > 1:
-        text = f"One price mixes {' and '.join(sorted(found))}"
-        hint = "write a line for each currency"
-        facts.report.add("E0626", pricing.span, text, help=hint)
+    if meter is not None and figure_type(facts.symbols, meter) == SIZE:
+        _check_units(pricing, meter, facts)
+    _check_currency(pricing, facts)
+
+
+def _check_units(pricing: ast.Pricing, meter: ast.Meter, facts: Facts) -> None:
+    """What counts sizes has a price for a unit of size."""
+    for part in (node for node in walk(pricing) if isinstance(node, ast.RatePart)):
+        word = part.per
+        if word is None or word in SIZE_UNITS or not word.isidentifier():
+            continue
+        text = f"`{meter.name}` counts a size, which has no price per `{word}`"
+        hint = facts.near(word, SIZE_UNITS) or f"units: {listed(SIZE_UNITS)}"
+        facts.report.add("E0628", part.span, text, help=hint)
 
 
 def check_each(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
@@ -98,10 +114,24 @@ def _check_amount(amount: ast.Expr | None, facts: Facts) -> None:
         facts.report.add("E0621", amount.span, f"The amount {value.value} is below 0")
 
 
+def _check_currency(pricing: ast.Pricing, facts: Facts) -> None:
+    """A price has one currency: the business's where some of it is in that, else its first."""
+    amounts = list(_amounts(pricing, facts))
+    found = {currency for currency, _ in amounts}
+    if len(found) < 2:
+        return
+    own = facts.symbols.currency
+    usual = own if own in found else amounts[0][0]
+    odd = next(span for currency, span in amounts if currency != usual)
+    text = f"One price mixes {' and '.join(sorted(found))}"
+    facts.report.add("E0626", odd, text, help="write a line for each currency")
+
+
 # --- tiers -----------------------------------------------------------------------------------
 
 
-def _check_tiers(tiers: tuple[ast.Tier, ...], facts: Facts) -> None:
+def _check_tiers(pricing: ast.Pricing, facts: Facts) -> None:
+    tiers = pricing.tiers
     before: ast.Literal | None = None
     for tier in tiers:
         _check_rate(tier.rate, facts)
@@ -118,7 +148,8 @@ def _check_tiers(tiers: tuple[ast.Tier, ...], facts: Facts) -> None:
             _report_falling(before, value, facts)
         before = value
     last = _last_bound(tiers, facts)
-    if last is not None and all(tier.bound is not None for tier in tiers):
+    closed = last is not None and all(tier.bound is not None for tier in tiers)
+    if closed and not hurt(facts.checked.loaded, pricing.span):
         facts.report.add(
             "E0602",
             tiers[-1].span,

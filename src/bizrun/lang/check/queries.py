@@ -126,11 +126,13 @@ def _group(c: Checker, node: ast.Group, scope: Scope) -> Type:
     if node.where is not None:
         expressions.check_condition(c, node.where, inner, "`where` takes")
     columns: dict[str, Type] = {}
+    wrong = untyped(row)
     for key in node.by:
         if key.name in columns:
             text = f"Two columns would be called `{key.name}`"
             c.report.add("E0223", key.span, text, "group by a row itself, or by one of the two")
         columns[key.name] = expressions.infer(c, key, inner)
+        wrong = wrong or untyped(columns[key.name])
     if node.aggregate not in AGGREGATES:
         c.unknown(
             "E0202",
@@ -143,9 +145,10 @@ def _group(c: Checker, node: ast.Group, scope: Scope) -> Type:
         return ANY
     if node.field is not None:
         columns[node.field.name] = _aggregated(c, node.aggregate, node.field, inner)
+        wrong = wrong or untyped(columns[node.field.name])
     else:
         columns["count"] = NUMBER
-    rows = Record("group", tuple(columns.items()), open=untyped(row))
+    rows = Record("group", tuple(columns.items()), open=wrong)
     _order(c, node.order, scope.child(row=rows))
     _limit(c, node.limit, scope)
     return ListOf(rows)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from calendar import monthrange
 
 from ...diagnostics import did_you_mean
-from ...times import DAYS
+from ...times import DAYS, RHYTHMS
 from .. import ast
 from .business import unknown_zone
 from .facts import Facts, positive
 
 CATCH_UP = ("all", "last")
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-UNITS = ("minute", "hour", "day", "weekday", "week", "month", "quarter", "year", *DAYS)
 WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 # The longest each month gets: 2024 has a 29 February.
 LONGEST = [monthrange(2024, month)[1] for month in range(1, 13)]
@@ -56,9 +55,9 @@ def _check_interval(every: ast.Every, facts: Facts) -> None:
 
 
 def _check_unit(every: ast.Every, facts: Facts) -> None:
-    if every.unit in UNITS:
+    if every.unit in RHYTHMS:
         return
-    near = did_you_mean(str(every.unit), UNITS)
+    near = did_you_mean(str(every.unit), RHYTHMS)
     hint = f"did you mean `every {near}`?" if near else "write `every day`, `every monday` or so"
     text = f"`every {every.unit}` is no rhythm"
     facts.report.add("E0806", every.span, text, help=hint)
@@ -66,7 +65,7 @@ def _check_unit(every: ast.Every, facts: Facts) -> None:
 
 def _check_day(every: ast.Every, facts: Facts) -> None:
     day = every.on
-    if day is None or day == "last" or every.unit not in UNITS:
+    if day is None or day == "last" or every.unit not in RHYTHMS:
         return
     problem = None
     if every.unit == "month":

@@ -9,7 +9,10 @@ from .. import ast
 from ..types import AnyType, Type, known, type_text
 from ..walk import walk_code
 from .connections import check_connect
+from .context import nearest
+from .events import snake
 from .facts import Facts, listed
+from .rights import covers
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PLACE = re.compile(r"\{([^}]*)\}|/:(\w+)")
@@ -20,7 +23,12 @@ def check_services(facts: Facts) -> None:
     _check_routes(facts)
     for connect in facts.all(ast.Connect):
         check_connect(connect, facts)
+    customers = ["customer", *(snake(name) for name in facts.symbols.entities)]
     for experiment in facts.all(ast.Experiment):
+        by = experiment.by.partition(".")[0]
+        if by not in customers and nearest(by, customers)[0]:
+            text = f"`{by}` is nothing that an experiment could tell apart"
+            facts.report.add("E0833", experiment.name_span, text, help=facts.near(by, customers))
         _check_experiment(experiment, facts)
     recorded = {record.metric for record in facts.records}
     for metric in facts.all(ast.Metric):
@@ -74,17 +82,13 @@ def _check_role(role: str, api: ast.Api, facts: Facts) -> None:
     roles = facts.symbols.roles
     if "." in role:
         granted = [right for other in roles.values() for right in other.can]
-        if any(right in (role, "*") or _covers(right, role) for right in granted):
+        if any(covers(right, role) for right in granted):
             return
         text = f"No role can `{role}`"
         facts.report.add("E0814", api.span, text, help=facts.near(role, granted))
     elif role not in roles and not facts.lost(role):
         text = f"There is no role `{role}`"
         facts.report.add("E0814", api.span, text, help=facts.near(role, roles, "roles"))
-
-
-def _covers(right: str, asked: str) -> bool:
-    return right.endswith(".*") and asked.startswith(right[:-1])
 
 
 # --- experiments and tests ----------------------------------------------------------------------

@@ -47,13 +47,31 @@ class _Part:
     uses: _Uses
 
 
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """An email: its template, where it names that, and what it gives it.
+
+    `sure` are names that it has from where they come from, `unknown` those that stand for nothing.
+    """
+
+    template: str
+    span: Span
+    given: Mapping[str, Type]
+    sure: frozenset[str]
+    unknown: frozenset[str]
+
+
 def check_templates(facts: Facts) -> None:
     """Checks each email's template, then warns of inline templates that no email uses."""
     read: dict[str, tuple[_Part, ...]] = {}
-    for action in facts.actions:
-        data = entries(action.data)
-        if "template" in data and action.name == "email":
-            _check_email(action, data["template"].value, facts, read)
+    mails = [mail for action in facts.actions if (mail := _mail(action, facts)) is not None]
+    given: dict[str, set[str]] = {}
+    for mail in mails:
+        given.setdefault(mail.template, set()).update(mail.given)
+    for mail in mails:
+        if mail.template not in read:
+            read[mail.template] = _parts(mail.template, facts)
+        _check_names(mail, read[mail.template], given[mail.template], facts)
     for template in facts.all(ast.Template):
         if template.name not in read:
             read[template.name] = _parts(template.name, facts)
@@ -66,20 +84,28 @@ def check_templates(facts: Facts) -> None:
     _check_unused(facts)
 
 
-def _check_email(
-    action: ast.Action, template: ast.Expr, facts: Facts, read: dict[str, tuple[_Part, ...]]
-) -> None:
-    name = _named(template)
-    if name is None:
-        return
+def _mail(action: ast.Action, facts: Facts) -> _Mail | None:
+    """An email with a template that there is; None where what it gives can't be known here."""
+    fields = entries(action.data)
+    if "template" not in fields or action.name != "email":
+        return None
+    name, data = _named(fields["template"].value), fields.get("data")
     files = facts.checked.loaded.template_files
-    if name not in files and name not in facts.symbols.templates:
-        return  # reported with the names
-    if name not in read:
-        read[name] = _parts(name, facts)
-    given = _given(entries(action.data).get("data"), facts)
-    if given is not None:
-        _check_names(name, template, read[name], given, facts)
+    if name is None or (name not in files and name not in facts.symbols.templates):
+        return None  # reported with the names
+    given = _given(data, facts)
+    if given is None:
+        return None
+    values = {k: entry.value for k, entry in entries(data.value if data else None).items()}
+    names = facts.checked.names
+    return _Mail(
+        name,
+        fields["template"].value.span,
+        given,
+        frozenset(k for k, value in values.items() if getattr(value, "name", None) == k),
+        frozenset(k for k, value in values.items()
+                  if isinstance(value, ast.Name) and value not in names),
+    )  # fmt: skip
 
 
 def _named(template: ast.Expr) -> str | None:
@@ -123,32 +149,42 @@ def _fields(type_: Type, facts: Facts) -> dict[str, Type] | None:
     return None
 
 
-def _check_names(
-    name: str, at: ast.Expr, parts: tuple[_Part, ...], given: Mapping[str, Type], facts: Facts
-) -> None:
+def _check_names(mail: _Mail, parts: tuple[_Part, ...], anywhere: set[str], facts: Facts) -> None:
+    """Checks what a template uses against what an email gives; `anywhere` is what any gives it."""
     for part in parts:
         for used, line in part.uses.names.items():
-            if used in given or used in GIVEN:
-                continue
-            near = did_you_mean(used, given)
-            hint = f"did you mean `{near}`?" if near else f"add `{used}` to the email's `data`"
-            text = f'The template "{name}" uses `{used}`, which this email does not give'
-            labels = (Label(_word_span(part, used, line), "used here"),)
-            facts.report.add("E0842", at.span, text, help=hint, labels=labels)
-            return
+            if used not in mail.given and used not in GIVEN:
+                _report_name(mail, used, _word_span(part, used, line), anywhere, facts)
+                return
         for (used, wanted), line in part.uses.fields.items():
-            if used not in given:
+            if used not in mail.given:
                 continue
-            fields = _fields(given[used], facts)
+            fields = _fields(mail.given[used], facts)
             if fields is None or wanted in fields:
                 continue
-            owner = type_text(known(given[used]))
+            owner = type_text(known(mail.given[used]))
             if (owner, wanted) in LISTS:
                 continue
             span = _word_span(part, f"{used}.{wanted}", line)
             text = f"`{used}` is {owner}, which has no field `{wanted}`"
-            labels = (Label(at.span, "given by this email"),)
+            labels = (Label(mail.span, "given by this email"),)
             facts.report.add("E0843", span, text, help=facts.near(wanted, fields), labels=labels)
+
+
+def _report_name(mail: _Mail, used: str, word: Span, anywhere: set[str], facts: Facts) -> None:
+    """Reports a name that is not given: in the template where the slip is, else at the email."""
+    near = did_you_mean(used, mail.given)
+    if near in mail.unknown:
+        return  # the name that it was to be given is told to be none
+    hint = f"did you mean `{near}`?" if near else f"add `{used}` to the email's `data`"
+    if near in mail.sure and used not in anywhere:
+        text = f"No email gives this template a `{used}`"
+        labels = (Label(mail.span, f"this one gives `{near}`"),)
+        facts.report.add("E0842", word, text, help=hint, labels=labels)
+        return
+    text = f'The template "{mail.template}" uses `{used}`, which this email does not give'
+    labels = (Label(word, "used here"),)
+    facts.report.add("E0842", mail.span, text, help=hint, labels=labels)
 
 
 def _check_unused(facts: Facts) -> None:

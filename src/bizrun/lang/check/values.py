@@ -94,7 +94,8 @@ def fit_value(
 
 
 def _none_refused(c: Checker, node: ast.Expr, what: str) -> None:
-    c.report.add(
+    c.may_be_none(
+        node,
         "W0402",
         node.span,
         f"This may be none, and {what} needs a value: the event would be refused",
