@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -166,6 +167,23 @@ def test_an_outcome_wakes_who_waits(bench: Make) -> None:
     one.send("Go.now", a="a1")
     assert (one.status, one.seen) == ("done", "succeeded")
     assert one.provider.keys == [one.rows()[0]["id"]]
+
+
+def test_a_server_dates_an_outcome_by_when_it_came(bench: Make) -> None:
+    """A provider that was down for days: dunning counts from when it said no."""
+    one = bench()
+    one.engine.pump = None
+    one.send("Go.now", a="a1")
+    one.worker.turn()
+    end = time.monotonic() + 10
+    while one.worker._answers.empty():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    one.clock.at = START + timedelta(days=5)
+    one.worker.turn()
+    assert one.seen == "succeeded"
+    [payment] = one.store.select("Payment")
+    assert payment["updated_at"] == one.clock.at
 
 
 def test_a_decline_is_an_outcome(bench: Make) -> None:

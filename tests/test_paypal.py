@@ -15,6 +15,7 @@ from bizrun.lang.modules import load
 from bizrun.model import Effect, Outcome
 from bizrun.pipeline import check_loaded
 from bizrun.providers.base import Call, MaybeSent, NotSent
+from bizrun.providers.inbound import Settled
 from bizrun.providers.paypal import PayPalProvider, amount_of
 from bizrun.providers.paypal_webhooks import PayPalWebhooks
 from bizrun.providers.secrets import Secrets
@@ -185,8 +186,8 @@ def test_a_payout_that_was_taken_up_is_not_paid(
     if ends == "pending":
         assert settled is None
     else:
-        assert settled is not None and settled[0] == key
-        assert (settled[1].status, settled[1].error) == (ends, error)
+        assert settled is not None and settled.effect == key
+        assert (settled.outcome.status, settled.outcome.error) == (ends, error)
     assert len(paypal.payouts) == 1
 
 
@@ -232,10 +233,10 @@ def test_a_genuine_webhook_is_an_event(paypal: PayPal) -> None:
     found = hooks.event(headers, body, datetime.now(UTC))
     assert (found["type"], found["source"]) == ("PayPal.payment.capture.completed", "paypal")
     assert found["id"] == "WH-1"
-    assert hooks.settles(found) == (KEY, Outcome("succeeded", reference="C"))
+    assert hooks.settles(found) == Settled(KEY, Outcome("succeeded", reference="C"))
     headers, body = paypal.webhook("PAYMENT.CAPTURE.DENIED", resource)
     settled = hooks.settles(hooks.event(headers, body, datetime.now(UTC)))
-    assert settled == (KEY, Outcome("failed", "card_declined"))
+    assert settled == Settled(KEY, Outcome("failed", "card_declined"))
     headers, body = paypal.webhook("PAYMENT.CAPTURE.COMPLETED", {"id": "C", "custom_id": "own"})
     assert hooks.settles(hooks.event(headers, body, datetime.now(UTC))) is None
 
@@ -249,8 +250,8 @@ def test_an_approved_order_is_captured_once(paypal: PayPal) -> None:
     for _ in range(2):
         headers, body = paypal.webhook("CHECKOUT.ORDER.APPROVED", order)
         settled = hooks.settles(hooks.event(headers, body, datetime.now(UTC)))
-        assert settled is not None and settled[0] == KEY
-        assert (settled[1].status, settled[1].reference) == ("succeeded", "CAPTURE-1")
+        assert settled is not None and settled.effect == KEY
+        assert (settled.outcome.status, settled.outcome.reference) == ("succeeded", "CAPTURE-1")
     assert len(paypal.captures) == 1
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .fakes.stripe import KEY, SECRET, FakeStripe
-from .serving import Served, events_of, serving
+from .serving import COMMAND, Served, events_of, serving
 
 SPEC = """
 business "Shop" { currency USD, bills A }
@@ -114,3 +116,133 @@ def test_a_connector_is_stopped_while_the_server_runs(tmp_path: Path) -> None:
             assert shop.stop() == 0
     types = [event["type"] for event in events_of(tmp_path / "shop.db")]
     assert types.count("Audit.stopped") == types.count("Audit.started") == 1
+
+
+# --- what Stripe tells later ---------------------------------------------------------------------
+
+LATER = """
+business "Shop" { currency USD, bills A }
+connect stripe {
+  key: env("STRIPE_API_KEY"), webhook_secret: env("STRIPE_WEBHOOK_SECRET"), pause: 0.01 seconds
+}
+dunning patient { retry after 3 days, then mark_uncollectible }
+entity A { id text key, payment_method text?, told text = "" }
+event New.a { id text, payment_method text }
+on New.a as new {
+  let a = create A { ...new }
+  invoice { customer: a, lines: [{ description: "Set-up", amount: 10 USD }] }
+}
+on Payment.succeeded(payment, customer) { update customer { told: "{.told} paid" } }
+on Payment.failed(payment, customer) { update customer { told: "{.told} failed" } }
+on Refund.failed(refund, customer) { update customer { told: "{.told} back" } }
+event Back.asked { a A }
+on Back.asked(a) { refund { payment: first Payment where .customer == a } }
+on Stripe.account.updated as account { log "{account.stripe_account}" }
+on Stripe.payout.failed as payout {
+  for each a in A { update a { told: "{.told} {payout.stripe_account}" } }
+}
+api GET "/a/{id}" (id: A) { return id }
+"""
+BOTH = f"whsec_of_connect {SECRET}"
+
+
+@contextmanager
+def later(folder: Path, method: str) -> Iterator[tuple[FakeStripe, Served]]:
+    """A server whose one customer has an invoice of 10 USD, and pays by a method."""
+    with FakeStripe() as fake:
+        environment = {
+            "STRIPE_API_KEY": KEY, "STRIPE_WEBHOOK_SECRET": BOTH, "STRIPE_API_BASE": fake.url,
+        }  # fmt: skip
+        with serving(folder, LATER, "--live", scope="admin", environment=environment) as shop:
+            data = {"id": "a", "payment_method": method}
+            shop.results({"id": "n", "type": "New.a", "data": data})
+            until(lambda: told(shop), "the charge has ended")
+            yield fake, shop
+
+
+def told(shop: Served) -> str:
+    answer = shop.http.get("/a/a", headers=shop.headers)
+    return str(answer.json()["told"]) if answer.status_code == 200 else ""
+
+
+def post(shop: Served, fake: FakeStripe, event: dict[str, Any], secret: str = SECRET) -> str:
+    body, headers = fake.webhook(event, secret=secret)
+    answer = shop.http.post("/webhooks/stripe", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["status"])
+
+
+def rows(shop: Served, query: str) -> list[dict[str, Any]]:
+    command = [COMMAND, "query", query, "--state", shop.state, "--json"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=shop.state.parent
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def is_sound(shop: Served) -> bool:
+    command = [COMMAND, "verify", "--state", shop.state]
+    return subprocess.run(command, capture_output=True, cwd=shop.state.parent).returncode == 0
+
+
+def test_a_payment_that_succeeds_after_it_failed_counts(tmp_path: Path) -> None:
+    """Its customer has confirmed it, or tried another card: Stripe has the money."""
+    with later(tmp_path, "pm_card_authenticationRequired") as (fake, shop):
+        assert told(shop) == " failed"
+        [intent] = fake.all("payment_intents")
+        event = fake.finish(intent["id"])
+        # Nobody else's object settles it: one of a connected account, or of another amount.
+        forged = {**event, "id": "evt_forged", "account": "acct_seller"}
+        assert post(shop, fake, forged, "whsec_of_connect") == "handled"
+        thing = {**event["data"]["object"], "amount": 1}
+        assert (
+            post(shop, fake, {**event, "id": "evt_1_cent", "data": {"object": thing}}) == "handled"
+        )
+        assert told(shop) == " failed"
+        assert post(shop, fake, event) == "handled"
+        assert post(shop, fake, event) == "duplicate"
+        # Stripe does not keep the order: the failure comes after the success.
+        failure = {**event, "id": "evt_old", "type": "payment_intent.payment_failed"}
+        thing = {**event["data"]["object"], "status": "requires_payment_method"}
+        assert post(shop, fake, {**failure, "data": {"object": thing}}) == "handled"
+        assert told(shop) == " failed paid"
+        assert shop.stop() == 0
+        [payment] = rows(shop, "Payment")
+        [invoice] = rows(shop, "Invoice")
+        assert (payment["status"], payment["error"], invoice["status"]) == (
+            "succeeded",
+            None,
+            "paid",
+        )
+        assert rows(shop, "Wallet") == []
+        assert is_sound(shop)
+        waiting = subprocess.run(
+            [COMMAND, "outbox", "--state", shop.state], capture_output=True, text=True,
+            cwd=tmp_path, check=True,
+        ).stdout  # fmt: skip
+        assert "failed" not in waiting
+
+
+def test_a_refund_that_comes_back_is_owed_again(tmp_path: Path) -> None:
+    with later(tmp_path, "pm_card_visa") as (fake, shop):
+        shop.results({"id": "b", "type": "Back.asked", "data": {"a": "a"}})
+        [refund] = until(lambda: fake.all("refunds"), "it is refunded")
+        until(
+            lambda: [r for r in rows(shop, "Refund") if r["status"] == "succeeded"], "it is known"
+        )
+        lost = {**refund, "status": "failed", "failure_reason": "lost_or_stolen_card"}
+        assert post(shop, fake, fake.event("refund.failed", lost)) == "handled"
+        assert told(shop) == " paid back"
+        assert shop.stop() == 0
+        [payment], [made] = rows(shop, "Payment"), rows(shop, "Refund")
+        assert (payment["status"], payment["refunded"]) == ("succeeded", "0.00 USD")
+        assert (made["status"], made["error"]) == ("failed", "lost_or_stolen_card")
+        assert is_sound(shop)
+
+
+def test_events_of_connected_accounts_say_whose_they_are(tmp_path: Path) -> None:
+    with later(tmp_path, "pm_card_visa") as (fake, shop):
+        event = {**fake.event("payout.failed", {"id": "po_1"}), "account": "acct_seller"}
+        assert post(shop, fake, event, "whsec_of_connect") == "handled"
+        assert told(shop) == " paid acct_seller"

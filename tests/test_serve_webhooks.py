@@ -31,6 +31,10 @@ business "Shop" { currency USD, bills Account }
 entity Account { id text key, paid number = 0, parcels number = 0, pushes number = 0 }
 connect parcels { url: "https://parcels.example", webhook_secret: env("PARCELS_SECRET") }
 connect forge { url: "https://forge.example", webhook_secret: env("FORGE_SECRET") }
+connect rolled {
+  url: "https://x.example"
+  webhook_secret: [env("NOT_SET"), env("FORGE_SECRET"), env("PARCELS_SECRET")]
+}
 connect silent { url: "https://silent.example", webhook_secret: env("NOT_SET") }
 event Customer.signup { id text }
 on Customer.signup as signup { create Account { id: signup.id } }
@@ -137,6 +141,23 @@ def test_standard_webhooks(shop: Served) -> None:
     untyped = parcels(shop, "msg_3", now, {"anything": 1})
     assert untyped.json()["reason"] == "nothing in the spec looks at Parcels.webhook"
     assert account(shop)["parcels"] == before + 1
+
+
+def test_a_secret_that_is_changed(shop: Served) -> None:
+    """Both are taken while it is changed, those of a standard and plain ones."""
+    body = b'{"type": "x", "data": {}}'
+    now = datetime.now(UTC)
+    signature = Webhook(SECRETS["PARCELS_SECRET"]).sign("m", now, body.decode())
+    standard = {"webhook-id": "m", "webhook-signature": signature,
+                "webhook-timestamp": str(int(now.timestamp()))}  # fmt: skip
+    mac = hmac.new(SECRETS["FORGE_SECRET"].encode(), body, "sha256").hexdigest()
+    for headers in (standard, {"x-signature": mac, "x-request-id": "r"}):
+        answer = shop.http.post("/webhooks/rolled", content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+    answer = shop.http.post(
+        "/webhooks/rolled", content=body, headers={"x-signature": mac[:-1] + "0"}
+    )
+    assert answer.status_code == 400 or mac.endswith("0")
 
 
 def test_plain_signatures(shop: Served) -> None:

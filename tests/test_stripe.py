@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from bizrun.model import Effect, Outcome
 from bizrun.providers.base import Call, MaybeSent, NotSent, Secrets
 from bizrun.providers.sandbox import Sandbox
 from bizrun.providers.stripe import Stripe
-from bizrun.providers.stripe_answers import units, wire
+from bizrun.providers.stripe_answers import retry_after, units, wire
 from bizrun.values import Money
 
 from .fakes.stripe import DECLINES, KEY, FakeStripe
@@ -94,6 +96,21 @@ def test_what_went_wrong_is_told_apart(
     assert getattr(caught.value, "stored", False) is fault.startswith("500")
     found = desk.provider.read_back(effect(), desk.call())
     assert (found is not None and found.status == "succeeded") is charged
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [("7", 7, 7), ("date", 50, 60), ("soon", None, None), ("²", None, None), ("-3", None, None)],
+)
+def test_how_long_stripe_asks_to_wait(said: str, least: int | None, most: int | None) -> None:
+    """RFC 9110, 10.2.3: seconds, or a date."""
+    at = datetime.now(UTC) + timedelta(seconds=60)
+    header = format_datetime(at, usegmt=True) if said == "date" else said
+    wait = retry_after(SimpleNamespace(headers={"Retry-After": header}))
+    if least is None or most is None:
+        assert wait is None
+    else:
+        assert wait is not None and least <= wait.total_seconds() <= most
 
 
 def test_a_stored_500_is_repeated_under_its_key(desk: Desk) -> None:

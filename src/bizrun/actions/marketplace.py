@@ -245,6 +245,25 @@ def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money)
         _keep_held(desk, payment["id"], held)
 
 
+def came_back(desk: Desk, refund: str, payment: Mapping[str, Any]) -> None:
+    """Posts that a refund came back: what it took is there again, held or payable as before."""
+    held = dict(payment["held"] or {})
+    postings = []
+    for row in desk.select("Ledger", entry=f"{refund}/refunded"):
+        amount, name = row["amount"], row["customer"]
+        # Postings of the business itself name the customer: a party is another.
+        match row["account"]:
+            case ledger.HELD:
+                held[name] = held[name] + amount if name in held else amount
+                _owe(desk, name, "held", amount)
+            case ledger.SELLERS:
+                _owe(desk, name, "payable", amount)
+        postings.append(Posting(row["account"], -amount, name))
+    ledger.post(desk, f"{refund}/came_back", payment["customer"], *postings)
+    if held:
+        _keep_held(desk, payment["id"], held)
+
+
 def _reversed(parts: Mapping[str, Money], amount: Money, whole: Money) -> dict[str, Money]:
     """What is left of the parts of a charge when so much of it is left."""
     gone = reverse(parts, whole - amount, Money(0, whole.currency))

@@ -141,6 +141,10 @@ def refund_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
         marketplace.refunded(desk, made, payment, amount)
         desk.announce("Refund.succeeded", made, **names)
     else:
+        if desk.row("Refund", made)["status"] == "succeeded":
+            # The customer's bank has sent it back, days after (docs.stripe.com/refunds).
+            marketplace.came_back(desk, made, payment)
+            desk.change("Payment", key, status="succeeded")
         desk.change("Refund", made, status="failed", error=outcome.error)
         desk.change("Payment", key, refunded=payment["refunded"] - amount)
         _uncharge_share(desk, payment, -amount)

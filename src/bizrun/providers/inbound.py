@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -19,7 +20,7 @@ import msgspec
 
 from ..errors import BizError
 from ..model import Outcome
-from ..values import instant, instant_text
+from ..values import Money, instant, instant_text
 from .secrets import Secrets
 
 TOLERANCE = timedelta(seconds=300)
@@ -31,8 +32,15 @@ KINDS = ("x-github-event", "x-event-type", "x-webhook-event", "x-event")
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-# An effect's id, and how it went.
-Settled = tuple[str, Outcome]
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How an effect went, by its id. `kind` and `amount` are what it must have been, where the
+    service says that, too: nothing else is settled by it."""
+
+    effect: str
+    outcome: Outcome
+    kind: str | None = None
+    amount: Money | None = None
 
 
 class Receiver(Protocol):
@@ -74,37 +82,39 @@ class SignedWebhooks:
         """The id of a message that is genuine; ValueError where it is not."""
         own = self._secrets.value("webhook_secret") is not None
         shared = not own and self._secrets.value("secret") is not None
-        key = _key(self._secrets.need("secret" if shared else "webhook_secret").reveal())
+        found = self._secrets.several("secret" if shared else "webhook_secret")
+        keys = [_key(secret.reveal()) for secret in found]
         if "webhook-signature" in headers:
-            return _standard(headers, body, key, now)
-        return _plain(headers, body, key)
+            return _standard(headers, body, keys, now)
+        return _plain(headers, body, keys)
 
     def settles(self, event: Mapping[str, Any]) -> Settled | None:
         """Nothing that is known of any service."""
         return None
 
 
-def _standard(headers: Mapping[str, str], body: bytes, key: bytes, now: datetime) -> str:
+def _standard(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: datetime) -> str:
     """The id of a message that is signed by standardwebhooks.com."""
     id_, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not id_ or not stamp:
         raise ValueError("it has no webhook-id or webhook-timestamp")
     signed = f"{id_}.{stamp}.".encode() + body
-    wanted = base64.b64encode(sign(key, signed)).decode()
+    wanted = [base64.b64encode(sign(key, signed)).decode() for key in keys]
     given = [part.removeprefix("v1,") for part in headers["webhook-signature"].split(" ")
              if part.startswith("v1,")]  # fmt: skip
-    if not any(same(wanted, signature) for signature in given):
+    if not any(same(one, signature) for one in wanted for signature in given):
         raise ValueError("the signature is not one of this connection's secret")
     within(stamp, now)
     return id_
 
 
-def _plain(headers: Mapping[str, str], body: bytes, key: bytes) -> str:
+def _plain(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes]) -> str:
     """The id of a message with an HMAC alone: the sender's own, else the body's hash."""
     given = next((headers[name] for name in PLAIN if headers.get(name)), None)
     if given is None:
         raise ValueError("it is not signed")
-    if not same(sign(key, body).hex(), given.removeprefix("sha256=").lower()):
+    hexed = given.removeprefix("sha256=").lower()
+    if not any(same(sign(key, body).hex(), hexed) for key in keys):
         raise ValueError("the signature is not one of this connection's secret")
     # Nothing dates it: sent again, it is the same event, which is handled once.
     return next((headers[n] for n in DELIVERIES if headers.get(n)), sha256(body).hexdigest())

@@ -87,13 +87,13 @@ class PayPalWebhooks:
                 outcome = charged(data)
             except MaybeSent:
                 return None
-            return (effect, outcome) if outcome.status in ("succeeded", "failed") else None
+            return Settled(effect, outcome) if outcome.status in ("succeeded", "failed") else None
         if kind.startswith(PAYOUT):
             outcome = paid_out(data, "", str(data.get("payout_batch_id") or ""))
-            return (effect, outcome) if outcome.status != "pending" else None
+            return Settled(effect, outcome) if outcome.status != "pending" else None
         if kind in DONE:
-            return effect, Outcome("succeeded", None, None, str(data.get("id") or ""))
-        return (effect, Outcome("failed", FAILED[kind])) if kind in FAILED else None
+            return Settled(effect, Outcome("succeeded", None, None, str(data.get("id") or "")))
+        return Settled(effect, Outcome("failed", FAILED[kind])) if kind in FAILED else None
 
     def _captured(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
         """Captures an approved order of ours; the key makes a second time do nothing."""

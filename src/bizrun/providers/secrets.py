@@ -17,6 +17,11 @@ HIDDEN = "***"
 SHORTEST = 6
 
 
+def _parts(text: str) -> list[str]:
+    parts = text.split()
+    return parts if all(part.startswith("whsec_") for part in parts) else [text]
+
+
 class Secret:
     """A text that shows itself only to who asks with `reveal`; it can't be printed or pickled."""
 
@@ -80,6 +85,18 @@ class Secrets:
         if found is None:
             raise ProviderError(f"{self.name} needs `{key}`: {self.missing(key, variable)}.")
         return found
+
+    def several(self, key: str, variable: str | None = None) -> list[Secret]:
+        """The same where there may be more than one, as while it is changed: a list in the block,
+        or several `whsec_…` with blanks between."""
+        value = self._connection.get(key)
+        if isinstance(value, list):
+            given = [found for item in value if (found := self.resolve(item)) is not None]
+            if not given:
+                raise ProviderError(f"{self.name} needs `{key}`: set the variables that it names.")
+        else:
+            given = [self.need(key, variable)]
+        return [self._remember(text) for one in given for text in _parts(one.reveal())]
 
     def missing(self, key: str, variable: str | None = None) -> str:
         """What to do where a setting is missing."""

@@ -6,7 +6,7 @@ Everything here is a pure function; the sandbox answers with the same words (`te
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from ..errors import ProviderError
 from ..model import Outcome
 from ..values import Duration, Money, Percent
 from .base import MaybeSent, NotSent
+from .wire import retry_after as asked_to_wait
 
 Answer = Mapping[str, Any]
 
@@ -54,6 +55,13 @@ def units(amount: Money) -> int:
     if scaled != int(scaled):
         raise ProviderError(f"Stripe has no smaller unit for {amount}.")
     return int(scaled)
+
+
+def amount_of(count: Any, currency: Any) -> Money | None:
+    """The amount that a webhook's object says; None where it says none."""
+    if not isinstance(count, int) or not isinstance(currency, str):
+        return None
+    return _money(count, currency.upper())
 
 
 def _money(count: int, currency: str) -> Money:
@@ -149,15 +157,17 @@ def _text(error: Any) -> str:
 
 
 def retry_after(error: Any) -> timedelta | None:
-    """What a Retry-After header asks for, in seconds."""
-    value = {k.lower(): v for k, v in (error.headers or {}).items()}.get("retry-after", "")
-    return timedelta(seconds=min(int(value), 3600)) if value.isdigit() else None
+    """What a Retry-After header asks for: seconds, or a date."""
+    return asked_to_wait(_headers(error), datetime.now(UTC))
 
 
 def replayed(error: Any) -> bool:
     """Whether Stripe has said again what it had answered to the same request under the same key."""
-    headers = {k.lower(): v for k, v in (error.headers or {}).items()}
-    return headers.get("idempotent-replayed") == "true"
+    return _headers(error).get("idempotent-replayed") == "true"
+
+
+def _headers(error: Any) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
 
 
 def plain(found: Any) -> dict[str, Any]:

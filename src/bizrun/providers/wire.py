@@ -70,7 +70,7 @@ def content(headers: Mapping[str, str], body: bytes) -> Any:
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """How long the other side asks to wait (RFC 9110, 10.2.3): seconds or a date; a day at most."""
     text = headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return min(timedelta(seconds=min(int(text[:9]), 10**6)), MAX_WAIT)
     try:
         at = parsedate_to_datetime(text)

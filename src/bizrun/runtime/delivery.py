@@ -253,6 +253,8 @@ class Worker:
     def turn(self) -> datetime | None:
         """One round: takes the answers that are there, handles what follows, commits, and begins
         the calls that may begin. When to come again at the latest, beside `wake`."""
+        if not self._answers.empty():
+            self.engine.advance(self.clock.now())  # they came now, whenever they were asked for
         if self._collect():
             self.engine.drain()
         self.send(self._leased())
@@ -267,12 +269,6 @@ class Worker:
         found = [job.until for job in self._under_way.values() if job.until is not None]
         found += [at for road in self._roads.values() if (at := road.next_at(now)) is not None]
         return min(found, default=None)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is under way or waits to be sent."""
-        waiting = any(road.due for road in self._roads.values())
-        return not self._under_way and not waiting and self._answers.empty()
 
     def hand_over(self, engine: Engine, providers: Providers, write: Write) -> None:
         """Goes on for another engine over the same state: an edited spec's."""

@@ -436,16 +436,19 @@ class Engine:
             self._pending.append(Resume(resume, result, work.now, base, work.source))
         return result
 
-    def outcome(self, effect: Row, outcome: Outcome, resume: dict[str, Any] | None) -> None:
-        """What follows from the outcome of an effect."""
+    def outcome(
+        self, effect: Row, outcome: Outcome, resume: dict[str, Any] | None, later: bool = False
+    ) -> None:
+        """What follows from the outcome of an effect; `later`: it had another one before."""
         if resume is None and not self.actions.follows(effect["kind"], outcome):
             return
-        base = f"{effect['id']}/outcome"
+        base = f"{effect['id']}/{'later' if later else 'outcome'}"
         now = max(self.clock or effect["created"], effect["created"])
         envelope = {"id": effect["event"], "type": effect["kind"], "time": now, "subject": None}
         source = Event(base, effect["kind"], now, {}, depth=effect["depth"] + 1)
         work = Work(self, now, base, envelope, source)
-        again = (f"outcome|{effect['id']}", "outcome", {"effect": effect["id"]})
+        task = {"effect": effect["id"], **({"later": True} if later else {})}
+        again = (f"outcome|{effect['id']}", "outcome", task)
         result = self.guarded(
             work, lambda: self.actions.outcome(work, effect, outcome), again=again
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..lossless import to_json
 from ..model import Effect, Outcome
 from ..store.base import Row
+from ..values import Money
 from .work import Work
 
 if TYPE_CHECKING:
@@ -104,25 +105,43 @@ class Outbox:
             return
         settled["resume"] = None
         state.replace("_effect", key, row, settled)
-        self.engine.outcome(settled, outcome, resume)
+        self.engine.outcome(settled, outcome, resume, row["status"] in ("done", "failed"))
 
-    def again(self, key: str) -> None:
+    def again(self, key: str, later: bool) -> None:
         """Does what follows from an outcome once more: the first time that failed."""
         row = self.engine.state.get("_effect", key)
         assert row is not None, key
         answered = row["error"], row["answer"], row["reference"]
         done = row["status"] == STATUSES["succeeded"]
         outcome = Outcome("succeeded", *answered) if done else Outcome("failed", *answered)
-        self.engine.outcome(row, outcome, None)
+        self.engine.outcome(row, outcome, None, later)
 
-    def heard(self, key: str, outcome: Outcome) -> bool:
-        """Takes an outcome that a provider tells by itself, where one is still open.
+    def heard(
+        self, key: str, outcome: Outcome, kind: str | None = None, amount: Money | None = None
+    ) -> bool:
+        """Takes an outcome that a provider tells by itself: one that is still open, or one that
+        has changed since. `kind` and `amount` are what the provider says it was.
 
         False while the call is under way: its answer, or the same message again, will tell.
         """
         row = self.engine.state.get("_effect", key)
-        if row is not None and row["status"] == "leased":
+        if row is None or (kind is not None and row["kind"] != kind):
+            return True
+        if amount is not None and row["data"].get("amount") != amount:
+            return True
+        if row["status"] == "leased":
             return False
-        if row is not None and row["status"] in ("sent", "unknown"):
+        if row["status"] in ("sent", "unknown") or _changed(row, outcome):
             self.engine.settle(key, outcome)
         return True
+
+
+def _changed(row: Row, outcome: Outcome) -> bool:
+    """Whether an effect that was over has ended otherwise since: money that came in after all
+    (a payment that its customer tried again by another card), or a refund that came back."""
+    match row["kind"], row["status"], outcome.status:
+        case "charge", "failed" | "dead" | "ready", "succeeded":
+            return True
+        case "refund", "done", "failed":
+            return True
+    return False

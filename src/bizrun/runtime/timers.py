@@ -137,4 +137,4 @@ class Timers:
                 again = (key, "billing", task)
                 engine.guarded(work, lambda: engine.actions.due(work, task), again=again)
             case "outcome":
-                engine.outbox.again(task["effect"])
+                engine.outbox.again(task["effect"], bool(task.get("later")))

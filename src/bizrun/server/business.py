@@ -10,8 +10,9 @@ from ..documents.sink import Sink
 from ..errors import UsageError
 from ..ir.program import Program
 from ..lang.symbols import Checked
-from ..model import Outcome, Receipt
+from ..model import Receipt
 from ..pipeline import letters, open_engine, open_registry
+from ..providers.inbound import Settled
 from ..providers.registry import Registry
 from ..providers.sandbox import Sandbox
 from ..runtime.delivery import Worker
@@ -101,11 +102,11 @@ class Business:
         self.commit()
         return at
 
-    def heard(self, effect: str, outcome: Outcome, now: datetime) -> bool:
-        """Takes the outcome of an effect that a provider tells by a webhook; False where the
-        provider has to tell it again, since the call is still under way."""
-        self.advance(now)
-        if not self.engine.outbox.heard(effect, outcome):
+    def heard(self, told: Settled, at: datetime) -> bool:
+        """Takes the outcome of an effect that a provider tells by a webhook of an instant; False
+        where the provider has to tell it again, since the call is still under way."""
+        self.engine.advance(at)
+        if not self.engine.outbox.heard(told.effect, told.outcome, told.kind, told.amount):
             return False
         self.engine.drain()
         return True

@@ -113,7 +113,7 @@ def _handle(event: bytes, settled: Settled | None) -> Callable[[Business, dateti
         if line.reason is not None:
             raise Problem(400, f"The webhook is refused: {line.reason}.")
         # First, so that handlers of the event see the payment as it is now.
-        if settled is not None and not business.heard(*settled, now):
+        if settled is not None and not business.heard(settled, line.time):
             raise Problem(503, "The effect it tells of is being sent.", RETRY_SECONDS)
         business.handle([line])
         return result_of(line)
