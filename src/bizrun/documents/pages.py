@@ -54,7 +54,7 @@ def page(document: Document) -> dict[str, Any]:
         "widths": _widths(columns, lines, said),
         "lines": lines,
         "sums": _sums(document, said),
-        "notes": [clean(note) for note in _notes(document, said)],
+        "notes": [clean(note) for note in _notes(document, seller, buyer, said)],
         "bank": [clean(text) for text in bank],
         "pay_url": _pay_url(document) if due else "",
         "footer": clean(str(business.get("footer") or f"{seller.name} · {document.number}")),
@@ -82,6 +82,8 @@ def _bounds(line: Mapping[str, Any]) -> list[str]:
 
 def clean(text: str) -> str:
     """A text that can be set: no control characters, a bounded length, words that may break."""
+    if len(text) < 30 and text.isprintable():
+        return text
     text = _CONTROL.sub("", text)[:MAX_TEXT]
     return _LONG.sub(_breakable, text)
 
@@ -175,7 +177,7 @@ def _headline(document: Document, said: Labels) -> str:
     return said["due_on"].format(amount=said.money(row["amount_open"]), day=day)
 
 
-def _notes(document: Document, said: Labels) -> list[str]:
+def _notes(document: Document, seller: Party, buyer: Party, said: Labels) -> list[str]:
     row = document.row
     if document.kind == "credit_note":
         return [reason] if (reason := str(document.about["reason"] or "")) else []
@@ -190,9 +192,7 @@ def _notes(document: Document, said: Labels) -> list[str]:
         found.append(f"{said['reference'].format(number=document.number)}.")
     elif row["status"] not in ("void", "draft"):
         found.append(said["thanks"])
-    if not row["tax"] and is_reverse_charge(
-        business_party(document.business), customer_party(document.customer, "")
-    ):
+    if not row["tax"] and is_reverse_charge(seller, buyer):
         found.insert(0, said["reverse_charge"])
     return found
 
