@@ -398,7 +398,7 @@ def test_what_a_crash_left_out_is_written_by_the_next_run(tmp_path: Path) -> Non
     run(crashed, Rows(_effect=rows[:1]), effects[:1])
     with (crashed / "effects.jsonl").open("ab") as file:
         file.write(b'{"order": 3, "ki')
-    (crashed / "emails" / "000002-ada@example.com-hi.eml.77.new").write_text("half of it")
+    (crashed / ".77.new").write_text("half of it")
     run(crashed, Rows(_effect=rows), [])
     assert files(crashed) == files(tmp_path / "whole")
 

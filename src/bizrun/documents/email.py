@@ -41,10 +41,9 @@ def rendered(
         return plain(str(data.get("subject") or ""), str(data.get("body") or ""), business)
     today = (now.astimezone(zone) if zone is not None else now).date()
     known = {"now": now, "today": today, **(data.get("data") or {})}
-    found = render(str(name), templates[name], known, business, zone)
-    if isinstance(data.get("subject"), str):
-        return Rendered(" ".join(data["subject"].split()), found.text, found.html)
-    return found
+    given = data.get("subject")
+    subject = " ".join(given.split()) if isinstance(given, str) else None
+    return render(str(name), templates[name], known, business, zone, subject)
 
 
 def message(
@@ -150,7 +149,8 @@ def _phrase(name: str) -> str:
 def _header(name: str, value: Any) -> str:
     """A header's line: never more than one, whatever the value holds."""
     text = " ".join(str(value).split())
-    text = "".join(char for char in text if char.isprintable())
+    if not text.isprintable():
+        text = "".join(char for char in text if char.isprintable())
     if _PLAIN.match(text) and len(text) + len(name) < 900:
         return f"{name}: {text}\r\n"
     named = re.match(r"(.*?)\s*(<[\x21-\x7e]+>)\Z", text)

@@ -31,11 +31,15 @@ def signed(text: str, business: Mapping[str, Any]) -> str:
 
 def _sender(business: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """A business's name, and where to find it, as far as it says so."""
-    address = ", ".join(
-        line for part in str(business.get("address") or "").splitlines() if (line := part.strip())
-    )
-    found = (address, " ".join(str(business.get("website") or "").split()))
-    return " ".join(str(business.get("title") or "").split()), tuple(filter(None, found))
+    title, address, website = [str(business.get(k) or "") for k in ("title", "address", "website")]
+    return _in_lines(title, address, website)
+
+
+@lru_cache(maxsize=64)
+def _in_lines(title: str, address: str, website: str) -> tuple[str, tuple[str, ...]]:
+    parts = [line for part in address.splitlines() if (line := part.strip())]
+    found = (", ".join(parts), " ".join(website.split()))
+    return " ".join(title.split()), tuple(filter(None, found))
 
 
 @lru_cache(maxsize=64)

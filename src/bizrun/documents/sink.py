@@ -19,7 +19,7 @@ from ..errors import BizError
 from ..model import Effect, Outcome
 from ..values import instant_text, plain
 from .document import Bound, Document, Rows
-from .files import put_away, throw_away, write_file
+from .files import HALF, put_away, throw_away, write_file
 from .html import document_html
 from .papers import Business, Papers
 from .press import Press, press
@@ -98,7 +98,7 @@ class Sink:
         self._order, self._size = mark["order"], mark["size"]
         self._last, self._at, self._seq = mark["last"], mark["at"], mark["seq"]
         self._cut()
-        for half in self.folder.glob("*/*.new"):
+        for half in self.folder.glob(f"*{HALF}"):
             half.unlink(missing_ok=True)
         left = store.select("_effect", {}, [Bound("order", ">", self._order)], (("order", False),))
         self._write([row for row in left if row["status"] in ("done", "failed")], store)
@@ -250,7 +250,7 @@ class Sink:
         mark |= {"form": self.form, "seq": self._seq}
         text = json.dumps(mark) + "\n"
         if text != self._marked:
-            temporary = self.folder / f"{MARK}.new"
+            temporary = self.folder / f"{MARK}{HALF}"
             temporary.write_text(text)
             temporary.replace(self.folder / MARK)
             self._marked = text
@@ -280,11 +280,11 @@ _NOTHING: dict[str, Any] = {"order": 0, "size": 0, "last": "", "at": None, "form
 
 
 def _is_email(name: str) -> bool:
-    return name.endswith((".eml", ".new"))
+    return name.endswith(".eml")
 
 
 def _is_page(name: str) -> bool:
-    return name.endswith((".html", ".pdf", ".new"))
+    return name.endswith((".html", ".pdf"))
 
 
 def safe_name(value: Any) -> str:

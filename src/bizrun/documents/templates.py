@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cache, lru_cache
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BizError
 from .letter import framed, signed
+
+if TYPE_CHECKING:
+    from .sandbox import Sheet
 
 MAX_SUBJECT = 500
 
@@ -56,8 +59,10 @@ def render(
     data: Mapping[str, Any],
     business: Mapping[str, Any],
     zone: tzinfo | None = None,
+    subject: str | None = None,
 ) -> Rendered:
     """A template's parts (`subject`, `body`) filled with data; TemplateError where that fails.
+    A `subject` that is given stands instead of the template's own.
 
     Templates see the data and `business`; values print as they do inside a text. A part `style`
     is CSS, which is written into each element: mail programs leave out style sheets.
@@ -66,14 +71,12 @@ def render(
 
     known = {"business": business, **data}
     sheet = Sheet(zone, business.get("locale"))
-    at = "subject"
+    if subject is None:
+        subject = _subject(name, parts, known, sheet)
     try:
-        head = fill(parts.get("subject", ""), known, sheet)
-        at = "body"
         marked = fill(parts.get("body", ""), known, sheet)
     except Exception as error:
-        raise TemplateError(_sentence(name, at, error)) from None
-    subject = _one_line(_put(_split(head), sheet.values)) or name
+        raise TemplateError(_sentence(name, "body", error)) from None
     style = parts.get("style")
     text, html = _forms(marked, style is None)
     page = framed(subject, _put_html(html, sheet.values), business)
@@ -90,11 +93,17 @@ def subject(
     zone: tzinfo | None = None,
 ) -> str:
     """The subject of `render` alone."""
-    from .sandbox import Sheet, fill
+    from .sandbox import Sheet
 
     sheet = Sheet(zone, business.get("locale"))
+    return _subject(name, parts, {"business": business, **data}, sheet)
+
+
+def _subject(name: str, parts: Mapping[str, str], known: Mapping[str, Any], sheet: Sheet) -> str:
+    from .sandbox import fill
+
     try:
-        head = fill(parts.get("subject", ""), {"business": business, **data}, sheet)
+        head = fill(parts.get("subject", ""), known, sheet)
     except Exception as error:
         raise TemplateError(_sentence(name, "subject", error)) from None
     return _one_line(_put(_split(head), sheet.values)) or name
