@@ -6,10 +6,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bizrun.store.base import Known, LogEntry, Plain, Store
+from bizrun.store.base import ERASED, INTERNAL, Known, LogEntry, Plain, Store
 from bizrun.store.memory import MemoryStore
 from bizrun.store.sqlite import SqliteStore
 
@@ -140,3 +141,28 @@ def test_runs_of_plain_events_are_entries_like_others(tmp_path: Path, parts: Any
                 assert [store.entry(n) for n in range(len(log) + 2)] == [None, *log, None]
         file.commit()
         assert file.verify() == []
+
+
+def test_entries_say_less_and_the_chain_stays(store: Store) -> None:
+    lines = [f'{{"id":"p{n:02}","type":"A.b","time":"t","data":{{"who":"ada"}}}}' for n in range(9)]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    store.append([entry(1, "a"), Plain(2, [f"p{n:02}" for n in range(9)], text, None)])
+    store.commit()
+    store.append([entry(11, "b"), entry(12, "c")])
+    store.commit()
+    told = lines[3].replace("ada", "erased")
+    links = store.redact({1: ("{}", "why"), 5: (told, None)})
+    assert links.keys() == ({"10"} if isinstance(store, SqliteStore) else set())
+    raw = msgspec.json.encode({"links": links}).decode()
+    audit = LogEntry(13, INTERNAL, "audit-1", ERASED, "t", raw, "handled", None, None, None)
+    store.append([audit])
+    store.commit()
+    store.purge()
+    found = {held.seq: held for held in store.log()}
+    assert (found[1].raw, found[1].reason) == ("{}", "why")
+    assert (found[5].raw, found[5].id, found[6].raw) == (told, "p03", lines[4])
+    assert store.known([("", "p03")]) == {("", "p03"): Known(5, "handled")}
+    assert store.verify() == []
+    store.redact({12: ('{"x":1}', None)})
+    store.commit()
+    assert bool(store.verify()) == isinstance(store, SqliteStore), "nothing tells of this"

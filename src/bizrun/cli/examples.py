@@ -93,6 +93,12 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], str]] = {
         ("bizrun backup shop-2026-03-01.db", "bizrun backup /backups/today.db --state shop.db"),
         "0 the copy is there and checked; 2 the call is wrong; 3 the state or the disk fails",
     ),
+    "erase": (
+        ("bizrun erase c017 --yes", "bizrun erase ada@example.com --state shop.db --json",
+         "bizrun erase 'User u9' --yes"),
+        "0 it is erased; 2 the call is wrong, or there is nobody like that; "
+        "3 the state is in use, or the disk fails",
+    ),
     "state-hash": (
         ("bizrun state-hash", "bizrun state-hash --state .bizrun/saas.db"),
         "0 fine; 2 the call is wrong; 3 the state can't be read",

@@ -17,6 +17,7 @@ import msgspec
 from ..model import Event, Receipt
 from ..store.base import Known
 from .engine import Engine
+from .erasure import is_erased
 from .lane import Lanes
 from .reading import MAX_LINE, Batch, Line, Reader, decode_any, digest
 from .tenancy import foreign
@@ -240,6 +241,8 @@ def _new_version(engine: Engine, line: Line, seen: Seen) -> bool:
     """
     before, status = seen
     content = _content(line.raw)
+    if is_erased(before):
+        return _duplicate(engine, line)
     if before == line.raw or _content(before) == content:
         return _duplicate(engine, line)
     state = engine.state

@@ -15,6 +15,9 @@ Row = dict[str, Any]
 
 # The source of events that the engine makes itself: their ids are derived, so never claimed.
 INTERNAL = "bizrun"
+# The event that tells what was erased from the log. Its payload has `links`: what each link of the
+# hash chain comes to without it.
+ERASED = "Audit.erased"
 
 ColumnType = Literal[
     "text", "number", "integer", "bool", "money", "percent", "duration", "size", "time", "date",
@@ -165,6 +168,19 @@ class Store(Protocol):
 
     def last_seq(self) -> int:
         """The seq of the newest entry, 0 where there is none."""
+
+    def redact(
+        self, entries: Mapping[int, tuple[str, str | None]], rows: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, str]:
+        """Replaces `raw` and `reason` of committed log entries, by seq, and drops what migrations
+        have set aside of rows (table, key). Each event in `raw` keeps its id, type and time.
+
+        The hash chain stays as it is. Returns what each touched link comes to now, by its last seq:
+        `verify` takes a link for sound that an ERASED event of the log tells of.
+        """
+
+    def purge(self) -> None:
+        """After a commit: leaves nothing behind of what was replaced or deleted."""
 
     def commit(self) -> None:
         """Makes everything since the last commit durable, or nothing of it."""

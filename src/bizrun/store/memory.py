@@ -458,6 +458,34 @@ class MemoryStore:
         item = self._log[-1]
         return item.first + len(item.ids) - 1 if isinstance(item, Plain) else int(item[0])
 
+    def redact(
+        self, entries: Mapping[int, tuple[str, str | None]], rows: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, str]:
+        """Replaces what log entries say; in memory there is no chain."""
+        log: list[tuple[Any, ...] | Plain] = []
+        for item in self._log:
+            last = item.first + len(item.ids) if isinstance(item, Plain) else 0
+            if isinstance(item, Plain) and any(seq in entries for seq in range(item.first, last)):
+                raws = item.text.decode().split("\n")
+                for seq in range(item.first, last):
+                    raws[seq - item.first] = entries.get(seq, (raws[seq - item.first],))[0]
+                text = "\n".join(raws).encode()
+                log.append(Plain(item.first, item.ids, text, item.fired))
+            elif not isinstance(item, Plain) and item[0] in entries:
+                raw, why = entries[item[0]]
+                log.append(LogEntry._make(item)._replace(raw=raw, reason=why))
+            else:
+                log.append(item)
+        self._log[:] = log
+        self._runs = Runs()
+        for item in self._log:
+            if isinstance(item, Plain):
+                self._runs.add(min(item.ids), max(item.ids), item)
+        return {}
+
+    def purge(self) -> None:
+        """There is nothing behind what is there."""
+
     def commit(self) -> None:
         """Keeps everything since the last commit, as long as the process lives."""
         if self._closed:

@@ -7,7 +7,7 @@ The view `_event` shows them one by one to any SQL tool, with all others of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -107,11 +107,30 @@ class PlainLog:
             yield from (entry for entry in self._load(seq) if entry.seq > after)
             seq = self._db.execute(following, (seq,)).get
 
-    def links(self, last: int) -> Iterator[tuple[int, bytes]]:
+    def redact(self, raws: Mapping[int, str]) -> set[int]:
+        """Replaces the text of events, by seq; those that are in no run are left to others."""
+        done: set[int] = set()
+        at = "SELECT seq, count, text FROM _log_plain WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+        for seq in sorted(raws):
+            row: Any = self._db.execute(at, (seq,)).fetchone()
+            if row is None or seq >= row[0] + row[1] or seq in done:
+                continue
+            lines = row[2].split("\n")
+            inside = [other for other in range(row[0], row[0] + row[1]) if other in raws]
+            for other in inside:
+                lines[other - row[0]] = raws[other]
+            change = "UPDATE _log_plain SET text = ? WHERE seq = ?"
+            self._db.execute(change, ("\n".join(lines), row[0]))
+            done.update(inside)
+        self.clear()
+        return done
+
+    def links(self, last: int, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The bytes of each run in the log's chain, with the seq that it begins with."""
         rows = self._db.execute(
-            "SELECT seq, count, low, high, text, fired FROM _log_plain WHERE seq <= ? ORDER BY seq",
-            (last,),
+            "SELECT seq, count, low, high, text, fired FROM _log_plain "
+            "WHERE seq > ? AND seq <= ? ORDER BY seq",
+            (after, last),
         )
         for row in rows:
             yield int(row[0]), link(*row)

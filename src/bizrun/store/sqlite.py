@@ -22,23 +22,12 @@ from .cache import NO_ROWS, Cache
 from .cursor import OpenCursor
 from .event_log import EventLog, select_in, storable
 from .file import APPLICATION_ID, StateFile, Tail, failure
-from .formats import FORMAT, TABLES, upgrade
+from .formats import FORMAT, PRAGMAS, create, upgrade
 from .match import matching, ordered
 from .migrate import migrate
 from .schema import check_tables, table_from_json, taken
 from .sql import SQLITE, Shape, TableSQL, quoted, table_sql
 from .tops import Tops
-
-_PRAGMAS = (
-    # FULL: with NORMAL a power cut loses commits that were acknowledged.
-    "synchronous = FULL",
-    "foreign_keys = ON",
-    "trusted_schema = OFF",
-    "cache_size = -16000",
-    # Pages that every batch changes are copied to the file a quarter as often.
-    "wal_autocheckpoint = 4000",
-    "journal_size_limit = 67108864",
-)
 
 _CACHE_ROWS = 10_000
 _PENDING_ROWS = 10_000
@@ -113,20 +102,13 @@ class SqliteStore:
                 f"{self._file.name} stands where SQLite can't keep its journal (mode {mode}): a "
                 "network folder perhaps; give --state a file on a local disk"
             )
-        for pragma in _PRAGMAS:
+        for pragma in PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         if not tables:
-            self._create(db)
+            create(db)
         else:
             upgrade(db)
         return db
-
-    def _create(self, db: apsw.Connection) -> None:
-        db.execute("BEGIN IMMEDIATE")
-        for statement in TABLES:
-            db.execute(statement)
-        db.execute("INSERT INTO _meta VALUES ('format', ?), ('commits', '0')", (str(FORMAT),))
-        db.execute("COMMIT")
 
     def _load(self) -> None:
         db = self._connection()
@@ -515,6 +497,24 @@ class SqliteStore:
         self._connection()
         if self._lost:
             raise StoreError(self._lost)
+
+    @_guarded
+    def redact(
+        self, entries: Mapping[int, tuple[str, str | None]], rows: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, str]:
+        """Replaces what log entries say; see `Store.redact`."""
+        db = self._connection()
+        self._begin()
+        gone = 'DELETE FROM _dropped WHERE "table" = ? AND "key" = ?'
+        db.executemany(gone, list(rows))
+        return self._log.redact(entries)
+
+    @_guarded
+    def purge(self) -> None:
+        """Writes the file anew, and empties its journal; see `Store.purge`."""
+        db = self._connection()
+        db.execute("VACUUM")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @_guarded
     def commit(self) -> None:
