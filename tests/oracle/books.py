@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
+from typing import Any
 
 from .calendars import shift
 from .world import EXPONENTS, Bill, Coupon, Line, Rules
@@ -49,29 +50,52 @@ class Attached:
 
 
 @dataclass
+class Grant:
+    """Some account credit: what is left of it, when it lapses, its turn, and what it may pay:
+    lines of a kind or of a meter, or all."""
+
+    left: Fraction
+    expires: datetime | None = None
+    priority: int = 50
+    kind: str = ""
+    meter: str = ""
+
+    def pays(self, line: Line) -> bool:
+        """Whether a line may be paid with it."""
+        if not self.kind and not self.meter:
+            return True
+        return line.kind == self.kind or (self.meter != "" and line.meter == self.meter)
+
+
+@dataclass
 class Purse:
-    """Account credit: what is left of each grant, and when it lapses."""
+    """A customer's account credit, as it was granted."""
 
-    grants: list[list] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
 
-    def grant(self, amount: Fraction, expires: datetime | None) -> None:
+    def grant(self, amount: Fraction, expires: datetime | None = None, **more: Any) -> Grant:
         """Adds credit."""
-        self.grants.append([amount, expires])
+        self.grants.append(Grant(amount, expires, **more))
+        return self.grants[-1]
 
-    def balance(self, at: datetime) -> Fraction:
-        """What can be used at an instant."""
-        return sum((g[0] for g in self.grants if g[1] is None or g[1] > at), ZERO)
+    def use(self, lines: list[Line], amounts: list[Fraction], at: datetime, cur: str) -> Fraction:
+        """Takes credit for what lines come to: lowest priority, oldest expiry, then as granted.
 
-    def use(self, amount: Fraction, at: datetime) -> list[Fraction]:
-        """Takes credit, oldest expiry first, then in order of granting; what of each grant."""
-        parts = []
-        live = [g for g in self.grants if g[1] is None or g[1] > at]
-        for g in sorted(live, key=lambda g: (g[1] is None, g[1] or at)):
-            part = min(g[0], amount)
-            g[0] -= part
-            amount -= part
-            parts.append(part)
-        return parts
+        `amounts` are lowered to what is left of each line; the whole of what was used.
+        """
+        whole, open_ = ZERO, max(sum(amounts, ZERO), ZERO)
+        live = [g for g in self.grants if g.left and (g.expires is None or g.expires > at)]
+        for g in sorted(live, key=lambda g: (g.priority, g.expires is None, g.expires or at)):
+            fit = [
+                max(amount, ZERO) if g.pays(line) else ZERO
+                for line, amount in zip(lines, amounts, strict=True)
+            ]
+            part = min(g.left, open_ - whole, sum(fit, ZERO))
+            for i, piece in enumerate(in_proportion(part, fit, cur)):
+                amounts[i] -= piece
+            g.left -= part
+            whole += part
+        return whole
 
 
 def discount(rules: Rules, lines: list[Line], coupons: list[Attached]) -> Fraction:
@@ -107,20 +131,23 @@ def bill(
     purse: Purse,
     why: str,
     lowers: list[Bill] | None = None,
+    refund: bool = False,
 ) -> Bill | None:
-    """An invoice over lines; uses and grants credit. None where nothing stands on it."""
+    """An invoice over lines; uses and grants credit. None where nothing stands on it.
+
+    Below zero it lowers what is open on `lowers`, is refunded of what was paid for them where
+    that is asked for, and else becomes credit.
+    """
     if not lines:
         return None
     off = discount(rules, lines, coupons)
     nets = [line.amount - line.share for line in lines]
     credit = ZERO
-    taxed = nets
-    if rules.credit == "before_tax" and sum(nets) > 0:
-        credit = min(purse.balance(at), sum(nets))
-        for grant in purse.use(credit, at):
-            parts = in_proportion(grant, taxed, rules.currency)
-            taxed = [net - part for net, part in zip(taxed, parts, strict=True)]
-    percent = sum(taxes, ZERO)
+    taxed, sale = list(nets), any(line.kind == "sale" for line in lines)
+    if rules.credit == "before_tax" and not sale:
+        credit = purse.use(lines, taxed, at, rules.currency)
+    # Credit that is sold is taxed with what it pays, where that is taxed.
+    percent = ZERO if sale and rules.credit == "after_tax" else sum(taxes, ZERO)
     if rules.inclusive:
         per_line = [rules.round(net * percent / (1 + percent)) for net in taxed]
         tax = sum(per_line, ZERO)
@@ -130,14 +157,16 @@ def bill(
             line.tax = rules.round(net * percent)
         tax = sum((line.tax for line in lines), ZERO)
         total = sum(nets, ZERO) + tax
-    if rules.credit == "after_tax" and total > 0:
-        credit = min(purse.balance(at), total)
-        purse.use(credit, at)
+    if rules.credit == "after_tax" and not sale:
+        gross = [net + line.tax for line, net in zip(lines, nets, strict=True)]
+        credit = purse.use(lines, gross, at, rules.currency)
     if total < 0:
         # What is open on what is given back goes down first.
         rest = lower(lowers or [], -total)
+        if refund:
+            rest = send_back(lowers or [], rest)
         if rest:
-            purse.grant(rest, None)
+            purse.grant(rest)
         credit = total
     return Bill(at, lines, off, tax, total, credit, total - credit, why)
 
@@ -147,6 +176,15 @@ def lower(bills: list[Bill], amount: Fraction) -> Fraction:
     for each in bills:
         part = min(amount, each.open)
         each.open -= part
+        amount -= part
+    return amount
+
+
+def send_back(bills: list[Bill], amount: Fraction) -> Fraction:
+    """Refunds up to an amount of what was paid for invoices; what is left of it."""
+    for each in bills:
+        part = min(amount, each.paid - each.refunded)
+        each.refunded += part
         amount -= part
     return amount
 

@@ -98,6 +98,11 @@ def _shown(at: datetime, amounts: list[Fraction], *figures: Fraction) -> str:
     return f"{at:%Y-%m-%d} [{lines}] −{off} tax {tax} = {total} credit {credit} due {due}"
 
 
+def _left(grants: list[Fraction]) -> str:
+    """What is left of each grant of credit."""
+    return f"credit [{' '.join(map(_number, sorted(filter(None, grants))))}]"
+
+
 def _number(value: Fraction) -> str:
     return f"{float(value):.3f}"
 
@@ -126,6 +131,14 @@ def compare(world: World, into: Compared) -> None:
     for row in engine.state.select("Invoice", {}):
         open_ = Fraction(row["amount_open"].amount)
         left[row["customer"]] = left.get(row["customer"], Fraction(0)) + open_
+    back: dict[str, Fraction] = {}
+    for row in engine.state.select("Refund", {}):
+        if row["status"] == "succeeded":
+            amount = Fraction(row["amount"].amount)
+            back[row["customer"]] = back.get(row["customer"], Fraction(0)) + amount
+    credit: dict[str, list[Fraction]] = {}
+    for row in engine.state.select("Wallet", {}):
+        credit.setdefault(row["customer"], []).append(Fraction(row["balance"].amount))
     whose = {event["id"]: _owner(event["data"], world) for event in stream}
     dead: dict[str, list[str]] = {}
     for row in engine.state.select("_dead", {}):
@@ -143,7 +156,11 @@ def compare(world: World, into: Compared) -> None:
         made.append(f"refused {len(dead.get(buyer.key, []))}")
         expected.append(f"open {_number(sum((b.open for b in life.bills), Fraction(0)))}")
         made.append(f"open {_number(left.get(buyer.key, Fraction(0)))}")
-        into.invoices += len(made) - 2
+        expected.append(f"back {_number(sum((b.refunded for b in life.bills), Fraction(0)))}")
+        made.append(f"back {_number(back.get(buyer.key, Fraction(0)))}")
+        expected.append(_left([grant.left for grant in life.purse.grants]))
+        made.append(_left(credit.get(buyer.key, [])))
+        into.invoices += len(made) - 4
         if sorted(expected) != sorted(made):
             into.differences.append(Difference(buyer, dead.get(buyer.key, []), expected, made))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from .books import ZERO, Attached, Purse, bill, credit_note, lower
+from .books import ZERO, Attached, Purse, bill, credit_note, lower, send_back
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
 from .metered import Metered
 from .rates import base
@@ -242,7 +243,8 @@ class Life(Metered):
             if held.end <= start or self.rules.proration == "none":
                 continue
             part = self._length(start, held.end) / self._length(held.start, held.end)
-            amount = min(self.rules.round(held.net * part), held.net - held.line.given)
+            left = held.net - held.line.given - held.line.sent
+            amount = min(self.rules.round(held.net * part), left)
             if amount:
                 sub.base_billed -= amount
                 self._returned(held.line, amount)
@@ -301,7 +303,21 @@ class Life(Metered):
                 self._attach(sub, act.data["coupon"], act.at)
 
     def _grant(self, act: Act) -> None:
-        self.purse.grant(act.data["amount"], act.data.get("expires"))
+        self.purse.grant(act.data["amount"], act.data.get("expires"), **self._terms_of(act))
+
+    def _terms_of(self, act: Act) -> dict[str, Any]:
+        return {name: act.data[name] for name in ("priority", "kind", "meter") if name in act.data}
+
+    def _sell(self, act: Act) -> None:
+        """Credit that counts from the payment of its invoice, and no credit pays that."""
+        grant = self.purse.grant(ZERO, act.data.get("expires"), **self._terms_of(act))
+        price = self.rules.round(act.data["price"])
+        line = Line(price, "sale", local_date(act.at, self.zone), discounted=False)
+        self._make(act.at, [line], [], "sale")
+        made = self.bills[-1]
+        made.sells = grant
+        if not made.open:
+            grant.left = act.data["amount"]
 
     def _oneoff(self, act: Act) -> None:
         lines = [
@@ -352,7 +368,7 @@ class Life(Metered):
             return
         lines = used + self._take_waiting(sub) + credit + charge
         before = list(sub.billed)
-        self._make(act.at, lines, sub.coupons, "change", sub)
+        self._make(act.at, lines, sub.coupons, "change", sub, bool(act.data.get("refund")))
         if moved:
             # The new period has invoices of its own.
             sub.billed = [each for each in sub.billed if each not in before]
@@ -426,16 +442,46 @@ class Life(Metered):
             amount = replace(self.rules, rounding="half_up").round(net * act.data["part"])
             given = [replace(line) for line in made.lines]
             total = credit_note(self.rules, given, amount)
-            if total > made.total - made.returned:
-                # More than is still charged.
+            if total > made.total - made.returned or (made.paid and self._used_up(made, amount)):
+                # More than is still charged, or than is left of the credit that was sold.
                 self.refused += 1
                 return
+            if made.sells is not None and made.paid:
+                made.sells.left -= amount
             made.returned += total
             for line, after in zip(made.lines, given, strict=True):
                 line.given = after.given
             rest = lower([made], total)
+            if act.data.get("refund"):
+                rest = send_back([made], rest)
             if rest:
-                self.purse.grant(rest, None)
+                self.purse.grant(rest)
+
+    def _used_up(self, made: Bill, amount: Fraction) -> bool:
+        """Whether credit that was sold at its price is used up too far to take so much back."""
+        return made.sells is not None and amount > made.sells.left
+
+    def _refund(self, act: Act) -> None:
+        """A part of the newest payment goes back."""
+        made = next((bill for bill in reversed(self.bills) if bill.paid > bill.refunded), None)
+        if made is None:
+            return
+        amount = replace(self.rules, rounding="half_up").round(made.paid * act.data["part"])
+        left = min(made.paid - made.refunded, max(made.total - made.returned, ZERO))
+        if not amount:
+            return
+        if amount > left:
+            self.refused += 1
+            return
+        charged = [line for line in made.lines if line.amount > 0]
+        if self.rules.inclusive or len(charged) == 1:
+            for line in charged:
+                # Its part of what was charged, without the tax in it.
+                gross = line.amount - line.share + line.tax
+                rest = line.amount - line.share - line.given - line.sent
+                line.sent += self.rules.round(amount * rest / (gross - made.returned))
+        made.refunded += amount
+        made.returned += amount
 
     def _cancel(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
@@ -451,7 +497,8 @@ class Life(Metered):
         used += self._bounds(sub, at, used)
         lines = used + self._take_waiting(sub) + credit
         sub.status = "cancelled"
-        self._make(act.at, lines, sub.coupons, "cancel", sub)
+        refund = bool(act.data.get("refund"))
+        self._make(act.at, lines, sub.coupons, "cancel", sub, refund)
 
     def _make(
         self,
@@ -460,13 +507,19 @@ class Life(Metered):
         coupons: list[Attached],
         why: str,
         sub: Sub | None = None,
+        refund: bool = False,
     ) -> None:
         lines = [line for line in lines if line.amount]
         lowers = sub.billed if sub else None
-        made = bill(self.rules, at, lines, coupons, self.buyer.taxes, self.purse, why, lowers)
+        made = bill(
+            self.rules, at, lines, coupons, self.buyer.taxes, self.purse, why, lowers, refund
+        )
         if made is None:
             return
-        made.open = made.due if self.buyer.poor else ZERO
+        if self.buyer.poor:
+            made.open = made.due
+        else:
+            made.paid = made.due
         self.bills.append(made)
         for each in self.subs.values():
             if any(held.line is line for held in each.held for line in lines):

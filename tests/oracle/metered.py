@@ -26,7 +26,7 @@ class Metered:
 
     def _make(
         self, at: datetime, lines: list[Line], coupons: list[Attached], why: str,
-        sub: Sub | None = None,
+        sub: Sub | None = None, refund: bool = False,
     ) -> None:  # fmt: skip
         raise NotImplementedError
 
@@ -80,7 +80,7 @@ class Metered:
             before = window.billed.get(note, ZERO)
             amount = self.rules.round(exact) - before
             window.billed[note] = before + amount
-            line = Line(amount, kind, begins, note=note)
+            line = Line(amount, kind, begins, note=note, meter=window.usage.meter)
             known = window.lines.setdefault(note, [])
             if amount < 0:
                 # As it was charged: discounted, and not discounted again.

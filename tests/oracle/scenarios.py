@@ -194,6 +194,12 @@ class Maker:
                 "extras",
                 "rest",
                 "part",
+                "given",
+                "given",
+                "given",
+                "purse",
+                "purse",
+                "given",
             )
         )
         acts = sorted(_Acts(self, zone, flavour).acts, key=lambda act: act.at)
@@ -220,12 +226,13 @@ class _Acts:
         if self._credits and not self.rules.inclusive and flavour not in ("bound", "rest", "tardy"):
             for _ in range(self.r.choice((0, 0, 1, 2))):
                 part = Fraction(self.r.randint(1, 40), 100)
-                self._add(self._somewhere(), "noted", part=part)
+                refund = self.r.random() < 0.4
+                self._add(self._somewhere(), "noted", part=part, refund=refund)
         if self.r.random() < 0.2 and flavour != "tardy":
             amounts = [maker.money(1, 50) for _ in range(self.r.randint(1, 3))]
             self._add(self._somewhere(), "oneoff", amounts=amounts)
 
-    def _add(self, at: datetime, kind: str, **data: Any) -> None:
+    def _add(self, at: datetime, kind: str, /, **data: Any) -> None:
         self.acts.append(Act(at, kind, data))
 
     def _first(self) -> datetime:
@@ -268,9 +275,27 @@ class _Acts:
 
     def _credit(self) -> None:
         for _ in range(self.r.randint(1, 3)):
-            at = self._somewhere()
-            expires = at + timedelta(days=self.r.randint(5, 90)) if self.r.random() < 0.4 else None
-            self._add(at, "grant", amount=self.m.money(1, 120), expires=expires)
+            self._credit_at(self._somewhere(), self.m.money(1, 120))
+
+    def _credit_at(self, at: datetime, amount: Fraction) -> None:
+        """Credit that is given, or sold for what it is worth."""
+        expires = at + timedelta(days=self.r.randint(5, 90)) if self.r.random() < 0.4 else None
+        data = {"amount": amount, "expires": expires, **self._terms()}
+        if self.r.random() < 0.4:
+            self._add(at, "sell", price=amount, **data)
+        else:
+            self._add(at, "grant", **data)
+
+    def _terms(self) -> dict[str, Any]:
+        """Which credit goes first, and what it may pay."""
+        terms: dict[str, Any] = {}
+        if self.r.random() < 0.3:
+            terms["priority"] = self.r.choice((0, 10, 50, 51, 90))
+        if self.r.random() < 0.25:
+            terms["kind"] = "fixed"
+        elif self.r.random() < 0.25:
+            terms["meter"] = self.r.choice(("calls", "hits", "payments", "people"))
+        return terms
 
     def _end(self, deal: str, late: bool = False) -> None:
         if self.r.random() < 0.5:
@@ -302,6 +327,39 @@ class _Acts:
                 prorate=self.r.random() < 0.9, invoice="now",
             )  # fmt: skip
         self._end(deal)
+
+    def _life_given(self) -> None:
+        """Payments and changes that are given back as money."""
+        if not self._credits or self.rules.inclusive:
+            return self._life_flat()
+        self.coupons = self.coupons if self.r.random() < 0.5 else []
+        deal = self._subscribe(self.r.choice(MONTHLY))
+        for _ in range(self.r.randint(2, 7)):
+            if self.r.random() < 0.5:
+                part = Fraction(self.r.choice((5, 20, 33, 50, 100)), 100)
+                self._add(self._later(0, 30), "refund", part=part)
+                continue
+            self._add(
+                self._later(0, 30), "change", deal=deal, plan=self.r.choice(MONTHLY), when="now",
+                prorate=True, invoice="now", refund=self.r.random() < 0.6,
+            )  # fmt: skip
+        refund = self.r.random() < 0.6
+        self._add(self._later(1, 40), "cancel", deal=deal, when="now", prorate=True, refund=refund)
+        return None
+
+    def _life_purse(self) -> None:
+        """Much credit at a time, given and sold, that goes in an order and pays some lines only."""
+        plan = self._pick(self.r.choice(("use_0", "use_1", "use_2", "flat_0")))
+        self._subscribe(plan)
+        self._use(plan, 250)
+        for _ in range(self.r.randint(2, 4)):
+            self._later(5, 60)
+            for _ in range(self.r.randint(1, 4)):
+                self.at += timedelta(seconds=self.r.randint(1, 9999))
+                self._credit_at(self.at, self.m.money(20, 300))
+            if self._credits and not self.rules.inclusive and self.r.random() < 0.5:
+                part, refund = Fraction(self.r.randint(1, 60), 100), self.r.random() < 0.5
+                self._add(self._later(0, 3), "noted", part=part, refund=refund)
 
     def _life_seats(self) -> None:
         deal = self._subscribe(self._pick("seat"), quantity=self.r.randint(1, 20))

@@ -21,18 +21,25 @@ event A.subscribe {
 }
 event A.change {
   deal Deal, plan plan, when "now" | "period_end", prorate bool, invoice "now" | "next"
-  reset bool = false
+  reset bool = false, refund bool = false
 }
 event A.addon { deal Deal, addon plan, quantity integer }
-event A.noted { account Account, part number }
+event A.noted { account Account, part number, refund bool = false }
+event A.refund { account Account, part number }
+event A.sell {
+  account Account, amount money, price money, expires time?, priority integer?
+  kind text = "", meter text = ""
+}
 event A.quantity {
   deal Deal, quantity integer, when "now" | "period_end", prorate bool, invoice "now" | "next"
 }
 event A.pause { deal Deal }
 event A.resume { deal Deal }
-event A.cancel { deal Deal, when "now" | "period_end", prorate bool }
+event A.cancel { deal Deal, when "now" | "period_end", prorate bool, refund bool = false }
 event A.coupon { account Account, coupon coupon }
-event A.grant { account Account, amount money, expires time? }
+event A.grant {
+  account Account, amount money, expires time?, priority integer?, kind text = "", meter text = ""
+}
 event A.oneoff { account Account, lines [money] }
 event A.tick { account Account }
 event U.calls key account { account Account, units number }
@@ -64,7 +71,7 @@ on A.subscribe as e {
 on A.change as e {
   change_plan {
     subscription: e.deal.sub, plan: e.plan, when: e.when, prorate: e.prorate, invoice: e.invoice
-    reset: e.reset
+    reset: e.reset, refund: e.refund
   }
 }
 on A.addon as e {
@@ -75,7 +82,15 @@ on A.noted as e {
   let i = first Invoice where .customer == e.account and .total > ZERO order by .number desc
   if i != none {
     let amount = round((i.subtotal - i.discount) * e.part, STEP)
-    if amount > ZERO { credit_note { invoice: i, amount: amount } }
+    if amount > ZERO { credit_note { invoice: i, amount: amount, refund: e.refund } }
+  }
+}
+on A.refund as e {
+  let p = first Payment where .customer == e.account and .status == "succeeded" and .invoice != none
+    order by .created_at desc
+  if p != none {
+    let amount = round(p.amount * e.part, STEP)
+    if amount > ZERO { refund { payment: p, amount: amount } }
   }
 }
 on A.quantity as e {
@@ -86,9 +101,23 @@ on A.quantity as e {
 }
 on A.pause as e { pause { subscription: e.deal.sub } }
 on A.resume as e { resume { subscription: e.deal.sub } }
-on A.cancel as e { cancel { subscription: e.deal.sub, when: e.when, prorate: e.prorate } }
+on A.cancel as e {
+  cancel { subscription: e.deal.sub, when: e.when, prorate: e.prorate, refund: e.refund }
+}
 on A.coupon as e { apply_coupon { customer: e.account, coupon: e.coupon } }
-on A.grant as e { credit { customer: e.account, amount: e.amount, expires: e.expires } }
+fn listed(what: text) -> [text] = if what == "" then [] else [what]
+on A.grant as e {
+  credit {
+    customer: e.account, amount: e.amount, expires: e.expires, priority: e.priority
+    kinds: listed(e.kind), meters: listed(e.meter)
+  }
+}
+on A.sell as e {
+  credit {
+    customer: e.account, amount: e.amount, price: e.price, expires: e.expires
+    priority: e.priority, kinds: listed(e.kind), meters: listed(e.meter)
+  }
+}
 on A.oneoff as e {
   invoice { customer: e.account, lines: [for l in e.lines: { description: "one-off", amount: l }] }
 }
@@ -255,8 +284,11 @@ def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
     if act.kind == "usage":
         return {"type": f"U.{act.data['meter']}", "data": usage_data(act, buyer, cur)}
     data: dict[str, Any] = dict(act.data)
-    if "amount" in data:
-        data["amount"] = f"{decimal(data['amount'])} {cur}"
+    for name in ("amount", "price"):
+        if name in data:
+            data[name] = f"{decimal(data[name])} {cur}"
+    if "kind" in data:
+        data["kind"] = KINDS.get(data["kind"], data["kind"])
     if "amounts" in data:
         data["lines"] = [f"{decimal(a)} {cur}" for a in data.pop("amounts")]
     if "part" in data:
@@ -266,6 +298,10 @@ def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
     if "deal" not in data or act.kind == "subscribe":
         data["account"] = buyer.key
     return {"type": f"A.{act.kind}", "data": data}
+
+
+# What the calculation calls a kind of line, in the words of the language.
+KINDS = {"fixed": "base"}
 
 
 def usage_data(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:

@@ -123,9 +123,12 @@ class Line:
     begins: Any = None
     discounted: bool = True
     note: str = ""
+    meter: str = ""
     share: Fraction = Fraction(0)
     tax: Fraction = Fraction(0)
     given: Fraction = Fraction(0)
+    """What credit notes gave back of it, before tax; `sent`: what refunds of its payment did."""
+    sent: Fraction = Fraction(0)
 
 
 @dataclass
@@ -141,5 +144,10 @@ class Bill:
     due: Fraction
     why: str = ""
     open: Fraction = Fraction(0)
+    paid: Fraction = Fraction(0)
+    """What was collected for it, and what of that was sent back."""
+    refunded: Fraction = Fraction(0)
+    sells: Any = None
+    """The grant of credit that it sells."""
     returned: Fraction = Fraction(0)
     """What was given back of it, with tax: by later changes and by credit notes."""

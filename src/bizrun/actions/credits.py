@@ -160,7 +160,8 @@ def _bounded(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict
             f"{note.total} can't be credited: {max(left, left * 0)} of invoice {row['number']} is "
             "left, the rest was given back"
         )
-    amount = portion(note.amount, Fraction(left.amount) / Fraction(note.total.amount)).rounded()
+    share = Fraction(left.amount) / Fraction(note.total.amount)
+    amount = portion(note.amount, share).rounded(settings(desk).half_even)
     return _note(desk, row, rows, {**args, "amount": amount})
 
 

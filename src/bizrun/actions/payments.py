@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from ..billing import proration
 from ..errors import Refusal
 from ..model import Outcome
-from ..values import Money, Number, divide, zero
+from ..values import Money, zero
 from . import marketplace
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
@@ -180,7 +181,7 @@ def give_back(
         line, invoice = desk.row("InvoiceLine", old["line"]), desk.row("Invoice", old["invoice"])
         total, charged = line["amount"] - line["discount"] + line["tax"], old["full"]
         charged = charged - line["discount"]
-        gross = back * divide(total.amount, charged.amount) if charged else back
+        gross = proration.portion(back, _ratio(total, charged)) if charged else back
         returned = (invoice["returned"] or back * 0) + gross.rounded(settings(desk).half_even)
         desk.change("Invoice", invoice["id"], returned=returned)
 
@@ -190,6 +191,7 @@ def uncharge(
     nets: Mapping[str, Money],
 ) -> None:  # fmt: skip
     """Notes what a credit note took of lines: a later change credits only what is left."""
+    half_even = settings(desk).half_even
     for key in subscriptions_of(invoice):
         sub = desk.row("Subscription", key)
         known = dict(sub["billing"] or {})
@@ -197,7 +199,7 @@ def uncharge(
         if not any(row["line"] in parts for row in rows):
             continue
         known["charges"] = [
-            {**row, "given_back": row["given_back"] + _in_charge(row, parts, nets)}
+            {**row, "given_back": row["given_back"] + _in_charge(row, parts, nets, half_even)}
             if row["line"] in parts
             else row
             for row in rows
@@ -233,14 +235,13 @@ def _charged_again(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_charge(
-    row: Mapping[str, Any], parts: Mapping[str, Money], nets: Mapping[str, Money]
+    row: Mapping[str, Any], parts: Mapping[str, Money], nets: Mapping[str, Money], half_even: bool
 ) -> Money:
     """A part of a line, before tax, in terms of what was charged for it."""
     part, net, amount = parts[row["line"]], nets[row["line"]], row["amount"]
     if not net or amount == net:
         return part
-    share: Money = amount * divide(part.amount, net.amount)
-    return share.rounded()
+    return proration.portion(amount, _ratio(part, net)).rounded(half_even)
 
 
 def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> None:
@@ -255,14 +256,14 @@ def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> No
         mine = [row for row in rows if row["invoice"] == invoice["id"]]
         if not mine:
             continue
-        part = amount * _share(desk, invoice, mine, amount)
-        known["charges"] = _taken(rows, invoice["id"], part.rounded())
+        part = proration.portion(amount, _share(desk, invoice, mine, amount))
+        known["charges"] = _taken(rows, invoice["id"], part.rounded(settings(desk).half_even))
         desk.change("Subscription", key, billing=known)
 
 
 def _share(
     desk: Desk, invoice: Mapping[str, Any], mine: Sequence[Mapping[str, Any]], amount: Money
-) -> Number:
+) -> Fraction:
     """How much of a refund is of these charges: their part of what its invoice still charged."""
     zero = amount * 0
     if amount > zero:
@@ -272,7 +273,12 @@ def _share(
     else:
         left = sum((row["amount"] for row in mine), zero)
         whole = _asked(desk, invoice)
-    return divide(left.amount, whole.amount)
+    return _ratio(left, whole)
+
+
+def _ratio(part: Money, whole: Money) -> Fraction:
+    """One amount by another, exactly."""
+    return Fraction(part.amount) / Fraction(whole.amount)
 
 
 def _asked(desk: Desk, invoice: Mapping[str, Any]) -> Money:
