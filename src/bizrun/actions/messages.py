@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import Refusal
 from ..model import Outcome
 from ..times import local_date
 from .desk import Desk, Row
+from .signatures import RECIPIENTS
 
 
 def message(
@@ -30,7 +31,10 @@ def message(
     desk.effect(name, data, site, place, _customer(args), resume)
 
 
-def _check_email(desk: Desk, args: Mapping[str, Any]) -> None:
+def _check_email(desk: Desk, args: dict[str, Any]) -> None:
+    for name in RECIPIENTS:
+        if isinstance(args.get(name), list | tuple):
+            args[name] = _listed(args[name])
     if args.get("to") is None:
         raise Refusal("an email needs an address in `to`, and there is none")
     template = args.get("template")
@@ -40,6 +44,12 @@ def _check_email(desk: Desk, args: Mapping[str, Any]) -> None:
         meant = did_you_mean(str(template), desk.program.templates)
         hint = f" Did you mean `{meant}`?" if meant else ""
         raise Refusal(f"there is no template `{template}`.{hint}")
+
+
+def _listed(addresses: Sequence[Any]) -> str | None:
+    """A list of addresses as a header has it, each of them once; None where there is none."""
+    given = [str(address) for address in addresses if address is not None]
+    return ", ".join(dict.fromkeys(given)) or None
 
 
 def _fill_subject(desk: Desk, args: dict[str, Any]) -> None:

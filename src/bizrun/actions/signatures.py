@@ -31,6 +31,8 @@ INVOICE = EntityType("Invoice")
 PAYMENT = EntityType("Payment")
 PROCESSOR = Choice(("stripe", "paypal"))
 WHEN = Choice(("now", "period_end"))
+# Fields of an email that hold addresses: one, or a list of them.
+RECIPIENTS = ("to", "cc", "bcc", "reply_to")
 INVOICE_WHEN = Choice(("now", "next"))
 
 REPLY = Record(
@@ -54,9 +56,10 @@ def _action(
     target: bool = False,
     waits: bool = False,
     one_of: tuple[tuple[str, ...], ...] = (),
+    many: tuple[str, ...] = (),
 ) -> ActionSignature:
-    taken = tuple(ActionField(key, type_, True) for key, type_ in fields)
-    taken += tuple(ActionField(key, type_) for key, type_ in optional)
+    taken = tuple(ActionField(key, type_, True, many=key in many) for key, type_ in fields)
+    taken += tuple(ActionField(key, type_, many=key in many) for key, type_ in optional)
     return ActionSignature(name, taken, result, doc, open, target, waits, one_of)
 
 
@@ -270,6 +273,7 @@ _MESSAGES = (
         ),
         waits=True,
         one_of=(("template", "body"),),
+        many=RECIPIENTS,
     ),
     _action(
         "notify",

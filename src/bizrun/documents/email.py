@@ -7,12 +7,14 @@ import re
 from binascii import b2a_qp
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
+from email.utils import getaddresses
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .templates import Rendered, plain, render
 
 _LINE = 76
+_ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
 _PLAIN = re.compile(r"[\x20-\x7e]*\Z")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+\Z")
 
@@ -55,12 +57,13 @@ def message(
     """The message of an email effect's row; what it names comes from the effect alone."""
     data, key = effect["data"], str(effect["id"])
     address = sender(business)
+    given = data.get("from")
     head = [
-        _header("From", data.get("from") or _from(business, address)),
-        _header("To", data.get("to")),
+        _mailboxes("From", given) if given else _header("From", _from(business, address)),
+        _mailboxes("To", data.get("to")),
     ]
     head += [
-        _header(name, data[field])
+        _mailboxes(name, data[field])
         for name, field in (("Cc", "cc"), ("Bcc", "bcc"), ("Reply-To", "reply_to"))
         if data.get(field)
     ]
@@ -146,11 +149,44 @@ def _phrase(name: str) -> str:
     return _words(name)
 
 
+def _mailboxes(name: str, value: Any) -> str:
+    """A header of addresses: only their names may be encoded (RFC 2047, 5), domains are of
+    letters that all servers know (RFC 5890)."""
+    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+        return f"{name}: {value}\r\n"
+    found = getaddresses([_one_line(value)])
+    if not found or not all("@" in address for _, address in found):
+        return _header(name, value)  # it is never sent
+    texts = [
+        f"{_phrase(shown)} <{_ascii(address)}>" if shown else _ascii(address)
+        for shown, address in found
+    ]
+    line = ", ".join(texts)
+    if len(texts) > 1 and (len(line) > 900 or "=?" in line):
+        line = ",\r\n ".join(texts)
+    return f"{name}: {line}\r\n"
+
+
+def _ascii(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    try:
+        return f"{local}@{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return address
+
+
+def _one_line(value: Any) -> str:
+    text = " ".join(str(value).split())
+    if text.isprintable():
+        return text
+    return "".join(char for char in text if char.isprintable())
+
+
 def _header(name: str, value: Any) -> str:
     """A header's line: never more than one, whatever the value holds."""
-    text = " ".join(str(value).split())
-    if not text.isprintable():
-        text = "".join(char for char in text if char.isprintable())
+    text = _one_line(value)
+    if name == "Subject" and "=?" in text:
+        return f"{name}: {_encoded(text)}\r\n"  # what only looks like encoded words is not
     if _PLAIN.match(text) and len(text) + len(name) < 900:
         return f"{name}: {text}\r\n"
     named = re.match(r"(.*?)\s*(<[\x21-\x7e]+>)\Z", text)
@@ -160,9 +196,12 @@ def _header(name: str, value: Any) -> str:
 
 
 def _words(text: str) -> str:
+    """A text as encoded words, unless it is that already."""
+    return text if text.startswith("=?") and text.isascii() else _encoded(text)
+
+
+def _encoded(text: str) -> str:
     """A text as encoded words (RFC 2047), each short enough and of whole characters."""
-    if text.startswith("=?") and text.isascii():
-        return text
     words: list[str] = []
     piece = b""
     for char in text:

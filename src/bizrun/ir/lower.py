@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..diagnostics import Span
 from ..lang import ast
 from ..lang.symbols import Checked
-from ..lang.types import EntityType, Type, known
+from ..lang.types import EntityType, ListOf, Type, known
 from . import nodes as ir
 from .lower_expr import ExpressionLowering, Scope, conjuncts
 from .variables import free_names, live_names
@@ -418,13 +418,23 @@ class HandlerLowering(ExpressionLowering):
     def _address(self, action: ast.Action, entry: ast.Entry, to: ir.Pair) -> ir.Pair | None:
         """Where a row that a message goes to has its mail: an email goes there, and `notify` too,
         where nothing says otherwise of its key."""
-        name = {"email": "to", "notify": "address"}.get(action.name)
+        signature = self.checked.actions.get(action)
+        many = {f.name for f in signature.fields if f.many} if signature is not None else set()
+        name = entry.name if entry.name in many else None
+        if action.name == "notify" and entry.name == "to":
+            name = "address"
+        if name is None:
+            return None
         match known(self.type(entry.value)):
-            case EntityType(entity) if (
-                name and entry.name == "to" and "email" in self.symbols.entities[entity].fields
-            ):
+            case EntityType(entity) if self._has_mail(entity):
                 return ir.Pair(name, ir.EntityGet(entity, to.value, "email"))
+            case ListOf(EntityType(entity)) if name in many and self._has_mail(entity):
+                each = ir.EntityGet(entity, ir.Local("one"), "email")
+                return ir.Pair(name, ir.ListFor("one", to.value, each))
         return None
+
+    def _has_mail(self, entity: str) -> bool:
+        return "email" in self.symbols.entities[entity].fields
 
     def _schema(self, node: ast.Expr, scope: Scope) -> ir.Expr:
         """What an AI answer must look like, as JSON Schema: of types by name, in maps and lists."""

@@ -76,12 +76,13 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class ActionField:
-    """A field of an action; `required` unless it may be left out."""
+    """A field of an action; `required` unless it may be left out, `many`: one or a list."""
 
     name: str
     type: Type
     required: bool = False
     doc: str = ""
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

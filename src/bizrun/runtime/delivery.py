@@ -150,7 +150,7 @@ class Worker:
 
     def _job(self, effect: Effect) -> Job:
         name, provider, secrets = self.providers.of(effect)
-        lane = (name, effect.customer or f"\0{effect.id}")
+        lane = (name, effect.customer or _addressee(effect) or f"\0{effect.id}")
         road = name
         if isinstance(provider, Spread):
             road = f"{name} {provider.host(effect, self.providers.addressee(effect))}"
@@ -593,3 +593,8 @@ class Worker:
             "message": b64encode(job.message).decode() if job.message and status else None,
         })  # fmt: skip
         self._changed = True
+
+
+def _addressee(effect: Effect) -> str | None:
+    """Emails to an address go out in order, too."""
+    return f"\0to {effect.data.get('to')}" if effect.kind == "email" else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..actions.signatures import RECIPIENTS
 from ..lang import ast
 from ..lossless import from_json
 from ..model import Outcome
@@ -204,7 +205,15 @@ decode_raw = msgspec.json.Decoder(float_hook=number).decode
 
 def fits(found: Happening, wants: Mapping[str, Any]) -> bool:
     """Whether what happened has these fields; a name that is missing does not fit."""
-    return all(same(found.value(name), value) for name, value in wants.items())
+    return all(_has(found, name, value) for name, value in wants.items())
+
+
+def _has(found: Happening, name: str, value: Any) -> bool:
+    """Whether a field is as wanted; of several recipients of an email one is enough."""
+    given = found.value(name)
+    if found.kind == "email" and name in RECIPIENTS and isinstance(given, str):
+        return given == value or value in given.split(", ")
+    return same(given, value)
 
 
 def same(found: Any, value: Any) -> bool:
@@ -290,5 +299,5 @@ def missing(candidates: Iterable[Happening], wants: Mapping[str, Any]) -> list[s
     return [
         f"{name}: {short(value)}"
         for name, value in wants.items()
-        if not any(same(found.value(name), value) for found in all_)
+        if not any(_has(found, name, value) for found in all_)
     ]

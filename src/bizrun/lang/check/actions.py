@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...diagnostics import Span
 from .. import ast
 from ..symbols import ActionField, ActionSignature, NoMethod
-from ..types import ANY, TEXT, Record, Type, maybe
+from ..types import ANY, TEXT, ListOf, Record, Type, known, maybe
 from .context import Checker, listed, nearest, resolved
 from .expressions import infer
 from .names import schema_type
@@ -44,7 +44,7 @@ def find_action(c: Checker, name: str) -> ActionSignature | None:
         return None
     if name not in c.actions:
         fields = tuple(
-            ActionField(f.name, resolved(f.type, c.symbols), f.required, f.doc)
+            ActionField(f.name, resolved(f.type, c.symbols), f.required, f.doc, f.many)
             for f in found.fields
         )
         result = resolved(found.result, c.symbols)
@@ -148,11 +148,14 @@ def _value(
 ) -> Type:
     what = f"`{field.name}` of `{node.name}`"
     type_ = infer(c, entry.value, scope, field.type)
+    want = field.type
+    if field.many and isinstance(known(type_), ListOf):
+        want = ListOf(want)
     fit_value(
         c,
         entry.value,
         type_,
-        field.type if field.required else maybe(field.type),
+        want if field.required else maybe(want),
         what,
         scope,
         may_be_none=True,
