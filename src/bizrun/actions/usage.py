@@ -111,6 +111,8 @@ def rate_window(
         share = share_of(desk, period, start, until, sub["customer"])
         included = proration.prorated_allowance(included, share)
     usages = measured(desk, price, sub["customer"], start, end, included)
+    if running:
+        price = replace(price, pricing=catalog.without_least(price.pricing))
     return rating.rate_usage(price, usages, sub["currency"], included)
 
 

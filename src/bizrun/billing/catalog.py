@@ -100,6 +100,11 @@ class Rate:
     least_each: Money | None = None
 
     @property
+    def bounded(self) -> bool:
+        """Whether what all of it costs has bounds."""
+        return self.at_most is not None or self.at_least is not None
+
+    @property
     def by_event(self) -> bool:
         """Whether what each event costs has bounds."""
         return self.most_each is not None or self.least_each is not None
@@ -126,8 +131,8 @@ class Pricing:
     """How a quantity becomes money.
 
     "unit" and "package" have a rate (of each started package of `package` units); "graduated",
-    "volume" and "stairstep" have tiers; "dimension" has cases. Any model with `dimensions` rates
-    each of their values by itself.
+    "volume" and "stairstep" have tiers, and the bounds of `rate`; "dimension" has cases. Any model
+    with `dimensions` rates each of their values by itself.
     """
 
     model: Model = "unit"
@@ -420,6 +425,20 @@ def rated_by_event(plan: Plan) -> Iterator[str]:
     for price in every_usage(plan):
         if by_event(price.pricing, price.meter in included):
             yield price.meter
+
+
+@lru_cache(maxsize=1024)
+def without_least(pricing: Pricing) -> Pricing:
+    """A pricing without `at least`: what a period costs at least is known when it is over."""
+
+    def free(rate: Rate) -> Rate:
+        return replace(rate, at_least=None)
+
+    return replace(
+        pricing, rate=free(pricing.rate),
+        tiers=tuple(replace(tier, rate=free(tier.rate)) for tier in pricing.tiers),
+        cases=tuple(replace(case, pricing=without_least(case.pricing)) for case in pricing.cases),
+    )  # fmt: skip
 
 
 def by_event(pricing: Pricing, included: bool) -> bool:

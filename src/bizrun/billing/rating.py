@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from ..errors import EvalError
 from ..values import Money, Number, Percent, check_number, show
@@ -37,7 +37,8 @@ class TierLine:
     """One step of an explanation: so many units above one bound and up to another.
 
     `unit_amount` and `percent` are the rate's; `packages` how many were started; `flat` the flat
-    parts that were due. `amount` is what the step came to, after at most and at least.
+    parts that were due. `amount` is what the step came to, after at most and at least; where
+    those are of all tiers together a last step, "minimum" or "maximum", is the difference.
     """
 
     above: Number
@@ -48,6 +49,7 @@ class TierLine:
     packages: int | None
     flat: Money
     amount: Money
+    bound: Literal["minimum", "maximum"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +168,9 @@ def _lines(pricing: Pricing, usage: Usage, currency: str) -> tuple[TierLine, ...
         case "package":
             return (_line(_packaged(pricing), usage.quantity, usage.events, currency),)
         case "graduated":
-            return _graduated(pricing.tiers, usage, currency)
+            return _bounded(pricing.rate, _graduated(pricing.tiers, usage, currency), currency)
         case "volume" | "stairstep":
-            return _whole_tier(pricing, usage, currency)
+            return _bounded(pricing.rate, _whole_tier(pricing, usage, currency), currency)
         case "dimension":
             found = _case(pricing, usage.values)
             return _lines(found.pricing, usage, currency) if found else ()
@@ -240,10 +242,7 @@ def _line(
             packages = started(quantity, part.size)
     # A tier that nothing entered has no bounds to keep; a rate of its own always has.
     if quantity or (not above and up_to is None):
-        if rate_.at_least is not None:
-            amount = max(amount, rate_.at_least)
-        if rate_.at_most is not None:
-            amount = min(amount, rate_.at_most)
+        amount = within(rate_, amount)
     return TierLine(
         above, up_to, quantity, _unit_amount(rate_), _percent(rate_), packages, flat, amount
     )
@@ -260,11 +259,27 @@ def _by_event(rate_: Rate, usage: Usage, currency: str) -> TierLine:
             due = max(due, rate_.least_each) if rate_.least_each is not None else due
             due = min(due, rate_.most_each) if rate_.most_each is not None else due
         amount += due
+    return replace(whole, amount=within(rate_, amount))
+
+
+def _bounded(rate_: Rate, lines: tuple[TierLine, ...], currency: str) -> tuple[TierLine, ...]:
+    """The steps with one more, where the bounds of all tiers together add or take off something."""
+    if not rate_.bounded:
+        return lines
+    zero = Money(0, currency)
+    amount = sum((line.amount for line in lines), zero)
+    off = within(rate_, amount) - amount
+    if not off:
+        return lines
+    bound: Literal["minimum", "maximum"] = "minimum" if off > zero else "maximum"
+    return (*lines, TierLine(0, None, 0, None, None, None, zero, off, bound))
+
+
+def within(rate_: Rate, amount: Money) -> Money:
+    """An amount within the bounds of a rate."""
     if rate_.at_least is not None:
         amount = max(amount, rate_.at_least)
-    if rate_.at_most is not None:
-        amount = min(amount, rate_.at_most)
-    return replace(whole, amount=amount)
+    return amount if rate_.at_most is None else min(amount, rate_.at_most)
 
 
 def _part(part: RatePart, quantity: Number, events: int, currency: str) -> Money:
@@ -408,10 +423,13 @@ def _case_order(pricing: Pricing, usage: Usage) -> tuple[int, tuple[str, ...]]:
 
 
 def _values(line: TierLine) -> tuple[Any, ...]:
+    if line.bound is not None:
+        return (*[None] * 7, line.amount, line.bound)
     return (
         line.above, line.up_to, line.quantity, line.unit_amount, line.percent, line.packages,
-        line.flat if line.flat else None, line.amount,
+        line.flat if line.flat else None, line.amount, None,
     )  # fmt: skip
 
 
-_STEP = ("above", "up_to", "quantity", "unit_amount", "percent", "packages", "flat", "amount")
+_STEP = ("above", "up_to", "quantity", "unit_amount", "percent", "packages", "flat", "amount",
+         "bound")  # fmt: skip

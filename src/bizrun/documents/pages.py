@@ -272,6 +272,9 @@ def _description(line: Mapping[str, Any], said: Labels) -> str:
 
 def _step(step: Mapping[str, Any], said: Labels) -> dict[str, str]:
     """A tier: its bounds, how much of the quantity fell into it, at which rate."""
+    if step.get("bound"):
+        amount = said.money(_money(step["amount"]))
+        return {"bounds": said[step["bound"]], "quantity": "", "price": "", "amount": amount}
     above, up_to = number(str(step.get("above", 0))), step.get("up_to")
     bound = (
         said["above"].format(bound=said.number(above))

@@ -105,6 +105,11 @@ def _factor(tree: Any, context: Context) -> ast.Expr:
 def build_rate(tree: Any, context: Context) -> ast.Rate:
     """A `+` list of products with their bounds; `free` gives no product."""
     parts = [_rate_part(part, part.children[0], context) for part in trees(tree, "rate_part")]
+    return _bounded(tree, _parts(parts), context)
+
+
+def _bounded(tree: Any, parts: tuple[ast.RatePart, ...], context: Context) -> ast.Rate:
+    """The products of a rate within the bounds that stand behind them, or behind its tiers."""
     bounds_: dict[str, ast.Expr] = {}
     each = None
     for limit in trees(tree, "limit_rate"):
@@ -113,7 +118,7 @@ def build_rate(tree: Any, context: Context) -> ast.Rate:
         bounds_[name] = _amount(limit.children[2], context)
         each = str(per.children[0]) if per is not None else each
     return ast.Rate(
-        context.of(tree), _parts(parts), bounds_.get("most"), bounds_.get("least"),
+        context.of(tree), parts, bounds_.get("most"), bounds_.get("least"),
         bounds_.get("most each"), bounds_.get("least each"), each,
     )  # fmt: skip
 
@@ -170,7 +175,8 @@ def _tiered(tree: Any, context: Context, dimensions: tuple[str, ...] = ()) -> as
         *bound, rate = tier.children
         limit = _bound(bound[0], context) if bound else None
         tiers.append(ast.Tier(context.of(tier), limit, build_rate(rate, context)))
-    return ast.Pricing(context.of(tree), model, tiers=tuple(tiers), dimensions=dimensions)
+    rate = _bounded(tree, (), context) if trees(tree, "limit_rate") else None
+    return ast.Pricing(context.of(tree), model, rate, tuple(tiers), dimensions=dimensions)
 
 
 def _bound(tree: Any, context: Context) -> ast.Expr:

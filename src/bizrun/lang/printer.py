@@ -191,12 +191,18 @@ class Printer:
 
     def rate(self, rate: ast.Rate) -> str:
         """`0.005 USD + 10 USD flat at most 500 USD`."""
-        parts = [" + ".join(map(self._rate_part, rate.parts)) or "free"]
-        parts += [f"at most {self._amount(rate.at_most)}"] if rate.at_most else []
+        parts = [" + ".join(map(self._rate_part, rate.parts)) or "free", *self._limits(rate)]
+        return " ".join(parts)
+
+    def limits(self, rate: ast.Rate) -> str:
+        """`at most 500 USD at least 20 USD`: the bounds of a rate, or of all tiers together."""
+        return " ".join(self._limits(rate))
+
+    def _limits(self, rate: ast.Rate) -> list[str]:
+        parts = [f"at most {self._amount(rate.at_most)}"] if rate.at_most else []
         parts += [f"at least {self._amount(rate.at_least)}"] if rate.at_least else []
         each = ((rate.most_each, "most"), (rate.least_each, "least"))
-        parts += [f"at {word} {self._amount(it)} per {rate.each}" for it, word in each if it]
-        return " ".join(parts)
+        return parts + [f"at {word} {self._amount(it)} per {rate.each}" for it, word in each if it]
 
     def _rate_part(self, part: ast.RatePart) -> str:
         written = "free" if part.amount is None else self._amount(part.amount)

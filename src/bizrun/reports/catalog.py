@@ -59,11 +59,13 @@ def _price(plan: Plan, price: Price, product: str) -> Item | str:
         text = f"price {amount}{per(every)}"
         return Item("price", key, f"{plan.name} {text}", {**params, **unit(amount)})
     amount_of_one = one(pricing.rate.parts)
-    if pricing.model == "unit" and not pricing.dimensions and amount_of_one is not None:
+    plain = pricing.model == "unit" and not pricing.dimensions and not pricing.rate.bounded
+    if plain and amount_of_one is not None:
         text = f"{plan.name} price {amount_of_one} per {price.per_unit}{per(every)}"
         return Item("price", key, text, {**params, **unit(amount_of_one)})
     tiers = [tier_of(tier) for tier in pricing.tiers]
-    if pricing.model in MODES and tiers and None not in tiers and not pricing.dimensions:
+    whole = None not in tiers and not pricing.dimensions and not pricing.rate.bounded
+    if pricing.model in MODES and tiers and whole:
         params |= {
             "billing_scheme": "tiered", "tiers_mode": MODES[pricing.model], "tiers": tiers,
         }  # fmt: skip

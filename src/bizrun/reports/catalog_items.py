@@ -56,7 +56,7 @@ def unit(amount: Money) -> dict[str, Any]:
 def tier_of(tier: Tier) -> dict[str, Any] | None:
     """A tier with a price for each unit, a flat price, or both; None where it has more to it."""
     found: dict[str, Any] = {"up_to": "inf" if tier.bound is None else int(tier.bound)}
-    if tier.rate.at_least or tier.rate.at_most:
+    if tier.rate.bounded:
         return None
     for part in tier.rate.parts:
         match part:

@@ -90,7 +90,8 @@ def _amounts(pricing: Pricing, included: Any) -> Mapping[str, Any] | None:
     """The amounts of a price, what is included first, as a tier for nothing; None where Stripe
     has no such price."""
     amount = one(pricing.rate.parts)
-    if pricing.dimensions or included != int(included) or pricing.rate.by_event:
+    bounded = pricing.rate.bounded or pricing.rate.by_event
+    if pricing.dimensions or included != int(included) or bounded:
         return None
     match pricing.model:
         case "unit" if amount is not None and included:

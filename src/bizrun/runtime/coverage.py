@@ -193,7 +193,8 @@ class _TierPoint:
 
     def entered(self, line: Row) -> bool:
         """Whether a line's quantity came to this tier."""
-        quantity, steps = line["quantity"], line["detail"]
+        quantity = line["quantity"]
+        steps = [step for step in line["detail"] or () if "bound" not in step]
         if not quantity:
             return False
         if self.model == "graduated" and steps:

@@ -158,7 +158,9 @@ class Intake:
 
     def _money(self, value: Any, type_: Type, what: str) -> Money:
         match value:
-            case {"amount": amount, "currency": str(code)} if code in EXPONENTS:
+            case {"amount": amount, "currency": str(code)}:
+                if code not in EXPONENTS:
+                    raise Refusal(f"{what}: `{code[:20]}` is no currency of ISO 4217")
                 text = amount if isinstance(amount, str) else show(amount)
                 return Money(number(text), code)
             case str():

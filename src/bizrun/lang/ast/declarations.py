@@ -206,8 +206,9 @@ class DimensionRate(Node, frozen=True):
 class Pricing(Node, frozen=True):
     """How a quantity becomes money.
 
-    model: "unit" (rate), "graduated" | "volume" | "stairstep" (tiers), "package" (rate is the
-    price of each started package of `package` units), "dimension" (cases, over `dimensions`).
+    model: "unit" (rate), "graduated" | "volume" | "stairstep" (tiers; rate has their bounds, where
+    they have some, and no products), "package" (rate is the price of each started package of
+    `package` units), "dimension" (cases, over `dimensions`).
     """
 
     model: str

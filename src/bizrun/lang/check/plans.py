@@ -119,7 +119,7 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
     plan.prices.append(item)
     check_pricing(item.pricing, plan.facts, meter=None)
     check_each(item.pricing, plan.facts, None)
-    rate = item.pricing.rate
+    rate = None if item.pricing.tiers else item.pricing.rate
     nothing = rate and not rate.parts and not plan.facts.damaged(plan.node)
     if nothing and "free" not in plan.facts.text(item.span):
         plan.add("E0611", item.span, "This price has no amount")

@@ -79,6 +79,7 @@ PRICE = Form(
         "graduated": "tiers",
         "volume": "tiers",
         "stairstep": "tiers",
+        "within": "words",
     }
 )
 PRICING = Form(
@@ -88,6 +89,7 @@ PRICING = Form(
         "graduated": "tiers",
         "volume": "tiers",
         "stairstep": "tiers",
+        "within": "words",
         "prices": "cases",
     },
     open="package",

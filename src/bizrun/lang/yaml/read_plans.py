@@ -83,6 +83,10 @@ def _tiered(to: Composer, value: Mapping) -> bool:
             to.add(f" {name.text} {{", name)
             _tiers(to, tiers)
             to.add("\n}", name)
+            for other, limits in value.pairs:
+                if other.text == "within":
+                    to.add(" ", other)
+                    to.words(limits)
             return True
     return False
 

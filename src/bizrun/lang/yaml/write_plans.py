@@ -91,7 +91,12 @@ def _price(to: Printer, price: ast.Price) -> Any:
     data: Data = {"per": per} if per else {}
     if price.arrears:
         data["arrears"] = "true"
-    return {**data, pricing.model: _tiers(to, pricing)}
+    return {**data, **_tiered(to, pricing)}
+
+
+def _tiered(to: Printer, pricing: ast.Pricing) -> Data:
+    data: Data = {pricing.model: _tiers(to, pricing)}
+    return {**data, "within": to.limits(pricing.rate)} if pricing.rate else data
 
 
 def _tiers(to: Printer, pricing: ast.Pricing) -> Data:
@@ -120,7 +125,7 @@ def _pricing(to: Printer, pricing: ast.Pricing, per: list[str], dimensions: int)
             cases = {_case(case.values): _pricing(to, case.price, [], dimensions)
                      for case in pricing.cases}  # fmt: skip
             return {**data, "prices": cases}
-    return {**data, pricing.model: _tiers(to, pricing)}
+    return {**data, **_tiered(to, pricing)}
 
 
 def _case(values: tuple[str | None, ...]) -> str:
