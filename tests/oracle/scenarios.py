@@ -118,7 +118,7 @@ class Maker:
         usages = tuple(self._usage(meter) for meter in meters)
         low = self.money(100, 400) if i == 4 else None
         high = self.money(100, 400) if i == 5 else None
-        late = i == 3
+        late = i == 3 or (i > 3 and self.r.random() < 0.5)
         price = self.money(0 if late else 5, 90)
         return Plan(
             f"use_{i}", price, (1, "month"), arrears=late, usages=usages, minimum=low, maximum=high

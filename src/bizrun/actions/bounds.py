@@ -32,7 +32,8 @@ def bounds_of(
         return []
     start = sub["usage_start"] or sub["period_start"]
     period = periods.period_at(cycle_of(desk, sub), start)
-    begin = max(start, period.start)
+    # The day on which a subscription begins counts whole, so its price lies before its usage.
+    begin = period.start if start == sub["started"] else max(start, period.start)
     known, zero = sub["billing"] or {}, Money(0, sub["currency"])
     before, settled = known.get("before") or zero, known.get("settled") or zero
     share = share_of(desk, period, begin, end, sub["customer"])
