@@ -91,6 +91,24 @@ def test_a_row_has_all_its_columns(store: Store) -> None:
     assert list(store.select("Account")) == [account("a")]
 
 
+def test_columns_set_alone_are_read_as_if_the_row_had_been_written(store: Store) -> None:
+    store.write({"Account": {id: account(id, email=id, active=True) for id in ("a", "b", "c")}})
+    store.commit()
+    store.get("Account", "a")
+    store.write({"Account": {"b": account("b", email="new")}})
+    store.adjust("Account", ("paid", "active"), [(Money(3, "USD"), False, "a"),
+                                                 (None, True, "b")])  # fmt: skip
+    found = {row["id"]: row for row in store.select("Account")}
+    assert found == {
+        "a": account("a", email="a", paid=Money(3, "USD"), active=False),
+        "b": account("b", email="new", active=True),
+        "c": account("c", email="c", active=True),
+    }
+    assert [store.get("Account", id) for id in "abc"] == [found[id] for id in "abc"]
+    store.rollback()
+    assert store.get("Account", "a") == account("a", email="a", active=True)
+
+
 def test_rollback_drops_rows_and_entries(store: Store) -> None:
     put(store, account("a", email="x", status="s", due=T0), account("b", email="y"))
     store.append([entry(1, "e1"), entry(2, "e2", "rejected")])

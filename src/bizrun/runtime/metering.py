@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
 from math import ceil
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -34,13 +35,16 @@ class Slot:
     """A running figure of one customer in one usage period, ahead of its row.
 
     It holds for events from `since`, when it began to run, to the `end` of the period, as long
-    as the figure is at least `low` and below `high`, where no trigger can turn.
+    as the figure is at least `low` and below `high`, where no trigger can turn. `dirty`: it has
+    moved since the state was told; `ahead`: since `row`.
     """
 
-    __slots__ = ("count", "dirty", "end", "high", "low", "new", "row", "since", "total")
+    __slots__ = ("ahead", "count", "dirty", "end", "high", "key", "low", "new", "row", "since",
+                 "total")  # fmt: skip
 
     def __init__(self, row: Bucket, since: datetime, end: datetime, span: Span, new: bool) -> None:
         self.row = row
+        self.key: str = row["id"]
         self.since = since
         self.end = end
         self.total: Any = row["total"]
@@ -49,7 +53,7 @@ class Slot:
         if isinstance(self.total, int):  # then whole numbers do, and compare faster
             self.low, self.high = ceil(self.low), ceil(self.high)
         self.new = new
-        self.dirty = False
+        self.dirty = self.ahead = False
 
 
 Count = Callable[[dict[str, Any], datetime, datetime], "bool | None"]
@@ -152,32 +156,30 @@ class Metering:
         """Turns a running figure into its row."""
         slots = self._slots.get(meter)
         slot = slots.pop(customer, None) if slots else None
-        if slot is not None and slot.dirty:
+        if slot is not None and (slot.dirty or slot.ahead):
             self._store(slot)
 
     def flush(self) -> None:
         """Turns all running figures into rows; they go on running."""
         self.revalidate()
-        rows = {}
+        rows = []
         for slot in self.moved:
             if slot.new and slot.dirty:
                 self._store(slot)
             elif slot.dirty:
-                slot.row = row = slot.row.copy()
-                row["total"], row["count"] = slot.total, slot.count
-                rows[row["id"]] = row
-                slot.dirty = False
+                rows.append((slot.total, slot.count, slot.key))
+                slot.dirty, slot.ahead = False, True
         self.moved.clear()
         if rows:
             # In the order of their keys SQLite finds them side by side.
-            ordered = {key: rows[key] for key in sorted(rows)}
-            self.engine.state.adjust("_meter", ("total", "count"), ordered)
+            rows.sort(key=itemgetter(2))
+            self.engine.state.adjust("_meter", ("total", "count"), rows)
 
     def _store(self, slot: Slot) -> None:
         row = {**slot.row, "total": slot.total, "count": slot.count}
         # What these events counted stays, also where the handler that asks for it is refused.
         self.engine.state.keep("_meter", row["id"], row)
-        slot.row, slot.dirty, slot.new = row, False, False
+        slot.row, slot.dirty, slot.ahead, slot.new = row, False, False, False
 
     @staticmethod
     def _key(meter: str, customer: str, start: datetime, by: str) -> str:

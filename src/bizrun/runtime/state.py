@@ -73,14 +73,12 @@ class State:
         self.dirty[table][key] = row
         self._dirty_rows += 1
 
-    def adjust(self, table: str, columns: Sequence[str], rows: dict[str, Row]) -> None:
-        """Replaces rows that differ in these columns alone, beyond undoing, as `keep` does."""
-        dirty = self.dirty.get(table)
-        if dirty:
-            for key in dirty.keys() & rows.keys():
-                dirty[key] = rows.pop(key)
-        if rows:
-            self.store.adjust(table, columns, rows)
+    def adjust(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Sets these columns of rows, each given as its values and its key, beyond undoing, as
+        `keep` does."""
+        if self.dirty.get(table):
+            self._hand_over(table)
+        self.store.adjust(table, columns, rows)
 
     def mark(self) -> int:
         """Where the journal stands: what comes behind it can be undone."""

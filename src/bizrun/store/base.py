@@ -143,9 +143,9 @@ class Store(Protocol):
         """Inserts or replaces rows by table and key; None deletes. Refuses a broken unique
         column with Refusal (nothing of this call is then written)."""
 
-    def adjust(self, table: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
-        """Replaces rows that are there, where they differ in these columns alone: what `write`
-        would do, at less cost. None of them is the key, unique or indexed."""
+    def adjust(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Sets these columns of rows that are there, each given as its values and its key: what
+        `write` would do, at less cost. None of them is the key, unique or indexed."""
 
     def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
         """Which of these (source, id) have been appended before."""

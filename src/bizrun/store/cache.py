@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .base import Row
 
@@ -32,6 +32,14 @@ class Cache:
     def held(self, table: str, key: str) -> Row | None:
         """The row, where it is in either half."""
         return self.young.get(table, NO_ROWS).get(key) or self.old.get(table, NO_ROWS).get(key)
+
+    def forget(self, table: str, keys: Iterable[str]) -> None:
+        """Drops rows, which have changed."""
+        for half in (self.young, self.old):
+            rows = half.get(table)
+            if rows:
+                for key in keys:
+                    rows.pop(key, None)
 
     def remember(self, table: str, rows: Rows) -> None:
         """Keeps rows as they are now."""

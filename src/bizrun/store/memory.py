@@ -368,9 +368,14 @@ class MemoryStore:
                 else:
                     held.put(key, old, row)
 
-    def adjust(self, table: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
-        """Replaces rows that differ in these columns alone."""
-        self.write({table: rows})
+    def adjust(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Sets these columns of rows, each given as its values and its key."""
+        changed: dict[str, Row | None] = {}
+        for *values, key in rows:
+            held = self.get(table, key)
+            assert held is not None, key
+            changed[key] = {**held, **dict(zip(columns, values, strict=True))}
+        self.write({table: changed})
 
     def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Drops what dropped columns hold of deleted rows: a later row is another one."""

@@ -18,8 +18,8 @@ Pack = Callable[[Row], tuple[Any, ...]]
 Unpack = Callable[[Sequence[Any]], Row]
 
 
-def packer(names: Sequence[str], encoders: Sequence[Convert]) -> Pack:
-    """What makes columns of a row; KeyError where the row lacks one."""
+def packer(names: Sequence[str] | range, encoders: Sequence[Convert]) -> Pack:
+    """What makes columns of a row, or of a tuple by its places; KeyError where a row lacks one."""
     pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
     values, space = _converted(encoders)
     pack: Pack = _made(f"{_targets(names)} = pick(given)", f"({', '.join(values)},)",
@@ -43,7 +43,7 @@ def _made(unpacking: str, result: str, space: dict[str, Any]) -> Any:
     return space["made"]
 
 
-def _targets(names: Sequence[str]) -> str:
+def _targets(names: Sequence[str] | range) -> str:
     return "".join(f"v{place}, " for place in range(len(names)))
 
 

@@ -310,7 +310,7 @@ class TableSQL:
     pack: Pack
     unpack: Unpack
     selects: dict[Shape, Select]
-    adjusts: dict[tuple[str, ...], tuple[str, Callable[[Row], tuple[Any, ...]]]]
+    adjusts: dict[tuple[str, ...], tuple[str, Callable[[Any], tuple[Any, ...]]]]
 
     def encode(self, row: Row) -> tuple[Any, ...]:
         """A row's columns; what the row does not have is none."""
@@ -345,15 +345,16 @@ class TableSQL:
                 break
         return unreadable(self.table.name, columns[self.key_place], column, value)
 
-    def adjust(self, columns: tuple[str, ...]) -> tuple[str, Callable[[Row], tuple[Any, ...]]]:
-        """The statement that sets these columns of a row, and what makes its parameters."""
+    def adjust(self, columns: tuple[str, ...]) -> tuple[str, Callable[[Any], tuple[Any, ...]]]:
+        """The statement that sets these columns of a row, and what makes its parameters of their
+        values and the key."""
         found = self.adjusts.get(columns)
         if found is None:
             key = self.table.key
             encoders = [SQLITE[self.types[name]].encode for name in (*columns, key)]
             sets = ", ".join(f"{quoted(name)} = ?" for name in columns)
             text = f"UPDATE {quoted(self.table.name)} SET {sets} WHERE {quoted(key)} = ?"
-            found = self.adjusts[columns] = text, packer((*columns, key), encoders)
+            found = self.adjusts[columns] = text, packer(range(len(encoders)), encoders)
         return found
 
     def select(self, shape: Shape) -> Select:

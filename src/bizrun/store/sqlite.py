@@ -348,19 +348,15 @@ class SqliteStore:
             self._flush_all()
 
     @_guarded
-    def adjust(self, table: str, columns: Sequence[str], rows: Mapping[str, Row]) -> None:
-        """Replaces rows that differ in these columns alone: no index is touched."""
-        stored = rows
-        if pending := self._pending.get(table):
-            stored = {key: row for key, row in rows.items() if key not in pending}
-            for key in rows.keys() - stored.keys():
-                pending[key] = rows[key]
-        if stored:
-            self._begin()
-            self._keep_cursors(table)
-            update, encode = self._tables[table].adjust(tuple(columns))
-            self._connection().executemany(update, list(map(encode, stored.values())))
-            self._cache.remember(table, stored)
+    def adjust(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Sets these columns of rows, each given as its values and its key: no index is touched."""
+        if self._pending.get(table):
+            self._flush(table)
+        self._begin()
+        self._keep_cursors(table)
+        update, encode = self._tables[table].adjust(tuple(columns))
+        self._connection().executemany(update, list(map(encode, rows)))
+        self._cache.forget(table, [row[-1] for row in rows])
 
     def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Drops what dropped columns hold of deleted rows: a later row is another one."""
