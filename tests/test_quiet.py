@@ -15,7 +15,7 @@ from bizrun.actions.toolbox import Toolbox
 from bizrun.model import Event
 from bizrun.pipeline import compile_spec, open_engine
 from bizrun.providers.sandbox import Sandbox
-from bizrun.runtime import stream
+from bizrun.runtime import stream, timers
 from bizrun.runtime.emitting import Emitting
 from bizrun.runtime.engine import Engine
 from bizrun.runtime.tables import tables_of
@@ -133,3 +133,12 @@ def test_the_quiet_way_is_the_same(
     assert {"Subscription.renewed", "Subscription.trial_ending", "Email.failed"} <= types
     heard = [entry for entry in short[1] if entry.type == "Invoice.paid" and entry.fired]
     assert bool(heard) == bool(more)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7])
+def test_timers_are_the_same_in_chunks_of_any_size(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path, SPEC + LISTENERS, str(tmp_path / "a.db"), 1000)
+    monkeypatch.setattr(timers, "CHUNK", chunk)
+    assert run(tmp_path, SPEC + LISTENERS, str(tmp_path / "b.db"), 1000) == whole

@@ -6,7 +6,8 @@ Only the earliest instant is kept in memory, so a million pending timers cost no
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ CHUNK = 500
 AGAIN = timedelta(days=1)
 
 
+def _place(row: Row) -> tuple[datetime, int]:
+    """Where a timer stands among all."""
+    return row["due"], row["order"]
+
+
 class Timers:
     """The timers of one engine. Fired in order of instant, then of registration."""
 
@@ -31,6 +37,10 @@ class Timers:
         self.engine = engine
         self.next_due: datetime | None = None
         self._heap: list[tuple[datetime, int, str]] = []
+        # Those of the heap that nobody has touched since they were fetched, by key.
+        self._fetched: dict[str, Row] = {}
+        # The pieces of it whose work has yet to be read for, each by the place of its first.
+        self._ahead: deque[tuple[tuple[datetime, int], Sequence[Row]]] = deque()
         self._horizon: datetime | None = None
         self.look()
 
@@ -44,6 +54,7 @@ class Timers:
         state = self.engine.state
         order = self.engine.next_order()
         row: Row = {"id": key, "due": due, "order": order, "kind": kind, "task": task}
+        self._fetched.pop(key, None)
         state.put("_timer", key, row)
         if self.next_due is None or due < self.next_due:
             self.next_due = due
@@ -54,6 +65,7 @@ class Timers:
         """Drops a timer, if it still is."""
         old = self.engine.state.get("_timer", key)
         if old is not None:
+            self._fetched.pop(key, None)
             self.engine.state.replace("_timer", key, old, None)
 
     def fire(self, until: datetime, between: Callable[[], None] | None = None) -> None:
@@ -62,7 +74,9 @@ class Timers:
             self._fetch(until)
             while self._heap:
                 due, order, key = heapq.heappop(self._heap)
-                row = self.engine.state.get("_timer", key)
+                while self._ahead and self._ahead[0][0] <= (due, order):
+                    self._preload(self._ahead.popleft()[1])
+                row = self._fetched.pop(key, None) or self.engine.state.get("_timer", key)
                 if row is not None and row["order"] == order:
                     self._fire_one(row, due)
             self._horizon = None
@@ -78,11 +92,14 @@ class Timers:
             until = rows[-1]["due"]
             rows = [row for row in rows if row["due"] < until]
             rows += select("_timer", {"due": until})
-        self._preload(rows)
-        self._heap = sorted((row["due"], row["order"], row["id"]) for row in rows)
+        rows.sort(key=_place)
+        self._heap = [(*_place(row), row["id"]) for row in rows]
+        self._fetched = {row["id"]: row for row in rows}
+        pieces = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        self._ahead = deque((_place(piece[0]), piece) for piece in pieces)
         self._horizon = until
 
-    def _preload(self, rows: list[Row]) -> None:
+    def _preload(self, rows: Sequence[Row]) -> None:
         """Has the store read together what the work of these timers reads first."""
         asked: dict[str, list[str]] = {}
         for row in rows:

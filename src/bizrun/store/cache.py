@@ -14,13 +14,15 @@ NO_ROWS: dict[str, Row | None] = {}
 class Cache:
     """Two halves: where the younger is full, it becomes the older, and that is forgotten.
 
-    None stands for a row that is not there.
+    None stands for a row that is not there. `asked` are the tables of which rows were asked for
+    by their keys and read from the file.
     """
 
-    __slots__ = ("_count", "_most", "old", "young")
+    __slots__ = ("_count", "_most", "asked", "old", "young")
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.asked: set[str] = set()
         self.clear()
 
     def clear(self) -> None:
@@ -51,3 +53,14 @@ class Cache:
         before = len(young)
         young.update(rows)
         self._count += len(young) - before
+
+    def renew(self, table: str, rows: Rows) -> None:
+        """Takes rows as they are written. Those of a table that nobody asks for by key (postings,
+        lines of invoices) are kept only where an older version was."""
+        if table in self.asked:
+            self.remember(table, rows)
+            return
+        for half in (self.young, self.old):
+            held = half.get(table)
+            if held:
+                held.update((key, rows[key]) for key in held.keys() & rows.keys())

@@ -216,8 +216,9 @@ class SqliteStore:
             sql = self._tables[table]
             if self._tops.look(self._connection(), sql, key):
                 return None
-            columns = self._connection().execute(sql.get, (key,)).fetchone()
-            row = None if columns is None else sql.decode(columns)
+            if columns := self._connection().execute(sql.get, (key,)).fetchone():
+                row = sql.decode(columns)
+            self._cache.asked.add(table)
         self._cache.remember(table, {key: row})
         return row
 
@@ -430,12 +431,12 @@ class SqliteStore:
         self._keep_cursors(table)
         db = self._connection()
         sql = self._tables[table]
-        gone = [(key,) for key, row in pending.items() if row is None]
-        if gone:
+        if gone := [(key,) for key, row in pending.items() if row is None]:
             db.executemany(sql.delete, gone)
-        if kept := [row for row in pending.values() if row is not None]:
+        # In order of their keys, so that neighbours in the file are written together.
+        if kept := [row for key in sorted(pending) if (row := pending[key]) is not None]:
             _execute_many(db, sql, sql.encode_all(kept))
-        self._cache.remember(table, pending)
+        self._cache.renew(table, pending)
         self._tops.grow(table, pending)
         pending.clear()
         for column in sql.unique:
