@@ -12,13 +12,25 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..lang.symbols import ActionField, ActionSignature
-from ..lang.types import ANY, BOOL, NUMBER, TEXT, Choice, ListOf, MapOf, Record, Type, maybe
+from ..lang.types import ANY, BOOL, NUMBER, TEXT, Choice, ListOf, MapOf, Maybe, Record, Type, maybe
 from .signatures import REPLY
 
 DEPTH = 4  # below that, anything goes
 # Whole numbers that may also be written as money, or as an instant.
 _MONEY = ("amount", "balance", "fee", "tip")
-_TIMES = ("_at", "_end", "_start", "_date", "_by", "anchor", "created", "timestamp", "from", "to")
+_TIMES = (
+    "_at",
+    "_time",
+    "_end",
+    "_start",
+    "_date",
+    "_by",
+    "anchor",
+    "created",
+    "timestamp",
+    "from",
+    "to",
+)
 
 
 class Method(Protocol):
@@ -54,7 +66,7 @@ def signature(provider: str, method: Method) -> ActionSignature:
     fields += [ActionField(key, TEXT) for key in (*method.ids, "id") if key not in known]
     fields.append(ActionField(f"{provider}_account", TEXT))
     doc = f"Calls `{method.path}` of {provider.capitalize()}'s API."
-    return ActionSignature(name, tuple(fields), REPLY, doc, False, True, True)
+    return ActionSignature(name, tuple(fields), REPLY, doc, False, True, True, (), method.ids)
 
 
 def _priced(method: Method) -> bool:
@@ -109,5 +121,7 @@ def _record(type_: Any, name: str, depth: int) -> Type:
     fields = []
     for key, part in typing.get_type_hints(type_).items():
         found = of_python(part, f"{name}.{key}", depth + 1)
-        fields.append((key, found if key in required else maybe(found)))
+        # What may be anything may be left out all the same.
+        left_out = key not in required and not isinstance(found, Maybe)
+        fields.append((key, Maybe(found) if left_out else found))
     return Record(name, tuple(fields))

@@ -92,7 +92,7 @@ class ActionSignature:
     `open` takes any other field too (`http`, `stripe.…`); `target` says whether a text may stand
     between name and braces; `result` is what `let x = action` gives, and `waits` whether the
     handler is suspended until it is there; `one_of` lists sets of fields of which exactly one
-    must be given.
+    must be given; `places` are what a call is about: the first may stand before the braces.
     """
 
     name: str
@@ -103,6 +103,7 @@ class ActionSignature:
     target: bool = False
     waits: bool = False
     one_of: tuple[tuple[str, ...], ...] = ()
+    places: tuple[str, ...] = ()
 
     def field(self, name: str) -> ActionField | None:
         """The field of that name."""

@@ -65,9 +65,12 @@ def method(path: str) -> Method | Missing:
         if part not in below:
             return Missing(part, tuple(below))
         service = _class(below[part])
-    names = _methods(service)
+    names, below = _methods(service), _below(service)
+    if name in below:
+        inner = _class(below[name])
+        return Missing(name, tuple(f"{name}.{m}" for m in (_methods(inner) or _below(inner))))
     if name not in names or not resources:
-        return Missing(name, tuple(names or _below(service)))
+        return Missing(name, tuple(names or below))
     return _method(path, service, getattr(service, name))
 
 

@@ -50,7 +50,7 @@ def find_action(c: Checker, name: str) -> ActionSignature | None:
         result = resolved(found.result, c.symbols)
         c.actions[name] = ActionSignature(
             found.name, fields, result, found.doc, found.open, found.target, found.waits,
-            found.one_of,
+            found.one_of, found.places,
         )  # fmt: skip
     return c.actions[name]
 
@@ -59,7 +59,8 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
     """Reports an action, or the connection that it would go by."""
     found = c.open_action(name, c.symbols)
     if isinstance(found, NoMethod):
-        what = f"There is no `{found.part}` in `{name}`"
+        below = any(one.startswith(f"{found.part}.") for one in found.known)
+        what = f"`{name}` is no method" if below else f"There is no `{found.part}` in `{name}`"
         before, _, after = name.rpartition(found.part)
         c.unknown("E0213", span, what, name, [f"{before}{one}{after}" for one in found.known])
         return
@@ -213,6 +214,16 @@ def _lacking(
             f"`{node.name}` needs the field{many} {listed(lacking)}",
         )
         return
+    # The text before the braces is one of those that say what a call is about.
+    places = [name for name in (*signature.places, "id") if name in given]
+    if len(places) + (node.target is not None) < len(signature.places):
+        which = f"{listed(signature.places)}: " if len(signature.places) > 1 else ""
+        c.report.add(
+            "E0406",
+            node.name_span,
+            f"`{node.name}` needs the id of what it is about",
+            f'{which}write `{node.name} "…" {{ … }}`, or give the field `id`',
+        )
     for group in signature.one_of:
         chosen = [name for name in group if name in given]
         if len(chosen) == 1:

@@ -144,7 +144,7 @@ def resolved(type_: Type, symbols: Symbols) -> Type:
             return MapOf(resolved(value, symbols))
         case Maybe(inner):
             known = resolved(inner, symbols)
-            return known if known == ANY else Maybe(known)
+            return known if known == ANY and known != inner else Maybe(known)
         case Record(name, fields, open_):
             return Record(name, tuple((k, resolved(t, symbols)) for k, t in fields), open_)
     return type_
