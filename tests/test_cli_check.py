@@ -224,6 +224,35 @@ def test_a_closed_pipe_is_quiet(spec: Path, bizrun: Path) -> None:
     assert done.stderr == b""
 
 
+def test_who_stops_reading_is_no_mistake(spec: Path, bizrun: Path) -> None:
+    spec.write_text("".join(f"plan p{i} {{ trail 1 day }}\n" for i in range(3000)))
+    for command in (["check", "a.biz"], ["check", "a.biz", "--format", "json"]):
+        with subprocess.Popen(
+            [bizrun, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as running:
+            assert running.stdout and running.stderr
+            running.stdout.close()
+            assert running.stderr.read() == b""
+        assert running.returncode == 0
+
+
+def test_a_closed_output(spec: Path, bizrun: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{bizrun} check a.biz >&-"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_pipes_that_nobody_named_are_not_read(spec: Path, bizrun: Path) -> None:
+    spec.write_text('use "./pipe.biz"\n')
+    os.mkfifo(spec.with_name("pipe.biz"))
+    done = subprocess.run(
+        [bizrun, "check", "."], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert "`./pipe.biz` can't be read: it is no regular file" in done.stdout
+
+
 # --- forms -----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,11 @@ def load_files(
     from_disk = disk.read if disk is not None else read_file
 
     def read(name: str) -> bytes:
-        return edited[name] if edited and name in edited else from_disk(name)
+        if edited and name in edited:
+            return edited[name]
+        if name != path and special(name):
+            raise OSError(errno.EINVAL, "it is no regular file", name)
+        return from_disk(name)
 
     return load(path, read, disk.listdir if disk is not None else list_folder)
 
@@ -104,6 +109,15 @@ def read_file(name: str) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE_BYTES // 1_000_000} MB", name)
     return data
+
+
+def special(name: str) -> bool:
+    """Whether it is a pipe, a device or so: to read one that nobody named could take for ever."""
+    try:
+        mode = Path(name).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def list_folder(folder: str) -> list[str]:

@@ -146,7 +146,8 @@ def main(args: list[str] | None = None) -> int:
         code = _run(given)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # By the second click ends where whoever read our output has gone; nothing else does.
         _forget_output()
         return 0
     except KeyboardInterrupt:
@@ -208,6 +209,9 @@ def _report_text(problem: Exception) -> str:
 
 def _lenient_output() -> None:
     """Lets no character that the terminal's encoding lacks end the program."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before we began
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

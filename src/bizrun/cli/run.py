@@ -15,7 +15,15 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from ..errors import EvalError, StoreError, UsageError
-from .state import check_belongs, clock_row, default_state, json_option, program_of, spec_name
+from .state import (
+    check_belongs,
+    clock_row,
+    default_state,
+    filled,
+    json_option,
+    program_of,
+    spec_name,
+)
 
 if TYPE_CHECKING:
     from ..documents.sink import Sink
@@ -26,11 +34,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("spec", metavar="SPEC")
-@click.option("--events", metavar="FILE", help="The events; - for standard input.")
-@click.option("--state", metavar="FILE", help="Where the state lasts; :memory: keeps nothing.")
+@click.option("--events", metavar="FILE", callback=filled, help="The events; - for standard input.")
+@click.option(
+    "--state",
+    metavar="FILE",
+    callback=filled,
+    help="Where the state lasts; :memory: keeps nothing.",
+)
 @click.option("--fresh", is_flag=True, help="Start over: delete the state first.")
 @click.option("--until", metavar="INSTANT", help="Move the clock on after the last event.")
-@click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
+@click.option(
+    "--out", metavar="DIR", callback=filled, help="Where emails and invoices go; none for no files."
+)
 @click.option(
     "--invoices",
     type=click.Choice(["html", "pdf"]),

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from .state import check_belongs, clock_row, default_state, program_of, show_errors, spec_name
+from .state import (
+    check_belongs,
+    clock_row,
+    default_state,
+    filled,
+    program_of,
+    show_errors,
+    spec_name,
+)
 
 if TYPE_CHECKING:
     from ..ir.program import Program
@@ -21,11 +29,18 @@ MISSING = "Serving needs the `server` extra: pip install 'bizrun[server]'."
 
 @click.command()
 @click.argument("spec", metavar="SPEC")
-@click.option("--state", metavar="FILE", help="Where the state lasts; :memory: keeps nothing.")
+@click.option(
+    "--state",
+    metavar="FILE",
+    callback=filled,
+    help="Where the state lasts; :memory: keeps nothing.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
               help="0 picks one that is free.")  # fmt: skip
-@click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
+@click.option(
+    "--out", metavar="DIR", callback=filled, help="Where emails and invoices go; none for no files."
+)
 @click.option("--live", is_flag=True, help="Deliver to the real providers.")
 @click.option("--no-auth", is_flag=True, help="Ask nobody for a token; on a loopback address only.")
 @click.option("--rate", type=click.IntRange(1), default=20_000, show_default=True,

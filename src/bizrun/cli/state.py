@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 FOLDER = ".bizrun"
 FORMAT = 1  # of the rows; the file has a format of its own
 
-state_option = click.option("--state", metavar="FILE", help="The state; default .bizrun/NAME.db.")
+
+def filled(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuses an empty name: it is mostly a variable of a script that nobody has set."""
+    if value == "":
+        raise UsageError(f"{option.opts[0]} was given an empty name.")
+    return value
+
+
+state_option = click.option(
+    "--state", metavar="FILE", callback=filled, help="The state; default .bizrun/NAME.db."
+)
 spec_option = click.option("--spec", metavar="FILE", help="The spec; default: the state's own.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -97,6 +107,8 @@ def found_state(state: str | None, spec: str | None) -> str:
         raise UsageError("A state in :memory: ends with its run: name a file with --state.")
     if "://" not in state and not Path(state).exists():
         raise UsageError(f"There is no state {state}: run a spec first, or name another one.")
+    if Path(state).is_file() and not Path(state).stat().st_size:
+        raise UsageError(f"{state} is empty: run a spec with it first, or name another one.")
     return state
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from .state import found_state, json_option, one_of
+from .state import filled, found_state, json_option, one_of
 
 if TYPE_CHECKING:
     from ..store.tokens import Token, TokenFile
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 SCOPES = ("ingest", "read", "scim", "admin")
 COLUMNS = ("id", "scope", "customer", "role", "created", "revoked")
 
-_state = click.option("--state", metavar="FILE", help="The state; default: the one of .bizrun/.")
+_state = click.option(
+    "--state", metavar="FILE", callback=filled, help="The state; default: the one of .bizrun/."
+)
 
 
 @click.group()
