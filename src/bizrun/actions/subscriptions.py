@@ -44,7 +44,10 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     customer, start = args["customer"], args.get("start") or desk.now
     customer_row(desk, customer)
     if start > desk.now:
-        raise Refusal(f"a subscription can't start at {show(start)}: that is still to come")
+        raise Refusal(
+            f"a subscription can't start at {show(start)}: that is still to come "
+            "(`at … { subscribe { … } }` begins it then)"
+        )
     plan = plan_named(desk, args["plan"])
     zone = zone_of(desk, customer)
     now_plan = plan
