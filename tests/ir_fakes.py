@@ -86,6 +86,11 @@ class FakeContext:
         self.spend(len(found) + 1)
         return found
 
+    def count_rows(
+        self, entity: str, equals: Mapping[str, Any], ranges: Sequence[tuple[str, str, Any]]
+    ) -> int:
+        return len(self.rows(entity, equals, ranges, (), None))
+
     def key(self, entity: str, row: Mapping[str, Any]) -> str:
         return str(row["id"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -446,9 +447,24 @@ def test_both_stores_answer_alike_and_as_a_plain_list_would(
             assert answers[0] == answers[1], call
             if call[0] == "select":
                 assert answers[0] == _naive(memory, *call[1:]), call
+                whole = _naive(memory, *call[1:3], [], None)
+                assert [store.count("Account", *call[1:3]) for store in stores] == [len(whole)] * 2
+        every = _naive(memory, {}, [], [], None)
+        counts = Counter((row["status"], row["paid"], row["due"]) for row in every)
+        for store in stores:
+            assert dict(store.tally("Account", ("status", "paid", "due"))) == counts
         for store in stores:
             store.commit()
         assert state_digest(memory, [ACCOUNT]) == state_digest(file, [ACCOUNT])
+
+
+def test_tally_reads_texts_in_json(store: Store) -> None:
+    store.prepare([ALL])
+    datas: list[Any] = [{"template": "hi"}, {"template": "hi"}, {"template": None}, {}, None]
+    blank = {column.name: None for column in ALL.columns}
+    put(store, *({**blank, "id": str(n), "a_json": d} for n, d in enumerate(datas)), table="All")
+    found = dict(store.tally("All", ("a_bool", "a_json.template")))
+    assert found == {(None, "hi"): 2, (None, None): 3}
 
 
 def _answer(store: Store, call: Any) -> Any:

@@ -11,7 +11,8 @@ import click
 from ..diagnostics import did_you_mean
 from ..errors import UsageError
 from ..runtime import acts
-from ..runtime.outbox import PARKED, effect_of
+from ..runtime.bounds import PARKED
+from ..runtime.outbox import effect_of
 from ..values import plain
 from .live import connectors, live_worker
 from .state import (

@@ -35,6 +35,7 @@ from .compile_blocks import (
     pair,
     subscript,
 )
+from .stored import counted, pushed
 
 # --- values, names, fields -------------------------------------------------------------------
 
@@ -442,19 +443,6 @@ def _selected(node: ir.Query, scope: Scope) -> ast.expr:
     return row if node.entity is None else ask("key", literal(node.entity), row)
 
 
-def pushed(node: ir.Query) -> tuple[tuple[tuple[str, bool], ...], bool]:
-    """The order that a store takes, and whether it takes the limit too."""
-    stored = node.entity is not None and node.source is None
-    order = tuple(
-        (key.name, descending)
-        for key, descending in node.order
-        if isinstance(key, ir.Get) and key.base == ir.Local(node.var)
-    )
-    if not stored or len(order) < len(node.order):
-        return (), stored and node.where is None and not node.order
-    return order, node.where is None
-
-
 def _kept(node: ir.Query, scope: Scope) -> ast.expr:
     """The rows of a query that are left by its condition, order and limit."""
     order, limited = pushed(node)
@@ -489,6 +477,12 @@ def _limit(node: ir.Expr | None, scope: Scope) -> ast.expr:
     return call("limit", expression(node, scope))
 
 
+def _conditions(node: ir.Query, scope: Scope) -> tuple[ast.expr, ast.expr]:
+    equals = map_of([(name, expression(value, scope)) for name, value in node.equals])
+    ranges = [pair(literal(n), literal(o), expression(v, scope)) for n, o, v in node.ranges]
+    return equals, list_of(ranges)
+
+
 def _base(
     node: ir.Query,
     scope: Scope,
@@ -497,10 +491,7 @@ def _base(
     limit: ast.expr | None = None,
 ) -> ast.expr:
     """The rows or items that a query begins with."""
-    equals = map_of([(name, expression(value, scope)) for name, value in node.equals])
-    ranges = list_of(
-        [pair(literal(n), literal(o), expression(v, scope)) for n, o, v in node.ranges]
-    )
+    equals, ranges = _conditions(node, scope)
     if node.source is None:
         assert node.entity is not None, node
         count = limit or (_limit(node.limit, scope) if limited else literal(None))
@@ -526,6 +517,9 @@ def _first_of(node: ir.FirstOf, scope: Scope) -> ast.expr:
 def _aggregate(node: ir.Aggregate, scope: Scope) -> ast.expr:
     if node.op == "count":
         if node.query.select is None:
+            if counted(node.query):
+                conditions = _conditions(node.query, scope)
+                return ask("count_rows", literal(node.query.entity), *conditions)
             return call("count", _kept(node.query, scope), literal(False))
         return call("count", _query(node.query, scope), literal(True))
     values = _query(node.query, scope)

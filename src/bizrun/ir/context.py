@@ -40,6 +40,11 @@ class Context(Protocol):
     ) -> Sequence[Row]:
         """Rows that match, in the order asked for, else as they were created."""
 
+    def count_rows(
+        self, entity: str, equals: Mapping[str, Any], ranges: Sequence[tuple[str, str, Any]]
+    ) -> int:
+        """How many rows match."""
+
     def key(self, entity: str, row: Row) -> str:
         """The key of a row."""
 

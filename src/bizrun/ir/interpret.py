@@ -14,8 +14,9 @@ from ..errors import EvalError
 from ..values import show
 from . import functions, operators, rows
 from . import nodes as ir
-from .compile_expr import endless, exact, pushed
+from .compile_expr import endless, exact
 from .context import Context
+from .stored import counted, pushed
 from .variables import free_names, pattern_names
 
 Names = Mapping[str, Any]
@@ -274,9 +275,15 @@ def _fits(subject: Any, pattern: ir.Expr, names: Names, run: _Run) -> bool:
 # --- queries ---------------------------------------------------------------------------------
 
 
-def _base(node: ir.Query, limit: int | None, names: Names, run: _Run) -> Sequence[Any]:
+def _conditions(
+    node: ir.Query, names: Names, run: _Run
+) -> tuple[dict[str, Any], list[tuple[str, str, Any]]]:
     equals = {name: _value(value, names, run) for name, value in node.equals}
-    ranges = [(name, op, _value(value, names, run)) for name, op, value in node.ranges]
+    return equals, [(name, op, _value(value, names, run)) for name, op, value in node.ranges]
+
+
+def _base(node: ir.Query, limit: int | None, names: Names, run: _Run) -> Sequence[Any]:
+    equals, ranges = _conditions(node, names, run)
     if node.source is None:
         assert node.entity is not None, node
         found: Sequence[Any] = run.ctx.rows(node.entity, equals, ranges, pushed(node)[0], limit)
@@ -332,9 +339,11 @@ def _first(node: ir.Query, names: Names, run: _Run) -> Any:
 
 
 def _aggregate(node: ir.Aggregate, names: Names, run: _Run) -> Any:
-    kept = _kept(node.query, names, run)
     if node.op == "count" and node.query.select is None:
-        return len(kept)
+        if counted(node.query) and node.query.entity is not None:
+            return run.ctx.count_rows(node.query.entity, *_conditions(node.query, names, run))
+        return len(_kept(node.query, names, run))
+    kept = _kept(node.query, names, run)
     zero = _value(node.zero, names, run)
     return rows.aggregate(node.op, list(_selected(node.query, kept, names, run)), zero)
 

@@ -85,10 +85,9 @@ def summarise(engine: Engine) -> Summary:
     _money(engine, found)
     _effects(engine, found)
     state = engine.state
-    for row in state.select("_timer", {}, (), (("due", False),)):
-        if row["kind"] != "tick":
-            found.timers += 1
-            found.next_due = found.next_due or row["due"]
+    found.timers = state.count("_timer", {}) - state.count("_timer", {"kind": "tick"})
+    waiting = state.select("_timer", {}, (), (("due", False),))
+    found.next_due = next((row["due"] for row in waiting if row["kind"] != "tick"), None)
     found.waits = state.store.count("_wait")
     if engine.clock is not None:
         found.metrics = metrics(engine, engine.clock)
@@ -99,31 +98,30 @@ def summarise(engine: Engine) -> Summary:
 
 
 def _money(engine: Engine, found: Summary) -> None:
-    for row in engine.state.select("Invoice", {}):
-        if row["status"] in ISSUED:
-            found.invoices += 1
-            _add(found.invoiced, row["total"])
-    for row in engine.state.select("Payment", {}):
-        if row["status"] in ("succeeded", "refunded"):
-            found.charges += 1
-            _add(found.paid, row["amount"])
-        elif row["status"] == "failed":
-            found.failed_charges += 1
-    for row in engine.state.select("Refund", {"status": "succeeded"}):
-        found.refunds += row["status"] == "succeeded"
+    for (status, total), count in engine.state.tally("Invoice", "status", "total"):
+        if status in ISSUED:
+            found.invoices += count
+            _add(found.invoiced, total * count)
+    for (status, amount), count in engine.state.tally("Payment", "status", "amount"):
+        if status in ("succeeded", "refunded"):
+            found.charges += count
+            _add(found.paid, amount * count)
+        elif status == "failed":
+            found.failed_charges += count
+    found.refunds = engine.state.count("Refund", {"status": "succeeded"})
 
 
 def _effects(engine: Engine, found: Summary) -> None:
-    for row in engine.state.select("_effect", {}):
-        kind = row["kind"]
-        if row["status"] == "failed":
+    effects = engine.state.tally("_effect", "kind", "status", "data.template")
+    for (kind, status, template), count in effects:
+        if status == "failed":
             continue
         if kind == "email":
-            found.emails[str(row["data"].get("template") or "no template")] += 1
+            found.emails[str(template or "no template")] += count
         elif kind == "transfer":
-            found.transfers += 1
+            found.transfers += count
         elif kind not in ("charge", "refund"):
-            found.effects[kind] += 1
+            found.effects[kind] += count
 
 
 def metrics(engine: Engine, now: datetime) -> dict[str, Any]:

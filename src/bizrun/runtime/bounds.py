@@ -19,17 +19,36 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..currencies import exponent
+from ..errors import EvalError
+from ..ir.program import Bounds
 from ..model import Effect
 from ..providers.base import Secrets
 from ..values import Money
-from .outbox import PARKED
 
 if TYPE_CHECKING:
     from .engine import Engine
     from .state import State
 
+# How the switch of a customer is called, beside those of connectors.
+PARKED = "customer:"
 MONEY = ("charge", "refund", "transfer")
 DIGITS = 8  # by default: 10 to that power of minor units, a million dollars or euros
+
+
+# How far below the bound on events effects end, so that an outcome can always be taken.
+_ROOM_FOR_OUTCOMES = 8
+
+
+def check_effects(bounds: Bounds, effects: int, depth: int) -> None:
+    """An EvalError where a piece of work asks for more effects than are let through, or is itself
+    far down a chain of effects and what followed from their outcomes."""
+    if effects > bounds.effects_per_event:
+        raise EvalError(
+            f"more than {bounds.effects_per_event} effects of one event: raise "
+            "`effects_per_event` in the business block where so many are meant"
+        )
+    if depth > max(bounds.chain_of_events - _ROOM_FOR_OUTCOMES, 1):
+        raise EvalError("effects and their outcomes go round in a circle: this one is not sent")
 
 
 def party(effect: Effect) -> str | None:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 Deliver = Callable[[Effect], Outcome]
 KEY_VERSION = "2"
-# How the switch of a customer is called, beside those of connectors.
-PARKED = "customer:"
 STATUSES = {"succeeded": "done", "failed": "failed", "pending": "sent", "unknown": "unknown"}
 
 

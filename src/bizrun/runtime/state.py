@@ -119,6 +119,18 @@ class State:
             self._hand_over(table)
         return self.store.select(table, equals, ranges, order, limit)
 
+    def count(self, table: str, equals: Mapping[str, Any], ranges: Sequence[Range] = ()) -> int:
+        """How many rows match, changes of this batch included."""
+        if self.dirty.get(table):
+            self._hand_over(table)
+        return self.store.count(table, equals, ranges)
+
+    def tally(self, table: str, *columns: str) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """The different values of some columns, and how many rows have them."""
+        if self.dirty.get(table):
+            self._hand_over(table)
+        return self.store.tally(table, columns)
+
     def _hand_over(self, table: str) -> None:
         """Gives the store a table's changes, so that a query sees them."""
         for place, (changed, key, old) in enumerate(self.journal):

@@ -18,6 +18,7 @@ from ..store.base import Range, Row
 from ..times import add
 from ..values import UNLIMITED, Duration, Number, check_number, show
 from .books import check_books, check_kept
+from .bounds import check_effects
 from .ids import prefix_of, stamp
 from .tenancy import asked_of, row_references
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 FUEL = 20_000_000
-# How far below the bound on events effects end, so that an outcome can always be taken.
-ROOM_FOR_OUTCOMES = 8
 _NO_CLASS = object
 
 
@@ -167,6 +166,17 @@ class Work:
         if filtered:
             found = [row for row in found if self._seen(entity, row)]
             return found[:limit] if limit is not None else found
+        return found
+
+    def count_rows(
+        self, entity: str, equals: Mapping[str, Any], ranges: Sequence[tuple[str, str, Any]]
+    ) -> int:
+        """How many rows match, as the store counts them; of a tenant's only those it sees."""
+        if self.tenant is not None and not self.lifted:
+            return len(self.rows(entity, equals, ranges, (), None))
+        self.finish()
+        found = self.engine.state.count(entity, equals, [Range(*bound) for bound in ranges])
+        self.spend(found + 1)
         return found
 
     def key(self, entity: str, row: Mapping[str, Any]) -> str:
@@ -509,14 +519,7 @@ class Work:
     ) -> Effect:
         """A request to the outside world, through the outbox."""
         self.effects += 1
-        bounds = self.program.bounds
-        if self.effects > bounds.effects_per_event:
-            raise EvalError(
-                f"more than {bounds.effects_per_event} effects of one event: "
-                "raise `effects_per_event` in the business block where so many are meant"
-            )
-        if self.depth > max(bounds.chain_of_events - ROOM_FOR_OUTCOMES, 1):
-            raise EvalError("effects and their outcomes go round in a circle: this one is not sent")
+        check_effects(self.program.bounds, self.effects, self.depth)
         return self.engine.outbox.add(self, kind, data, site, str(place), customer, resume)
 
     def timer(

@@ -12,7 +12,7 @@ from ..diagnostics import did_you_mean
 from ..model import Outcome
 from ..providers.registry import PROVIDERS
 from ..runtime import acts
-from ..runtime.outbox import PARKED
+from ..runtime.bounds import PARKED
 from ..store.base import Row
 from .access import Access
 from .bodies import read_body

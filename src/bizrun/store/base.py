@@ -133,8 +133,16 @@ class Store(Protocol):
         follow; the values of `equals` have the column's type.
         """
 
-    def count(self, table: str) -> int:
-        """How many rows a table has."""
+    def count(
+        self, table: str, equals: Mapping[str, Any] = {}, ranges: Sequence[Range] = ()
+    ) -> int:
+        """How many rows `select` would find."""
+
+    def tally(self, table: str, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """The different values of some columns, and how many rows have them; in no order.
+
+        `data.name` is the text that a JSON column has under a name.
+        """
 
     def preload(self, table: str, keys: Sequence[str]) -> None:
         """Tells that `get` will be asked for these, so that they may be read together."""

@@ -39,6 +39,14 @@ def matching(
                 yield row
 
 
+def value_at(row: Row, path: Sequence[str]) -> Any:
+    """The value of a column, or the text under a name in a JSON column; none where it has none."""
+    value = row[path[0]]
+    for name in path[1:]:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def ordered(
     rows: Iterable[Row], order: Sequence[tuple[str, bool]], limit: int | None
 ) -> Iterator[Row]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
 from ..errors import Refusal, StoreError
 from .base import INTERNAL, Column, Known, LogEntry, Plain, Range, Row, Table
-from .match import matching, ordered
+from .match import matching, ordered, value_at
 from .plain import FEWEST, Runs, entries_of
 from .schema import (
     Change,
@@ -340,9 +341,19 @@ class MemoryStore:
     def preload(self, table: str, keys: Sequence[str]) -> None:
         """Nothing to do: everything is in memory."""
 
-    def count(self, table: str) -> int:
-        """How many rows a table has."""
-        return len(self._tables[table].rows)
+    def count(
+        self, table: str, equals: Mapping[str, Any] = {}, ranges: Sequence[Range] = ()
+    ) -> int:
+        """How many rows match."""
+        if not equals and not ranges:
+            return len(self._tables[table].rows)
+        return sum(1 for _ in self.select(table, equals, ranges))
+
+    def tally(self, table: str, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """The different values of some columns, and how many rows have them."""
+        paths = [tuple(name.split(".")) for name in columns]
+        rows = self._tables[table].rows.values()
+        return iter(Counter(tuple(value_at(row, path) for path in paths) for row in rows).items())
 
     def write(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
         """Inserts, replaces and deletes rows, and keeps them as they are."""

@@ -266,11 +266,12 @@ class Select(NamedTuple):
 
     `values` are (place in equals or ranges, encoder) in the order of the parameters; `equals`
     and `ranges` the conditions to check again; `order` whether rows are still to be sorted.
-    `keys` selects the keys of the same rows.
+    `keys` selects the keys of the same rows, `counted` counts them.
     """
 
     sql: str
     keys: str
+    counted: str
     equals_values: tuple[tuple[str, Callable[[Any], Any] | None], ...]
     range_values: tuple[tuple[int, Callable[[Any], Any] | None], ...]
     equals: tuple[str, ...]
@@ -390,6 +391,43 @@ def table_sql(table: Table) -> TableSQL:
     )
 
 
+def shape_of(
+    equals: Mapping[str, Any],
+    ranges: Sequence[Range],
+    order: Sequence[tuple[str, bool]] = (),
+    limited: bool = False,
+) -> Shape:
+    """What a statement is made for."""
+    return Shape(
+        tuple([(column, value is None) for column, value in equals.items()]),
+        tuple([(bound.column, bound.op) for bound in ranges]),
+        tuple(order),
+        limited,
+    )
+
+
+def tally_sql(
+    sql: TableSQL, columns: Sequence[str]
+) -> tuple[str, Callable[[Sequence[Any]], tuple[Any, ...]]]:
+    """The statement that counts rows by columns, and what reads its values."""
+    texts: list[str] = []
+    decoders: list[Callable[[Any], Any] | None] = []
+    for name in columns:
+        column, _, path = name.partition(".")
+        texts.append(f"{quoted(column)} ->> '$.{path}'" if path else quoted(column))
+        decoders.append(None if path else SQLITE[sql.types[column]].decode)
+
+    def decode(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(
+            value if read is None or value is None else read(value)
+            for read, value in zip(decoders, values, strict=True)
+        )
+
+    places = ", ".join(str(place) for place in range(1, len(columns) + 1))
+    table = quoted(sql.table.name)
+    return f"SELECT {', '.join(texts)}, count(*) FROM {table} GROUP BY {places}", decode
+
+
 def _select(sql: TableSQL, shape: Shape) -> Select:
     where: list[str] = []
     equals_values, range_values = [], []
@@ -418,15 +456,14 @@ def _select(sql: TableSQL, shape: Shape) -> Select:
     order, sort = _order(sql, shape)
     whole = not (equals_left or ranges_left or sort)
     limited = shape.limited and whole
-    text = f" FROM {quoted(sql.table.name)}"
+    source = f" FROM {quoted(sql.table.name)}"
     if where:
-        text += f" WHERE {' AND '.join(where)}"
-    text += f" ORDER BY {order}"
-    if limited:
-        text += " LIMIT ?"
+        source += f" WHERE {' AND '.join(where)}"
+    text = f"{source} ORDER BY {order}{' LIMIT ?' if limited else ''}"
     return Select(
         f"SELECT {', '.join(map(quoted, sql.names))}{text}",
         f"SELECT {quoted(sql.table.key)}{text}",
+        f"SELECT count(*){source}",
         tuple(equals_values),
         tuple(range_values),
         tuple(equals_left),

@@ -8,10 +8,9 @@ POSIX gives locks to processes, and closing one descriptor gives up those of all
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import wraps
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from weakref import WeakSet
 
 import apsw
@@ -23,10 +22,11 @@ from .cursor import OpenCursor
 from .event_log import EventLog, select_in, storable
 from .file import APPLICATION_ID, StateFile, Tail, failure
 from .formats import FORMAT, PRAGMAS, create, upgrade
+from .guard import guarded as _guarded
 from .match import matching, ordered
 from .migrate import migrate
 from .schema import check_tables, table_from_json, taken
-from .sql import SQLITE, Shape, TableSQL, quoted, table_sql
+from .sql import SQLITE, TableSQL, quoted, shape_of, table_sql, tally_sql
 from .tops import Tops
 
 _CACHE_ROWS = 10_000
@@ -35,23 +35,6 @@ _FIRST_ROWS = 512
 
 # Fewer rows tell nothing about whether a table's rows are mostly in the cache.
 _TELLING = 8
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _guarded(method: Callable[P, R]) -> Callable[P, R]:
-    """Turns a failure of SQLite into a StoreError, after which the store does no more work."""
-
-    @wraps(method)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except apsw.Error as error:
-            store: Any = args[0]
-            raise store._fail(error) from None
-
-    return guarded
 
 
 class SqliteStore:
@@ -251,13 +234,7 @@ class SqliteStore:
         self._flush(table)
         if any(bound.value is None for bound in ranges):
             return iter(())
-        shape = Shape(
-            tuple([(column, value is None) for column, value in equals.items()]),
-            tuple([(bound.column, bound.op) for bound in ranges]),
-            tuple(order),
-            limit is not None,
-        )
-        select = sql.select(shape)
+        select = sql.select(shape_of(equals, ranges, order, limit is not None))
         parameters = select.parameters(equals, ranges, limit)
         rows = self._known_rows(table, select.keys, parameters)
         if rows is None:
@@ -317,10 +294,26 @@ class SqliteStore:
             raise self._fail(error) from None
 
     @_guarded
-    def count(self, table: str) -> int:
-        """How many rows a table has."""
+    def count(
+        self, table: str, equals: Mapping[str, Any] = {}, ranges: Sequence[Range] = ()
+    ) -> int:
+        """How many rows match: counted by SQLite where its comparisons are exact."""
+        if any(bound.value is None for bound in ranges):
+            return 0
+        select = self._tables[table].select(shape_of(equals, ranges))
+        if select.equals or select.ranges:
+            return sum(1 for _ in self.select(table, equals, ranges))
         self._flush(table)
-        return int(self._connection().execute(f"SELECT count(*) FROM {quoted(table)}").get)
+        parameters = select.parameters(equals, ranges, None)
+        return int(self._connection().execute(select.counted, parameters).get)
+
+    @_guarded
+    def tally(self, table: str, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """The different values of some columns, grouped by SQLite."""
+        self._flush(table)
+        statement, decode = tally_sql(self._tables[table], columns)
+        found = self._connection().execute(statement).fetchall()
+        return iter([(decode(values), int(str(rows))) for *values, rows in found])
 
     @_guarded
     def write(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
