@@ -169,8 +169,12 @@ def _value(written: str, start: int, span: Any, context: Context) -> ast.Expr:
     tree = fitting_tree(written, "expr")
     if tree is None:
         what = f"`{written.strip()[:40]}` is no expression" if written.strip() else "Nothing stands"
-        message = f"{what} between the braces of this text."
-        context.report("E0115", span, message, "write `\\{` for a brace")
+        message, help_ = f"{what} between the braces of this text.", "write `\\{` for a brace"
+        doubled = re.fullmatch(r"\{\s*([^{}]+?)\s*\}", written.strip())
+        if doubled and fitting_tree(doubled[1], "expr") is not None:
+            message = "One brace on each side is enough: two are those of templates."
+            help_ = f"write `{{{doubled[1]}}}`, or `\\{{` for a brace"
+        context.report("E0115", span, message, help_)
         return ast.Bad(span)
     return build_expr(tree.children[0], context.inside(start, written))
 

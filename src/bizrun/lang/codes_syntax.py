@@ -207,6 +207,13 @@ CODES: dict[str, Code] = {
         "What a file declares is named bare; a second, quoted name is the one that customers see.",
         'plan "pro" { }                         # plan pro { }',
     ),
+    "E0140": Code(
+        "this is how another language writes it",
+        "Much reads as in JavaScript, Python or SQL, and some does not: `==` for `is`, `if … then "
+        "… else` for `? :`, `[for x in list: …]` for `map`, `order by`, `after 3 days { … }` for "
+        "`sleep`, `text?` for what may be none. The message says how it is written here.",
+        "if plan is none { }                    # if plan == none { }",
+    ),
     "E0150": Code(
         "this is no YAML",
         "A .biz.yaml file is one YAML document. A value that holds `: ` or ` #`, or begins with a "

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
+from .foreign import RESERVED, STATEMENTS
+from .habits import habit
 from .mend import BAD, Complaint, Edit
-from .scan import KEYWORDS, Chunk
+from .scan import KEYWORDS
 from .shape import Part
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -233,9 +235,6 @@ def _let(stop: Stop) -> Complaint | None:
     return None
 
 
-RESERVED = {"if", "not", "match", "for", "create", "true", "false", "none", "unlimited"}
-
-
 def _branch(stop: Stop) -> Complaint | None:
     head = stop.head
     other = re.match(r"\s*(?:\}\s*)?(elif|elsif|elseif|elsf)\b", head)
@@ -383,12 +382,16 @@ def _foreign_word(stop: Stop) -> Complaint | None:
     return stop.complain("E0108", message, span=found.span(1), fix=fix, certain=False)
 
 
+def _habit(stop: Stop) -> Complaint | None:
+    """What is written as in another language: with a fix only where the text can be read then."""
+    for complaint, promises in habit(stop.text, stop.keyword, stop.place):
+        if not promises or stop.works(complaint.edits):
+            return complaint
+    return None
+
+
 # --- words that are nearly right -------------------------------------------------------------
 
-_STATEMENTS = (
-    "let create upsert update delete add remove emit after at wait for if else match return "
-    "reject record log across"
-)
 _TEST_STATEMENTS = "advance expect payments answer call succeed fail rejected"
 _IN_QUERIES = "where order limit first group each in as unless within then from to by"
 _PRICING = "per month year graduated volume stairstep up above flat package arrears free"
@@ -416,7 +419,7 @@ IN_BLOCKS = {"on", "every", "fn", "api", "test"}
 def _known_words(stop: Stop) -> list[str]:
     words = _WORDS.get(stop.keyword.split(" ")[0], "").split()
     if stop.keyword in IN_BLOCKS and (stop.part.depth or stop.keyword == "on"):
-        words += _STATEMENTS.split()
+        words += STATEMENTS.split()
         words += _TEST_STATEMENTS.split() if stop.keyword == "test" else []
     return [*words, *_IN_QUERIES.split(), "and", "or", "not", "across", "tenants"]
 
@@ -522,6 +525,7 @@ _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _quoted_name,
     _next_statement,
     _open_end,
+    _habit,
     _branch,
     _loop,
     _let,
@@ -536,61 +540,3 @@ _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _colon,
     _no_block,
 )
-
-
-# --- what is no declaration at all -----------------------------------------------------------
-
-_OTHER_KEYWORDS = {
-    "class": "entity", "struct": "type", "table": "entity", "model": "entity", "import": "use",
-    "include": "use", "require": "use", "when": "on", "cron": "every", "schedule": "every",
-    "let": "const", "var": "const", "enum": "type", "function": "fn", "func": "fn", "def": "fn",
-    "discount": "coupon", "handler": "on", "subscription": "plan", "endpoint": "api",
-}  # fmt: skip
-
-
-def foreign(file: str, text: str, chunk: Chunk) -> Complaint:
-    """What is wrong with a chunk that no declaration begins; places are the file's."""
-    found = _WORD.match(text, chunk.start)
-    line_end = text.find("\n", chunk.start, chunk.end)
-    line = Span(file, chunk.start, line_end if line_end >= 0 else chunk.end)
-    known = ", ".join(f"`{keyword}`" for keyword in KEYWORDS)
-    if not found:
-        message = "No declaration begins here."
-        return Complaint(Diagnostic("E0107", line, message, f"a file consists of {known}"), ())
-    word, span = found[0], Span(file, *found.span())
-    if word in ("function", "func", "def"):
-        fix = Fix(span, "fn")
-        message = f"There is no `{word}`; a function is declared with `fn`."
-        edit = Edit(*found.span(), "fn")
-        return Complaint(Diagnostic("E0124", span, message, None, fix), (edit,))
-    if word in _STATEMENTS.split() and word not in _OTHER_KEYWORDS:
-        message = f"`{word}` is a statement and stands in a handler: `on …`, `every …`."
-        return Complaint(Diagnostic("E0107", span, message), ())
-    near = did_you_mean(word, KEYWORDS) or _OTHER_KEYWORDS.get(word)
-    if near:
-        message = f"`{word}` begins no declaration. Did you mean `{near}`?"
-        certain = word not in _OTHER_KEYWORDS
-        fix = Fix(span, near, certain)
-        edit = Edit(*found.span(), near)
-        return Complaint(Diagnostic("E0107", span, message, None, fix), (edit,))
-    message = f"`{word}` begins no declaration."
-    return Complaint(Diagnostic("E0107", line, message, f"a file consists of {known}"), ())
-
-
-NULLS = {
-    "null": "none", "nil": "none", "undefined": "none", "None": "none", "NULL": "none",
-    "True": "true", "False": "false", "TRUE": "true", "FALSE": "false",
-}  # fmt: skip
-
-
-def reserved_name(name: str, span: Span) -> Diagnostic:
-    """What to say of a value with a name that is a word of the language."""
-    message = f"`{name}` is a word of the language and can't name a value."
-    return Diagnostic("E0133", span, message, f"words that can't: {', '.join(sorted(RESERVED))}")
-
-
-def null_name(name: str, span: Span) -> Diagnostic:
-    """What to say of a name by which other languages call `none`, `true` or `false`."""
-    word = NULLS[name]
-    message = f"There is no `{name}`; write `{word}`."
-    return Diagnostic("E0122", span, message, None, Fix(span, word))

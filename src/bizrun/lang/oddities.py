@@ -33,6 +33,8 @@ def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
         return _currency_sign(make, piece, text)
     if piece[-1].isalpha():
         return _amount(make, piece)
+    if first.isdigit() and ("/" in piece or "-" in piece):
+        return _date(make, piece)
     if first.isdigit():
         return _points(make, piece)
     if piece in _OPERATORS:
@@ -156,6 +158,23 @@ def _amount(make: _Maker, piece: str) -> Complaint:
     fix = f"{piece[:-3].strip()} {piece[-3:].upper()}"
     message = f"Money is an amount, a blank and a currency code in capitals: `{fix}`."
     return make("E0117", message, None, fix)
+
+
+def _date(make: _Maker, piece: str) -> Complaint:
+    """A date that would be read as a division or a subtraction."""
+    parts = [int(part) for part in re.split("[/-]", piece)]
+    if parts[0] > 31:
+        year, month, day = parts
+    else:
+        # The larger of day and month is the day; where both could be either, nobody can tell.
+        first, second, year = parts
+        month, day = (first, second) if second > 12 else (second, first)
+        if first <= 12 and second <= 12 and first != second:
+            year = 0
+    fix = f"{year}-{month:02}-{day:02}" if year and 0 < month <= 12 and 0 < day <= 31 else None
+    message = f"`{piece}` is no date: a date is year-month-day, with two digits each."
+    help = f"did you mean `{fix}`?" if fix else "write it as `2026-01-31`"
+    return make("E0112", message, help, fix, fix or "2026-01-01")
 
 
 def _points(make: _Maker, piece: str) -> Complaint:

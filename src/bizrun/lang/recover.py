@@ -11,17 +11,8 @@ from msgspec import structs
 from ..diagnostics import Diagnostic, Fix, Source, Span
 from . import ast
 from .brackets import unbalanced
-from .complaints import (
-    IN_BLOCKS,
-    NULLS,
-    RESERVED,
-    Stop,
-    complain,
-    foreign,
-    null_name,
-    reserved_name,
-    token_at,
-)
+from .complaints import IN_BLOCKS, Stop, complain, token_at
+from .foreign import NULLS, RESERVED, foreign, null_name, reserved_name
 from .mend import BAD, Edit, Mended, inserted, joined, unchanged
 from .oddities import odd_complaint
 from .scan import MAX_DEPTH, SILENT, Chunk, scan

@@ -10,7 +10,7 @@ from .scan import scan
 
 _CONTINUES = re.compile(r"[ \t]*(?:\.\w|(?:and|or|where|order[ \t]+by|else)\b)")
 _ENDS_OPEN = re.compile(
-    r"(?:(?<![-+])[-+]|[*/=<>,|?:.]|\b(?:and|or|not|where|then|else|in|of))[ \t\r]*\Z"
+    r"(?:(?<![-+])[-+]|[*/=<>,|:.]|\?\?|\b(?:and|or|not|where|then|else|in|of))[ \t\r]*\Z"
 )
 # An `if x:` of another language is complete with its colon.
 _CODE_LINE = re.compile(r"[ \t]*(?:if|else|for|while)\b")

@@ -24,6 +24,7 @@ from . import expressions, values
 from .comparisons import ORDERED
 from .context import Checker, nearest
 from .fit import fits, join, untyped
+from .foreign import FUNCTIONS
 from .meters import figure_type
 from .operands import carry_both, plain
 from .rights import check_feature
@@ -68,7 +69,11 @@ def _unknown(c: Checker, callee: ast.Name, name: str) -> None:
         )
         return
     known_names = [*c.symbols.fns, *BUILTINS, *c.symbols.entities]
-    c.unknown("E0202", callee.span, f"There is no function `{name}`", name, known_names)
+    message = f"There is no function `{name}`"
+    if name in FUNCTIONS and nearest(name, c.symbols.fns)[0] is None:
+        c.report.add("E0202", callee.span, message, FUNCTIONS[name])
+        return
+    c.unknown("E0202", callee.span, message, name, known_names)
 
 
 def _dotted(c: Checker, node: ast.Call, scope: Scope) -> Type:
@@ -79,6 +84,8 @@ def _dotted(c: Checker, node: ast.Call, scope: Scope) -> Type:
         help_ = None
         if name in BUILTINS or name in c.symbols.fns:
             help_ = f"write `{name}(x)`: a function stands before what it takes"
+        elif name in FUNCTIONS:
+            help_ = FUNCTIONS[name]
         elif nearest(name, BUILTINS)[0] is not None:
             help_ = f"did you mean the function `{nearest(name, BUILTINS)[0]}(x)`?"
         c.report.add("E0202", node.callee.name_span, f"There is no function `.{name}`", help_)

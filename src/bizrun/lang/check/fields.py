@@ -220,6 +220,9 @@ def element(c: Checker, node: ast.Index, scope: Scope) -> Type:
     match known(base):
         case ListOf(item):
             _index_fits(c, node.index, index, NUMBER, "a list is asked by a number, from 0")
+            if isinstance(node.index, ast.Unary) and isinstance(node.index.operand, ast.Literal):
+                help_ = "the last item of a list is `list[len(list) - 1]`"
+                c.report.add("E0318", node.index.span, "An index is never below 0", help_)
             return item
         case MapOf(value):
             _index_fits(c, node.index, index, TEXT, "a map is asked by a text")

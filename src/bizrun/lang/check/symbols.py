@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...diagnostics import Label
+from ...diagnostics import Fix, Label
 from .. import ast
 from ..symbols import EntityInfo, EventInfo, FieldInfo, Loaded, Symbols
 from ..types import (
@@ -30,6 +30,7 @@ from ..uses import OVERRIDABLE, file_name
 from .context import Checker, listed
 from .directories import events
 from .events import snake
+from .foreign import TYPES
 
 
 def collect(checker: Checker) -> None:
@@ -212,14 +213,19 @@ def _named(checker: Checker, node: ast.TypeName, name: str) -> Type:
         return EntityType(symbols.bills) if symbols.bills in symbols.entities else ANY
     if name not in checker.typing:
         known = [*PRIMITIVES, *symbols.entities, *symbols.shapes]
+        meant = TYPES.get(name)
+        if meant is not None:
+            fix = Fix(node.span, meant, False)
+            message, help_ = f"There is no type `{name}`", f"did you mean `{meant}`?"
+            checker.report.add("E0205", node.span, message, help_, fix)
+            return PRIMITIVES[meant]
         checker.unknown(
             "E0205",
             node.span,
             f"There is no type `{name}`",
             name,
             known,
-            otherwise="types are text, number, bool, money, percent, duration, size, time, date, "
-            "plan, coupon, json, and entities",
+            otherwise=f"types are {', '.join(PRIMITIVES)}, and entities",
         )
     return ANY
 

@@ -1,0 +1,65 @@
+"""Functions and types by the names that other languages have for them."""
+
+from __future__ import annotations
+
+TYPES: dict[str, str] = {
+    **dict.fromkeys(("string", "str", "String", "varchar", "char", "uuid", "url"), "text"),
+    **dict.fromkeys(("int", "Int", "bigint", "long", "Integer", "int64", "serial"), "integer"),
+    **dict.fromkeys(("float", "double", "decimal", "Decimal", "numeric", "Float"), "number"),
+    **dict.fromkeys(("boolean", "Boolean", "Bool"), "bool"),
+    **dict.fromkeys(("datetime", "DateTime", "timestamp", "timestamptz", "instant"), "time"),
+    **dict.fromkeys(("currency", "Money", "amount", "price"), "money"),
+    **dict.fromkeys(("interval", "timedelta", "timespan", "period"), "duration"),
+    **dict.fromkeys(("dict", "object", "map", "any", "jsonb", "Json", "JSON", "Map"), "json"),
+    **dict.fromkeys(("percentage", "rate"), "percent"),
+    "bytes": "size",
+    "Date": "date",
+}
+"""What a type of another language is called here."""
+
+_LEN = "`len(x)` tells how long a text or list is"
+_LIST = "`[for x in list where condition: value]` makes a list of another"
+_FIND = "write `Entity(key)`, or `first Entity where .field == value`"
+_ANY_ALL = "write `count(list where condition) > 0`, with `== 0` for none of them"
+_CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not cut"
+_PART = 'a part of a date is a format of it: `number("{{date:{}}}")`'
+_NOTHING_RANDOM = "the same events give the same result: `hash(x)` is a steady number for a value"
+
+FUNCTIONS: dict[str, str] = {
+    "now": "`now` is a value: write it without brackets",
+    "today": "`today` is a value: write it without brackets",
+    **dict.fromkeys(("length", "size", "strlen", "char_length"), _LEN),
+    **dict.fromkeys(("upcase", "toUpperCase", "uppercase", "to_upper"), "write `upper(x)`"),
+    **dict.fromkeys(("downcase", "toLowerCase", "lowercase", "to_lower"), "write `lower(x)`"),
+    **dict.fromkeys(("strip", "trimmed"), "write `trim(x)`"),
+    **dict.fromkeys(("includes", "include", "has", "contain"), "write `contains(x, part)`"),
+    **dict.fromkeys(("startsWith", "startswith"), "write `starts_with(text, start)`"),
+    **dict.fromkeys(("endsWith", "endswith"), "write `ends_with(text, end)`"),
+    **dict.fromkeys(("substring", "substr", "slice", "left", "right"), _CUT),
+    **dict.fromkeys(("map", "filter", "select", "reduce", "collect"), _LIST),
+    **dict.fromkeys(("find", "get", "find_by", "findOne", "findFirst", "lookup"), _FIND),
+    **dict.fromkeys(("where", "filterBy"), "a condition stands behind its query: `Entity where …`"),
+    **dict.fromkeys(("any", "some", "all", "every", "exists"), _ANY_ALL),
+    **dict.fromkeys(("push", "append"), "write `list + [x]`, or `add x to row.list`"),
+    "last": "the last item is `list[len(list) - 1]`",
+    "first": "the first of a list or query is `first list`",
+    **dict.fromkeys(("sort", "sorted", "sortBy", "order"), "write `list order by …`"),
+    **dict.fromkeys(("toString", "str", "String", "to_s", "string"), "write `text(x)`"),
+    **dict.fromkeys(("int", "float", "parseInt", "parseFloat", "Number", "decimal", "to_number"),
+                    "`number(text)` reads a number"),
+    **dict.fromkeys(("coalesce", "ifnull", "nvl", "default"), "write `a ?? b`"),
+    **dict.fromkeys(("isnull", "is_null", "isNone", "is_none", "isEmpty"), "write `x == none`"),
+    **dict.fromkeys(("datediff", "date_diff", "diff"), "write `days(a, b)`, or `b - a`"),
+    **dict.fromkeys(("dateadd", "date_add", "addDays", "add_days"), "write `date + 3 days`"),
+    **dict.fromkeys(("average", "mean"), "write `avg(x)`"),
+    "ceiling": "write `ceil(x)`",
+    **dict.fromkeys(("concat", "format"), 'values stand in a text: `"{first} {second}"`'),
+    **dict.fromkeys(("pow", "power", "sqrt"), "there are `+ - * /`, `mod`, `round`"),
+    **dict.fromkeys(("random", "rand", "uuid", "uuid4"), _NOTHING_RANDOM),
+    "year": _PART.format("%Y"),
+    "month": _PART.format("%m"),
+    "day": _PART.format("%d"),
+    "hour": _PART.format("%H"),
+    **dict.fromkeys(("weekday", "dayofweek", "day_of_week"), _PART.format("%u")),
+}  # fmt: skip
+"""What does here what a function of another language does there."""

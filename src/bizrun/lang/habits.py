@@ -1,0 +1,274 @@
+"""What authors bring along from other languages, and how it is written here.
+
+Each habit is looked for where the parser stopped, in the line of that place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..diagnostics import Diagnostic, Fix, Span
+from .mend import Complaint, Edit
+
+_CODE = frozenset(("on", "every", "fn", "api", "test", "const", "metric", "trigger", "tax"))
+_SHAPE = frozenset(("entity", "extend", "event", "type", "given"))
+_PLAN = frozenset(("plan", "addon"))
+_ANY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A pattern of a line, and what to say of what its group `x` (else all of it) covers.
+
+    `message`, `help` and `fix` may hold `{1}` for a group. Without `fix` the line is passed over;
+    `where` are the declarations in which it is looked for, all if empty.
+    """
+
+    pattern: re.Pattern[str]
+    message: str
+    help: str | None = None
+    fix: str | Callable[[re.Match[str]], str] | None = None
+    where: frozenset[str] = _ANY
+
+
+def _habit(
+    pattern: str,
+    message: str,
+    help: str | None = None,
+    *,
+    fix: str | Callable[[re.Match[str]], str] | None = None,
+    where: frozenset[str] = _ANY,
+) -> Habit:
+    return Habit(re.compile(pattern), message, help, fix, where)
+
+
+_VALUE = r"""[\w.]+(?:\([^()]*\))?|"[^"]*"|\([^()]*\)"""
+
+_OPERATORS = (
+    _habit(r"\b(?P<x>is\s+not)\s", "There is no `is not`; write `!=`.", fix="!=", where=_CODE),
+    _habit(r"\b(?P<x>is)\s", "There is no `is`; write `==`.", fix="==", where=_CODE),
+    _habit(rf"\bbetween\s+({_VALUE})\s+and\s+({_VALUE})",
+           "There is no `between`; a range is asked with `in`.", fix="in {1}..{2}", where=_CODE),
+    _habit(rf"({_VALUE})\s*\*\*\s*({_VALUE})?", "There is no `**`.",
+           "multiply as often as it takes: `x * x`", where=_CODE),
+    _habit(rf"({_VALUE})\s*%\s*({_VALUE})", "There is no `%` between numbers; `mod` takes two.",
+           fix="mod({1}, {2})", where=_CODE),
+    _habit(r"(?P<x>\?)(?!\s*[.?])", "There is no `… ? … : …`.",
+           "write `if condition then a else b`", where=_CODE),
+    _habit(rf"({_VALUE})\s+if\s+(.+?)\s+else\s+({_VALUE})",
+           "A choice begins with its condition.", fix="if {2} then {1} else {3}", where=_CODE),
+    _habit(r"\[\s*([^\[\]]+?)\s+for\s+(\w+)\s+in\s+([^\[\]]+?)\s+if\s+([^\[\]]+?)\s*\]",
+           "What a list is made of stands behind its `for`.",
+           fix="[for {2} in {3} where {4}: {1}]", where=_CODE),
+    _habit(r"\[\s*([^\[\]]+?)\s+for\s+(\w+)\s+in\s+([^\[\]]+?)\s*\]",
+           "What a list is made of stands behind its `for`.",
+           fix="[for {2} in {3}: {1}]", where=_CODE),
+    _habit(r"\.(map|filter|reduce|forEach|some|every|find)\(\s*\(?(\w+)\)?\s*=>",
+           "There is no `.{1}(…)` of a function.",
+           "a list of another one is `[for x in list where condition: value]`", where=_CODE),
+    _habit(r"\(\s*\w+\s*=>", "Functions have names here: there is no `x => …`.",
+           "declare it with `fn`, or use `[for x in list: …]` and `where`", where=_CODE),
+)  # fmt: skip
+
+_QUERIES = (
+    _habit(r"\b(?P<x>order_by|orderby|orderBy|sort_by|sort\s+by|sorted\s+by)\b",
+           "There is no `{x}`; write `order by`.", fix="order by", where=_CODE),
+    _habit(r"\bselect\s+.*?\s+from\s+([A-Z]\w*)", "A query is the name of its entity.",
+           "write `{1} where .field == value`; `[for x in {1}: x.field]` lists one field",
+           where=_CODE),
+    _habit(r"\bdelete\s+(?:from\s+)?([A-Z]\w*)\s*(?:where\b.*)?", "`delete` takes one row.",
+           "write `for each row in {1} where … {{ delete row }}`", where=_CODE),
+    _habit(r"\bupdate\s+([A-Z]\w*)\s+where\b", "`update` takes one row.",
+           "write `for each row in {1} where … {{ update row {{ … }} }}`", where=_CODE),
+    _habit(r"(?P<x>\bset\s+)\{", "The new values stand right behind the row.", fix="", where=_CODE),
+    _habit(r"\b(?P<x>count|sum|avg|min|max|len)\s+[A-Z]\w*", "What `{x}` takes stands in brackets.",
+           "write `count(Entity where …)`, `sum(Entity.field where …)`", where=_CODE),
+    _habit(r"\bsum\(\s*([A-Z]\w*)\s*,\s*\.?(\w+)\s*\)", "The field stands behind the entity.",
+           fix="sum({1}.{2})", where=_CODE),
+)  # fmt: skip
+
+_STATEMENTS = (
+    _habit(r"\bnew\s+(?=[A-Z])", "There is no `new`; write `create`.", fix="create ", where=_CODE),
+    _habit(r"\b(create|upsert)\s+([A-Z]\w*)\s*\(([^()]*)\)", "Fields stand in braces.",
+           fix="{1} {2} {{ {3} }}", where=_CODE),
+    _habit(r"""\bemit\s+"([\w.]+)\"""", "An event is named bare.", fix="emit {1}", where=_CODE),
+    _habit(r"\bemit\s+([\w.]+)\s*\(([^()]*)\)", "The payload stands in braces.",
+           fix="emit {1} {{ {2} }}", where=_CODE),
+    _habit(r"^\s*(?P<x>([\w.]+)\.(\w+)\s*=(?!=)\s*(.+?))\s*\}?$", "State is changed by `update`.",
+           "write `update {2} {{ {3}: {4} }}`", where=_CODE),
+    _habit(r"\{\s*(?P<x>([\w.]+)\.(\w+)\s*=(?!=)\s*(.+?))\s*\}?$", "State is changed by `update`.",
+           "write `update {2} {{ {3}: {4} }}`", where=_CODE),
+    _habit(r"\b(?:wait|sleep|delay|pause|in)\s+(\d+\s*[a-z]+)",
+           "What comes later stands in a block.", "write `after {1} {{ … }}`", where=_CODE),
+    _habit(r"\bunless\s+(.+?)\s*\{", "There is no `unless` of a condition; write `if not`.",
+           fix="if not ({1}) {{", where=_CODE),
+    _habit(r"\b(?:break|continue)\b", "A loop's rounds are independent: none ends the others.",
+           "say with `where` which items it goes through", where=_CODE),
+    _habit(r"\b(?:try|catch|except|finally)\b", "There is no `try`: a handler is all or nothing.",
+           "look at the result of an action instead: `let payment = charge {{ … }}`, then "
+           "`payment.status`", where=_CODE),
+    _habit(r"\bconst\s+(\w+)\s*=", "A name in a handler is given with `let`.",
+           fix="let {1} =", where=_CODE),
+    _habit(r"\bfor\s*\(\s*(?:let|const|var)?\s*(\w+)\s+(?:of|in)\s+([^()]*?)\s*\)",
+           "A loop is written `for each {1} in …`.", fix="for each {1} in {2}", where=_CODE),
+    _habit(r"\bfor\s+each\s+(\w+)\s+(?P<x>of|from)\b", "A loop is written `for each {1} in …`.",
+           fix="in", where=_CODE),
+    _habit(r"""\b(?P<x>[fbru])(?=")""",
+           "Each text may hold `{{expressions}}`: leave the `{x}` out.", fix="", where=_CODE),
+    _habit(r"\bcase\s+(?=\S.*=>)", "A case of `match` is its value alone.", fix="", where=_CODE),
+    _habit(r"""("[^"]*"|\d+)\s*(?P<x>\|)\s*(?=["\d])""", "Cases are joined by commas.", fix=",",
+           where=_CODE),
+    _habit(r"\bassert\s+", "There is no `assert`; write `expect`.", fix="expect ", where=_CODE),
+    _habit(r"\bgiven\s+now\s*=\s*", "A test says what time it is with `at`.", fix="at ",
+           where=frozenset(("test",))),
+    _habit(r"\bexpect\s+(?:\d+\s+)?(\w+)\s+(?P<x>(to|for|of|with)\s+(.+?))\s*\}?$",
+           "What is expected of it stands in braces.", "write `{1} {{ field: value }}`",
+           where=frozenset(("test",))),
+    _habit(r"\bsend\s+(?P<x>(?:an?\s+)?(\w+))", "An action is its name alone.",
+           "write `{2} {{ … }}`", where=_CODE),
+    _habit(r"(?:^|[{}]|\blet\s+\w+\s*=)\s*(?P<x>([a-z]\w*)\s*\((?!.*=>).*\))",
+           "An action takes its fields in braces.", "write `{2} {{ name: value }}`", where=_CODE),
+    _habit(r"(?:^|\{)\s*(?P<x>email|notify|slack|charge|refund|credit|transfer|subscribe|cancel"
+           r"|webhook|http|invoice|record_usage|change_plan|pause|resume)\s+(?![{=:.,)])\S.*",
+           "An action takes its fields in braces.", "write `{x} {{ name: value }}`", where=_CODE),
+)  # fmt: skip
+
+_DECLARATIONS = (
+    _habit(r"(?P<x>=>)", "A function's value stands behind `=`.", fix="=",
+           where=frozenset(("fn",))),
+    _habit(r"[(,]\s*(?P<x>(\w+)\s+(\w+\??))\s*[,)]", "A parameter's type stands behind a colon.",
+           fix="{2}: {3}", where=frozenset(("fn",))),
+    _habit(r"^\s*(on|every|test|fn)\b.*(?P<x>:)\s*$", "What belongs to it stands in braces.",
+           "write `{1} … {{`, and `}}` behind the last line"),
+    _habit(r"(\w+)\s*\[\s*\]", "A list's type is its element's in brackets.", fix="[{1}]",
+           where=_SHAPE),
+    _habit(r"\b(?:List|Array|Set|list|array)\s*[<\[]\s*(\w+)\s*[>\]]",
+           "A list's type is its element's in brackets.", fix="[{1}]", where=_SHAPE),
+    _habit(r"""\benum\s*[({\[]\s*("[^"]*"(?:\s*,\s*"[^"]*")*)\s*[)}\]]""",
+           "A choice is its texts, with `|` between.",
+           fix=lambda found: " | ".join(re.findall(r'"[^"]*"', found[1])), where=_SHAPE),
+    _habit(r"\benum\b.*", "A choice is its texts, with `|` between.", 'write `"a" | "b"`',
+           where=_SHAPE),
+    _habit(r"\b(\w+)\s*\|\s*(?:null|none|undefined|nil)\b", "What may be none has a `?`.",
+           fix="{1}?", where=_SHAPE),
+    _habit(r"\b(\w+)\?\s*:?\s*(\w+)", "The `?` of what may be none stands behind its type.",
+           fix="{1} {2}?", where=_SHAPE),
+    _habit(r"\b(?:optional|nullable)\s+(\w+)", "What may be none has a `?`.", fix="{1}?",
+           where=_SHAPE),
+    _habit(r"\s*\b(?:not\s+null|required)\b", "Every field has a value, unless its type has a `?`.",
+           fix="", where=_SHAPE),
+    _habit(r"\bprimary\s+key\b", "A key is marked `key`.", fix="key", where=_SHAPE),
+    _habit(r"\b(?P<x>default)\s+\S", "A default stands behind `=`.", fix="=", where=_SHAPE),
+    _habit(r"^\s*test\s+(?P<x>[^\W\d]\w*)", "A test's name is a text.", fix='"{x}"',
+           where=frozenset(("test",))),
+    _habit(r"^\s*api\s+(?P<x>)\"", "An api begins with its method.", fix="GET ",
+           where=frozenset(("api",))),
+    _habit(r"^\s*api\s+[A-Z]+\s+(?P<x>/[\w/{}:-]*)", "A path is a text.", fix='"{x}"',
+           where=frozenset(("api",))),
+    _habit(r"^\s*trigger\s+[\w.]+\s+(?P<x>)when\b", "A trigger says whom it watches.",
+           "write `trigger Noun.verb for Entity when …`", where=frozenset(("trigger",))),
+    _habit(r"(?P<x>[^\W\d]\w*)\s*->", "A state is a text.", fix='"{x}"',
+           where=frozenset(("lifecycle",))),
+    _habit(r"->\s*(?P<x>[^\W\d]\w*)", "A state is a text.", fix='"{x}"',
+           where=frozenset(("lifecycle",))),
+    _habit(r"\b(sum|max|min|last|average|unique|count)\s*\(\s*([\w.]*)\s*\)",
+           "What a meter takes stands without brackets.", fix="{1} {2}",
+           where=frozenset(("meter",))),
+    _habit(r"\boff\s+(\d[\d._]*(?:%|\s+[A-Z]{{3}}))", "What is taken off stands first.",
+           fix="{1} off", where=frozenset(("coupon",))),
+    _habit(r"\b(?:retry|retries)\s+(\d+)(?:\s+times)?", "A dunning says when it tries again.",
+           "write `retry after 3 days, 7 days`, or `retry backoff 1 day doubling {1} times`",
+           where=frozenset(("dunning",))),
+)  # fmt: skip
+
+_PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter",
+            "yearly": "year", "annually": "year", "annual": "year"}  # fmt: skip
+_PRICES = (
+    _habit(r"\b(?P<x>(?:a|an|each|every)\s+(day|week|month|quarter|year|seat))\b",
+           "A price is written `per {2}`, not `{x}`.", fix="per {2}", where=_PLAN),
+    *(
+        _habit(rf"\b{word}\b", f"A price is written `per {unit}`, not `{word}`.",
+               fix=f"per {unit}", where=_PLAN)
+        for word, unit in _PERIODS.items()
+    ),
+    _habit(r"\b(?:tiered|tiers|tier|bands)\b", "Tiers are `graduated`, `volume` or `stairstep`.",
+           "`graduated` prices each unit by its own tier, `volume` all by the one that is reached",
+           where=_PLAN),
+    _habit(r"\b(?:first|from\s+0\s+to|0\s*(?:-|\.\.))\s*(\d[\d_]*)(?=\s*:)",
+           "A tier is named by its end.", fix="up to {1}", where=_PLAN),
+    _habit(r"(?:\b(?:over|then|beyond|rest|else)|\d[\d_]*\s*(?:-|\.\.)\s*\d[\d_]*|\d[\d_]*\+)"
+           r"(?=\s*:)",
+           "A tier is `up to N`, the last one `above`.", "write `up to 100: …`, then `above: …`",
+           where=_PLAN),
+    _habit(r"\busage\s+(?P<x>(\w+))\s+(?=[\d$])", "A `:` is missing behind `{x}`.", fix="{x}:",
+           where=_PLAN),
+)  # fmt: skip
+
+_NUMBERS = (
+    _habit(r"^\s*(?P<x>--\s?(.*))$", "A comment begins with `#`, not `--`.", fix="# {2}"),
+    _habit(r"(?<![\w.])(\d{1,3}(?:,\d{3})+)(?![\w,])", "Digits are grouped by `_`.",
+           fix=lambda found: found[0].replace(",", "_")),
+    _habit(r"(?<![\w.])(\d{1,3}(?:\.\d{3})+),(\d+)", "A decimal point is `.`, and `_` groups.",
+           "write `1_000.50`"),
+    _habit(r"(?<![\w.)\]])\.(\d+)\b", "A number begins with a digit.", fix="0.{1}"),
+    _habit(r"(?<![\w.])\d[\d.]*[eE][+-]?\d+\b", "A number is written out.",
+           "write `1_000_000`, not `1e6`"),
+    _habit(r"(?<![\w.])(\d+)k\b", "A number is written out.", fix="{1}_000"),
+    _habit(r"(?<![\w.])(\d[\d_.]*)\s+%", "A percentage is written without a blank.", fix="{1}%"),
+    _habit(r"(?<![\w.])(\d[\d_.]*)([KMGTP]?B)\b", "A blank stands between a number and its unit.",
+           fix="{1} {2}"),
+    _habit(r"(?<![\w.])(\d[\d_.]*)\s+(?:dollars?|bucks)\b",
+           "Money is written with its currency's code.", fix="{1} USD"),
+    _habit(r"(?<![\w.])(\d[\d_.]*)\s+euros?\b", "Money is written with its currency's code.",
+           fix="{1} EUR"),
+    _habit(r"(?<![\w.])(\d[\d_.]*)\s+pounds?\b", "Money is written with its currency's code.",
+           fix="{1} GBP"),
+    _habit(r"(?<![\w.:])\d{1,2}(?::\d\d)?\s*(?:[aApP]\.?[mM]\.?)(?!\w)",
+           "A time of day has 24 hours.", "write `09:00`, or `21:00` for 9 pm"),
+    _habit(r"\b(?:a|an)\s+(second|minute|hour|day|week|month|quarter|year)\b",
+           "A duration has a number.", fix="1 {1}"),
+)  # fmt: skip
+
+HABITS = (
+    *_NUMBERS, *_PRICES, *_OPERATORS, *_QUERIES, *_STATEMENTS, *_DECLARATIONS,
+)  # fmt: skip
+
+
+def habit(text: str, keyword: str, place: int) -> list[tuple[Complaint, bool]]:
+    """Complaints that may fit a place of a text where its parser stopped, best first.
+
+    With each: whether its edit promises that the text can be read then, which is to be tried.
+    """
+    start = text.rfind("\n", 0, place) + 1
+    end = text.find("\n", place)
+    line = text[start : end if end >= 0 else len(text)].split(" #")[0]
+    at = place - start
+    found: list[tuple[Complaint, bool]] = []
+    for item in HABITS:
+        if item.where and keyword.split(" ")[0] not in item.where:
+            continue
+        match = next((m for m in item.pattern.finditer(line) if m.start() <= at <= m.end()), None)
+        if match is not None:
+            found.append((_complaint(item, match, start), item.fix is not None))
+    return found
+
+
+def _complaint(item: Habit, match: re.Match[str], start: int) -> Complaint:
+    groups = match.groupdict()
+    low, high = match.span("x") if "x" in groups else match.span()
+    span = Span("", start + low, start + high)
+
+    def fill(template: str) -> str:
+        return template.format(match[0], *match.groups(), **groups)
+
+    message, help_ = fill(item.message), item.help and fill(item.help)
+    if item.fix is None:
+        return Complaint(Diagnostic("E0140", span, message, help_), ())
+    new = fill(item.fix) if isinstance(item.fix, str) else item.fix(match)
+    shown = f"`{new.strip()}`"
+    if not help_ and new.strip() and shown not in message:
+        help_ = f"write {shown}"
+    diagnostic = Diagnostic("E0140", span, message, help_, Fix(span, new, False))
+    return Complaint(diagnostic, (Edit(span.start, span.end, new),))
