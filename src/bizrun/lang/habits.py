@@ -73,8 +73,6 @@ _OPERATORS = (
 )  # fmt: skip
 
 _QUERIES = (
-    _habit(r"\b(?P<x>order_by|orderby|orderBy|sort_by|sort\s+by|sorted\s+by)\b",
-           "There is no `{x}`; write `order by`.", fix="order by", where=_CODE),
     _habit(r"\bselect\s+.*?\s+from\s+([A-Z]\w*)", "A query is the name of its entity.",
            "write `{1} where .field == value`; `[for x in {1}: x.field]` lists one field",
            where=_CODE),
@@ -109,8 +107,6 @@ _STATEMENTS = (
     _habit(r"\b(?:try|catch|except|finally)\b", "There is no `try`: a handler is all or nothing.",
            "look at the result of an action instead: `let payment = charge {{ … }}`, then "
            "`payment.status`", where=_CODE),
-    _habit(r"\bconst\s+(\w+)\s*=", "A name in a handler is given with `let`.",
-           fix="let {1} =", where=_CODE),
     _habit(r"\bfor\s*\(\s*(?:let|const|var)?\s*(\w+)\s+(?:of|in)\s+([^()]*?)\s*\)",
            "A loop is written `for each {1} in …`.", fix="for each {1} in {2}", where=_CODE),
     _habit(r"\bfor\s+each\s+(\w+)\s+(?P<x>of|from)\b", "A loop is written `for each {1} in …`.",
