@@ -6,7 +6,7 @@ Everything here reads and computes; renewals, changes and previews all ask it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..billing import invoicing, lines, periods, proration
 from ..billing.invoicing import Bound, Line
 from ..billing.periods import Period
 from ..billing.proration import Charge
+from ..billing.rating import TierLine
 from ..values import Money
 from . import alike, bounds, usage
 from .customers import settings, zone_of
@@ -25,6 +26,9 @@ _WAITING = (
     "kind", "description", "amount", "quantity", "unit_amount", "subscription", "plan", "meter",
     "period_start", "period_end", "discountable",
 )  # fmt: skip
+
+
+_STEP = tuple(field.name for field in fields(TierLine))
 
 
 @dataclass(slots=True)
@@ -104,13 +108,31 @@ def unused(desk: Desk, sub: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 
 def waiting(sub: Mapping[str, Any]) -> list[Line]:
     """The lines that were put on the next invoice."""
-    return [Line(**row) for row in (sub["billing"] or {}).get("waiting") or ()]
+    return from_rows((sub["billing"] or {}).get("waiting") or ())
 
 
 def as_rows(made: Sequence[Line], covers: bool = False) -> list[dict[str, Any]]:
     """Lines as they are kept until an invoice; what they cover has been noted but for drafts."""
     names = (*_WAITING, "covers") if covers else _WAITING
-    return [{name: getattr(line, name) for name in names} for line in made]
+    return [
+        {
+            **{name: getattr(line, name) for name in names},
+            "explanation": [[getattr(step, name) for name in _STEP] for step in line.explanation],
+            "dimensions": list(line.dimensions),
+        }
+        for line in made
+    ]
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """Lines that were kept until an invoice."""
+    return [
+        Line(**{
+            **row, "dimensions": tuple(row.get("dimensions") or ()),
+            "explanation": tuple(TierLine(*step) for step in row.get("explanation") or ()),
+        })
+        for row in rows
+    ]  # fmt: skip
 
 
 def settled(desk: Desk, owed: Owed) -> list[Line]:

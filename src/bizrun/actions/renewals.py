@@ -477,7 +477,7 @@ def draft_due(desk: Desk, key: str) -> None:
     if draft["status"] != "draft":
         return
     source = draft["draft"]
-    made = [Line(**row) for row in source["lines"]]
+    made = owed.from_rows(source["lines"])
     agains = []
     for part in source["usages"]:
         row = desk.peek("_usage", part["id"])
