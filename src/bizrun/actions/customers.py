@@ -71,12 +71,13 @@ def subscription_of(desk: Desk, customer: str) -> Row | None:
 
 
 def customer_plan(desk: Desk, customer: str) -> catalog.Plan | None:
-    """The plan that a customer has: of the subscription, else of its own `plan` field."""
-    from .terms import terms
+    """The plan that a customer has: of the subscription, with what its add-ons give to it, else of
+    its own `plan` field."""
+    from .terms import items
 
     sub = subscription_of(desk, customer)
     if sub is not None:
-        return terms(desk, sub, desk.now)
+        return items(desk, sub, desk.now)[0].plan
     bills = desk.program.bills
     row = desk.peek(bills, customer) if bills else None
     name = row.get("plan") if row else None

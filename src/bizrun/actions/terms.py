@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ..billing import catalog, periods, proration, rating
+from ..billing import addons, catalog, periods, proration, rating
 from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
 from ..errors import EvalError, Refusal
@@ -101,13 +101,16 @@ def _migrates(desk: Desk, sub: Mapping[str, Any], version: catalog.Version) -> b
 
 
 def items(desk: Desk, sub: Mapping[str, Any], at: datetime) -> list[Item]:
-    """The plan and the add-ons of a subscription at an instant."""
-    found = [Item(PLAN, terms(desk, sub, at), sub["quantity"])]
-    for addon in sub["addons"] or ():
-        plan = desk.program.addons.get(addon["addon"])
-        if plan is not None:
-            found.append(Item(plan.name, dated(desk, sub, plan, at), addon["quantity"]))
-    return found
+    """The plan, with what its add-ons give to it, and the add-ons of a subscription."""
+    plan = terms(desk, sub, at)
+    found: list[Item] = []
+    for held_ in sub["addons"] or ():
+        addon = desk.program.addons.get(held_["addon"])
+        if addon is not None:
+            item = Item(addon.name, dated(desk, sub, addon, at), held_["quantity"])
+            plan = addons.with_addon(plan, item.plan, item.quantity)
+            found.append(item)
+    return [Item(PLAN, plan, sub["quantity"]), *found]
 
 
 def prices_of(plan: catalog.Plan, sub: Mapping[str, Any]) -> tuple[catalog.Price, ...]:

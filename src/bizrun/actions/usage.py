@@ -21,7 +21,7 @@ from ..billing.rating import Rated
 from ..values import Money, Number
 from .customers import lives, settings, zone_of
 from .desk import Desk, Row
-from .terms import PLAN, Item, cycle_of, dated, items, terms
+from .terms import PLAN, Item, cycle_of, dated, items
 
 _MOMENT = timedelta(microseconds=1)
 Billed = dict[tuple[str, ...], Rated]
@@ -112,7 +112,7 @@ def rate_window(
         included = proration.prorated_allowance(included, share)
     usages = measured(desk, price, sub["customer"], start, end, included)
     if running:
-        price = replace(price, pricing=catalog.without_least(price.pricing))
+        price = replace(price, pricing=rating.without_least(price.pricing))
     return rating.rate_usage(price, usages, sub["currency"], included)
 
 
@@ -158,7 +158,7 @@ def meter_window(
         "invoice": None, "billed": parts,
         "terms": {"item": item.name, "plan": sub["plan"],
                   "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
-                  "anchor": sub["anchor"]},
+                  "anchor": sub["anchor"], "addons": sub["addons"]},
     }  # fmt: skip
     was = [_part_row(values, part) for values, part in billed.items()]
     return Metered(item, price, start, end, tuple(made), row, was)
@@ -230,9 +230,10 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
     past = {
         **sub, "plan": then["plan"], "period_start": row["start"], "billing": known,
         "interval": then["interval"], "anchor": then["anchor"],
+        "addons": then.get("addons", sub["addons"]),
     }  # fmt: skip
     if then["item"] == PLAN:
-        plan = terms(desk, past, row["start"])
+        plan = items(desk, past, row["start"])[0].plan
     elif (addon := desk.program.addons.get(then["item"])) is not None:
         plan = dated(desk, past, addon, row["start"])
     else:

@@ -6,7 +6,7 @@ All of them have a canonical JSON form, so that a subscription can keep the term
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -419,26 +419,14 @@ def bills_at_an_amount(plan: Plan) -> bool:
     return any(terms.bill_usage_at for terms in _every_terms(plan))
 
 
-def rated_by_event(plan: Plan) -> Iterator[str]:
-    """The meters of a plan that have a price which depends on what single events counted."""
-    included = {line.meter for terms in _every_terms(plan) for line in terms.includes or ()}
+def rated_by_event(plan: Plan, addons: Sequence[Plan] = ()) -> Iterator[str]:
+    """The meters of a plan that have a price which depends on what single events counted; `addons`
+    are those that may include some of them."""
+    every = (terms for each in (plan, *addons) for terms in _every_terms(each))
+    included = {line.meter for terms in every for line in terms.includes or ()}
     for price in every_usage(plan):
         if by_event(price.pricing, price.meter in included):
             yield price.meter
-
-
-@lru_cache(maxsize=1024)
-def without_least(pricing: Pricing) -> Pricing:
-    """A pricing without `at least`: what a period costs at least is known when it is over."""
-
-    def free(rate: Rate) -> Rate:
-        return replace(rate, at_least=None)
-
-    return replace(
-        pricing, rate=free(pricing.rate),
-        tiers=tuple(replace(tier, rate=free(tier.rate)) for tier in pricing.tiers),
-        cases=tuple(replace(case, pricing=without_least(case.pricing)) for case in pricing.cases),
-    )  # fmt: skip
 
 
 def by_event(pricing: Pricing, included: bool) -> bool:

@@ -109,6 +109,20 @@ def fixed_amount(price: Price, quantity: Number = 1) -> Rated:
     return rate(price.pricing, Usage(counted), price.currency)
 
 
+@lru_cache(maxsize=1024)
+def without_least(pricing: Pricing) -> Pricing:
+    """A pricing without `at least`: what a period costs at least is known when it is over."""
+
+    def free(rate: Rate) -> Rate:
+        return replace(rate, at_least=None)
+
+    return replace(
+        pricing, rate=free(pricing.rate),
+        tiers=tuple(replace(tier, rate=free(tier.rate)) for tier in pricing.tiers),
+        cases=tuple(replace(case, pricing=without_least(case.pricing)) for case in pricing.cases),
+    )  # fmt: skip
+
+
 def correction(every: Sequence[Rated], billed: Sequence[Rated], currency: str) -> Money:
     """The exact difference that late usage makes: rate(all) − rate(billed)."""
     zero = Money(0, currency)

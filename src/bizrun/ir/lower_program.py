@@ -91,8 +91,9 @@ class _ProgramLowering:
         ]
         self._reports(program)
         self._billing(program)
+        addons = tuple(program.addons.values())
         program.ranged = self._ranged().union(
-            *map(catalog.rated_by_event, (*program.plans.values(), *program.addons.values()))
+            *(catalog.rated_by_event(plan, addons) for plan in (*program.plans.values(), *addons))
         )
         program.marketplace = any(
             splits(node)
