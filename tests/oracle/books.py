@@ -45,6 +45,8 @@ class Attached:
         """Whether it discounts a line."""
         if not line.discounted or self.used:
             return False
+        if self.coupon.meters and line.meter not in self.coupon.meters:
+            return False
         months = self.coupon.months
         return months is None or self.on <= line.begins < shift(self.on, months, "month")
 

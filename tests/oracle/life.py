@@ -95,9 +95,9 @@ class Life(Metered):
 
     def _come_over(self, sub: Sub, at: datetime) -> None:
         """Like a change of plan, to the new price of the same one."""
+        credit = self._credit(sub, at, "")
         used = self._arrears(sub, at) + self._usage_lines(sub, at)
         used += self._bounds(sub, at, used)
-        credit = self._credit(sub, at, "")
         sub.base_billed, sub.moved = ZERO, at
         charge = []
         if self.rules.proration != "none":
@@ -245,8 +245,10 @@ class Life(Metered):
             part = self._length(start, held.end) / self._length(held.start, held.end)
             left = held.net - held.line.given - held.line.sent
             amount = min(self.rules.round(held.net * part), left)
+            # To a minimum counts what is left of the price, whatever a coupon took off.
+            whole = held.line.amount - held.line.given - held.line.sent
+            sub.base_billed -= min(self.rules.round(held.line.amount * part), whole)
             if amount:
-                sub.base_billed -= amount
                 self._returned(held.line, amount)
                 begins = local_date(at, self.zone)
                 lines.append(Line(-amount, "credit", begins, discounted=False))
@@ -345,10 +347,10 @@ class Life(Metered):
     def _change_now(self, sub: Sub, plan: Plan, act: Act) -> None:
         at = self._moment(act.at)
         moved = plan.interval != sub.plan.interval or bool(act.data.get("reset"))
-        used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
-        used += self._bounds(sub, at, used)
         item = None if moved else ""
         credit = self._credit(sub, at, item) if act.data.get("prorate", True) else []
+        used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
+        used += self._bounds(sub, at, used)
         sub.held = [held for held in sub.held if held.item and not moved]
         sub.next_plan, sub.plan, sub.moved = None, plan, None
         sub.plan_began, sub.phases_from = local_date(act.at, self.zone), act.at

@@ -166,6 +166,8 @@ class Maker:
             Coupon("M_ONCE", None, self.money(5, 60), once=True),
             Coupon("M_THREE", None, self.money(5, 60), months=3),
             Coupon("M_EVER", None, self.money(1, 20)),
+            Coupon("P_CALLS", Fraction(2, 5), Fraction(0), meters=("calls", "payments")),
+            Coupon("M_HITS", None, self.money(1, 20), months=6, meters=("hits", "chat", "peak")),
         )
 
     # --- what happens --------------------------------------------------------------------------
@@ -394,21 +396,15 @@ class _Acts:
         plan = self._pick("use")
         deal = self._subscribe(plan)
         self._use(plan, 250)
-        bounded = plan in ("use_4", "use_5")
-        if (
-            self._credits
-            and self.rules.proration != "none"
-            and not bounded
-            and self.r.random() < 0.5
-        ):
-            to = self.r.choice(("use_0", "use_1", "use_2", "use_3"))
-            self._add(
-                self._later(10, 120), "change", deal=deal, plan=to, when="now",
-                prorate=True, invoice="now",
-            )  # fmt: skip
-            self._use(to, 250)
-        if not bounded:
-            self._end(deal, late=True)
+        if self._credits and self.rules.proration != "none":
+            for _ in range(self.r.choice((0, 0, 1, 2))):
+                to = self._pick("use")
+                self._add(
+                    self._later(10, 120), "change", deal=deal, plan=to, when="now",
+                    prorate=True, invoice="now",
+                )  # fmt: skip
+                self._use(to, 250)
+        self._end(deal, late=True)
 
     def _use(self, plan: str, days: int) -> None:
         found = next(p for p in self.m.plans if p.name == plan)

@@ -178,7 +178,8 @@ def coupon_text(coupon: Coupon, rules: Rules) -> str:
         else f"{decimal(coupon.amount)} {rules.currency}"
     )
     tail = " once" if coupon.once else f" for {coupon.months} months" if coupon.months else ""
-    return f"coupon {coupon.name} {{ {off} off{tail} }}"
+    only = f", only [{', '.join(coupon.meters)}]" if coupon.meters else ""
+    return f"coupon {coupon.name} {{ {off} off{tail}{only} }}"
 
 
 def plan_text(plan: Plan, rules: Rules, word: str = "plan") -> str:

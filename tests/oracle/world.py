@@ -90,6 +90,8 @@ class Coupon:
     amount: Fraction
     once: bool = False
     months: int | None = None
+    meters: tuple[str, ...] = ()
+    """The meters whose usage alone it discounts."""
 
 
 @dataclass(frozen=True)
