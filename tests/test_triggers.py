@@ -49,4 +49,5 @@ def test_what_reads_other_rows_of_the_entity_is_looked_at_for_each() -> None:
 def test_what_reads_another_entity_is_looked_at_when_that_changes() -> None:
     found = trigger("(.manager?.accounts ?? 0) > 3")
     assert found.entities == {"Manager"}
+    assert found.ways == {"Manager": {("by", "manager")}}
     assert "manager" in found.fields

@@ -37,8 +37,8 @@ def lower_trigger(
         due += (ir.Builtin("credit_expires", (_SELF,)),)
     return Trigger(
         node.event, node.entity, condition, node.once_per_period,
-        frozenset(reads.fields), frozenset(reads.entities), frozenset(reads.meters),
-        reads.billing, due, daily, code.place(node.span),
+        frozenset(reads.fields), frozenset(reads.entities), reads.known_ways(),
+        frozenset(reads.meters), reads.billing, due, daily, code.place(node.span),
     )  # fmt: skip
 
 
@@ -59,6 +59,8 @@ class _Reads:
         self.seen: set[tuple[str, frozenset[str]]] = set()
         self.fields: set[str] = set()
         self.entities: set[str] = set()
+        self.ways: dict[str, set[tuple[str, str]]] = {}
+        self.anyhow: set[str] = set()
         self.meters: set[str] = set()
         self.billing = False
         self.credit = False
@@ -75,11 +77,14 @@ class _Reads:
                 if entity == self.entity:
                     self.fields.add(name)
                 if not _is_one(base, own):
-                    self.entities.add(entity)
+                    self._other(entity, self._way_to(base, own))
             case ir.CallFn(name=name, args=args) if name in self.functions:
                 self._call(self.functions[name], args, own)
-            case ir.Query(entity=str(entity)) | ir.Find(entity=entity):
-                self.entities.add(entity)
+            case ir.Query(entity=str(entity), equals=equals):
+                fields = [name for name, value in equals if _is_one(value, own)]
+                self._other(entity, ("of", fields[0]) if fields else None)
+            case ir.Find(entity=entity):
+                self._other(entity, None)
             case ir.Special(name="now" | "today") | ir.Edge():
                 self.timed = True
             case ir.Builtin(name=name, args=args):
@@ -87,6 +92,25 @@ class _Reads:
         for name in getattr(node, "__dataclass_fields__", ()):
             if name != "place":
                 self.visit(getattr(node, name), own)
+
+    def _other(self, entity: str, way: tuple[str, str] | None) -> None:
+        """A reading of other rows, and how they and the subject refer to each other, if known."""
+        self.entities.add(entity)
+        if way is None:
+            self.anyhow.add(entity)
+        else:
+            self.ways.setdefault(entity, set()).add(way)
+
+    def _way_to(self, base: ir.Expr, own: frozenset[str]) -> tuple[str, str] | None:
+        """`self.boss` in `self.boss.score`: the subject refers to what is read."""
+        match base:
+            case ir.EntityGet(entity=self.entity, base=inner, name=name) if _is_one(inner, own):
+                return ("by", name)
+        return None
+
+    def known_ways(self) -> dict[str, frozenset[tuple[str, str]]]:
+        """The ways of entities that are read by such alone."""
+        return {e: frozenset(ways) for e, ways in self.ways.items() if e not in self.anyhow}
 
     def _call(self, function: ir.Function, args: tuple[ir.Expr, ...], own: frozenset[str]) -> None:
         given = zip(function.params, args, strict=False)
@@ -101,7 +125,7 @@ class _Reads:
             self.billing = True
             if name in ("credit_balance", "preview"):
                 self.credit = True
-                self.entities.add("Wallet")
+                self._other("Wallet", ("of", "customer"))
             if name == "preview":
                 # Whichever meters the customer's plan prices.
                 self.meters.update(self.every_meter)

@@ -71,6 +71,10 @@ class EventType:
 class Trigger:
     """A condition over `self`; what it reads tells when to look again.
 
+    `ways` lead from a changed row of an entity to the subjects that may read it: (`of`, a field of
+    that row which refers to them) or (`by`, their field which refers to it). One of `entities`
+    without any is read in a manner that says nothing: then every subject may.
+
     `due` are instants (of `self`) at which time alone may turn it; `daily` where that can't be
     said and local midnights are tried.
     """
@@ -81,6 +85,7 @@ class Trigger:
     once_per_period: bool
     fields: frozenset[str]
     entities: frozenset[str]
+    ways: Mapping[str, frozenset[tuple[str, str]]]
     meters: frozenset[str]
     billing: bool
     due: tuple[ir.Expr, ...]

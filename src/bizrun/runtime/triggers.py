@@ -196,17 +196,18 @@ class Triggers:
     def _subjects(
         self, trigger: Trigger, entity: str, key: str, old: Row | None, row: Row | None
     ) -> Iterable[str]:
-        """The subjects whose condition may read a row of another entity."""
-        program = self.engine.program
-        changed = program.entities[entity].references
-        fields = [name for name, target in changed.items() if target == trigger.entity]
-        if fields:
-            return sorted({r[n] for r in (old, row) if r for n in fields if r[n] is not None})
-        own = program.entities[trigger.entity]
-        back = [name for name, target in own.references.items() if target == entity]
-        state = self.engine.state
-        equals: list[dict[str, Any]] = [{name: key} for name in back] or [{}]
-        return [r[own.key] for each in equals for r in list(state.select(own.name, each))]
+        """The subjects whose condition may read a row of another entity, or another row."""
+        own = self.engine.program.entities[trigger.entity]
+        found: dict[str, None] = {}
+        for way, field in sorted(trigger.ways.get(entity, ())) or [("", "")]:
+            if way == "of":
+                referred = {r[field] for r in (old, row) if r and r[field] is not None}
+                found |= dict.fromkeys(sorted(referred))
+                continue
+            equals = {field: key} if way else {}
+            rows = list(self.engine.state.select(own.name, equals))
+            found |= dict.fromkeys(r[own.key] for r in rows)
+        return found
 
     def _forget(self, trigger: Trigger, key: str) -> None:
         id_ = f"{trigger.event}|{key}"
