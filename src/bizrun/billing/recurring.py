@@ -65,25 +65,41 @@ def _kind(first: bool, before: Money, after: Money) -> Kind:
     return "expansion" if after > before else "contraction"
 
 
+def _add(sums: dict[Kind, Money], moved: Movement) -> None:
+    held = sums.get(moved.kind)
+    sums[moved.kind] = moved.change if held is None else held + moved.change
+
+
 @dataclass(slots=True)
 class Tally:
-    """A span in one currency: amounts and customers by kind of movement, and where it began."""
+    """A span in one currency: amounts and customers by kind of movement, and where it began.
+
+    `rates` has the amounts of those alone who brought something when the span began (`there` says
+    so of each who moved), `gone` who of them was lost: what came within the span is no part of
+    the rates.
+    """
 
     opening: Money
     customers: int
     amounts: dict[Kind, Money]
     counts: dict[Kind, int]
+    rates: dict[Kind, Money]
+    there: dict[str, bool]
+    gone: set[str]
 
     @staticmethod
     def of(opening: Money, customers: int) -> Tally:
         """A span in which nothing has happened yet."""
-        return Tally(opening, customers, {}, {})
+        return Tally(opening, customers, {}, {}, {}, {}, set())
 
     def take(self, moved: Movement) -> None:
         """Counts a movement."""
-        held = self.amounts.get(moved.kind)
-        self.amounts[moved.kind] = moved.change if held is None else held + moved.change
+        _add(self.amounts, moved)
         self.counts[moved.kind] = self.counts.get(moved.kind, 0) + 1
+        if self.there.setdefault(moved.customer, bool(moved.before)):
+            _add(self.rates, moved)
+            if moved.kind == "churn":
+                self.gone.add(moved.customer)
 
     def amount(self, kind: Kind) -> Money:
         """What came of a kind of movement, below zero for contraction and churn."""
@@ -103,10 +119,10 @@ class Tally:
         """How many customers bring something at the span's end."""
         return self.customers + self.count("new", "reactivation") - self.count("churn")
 
-    @property
-    def lost(self) -> Money:
-        """What churn and contraction took, above zero."""
-        return -(self.amount("churn") + self.amount("contraction"))
+    def _of_start(self, *kinds: Kind) -> Money:
+        """What came of these kinds of movement of those who were there at the start."""
+        nothing = self.opening * 0
+        return sum((self.rates.get(kind, nothing) for kind in kinds), nothing)
 
     @property
     def arpa(self) -> Money | None:
@@ -115,18 +131,19 @@ class Tally:
 
     @property
     def customer_churn(self) -> Percent | None:
-        """The customers lost over those at the start; none where there were none."""
-        return percent(self.count("churn"), self.customers)
+        """Those at the start who were lost, over all of them; none where there were none."""
+        return percent(len(self.gone), self.customers)
 
     @property
     def revenue_churn(self) -> Percent | None:
-        """What was lost over what there was at the start."""
-        return percent(self.lost, self.opening)
+        """What churn and contraction took of the start's revenue, over it."""
+        return percent(-self._of_start("churn", "contraction"), self.opening)
 
     @property
     def net_retention(self) -> Percent | None:
         """What is left of the start's revenue, with what its customers added, over it."""
-        return percent(self.opening - self.lost + self.amount("expansion"), self.opening)
+        moved = self._of_start("churn", "contraction", "expansion", "reactivation")
+        return percent(self.opening + moved, self.opening)
 
 
 def between(
@@ -166,7 +183,7 @@ def lifetime_value(tallies: Sequence[Tally]) -> Money | None:
     """ARPA at the end over the average churn of some months: lost customers over those at the
     start, all of them together. None while nobody has left or brings anything."""
     at_risk = sum(tally.customers for tally in tallies)
-    lost = sum(tally.count("churn") for tally in tallies)
+    lost = sum(len(tally.gone) for tally in tallies)
     arpa = tallies[-1].arpa if tallies else None
     return (arpa * at_risk / lost).rounded() if lost and arpa is not None else None
 

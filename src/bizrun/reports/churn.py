@@ -37,7 +37,7 @@ def churn(store: Store, span: Span) -> Figures:
                     "net_retention": tally.net_retention,
                 }
             )  # fmt: skip
-    note = "customers and mrr: at the month's start; the rates are shares of these"
+    note = "customers and mrr: at the month's start; the rates are what became of these"
     return Figures("Churn", columns, tuple(rows), note)
 
 
@@ -52,7 +52,7 @@ def ltv(store: Store, span: Span) -> Figures:
         row: dict[str, Any] = dict.fromkeys(columns) | {"currency": currency}
         if (tally := newest.get(currency)) is not None:
             at_risk = sum(found[currency].customers for _, found in months)
-            lost = sum(found[currency].count("churn") for _, found in months)
+            lost = sum(len(found[currency].gone) for _, found in months)
             arpa = tally.arpa
             row |= {
                 "customers": tally.left, "mrr": tally.closing,
