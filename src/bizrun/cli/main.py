@@ -42,6 +42,7 @@ COMMANDS: dict[str, str] = {
     "forecast": "bizrun.cli.forecast:forecast",
     "events": "bizrun.cli.events:events",
     "outbox": "bizrun.cli.outbox:outbox",
+    "lsp": "bizrun.cli.lsp:lsp",
     "push": "bizrun.cli.push:push",
     "pull": "bizrun.cli.push:pull",
 }
@@ -69,6 +70,7 @@ SUMMARIES: dict[str, str] = {
     "forecast": "Continue MRR and revenue along their lines.",
     "events": "List events; retry what failed.",
     "outbox": "List effects; retry or resolve them.",
+    "lsp": "Answer an editor: the language server.",
     "push": "Make a spec's products and prices in a Stripe account.",
     "pull": "Write a spec from a Stripe account.",
 }

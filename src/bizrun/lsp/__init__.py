@@ -1,0 +1,1 @@
+"""The language server: the language's own questions, over the protocol that editors speak."""
