@@ -311,6 +311,26 @@ def test_a_receiver_that_is_down_stops_no_other(bench: Make) -> None:
     assert first in one.provider.keys, "the next run tries it again"
 
 
+def test_one_of_many_hosts_never_stops_a_run(bench: Make) -> None:
+    """Data may name any: who calls it hears that it is not there, and all others go on."""
+
+    class Anywhere(Receivers):
+        def deliver(self, effect: Effect, call: Call) -> Outcome:
+            if self.host(effect, None) == "down" and one.clock.at < call.first + timedelta(
+                minutes=9
+            ):
+                raise NotSent("no route")
+            return Outcome("failed", "unreachable")
+
+    one = bench()
+    one.provider = Anywhere([], limits=Limits(failures=1, attempts=1000))
+    one.again()
+    one.send("New.a", id="down")
+    one.send("Go.now", a="down")
+    one.send("Go.now", a="a1")
+    assert [row["status"] for row in one.rows()] == ["failed", "failed"]
+
+
 class Killed(BaseException):
     """The process ends here."""
 

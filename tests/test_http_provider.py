@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from bizrun.errors import ProviderError
 from bizrun.model import Outcome
 from bizrun.providers.base import MaybeSent, NotSent
-from bizrun.providers.http import HttpProvider
+from bizrun.providers.http import AnyHost, HttpProvider
 from bizrun.providers.inbound import SignedWebhooks
 from bizrun.providers.secrets import Secrets
 from bizrun.providers.slack import SlackProvider
@@ -50,6 +51,28 @@ def test_a_post_of_a_connection() -> None:
         assert seen.headers["authorization"] == f"Bearer {TOKEN}"
         assert seen.headers["idempotency-key"] == KEY
         assert seen.headers["content-type"] == "application/json"
+
+
+def test_a_host_that_is_nowhere_is_an_answer_after_a_while() -> None:
+    asked = effect("http", url="http://127.0.0.1:1/")
+    allowed = call("http", {"private": True})
+    with pytest.raises(NotSent):
+        AnyHost().deliver(asked, replace(allowed, first=datetime.now(UTC)))
+    long_ago = replace(allowed, first=datetime.now(UTC) - timedelta(seconds=21))
+    found = AnyHost().deliver(asked, long_ago)
+    assert (found.status, found.data["ok"]) == ("failed", False)
+    assert found.error is not None and found.error.startswith("unreachable: ")
+    with pytest.raises(NotSent):
+        HttpProvider().deliver(
+            effect("shippo.get", target="/"),
+            replace(
+                call("shippo", {"url": "http://127.0.0.1:1", "private": True}), first=long_ago.first
+            ),
+        )
+    assert AnyHost().host(asked, None) == "127.0.0.1:1"
+    odd = effect("http", url="http://a..b/")
+    refused = AnyHost().deliver(odd, allowed)
+    assert refused.error is not None and refused.error.startswith("refused: ")
 
 
 def test_a_get_asks_with_a_query() -> None:

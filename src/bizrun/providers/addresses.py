@@ -103,7 +103,9 @@ def places(
     """Where a host is; Refused where one of its addresses is not allowed, even if others are."""
     try:
         found = tuple(resolve(host, port))
-    except (OSError, UnicodeError):
+    except UnicodeError:
+        raise Refused(f"`{host[:80]}` is no name that a host can have") from None
+    except OSError:
         raise Unresolved(f"there is no host {host}") from None
     if not found:
         raise Unresolved(f"there is no host {host}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import ProviderError
 from ..model import Effect, Outcome
@@ -19,6 +19,7 @@ from .secrets import Secrets
 from .wire import content, encode, retry_after
 
 MAX_ANSWER = 1_000_000
+PATIENCE = timedelta(seconds=20)  # with a host that can't be reached
 MAX_HEADERS = 50
 MAX_HEADER = 2_000
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -31,7 +32,7 @@ _NOT_KEPT = {"set-cookie", "authorization", "proxy-authorization", "www-authenti
 
 
 class HttpProvider:
-    """Any service that speaks HTTP: by `http { url }`, or by the methods of a connection."""
+    """A service that speaks HTTP, by the methods of a connection."""
 
     name = "http"
 
@@ -63,7 +64,13 @@ class HttpProvider:
             )  # fmt: skip
         except Refused as error:
             return Outcome("failed", f"refused: {error}", no_answer())
+        except NotSent as error:
+            return self._unreachable(error, call)
         return self._outcome(effect, call, reply)
+
+    def _unreachable(self, error: NotSent, call: Call) -> Outcome:
+        """A service that is connected is waited for."""
+        raise error
 
     def _outcome(self, effect: Effect, call: Call, reply: Reply) -> Outcome:
         pause = retry_after(reply.headers, datetime.now(UTC))
@@ -83,6 +90,33 @@ class HttpProvider:
     def read_back(self, effect: Effect, call: Call) -> Outcome | None:
         """HTTP has no way to ask what became of a request."""
         return Outcome("unknown")
+
+
+class AnyHost(HttpProvider):
+    """`http { url }`, wherever that is: each host has a pace and a circuit of its own, and one that
+    can't be reached for 20 seconds is answered as such, since data may name any."""
+
+    def __init__(self, egress: Egress | None = None) -> None:
+        super().__init__(egress)
+        self.limits = Limits(longest=timedelta(seconds=10))
+
+    def host(self, effect: Effect, to: str | None) -> str:
+        """The host of the address."""
+        return host_of(str(effect.data.get("url") or ""))
+
+    def _unreachable(self, error: NotSent, call: Call) -> Outcome:
+        if datetime.now(UTC) - call.first < PATIENCE:
+            raise error
+        return Outcome("failed", f"unreachable: {error}", no_answer())
+
+
+def host_of(url: str) -> str:
+    """The host and port of an address; what delivers it says what is wrong with one."""
+    try:
+        place = urlsplit(url)
+        return f"{place.hostname}:{place.port}" if place.port else str(place.hostname)
+    except ValueError:
+        return "nowhere"
 
 
 def _error(reply: Reply) -> str | None:

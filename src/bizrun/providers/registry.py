@@ -55,7 +55,8 @@ PROVIDERS: tuple[Entry, ...] = (
           instead=(("base", "OPENAI_BASE_URL"),)),
     Entry("anthropic", "ai:Anthropic", ("ai.*",), ("key", "ANTHROPIC_API_KEY"),
           instead=(("base", "ANTHROPIC_BASE_URL"),)),
-    Entry("http", "http:HttpProvider", ("http", "<connection>.*")),
+    Entry("http", "http:HttpProvider", ("<connection>.*",)),
+    Entry("http", "http:AnyHost", ("http",)),
 )  # fmt: skip
 SANDBOX = Entry("sandbox", "sandbox:SandboxProvider", ("*",))
 # Money that is to go one way does not go another, nor into a sandbox.

@@ -12,7 +12,6 @@ import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import ProviderError
 from ..model import Effect, Outcome
@@ -20,7 +19,7 @@ from ..values import instant_text
 from .addresses import Refused
 from .base import Call, Guarantee, Limits, MaybeSent, NotSent
 from .egress import Egress, Reply
-from .http import kept, no_answer, private, seconds
+from .http import host_of, kept, no_answer, private, seconds
 from .secrets import Secrets
 from .wire import content, encode, retry_after
 
@@ -44,11 +43,7 @@ class WebhookProvider:
 
     def host(self, effect: Effect, to: str | None) -> str:
         """The receiver: the host of the address."""
-        try:
-            place = urlsplit(str(to or effect.data.get("url") or ""))
-            return f"{place.hostname}:{place.port}" if place.port else str(place.hostname)
-        except ValueError:
-            return "nowhere"  # what delivers it says what is wrong
+        return host_of(str(to or effect.data.get("url") or ""))
 
     def guarantee(self, effect: Effect) -> Guarantee:
         """Receivers know a repetition by its id, so the event is sent until one is taken."""

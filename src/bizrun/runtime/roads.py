@@ -18,13 +18,15 @@ SPREAD = 8  # hosts that may be called at once with as many calls as the limits 
 
 
 class Road:
-    """The jobs that are the first of their lanes, by when they are due, and how fast they go."""
+    """The jobs that are the first of their lanes, by when they are due, and how fast they go.
+    `one_of_many`: it leads to one of the hosts that its provider calls."""
 
-    __slots__ = ("due", "name", "pace", "place")
+    __slots__ = ("due", "name", "one_of_many", "pace", "place")
 
     def __init__(self, first: Job) -> None:
         self.name = first.name
         self.place = first.road
+        self.one_of_many = isinstance(first.provider, Spread)
         self.pace = Pace(first.provider.limits)
         self.due: list[Job] = []
 
@@ -47,8 +49,9 @@ class Road:
         return self.pace.limits.longest >= PATIENT
 
     def down(self, now: datetime) -> str | None:
-        """Why nothing is heard from here any more, where there is something to send."""
-        if not self.due or self._patient or not self.pace.down(now):
+        """Why nothing is heard from here any more, where there is something to send: what a run
+        stops for, unless it is one host of many."""
+        if not self.due or self.one_of_many or not self.pace.down(now):
             return None
         return (self.due[0].reason or "no answer").rstrip(".")
 
