@@ -26,6 +26,7 @@ from ..types import (
 from .context import Checker
 from .events import ENVELOPE, payload_of, snake
 from .expressions import check_condition, const_type, infer
+from .pricing import bounds_of
 from .scope import Local, Scope
 from .statements import (
     across_tenants,
@@ -291,11 +292,6 @@ def _known_meter(c: Checker, name: str, span: Span) -> None:
         c.symbols.meters,
         otherwise=f"declare it: `meter {name} {{ … }}`",
     )
-
-
-def bounds_of(rate: ast.Rate) -> tuple[ast.Expr | None, ...]:
-    """The bounds of a rate, and those of what a single event costs."""
-    return rate.at_most, rate.at_least, rate.most_each, rate.least_each
 
 
 def priced(pricing: ast.Pricing) -> Iterator[ast.Expr]:

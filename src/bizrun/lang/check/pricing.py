@@ -22,12 +22,24 @@ def currencies(pricing: ast.Pricing, facts: Facts) -> set[str]:
 
 
 def _amounts(pricing: ast.Pricing, facts: Facts) -> Iterator[tuple[str, Span]]:
-    """The currency of each amount of a price, and where it stands."""
+    """The currency of each amount of a price and of its bounds, and where it stands."""
     for node in walk(pricing):
-        if isinstance(node, ast.RatePart):
-            value = facts.fold(node.amount)
-            if value and isinstance(value.value, Money):
-                yield value.value.currency, node.span
+        match node:
+            case ast.RatePart(amount=amount) if amount is not None:
+                found: tuple[ast.Expr | None, ...] = (amount,)
+            case ast.Rate():
+                found = bounds_of(node)
+            case _:
+                continue
+        for each in found:
+            value = facts.fold(each) if each is not None else None
+            if each is not None and value and isinstance(value.value, Money):
+                yield value.value.currency, each.span
+
+
+def bounds_of(rate: ast.Rate) -> tuple[ast.Expr | None, ...]:
+    """The bounds of a rate, and those of what a single event costs."""
+    return rate.at_most, rate.at_least, rate.most_each, rate.least_each
 
 
 def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
@@ -83,8 +95,11 @@ def _check_rate(rate: ast.Rate, facts: Facts) -> None:
         if count.isdigit() and int(count) == 0:
             facts.report.add("E0625", part.span, "A package holds a number of units above 0")
     most, least = facts.fold(rate.at_most), facts.fold(rate.at_least)
-    for bound in (rate.at_most, rate.at_least, rate.most_each, rate.least_each):
+    for bound in bounds_of(rate):
         _check_amount(bound, facts)
+        value = facts.fold(bound) if bound is not None else None
+        if bound is not None and value is not None and value.type == "percent":
+            facts.report.add("E0620", bound.span, "A bound is money, not a percentage")
     _check_order(rate, least, most, facts)
     _check_order(rate, facts.fold(rate.least_each), facts.fold(rate.most_each), facts)
 
