@@ -56,6 +56,31 @@ def told(capfd: pytest.CaptureFixture[str], spec: str, code: int = 0) -> str:
     return out + err
 
 
+def test_what_is_gone_while_a_handler_waits(capfd: pytest.CaptureFixture[str]) -> None:
+    kept = """  let order = create Order { id: "o" }
+  wait for Member.left as gone where gone.member == member within 30 days
+  update member { email: "gone" }
+  update order { state: "left" }
+"""
+    waiting = SPEC.replace("  wait for Member.left", kept + "  wait for Member.left", 1)
+    Path("shop.biz").write_text(waiting + 'entity Order { id text key, state text = "new" }\n')
+    more = json.dumps({"id": "9", "type": "Member.paid", "time": "2026-04-05T09:00:00Z",
+                       "data": {"member": "b"}})  # fmt: skip
+    Path("shop.events.jsonl").write_text(EVENTS + more + "\n")
+    assert main(["shop.biz", "--out", "none"]) == 0
+    capfd.readouterr()
+    edited = SPEC.replace("email text }\nevent Member.joined", "}\nevent Member.joined")
+    edited = edited.replace("id text, email text }", "id text }")
+    assert (
+        "1 × on Member.paid: will fail where it comes to Member.email or Order, gone since it began"
+    ) in told(capfd, edited)
+    left = json.dumps({"id": "10", "type": "Member.left", "time": "2026-04-06T09:00:00Z",
+                       "data": {"member": "b"}})  # fmt: skip
+    Path("shop.events.jsonl").write_text(left + "\n")
+    main(["shop.biz", "--out", "none"])
+    assert "Member.email and Order is gone from the spec" in "".join(capfd.readouterr())
+
+
 def test_nothing_changes(capfd: pytest.CaptureFixture[str]) -> None:
     assert told(capfd, SPEC) == (
         "shop.biz: fine\nagainst .bizrun/shop.db:\n"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import StoreError, UsageError
+from ..ir.lacking import lacking
 from .state import check_belongs, clock_row, found_state, program_of
 
 if TYPE_CHECKING:
@@ -60,4 +61,7 @@ def _under_way(engine: Engine) -> Iterator[str]:
     for unit, count in sorted(engine.waits.under_way().items()):
         handler = engine.waits.code(unit).unit.handler.id
         verdict = _GONE if handler not in today else _SAME if today[handler] == unit else _OLD
+        gone = lacking(engine.waits.code(unit).unit, program)
+        if gone:
+            verdict = f"will fail where it comes to {' or '.join(gone)}, gone since it began"
         yield f"{count:,} × {handler}: {verdict}"

@@ -60,7 +60,7 @@ def _sentence(exc: BaseException, node: Any, frame: Any) -> str:
             return f"a value is out of range: {exc}"
         case ArithmeticError():
             return _again(node, frame) or "a number has no value, such as unlimited less unlimited"
-    return _again(node, frame) or f"values don't fit each other: {exc}"
+    return _again(node, frame) or "values don't fit each other"
 
 
 # What the values of a spec can make Python's own operators raise.

@@ -19,7 +19,7 @@ from ..documents.document import PRINTED
 from ..errors import BizError, EvalError, Refusal
 from ..ir import codec
 from ..ir import nodes as ir
-from ..ir.compile import Code, compile_expression, compile_unit, explain_error
+from ..ir.compile import Code, compile_expression, compile_unit
 from ..ir.program import EventType, Program
 from ..lang.types import Type
 from ..model import Counts, Effect, Event, Outcome, Receipt
@@ -333,7 +333,7 @@ class Engine:
     def _failed(
         self, event: Event, code: Code, error: Exception, retry: dict[str, Any] | None
     ) -> str:
-        reason, place = explain_error(error, code)
+        reason, place = self.waits.explain(error, code)
         self.recording.dead(
             event, "failed", reason, str(place or code.unit.handler.place),
             code.unit.handler.id, retry,
@@ -364,7 +364,7 @@ class Engine:
             work.begun[:] = begun
             del self._pending[pending:]
             self._order = order
-            reason, place = explain_error(error, code)
+            reason, place = self.waits.explain(error, code)
             status = "failed" if isinstance(error, EvalError) else "rejected"
             retry = {
                 "unit": self.waits.keep(code), "segment": segment, "name": None,

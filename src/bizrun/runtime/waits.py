@@ -12,10 +12,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import EvalError
+from ..errors import BizError, EvalError
 from ..ir import codec
 from ..ir import nodes as ir
-from ..ir.compile import walk
+from ..ir.compile import explain_error, walk
+from ..ir.lacking import lacking
 from ..model import Effect, Event
 from ..store.base import Row
 from ..values import show
@@ -81,6 +82,14 @@ class Waits:
             self._codes[hash_] = code
             state.replace("_unit", hash_, None, {"id": hash_, "code": codec.encode(code.unit)})
         return hash_
+
+    def explain(self, error: Exception, code: Code) -> tuple[str, ir.Place | None]:
+        """What went wrong in a handler and where; what its version has that is gone by now."""
+        reason, place = explain_error(error, code)
+        gone = [] if isinstance(error, BizError) else lacking(code.unit, self.engine.program)
+        if gone:
+            reason = f"{' and '.join(gone)} is gone from the spec since this handler began"
+        return reason, place
 
     def sweep(self) -> None:
         """Drops the code of other versions of the spec that nothing refers to any more."""
