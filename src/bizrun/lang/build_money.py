@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..diagnostics import Span
+from ..diagnostics import Span, did_you_mean
 from . import ast
 from .build_context import Context, dotted, first, is_tree, named, tokens, trees
 from .build_expr import build_expr
 from .build_statements import event_types, whole
 from .build_text import plain_text
 
+ENDINGS = ("suspend", "cancel", "mark_uncollectible")
 AGGREGATES = ("count", "sum", "max", "min", "last", "average", "unique")
 
 
@@ -141,6 +142,9 @@ def _step(tree: Any, context: Context) -> ast.DunningStep:
         case "dunning_then":
             return ast.DunningStep(span, "then", (), None, str(parts[0]))
     delay = build_expr(parts[1], context)
+    if did_you_mean(str(parts[0]), ("retry",)):
+        context.one_of(parts[0], ("retry", *ENDINGS), "dunning has")
+        return ast.DunningStep(span, "retry_after", (delay,), None, None)
     return ast.DunningStep(span, "grace", (delay,), None, str(parts[0]))
 
 

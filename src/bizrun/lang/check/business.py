@@ -185,17 +185,17 @@ def _pay_url(setting: ast.Setting, facts: Facts) -> str | None:
     parts = setting.value.parts
     if not parts or not str(parts[0]).startswith(("https://", "http://")):
         return "is an address that begins with `https://`"
-    for part in parts:
-        if isinstance(part, ast.Interpolation):
-            name = part.value.name if isinstance(part.value, ast.Name) else "…"
-            if name not in _PAY_NAMES:
-                near = did_you_mean(name, _PAY_NAMES)
-                meant = f" (did you mean `{{{near}}}`?)" if near else ""
-                known = ", ".join(f"`{{{known}}}`" for known in _PAY_NAMES)
-                return f"has `{{{name}}}`{meant}, and knows {known}"
-    return None
+    return next((_unknown_place(name, _PAY_NAMES) for name in _places(setting.value)
+                 if name not in _PAY_NAMES), None)  # fmt: skip
 
 
+def _places(text: ast.Text) -> list[str]:
+    """The names that stand in the braces of a text."""
+    found = (part.value for part in text.parts if isinstance(part, ast.Interpolation))
+    return [value.name if isinstance(value, ast.Name) else "…" for value in found]
+
+
+_NUMBER_NAMES = ("year", "month", "day", "seq")
 _PAY_NAMES = ("number", "id", "amount", "currency")
 
 
@@ -207,12 +207,21 @@ def _einvoice(setting: ast.Setting, facts: Facts) -> str | None:
 def _number(setting: ast.Setting, facts: Facts) -> str | None:
     if not isinstance(setting.value, ast.Text):
         return 'is a text like `"ACME-{year}-{seq:05}"`'
-    names = [
-        part.value.name
-        for part in setting.value.parts
-        if isinstance(part, ast.Interpolation) and isinstance(part.value, ast.Name)
-    ]
-    return None if "seq" in names else "has to hold `{seq}`, else two invoices get one number"
+    names = _places(setting.value)
+    unknown = next((name for name in names if name not in _NUMBER_NAMES), None)
+    if unknown is not None:
+        return _unknown_place(unknown, _NUMBER_NAMES)
+    if "seq" not in names:
+        return "has to hold `{seq}`, else two invoices get one number"
+    return "has `{seq}` twice" if names.count("seq") > 1 else None
+
+
+def _unknown_place(name: str, names: tuple[str, ...]) -> str:
+    """What to say of braces in a setting that hold none of the values it can have."""
+    near = did_you_mean(name, names)
+    meant = f" (did you mean `{{{near}}}`?)" if near else ""
+    known = ", ".join(f"`{{{each}}}`" for each in names)
+    return f"has `{{{name}}}`{meant}, and knows {known}"
 
 
 def _due(setting: ast.Setting, facts: Facts) -> str | None:

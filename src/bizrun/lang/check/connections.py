@@ -39,8 +39,9 @@ def check_connect(connect: ast.Connect, facts: Facts) -> None:
     known_keys = (*KEYS.get(connect.name, COMMON), *PACE)
     given = entries(connect.data)
     for name, entry in given.items():
-        if connect.name in KEYS and name not in known_keys:
-            near = did_you_mean(name, known_keys)
+        near = None if name in known_keys else did_you_mean(name, known_keys)
+        # Of a service of one's own only what is nearly a setting is a slip.
+        if name not in known_keys and (near or connect.name in KEYS):
             hint = f"did you mean `{near}`?" if near else f"it reads {listed(known_keys)}"
             text = f"The connection `{connect.name}` does not read `{name}`"
             facts.warn("W0810", entry.name_span, text, help=hint)
@@ -73,7 +74,7 @@ def _check_address(connect: ast.Connect, given: dict[str, ast.Entry], facts: Fac
     if connect.name in KEYS:
         return
     if url is None:
-        if connect.data is not None and not facts.damaged(connect):
+        if not facts.damaged(connect) and not any(did_you_mean(k, ("url",)) for k in given):
             text = f"The connection `{connect.name}` has no `url`"
             facts.warn("W0812", connect.span, text, help='write `url: "https://…"`')
         return

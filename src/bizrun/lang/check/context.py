@@ -44,6 +44,8 @@ class Checker:
     untyped_rows: list[tuple[Span, str]] = field(default_factory=list)
     # What was said to be perhaps none, by the declaration and the path.
     nones: dict[tuple[str, str], Diagnostic] = field(default_factory=dict)
+    # Names that were said to stand for nothing, each with its declaration.
+    nameless: set[tuple[str, str]] = field(default_factory=set)
     declaration: str = ""
     depth: int = 0
 
@@ -56,13 +58,17 @@ class Checker:
         """The entity of that name."""
         return self.symbols.entities.get(name)
 
+    @property
+    def place(self) -> str:
+        """The declaration whose expressions are being typed: maybe a function on its first call."""
+        return self.typing[-1] if self.typing else self.declaration
+
     def may_be_none(
         self, node: ast.Expr, code: str, span: Span, message: str, help: str | None = None
     ) -> None:
         """Reports a value that nobody has checked for none, once in a declaration: what is told of
         the same name further down follows from the same missing check."""
-        place = self.typing[-1] if self.typing else self.declaration
-        key = (place, node.name) if isinstance(node, ast.Name) else None
+        key = (self.place, node.name) if isinstance(node, ast.Name) else None
         before = self.nones.get(key) if key else None
         if before is not None:
             if before.severity == "error" or code.startswith("W"):

@@ -79,6 +79,8 @@ def _check_event(meter: ast.Meter, info: EventInfo, facts: Facts) -> None:
             _report_missing("E0644", name, span, info, facts)
     bills = facts.symbols.bills
     if bills is None:
+        if _names_customer(facts):
+            return
         text = "A meter counts by customer, and the business does not say who that is"
         hint = "add `bills Account` to the business block, with your entity"
         facts.report.add("E0646", meter.name_span, text, help=hint)
@@ -97,6 +99,12 @@ def _check_event(meter: ast.Meter, info: EventInfo, facts: Facts) -> None:
     elif known(type_) != EntityType(bills) and not isinstance(known(type_), AnyType):
         text = f"`per` names the field with the {bills}; `{meter.per}` is {type_text(type_)}"
         facts.report.add("E0643", span, text, labels=_declared(info, meter.per))
+
+
+def _names_customer(facts: Facts) -> bool:
+    """Whether the business tries to say who pays, which is told to be wrong."""
+    settings = (setting for node in facts.all(ast.Business) for setting in node.settings)
+    return any(did_you_mean(setting.key, ("bills",)) for setting in settings)
 
 
 def _check_field(meter: ast.Meter, info: EventInfo, facts: Facts) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ...diagnostics import Label, did_you_mean
 from ...values import Duration, Percent
 from .. import ast
+from ..build_money import ENDINGS
 from .facts import Facts, listed, negative, positive
 
 WHOLE = Percent(1)
 TAX_PROVIDERS = ("stripe",)
-ENDINGS = ("suspend", "cancel", "mark_uncollectible")
 FINAL = ("cancel", "mark_uncollectible")
 
 

@@ -163,7 +163,12 @@ def _unknown(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> None:
 
 
 def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
+    """Reports a name that stands for nothing, once in a declaration: wherever else it stands there
+    the same is missing."""
     name = node.name
+    if (c.place, name) in c.nameless:
+        return
+    c.nameless.add((c.place, name))
     if name[:1].isupper() and name[1:2].islower():
         code, kind = "E0204", "entity"
         candidates = [*c.symbols.entities, *c.symbols.shapes, *scope.names()]

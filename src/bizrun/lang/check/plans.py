@@ -11,6 +11,7 @@ from .. import ast
 from .facts import Facts, entries, positive
 from .pricing import check_each, check_pricing, currencies
 
+INTERVALS = ("day", "week", "month", "quarter", "year")
 LIMITS = ("number", "size", "money", "unlimited")
 CLAUSES = [
     "price",
@@ -125,6 +126,10 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
         plan.add("E0611", item.span, "This price has no amount")
     elif item.unit is None and isinstance(plan.node, ast.Plan):
         plan.add("E0611", item.span, "A plan's price needs an interval, like `per month`")
+    elif item.unit is None and len(item.per_unit or "") > 3:
+        near = did_you_mean(item.per_unit or "", INTERVALS)
+        if near:
+            plan.add("E0611", item.span, f"Is `per {item.per_unit}` meant to be `per {near}`?")
     for currency in currencies(item.pricing, plan.facts):
         key = ("price", currency, interval(item.count, item.unit), item.per_unit, item.arrears)
         first = _once(key, item, seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Label, Span
 from .. import ast
+from ..mend import BAD
 from ..types import (
     ANY,
     DATE,
@@ -21,7 +22,7 @@ from ..types import (
     type_text,
 )
 from . import actions, data, tests
-from .context import Checker
+from .context import Checker, nearest
 from .events import find_event, payload_of, undeclared
 from .expressions import MAX_DEPTH, check_condition, infer, match_patterns
 from .fit import join, untyped
@@ -369,6 +370,10 @@ def bind_pattern(c: Checker, pattern: ast.EventPattern, scope: Scope) -> Record:
         if type_ is None and not record.open:
             fields = [key for key, _ in record.fields if key != "event"]
             c.unknown("E0216", span, f"Event `{record.name}` has no field `{name}`", name, fields)
+            meant = nearest(name, fields)[0]
+            if meant is not None and scope.find(meant) is None:
+                # The block goes by the name that is right.
+                scope.locals[meant] = Local(record.field(meant) or ANY)
         declare(c, scope, name, span, Local(type_ or ANY))
     if pattern.where is not None:
         check_condition(c, pattern.where, scope, "`where` takes")
@@ -384,7 +389,7 @@ def _undeclared(c: Checker, name: str, span: Span) -> None:
 
 def _warn_undeclared(c: Checker, name: str, span: Span) -> None:
     """Once for each event: its payload is untyped, nothing that reads it can be checked."""
-    if name in c.warned or name in c.lost:
+    if name in c.warned or name in c.lost or name == BAD:
         return
     c.warned.add(name)
     known_names = [n for n, info in c.symbols.events.items() if info.declared]

@@ -163,10 +163,14 @@ class Composer:
                 found[name.text] = item
                 continue
             near = did_you_mean(name.text, form.keys)
+            if near and value.get(near) is None:
+                # Read on as what was meant: what it lacks otherwise is no second mistake.
+                found[near] = item
             listed = ", ".join(f"`{known}`" for known in form.keys)
             help = f"did you mean `{near}`?" if near else f"it knows {listed}"
             self.report(name, f"{what} has no key `{name.text}`", help)
-            self.unsure.add(value)
+            if near not in found:
+                self.unsure.add(value)
         missing = [name for name in form.needs if name not in found]
         if missing:
             listed = " and ".join(f"`{name}`" for name in missing)

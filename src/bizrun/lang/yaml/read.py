@@ -48,11 +48,9 @@ def compose(source: Source) -> tuple[Mended, list[Diagnostic]]:
     match root:
         case Mapping():
             for name, value in root.pairs:
-                section = BY_NAME.get(name.text)
+                section = BY_NAME.get(name.text) or _report_unknown(to, name)
                 if section:
                     _section(to, section, value)
-                else:
-                    _report_unknown(to, name)
         case None:
             pass
         case _:
@@ -62,11 +60,13 @@ def compose(source: Source) -> tuple[Mended, list[Diagnostic]]:
     return (to.whole() if to.parts else unchanged("", 0, 0)), problems
 
 
-def _report_unknown(to: Composer, name: Scalar, where: str = "A spec") -> None:
+def _report_unknown(to: Composer, name: Scalar, where: str = "A spec") -> Section | None:
+    """Reports a key that is no section; the one that is meant, to be read as that."""
     near = did_you_mean(name.text, BY_NAME)
     listed = ", ".join(section.name for section in SECTIONS)
     help = f"did you mean `{near}`?" if near else f"a spec knows {listed}"
     to.report(name, f"{where} has no key `{name.text}`", help)
+    return BY_NAME.get(near or "")
 
 
 # --- Sections ----------------------------------------------------------------------------------

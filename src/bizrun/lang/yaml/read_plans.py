@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ...diagnostics import did_you_mean
 from ..mend import BAD
 from .compose import Composer, is_quoted
 from .forms import DOC, PHASE, PRICE, PRICING, VERSION
 from .tree import Mapping, Scalar, Sequence, Value
 
 _MODEL = re.compile(r"(?:per|graduated|volume|stairstep|package)\b")
+PACKAGE = "package of "
 _TIERED = ("graduated", "volume", "stairstep")
 _INTERVAL = re.compile(r"(?:\d+\s+)?(?:day|week|month|quarter|year)s?\Z")
 
@@ -23,9 +25,19 @@ def items(to: Composer, value: Value, skip: tuple[str, ...] = ()) -> None:
     for name, item in value.pairs:
         if name.text in ("name", DOC, *skip):
             continue
-        for each in _each(item, name.text):
+        line = _line(to, name)
+        for each in _each(item, line.text):
             to.add("\n", name)
-            _LINES.get(name.text, _clause)(to, name, each)
+            _LINES.get(line.text, _clause)(to, line, each)
+
+
+def _line(to: Composer, name: Scalar) -> Scalar:
+    """The key of a line of a plan; where it is mistyped, the one that is meant."""
+    near = None if name.text in _LINES else did_you_mean(name.text, _LINES)
+    if near is None:
+        return name
+    to.report(name, f"A plan has no key `{name.text}`", f"did you mean `{near}`?")
+    return Scalar(name.span, near, name.plain)
 
 
 def _each(value: Value, key: str) -> Iterator[Value]:
@@ -120,6 +132,11 @@ def _pricing(to: Composer, value: Value, at: Value, dimensions: int = 0) -> None
         to.words(value)
         return
     taken = to.take(value, PRICING, "A usage price")
+    unknown = [name for name, _ in to.others(value, PRICING) if not name.text.startswith(PACKAGE)]
+    for name in unknown:
+        near = did_you_mean(name.text, PRICING.keys)
+        help = f"did you mean `{near}`?" if near else None
+        to.report(name, f"A usage price has no key `{name.text}`", help)
     per = taken.get("per")
     _per(to, per)
     if _tiered(to, value):
@@ -128,7 +145,7 @@ def _pricing(to: Composer, value: Value, at: Value, dimensions: int = 0) -> None
         _cases(to, taken["prices"], at, dimensions or _dimensions(per))
         return
     others = to.others(value, PRICING)
-    package = next((pair for pair in others if pair[0].text.startswith("package of ")), None)
+    package = next((pair for pair in others if pair[0].text.startswith(PACKAGE)), None)
     if package:
         name, rate = package
         to.add(" ", name)
@@ -139,7 +156,8 @@ def _pricing(to: Composer, value: Value, at: Value, dimensions: int = 0) -> None
         to.add(": ", at)
         to.words(taken["rate"])
     else:
-        to.report(value, "A usage price needs `rate`, tiers, `package of N` or `prices`")
+        if not unknown:
+            to.report(value, "A usage price needs `rate`, tiers, `package of N` or `prices`")
         to.add(f": {BAD}", at)
 
 

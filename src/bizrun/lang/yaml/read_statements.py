@@ -32,6 +32,7 @@ def statement(to: Composer, value: Value) -> None:
     if not isinstance(value, Mapping) or not value.pairs:
         to.words(value)
         return
+    value = _mended(to, value)
     word, first = _word(value), value.pairs[0][1]
     form = STATEMENTS.get(word)
     if form is None:
@@ -45,6 +46,20 @@ def statement(to: Composer, value: Value) -> None:
     to.add(f"{word} ", value)
     if not (word == "return" and isinstance(first, Scalar) and first.empty):
         to.expr(first)
+
+
+def _mended(to: Composer, value: Mapping) -> Mapping:
+    """A statement with the word that is meant where, as its other keys tell, that is mistyped."""
+    (name, first), *rest = value.pairs
+    others = [other.text for other, _ in rest if other.text not in ACTION.keys]
+    near = did_you_mean(name.text, STATEMENTS) if others else None
+    if near is None or name.text in STATEMENTS:
+        return value
+    form = STATEMENTS[near]
+    if not form.open and any(other not in form.keys for other in others):
+        return value
+    to.report(name, f"There is no statement `{name.text}`", f"did you mean `{near}`?")
+    return Mapping(value.span, ((Scalar(name.span, near, name.plain), first), *rest))
 
 
 def _word(value: Mapping) -> str:
