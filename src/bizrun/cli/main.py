@@ -147,6 +147,8 @@ def main(args: list[str] | None = None) -> int:
     try:
         code = _run(given)
         sys.stdout.flush()
+        if args is None:
+            gc.freeze()  # Python looks for cycles once more at its end, where all of it goes
         return code
     except (BrokenPipeError, SystemExit):
         # By the second click ends where whoever read our output has gone; nothing else does.

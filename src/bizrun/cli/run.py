@@ -28,6 +28,7 @@ from .state import (
 if TYPE_CHECKING:
     from ..documents.sink import Sink
     from ..ir.program import Program
+    from ..reports.summary import Summary
     from ..runtime.engine import Engine
     from ..store.base import Store
 
@@ -120,6 +121,7 @@ def _instant(text: str | None, program: Program) -> datetime | None:
 def _run(program: Program, options: Options, strict: bool) -> int:
     from ..pipeline import open_engine
     from ..providers.sandbox import Sandbox
+    from ..reports.summary import summarise
     from ..store.open import open_store
     from .live import check_live, go_live, tell_stuck
 
@@ -138,9 +140,10 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         if worker is not None:
             worker.close()
             sink = _sink(program, options, engine, store)
+        found = summarise(engine)  # while pages are set beside it
         if sink is not None:
             _guarded(options, lambda: sink.finish(store))
-        _report(engine, options, sink)
+        _report(found, engine, options, sink)
         if worker is not None:
             tell_stuck(store)
         return 1 if strict and engine.counts.rejected else 0
@@ -273,10 +276,7 @@ def _bar(lines: _Lines, options: Options) -> tuple[Callable[[], None], Callable[
 # --- what happened -------------------------------------------------------------------------------
 
 
-def _report(engine: Engine, options: Options, sink: Sink | None) -> None:
-    from ..reports.summary import summarise
-
-    found = summarise(engine)
+def _report(found: Summary, engine: Engine, options: Options, sink: Sink | None) -> None:
     if options.as_json:
         for problem in sink.problems if sink else ():
             click.echo(f"warning: {problem}", err=True)

@@ -32,6 +32,7 @@ MAX_POWER = 18
 
 OPEN, CLOSE = "\ue000", "\ue001"
 _SHEET = " sheet"  # no name that a template could write
+_LINE = re.compile(r"[^\x00-\x1f\x7f{\ue000-\ue003]*")  # nothing in it is for Jinja2
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000-\ue003]")
 
 
@@ -352,6 +353,9 @@ def environment() -> Sandboxed:
 
 def fill(source: str, data: Mapping[str, Any], sheet: Sheet) -> str:
     """The template's own text with a mark for each value; the sheet has the values."""
+    if _LINE.fullmatch(source):
+        sheet.grow(len(source))
+        return source
     return str(_compiled(source).render({**data, _SHEET: sheet}))
 
 

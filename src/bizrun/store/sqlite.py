@@ -260,12 +260,16 @@ class SqliteStore:
         found = [
             key for (key,) in islice(self._connection().execute(keys, parameters), _FIRST_ROWS)
         ]
-        held = self._cache.held
-        missing = sum(held(table, key) is None for key in found)
+        young = self._cache.young.get(table, NO_ROWS)
+        rows = [young.get(key) for key in found]
+        held, complete = self._cache.held, all(rows)
+        missing = 0 if complete else sum(held(table, key) is None for key in found)
         if len(found) == _FIRST_ROWS or missing * _TELLING > len(found):
             self._at_hand.discard(table)
             return None
-        return iter([row for key in found if (row := self.get(table, key)) is not None])
+        if not complete:
+            rows = [self.get(table, key) for key in found]
+        return iter([row for row in rows if row is not None])
 
     def _remembered(self, table: str, sql: TableSQL, columns: Sequence[Sequence[Any]]) -> list[Row]:
         """Selected rows, each decoded once as long as it is remembered."""
