@@ -238,22 +238,29 @@ def _exhaust(desk: Desk, invoice: Mapping[str, Any], end: Exhausted) -> None:
     _announce(desk, "Dunning.exhausted", invoice)
     _give_up(desk, invoice, end.action)
     if end.grace_at is not None:
-        desk.set_timer(
-            f"grace|{invoice['subscription'] or invoice['id']}", end.grace_at, what="grace",
-            invoice=invoice["id"], action=end.grace_action,
-        )  # fmt: skip
+        # Of each subscription: one may end before, and the others' grace goes on.
+        for key in subscriptions_of(invoice) or [invoice["id"]]:
+            desk.set_timer(
+                f"grace|{key}", end.grace_at, what="grace", invoice=invoice["id"], of=key,
+                action=end.grace_action,
+            )  # fmt: skip
 
 
-def _give_up(desk: Desk, invoice: Mapping[str, Any], action: str | None) -> None:
+def _give_up(
+    desk: Desk, invoice: Mapping[str, Any], action: str | None, of: str | None = None
+) -> None:
+    """Does what a policy ends with, to all subscriptions of an invoice or to one `of` them."""
     from .subscriptions import end
 
     match action:
         case "suspend":
             for key in _who_may(desk, invoice, "suspended"):
-                set_status(desk, key, "suspended")
+                if of in (None, key):
+                    set_status(desk, key, "suspended")
         case "cancel":
             for key in _who_may(desk, invoice, "cancelled"):
-                end(desk, key, "cancelled")
+                if of in (None, key):
+                    end(desk, key, "cancelled")
         case "mark_uncollectible" if invoice["status"] in _OPEN:
             desk.change("Invoice", invoice["id"], status="uncollectible")
             ledger.written_off(desk, invoice)
@@ -269,4 +276,4 @@ def grace_over(desk: Desk, task: Mapping[str, Any]) -> None:
     """The grace period after the last retry is over."""
     row = desk.row("Invoice", task["invoice"])
     if row["status"] in _PAYABLE:
-        _give_up(desk, row, task["action"])
+        _give_up(desk, row, task["action"], task.get("of"))

@@ -280,8 +280,11 @@ def _last_owed(desk: Desk, sub: Mapping[str, Any], last: datetime, whole: bool) 
 
 
 def _stop_dunning(desk: Desk, sub: Mapping[str, Any]) -> None:
+    """Nobody is asked again for an invoice none of whose subscriptions goes on."""
     for invoice in desk.select("Invoice", customer=sub["customer"]):
-        if invoice["dunning"] and subscriptions_of(invoice) == [sub["id"]]:
+        subs = subscriptions_of(invoice) if invoice["dunning"] else []
+        others = (desk.row("Subscription", key) for key in subs if key != sub["id"])
+        if sub["id"] in subs and not any(map(lives, others)):
             desk.drop_timer(f"retry|{invoice['id']}")
 
 
