@@ -141,8 +141,10 @@ class Life(Metered):
         behind = self._arrears(sub, at) + self._usage_lines(sub, at)
         behind += self._bounds(sub, at, behind) + self._take_waiting(sub) + late
         if sub.cancelling:
+            # A cancellation makes an invoice of its own.
             sub.status = "cancelled"
-            return [], behind
+            self._make(at, behind, sub.coupons, "end")
+            return [], []
         self._scheduled(sub, at)
         return self._step(sub), behind
 
@@ -164,7 +166,9 @@ class Life(Metered):
     def _begin(self, sub: Sub) -> list[Line]:
         sub.held, sub.billed, sub.base_billed, sub.moved = [], [], ZERO, None
         sub.since = sub.plan_since = sub.start
-        sub.usage_from = {usage.meter: sub.start for usage in sub.plan.usages}
+        # What was used before it began is not the subscription's.
+        began = max(sub.start, sub.opened)
+        sub.usage_from = {usage.meter: began for usage in sub.plan.usages}
         if sub.status == "paused":
             return []
         return self._charge_all(sub, sub.start, "fixed")

@@ -201,6 +201,8 @@ class Maker:
                 "given",
                 "purse",
                 "purse",
+                "twin",
+                "twin",
                 "given",
             )
         )
@@ -218,7 +220,7 @@ class _Acts:
         self.acts: list[Act] = []
         self.start = self._first()
         self.at = self.start
-        plain = flavour in ("two", "next", "bound")
+        plain = flavour in ("two", "twin", "next", "bound")
         self.coupons = [] if plain else list(maker.coupons)
         getattr(self, "_life_" + flavour)()
         bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
@@ -431,6 +433,26 @@ class _Acts:
         second = self._subscribe(self._pick("seat"), quantity=self.r.randint(1, 9))
         self._end(first)
         self._end(second)
+
+    def _life_twin(self) -> None:
+        """Two subscriptions that rate the same meters, each over periods of its own."""
+        first = self.r.choice(("use_0", "use_1", "use_2", "use_3", "use_4", "part_0"))
+        deals = [self._subscribe(first)]
+        begun = self.start
+        if self.r.random() < 0.7:
+            self.start = self._later(1, 45)
+        second = self.r.choice(("use_0", "use_1", "use_2", first))
+        deals.append(self._subscribe(second))
+        self.start = begun
+        for plan in sorted({first, second}):
+            self._use(plan, 200)
+        if self.r.random() < 0.3 and first != "part_0":
+            for act in self.acts:
+                if act.kind == "usage" and self.r.random() < 0.2:
+                    act.data["sent"] = act.at + timedelta(seconds=self.r.randint(0, 40 * 86400))
+            return
+        # Who carries what comes late for one that has ended, the rules leave open.
+        self._end(self.r.choice(deals), late=True)
 
     def _life_yearly(self) -> None:
         names = [p.name for p in self.m.plans]

@@ -31,17 +31,13 @@ def usage_period(
 ) -> tuple[datetime, datetime | None]:
     """The usage period that an instant is in; its end is none where that can't be said."""
     sub = _metered(desk, customer, meter)
-    if sub is not None and at >= sub["usage_start"] and at < sub["period_end"]:
-        price = _own_period(desk, sub, meter)
-        if price is None:
-            return sub["usage_start"], sub["period_end"]
-        period = usages.meter_period(desk, sub, price, at)
-        return max(sub["usage_start"], period.start), min(period.end, sub["period_end"])
+    if sub is not None and _runs(sub, at):
+        return _running(desk, sub, meter, at)
     if meter is not None and desk.program.plans:
         # What is late belongs to the period that was billed, wherever a change has cut it.
-        row = usages.billed_window(desk, meter, customer, at)
-        if row is not None:
-            return row["start"], None
+        rows = usages.billed_windows(desk, meter, customer, at)
+        if rows:
+            return rows[0]["start"], None
     if sub is None or at < sub["started"]:
         zone = desk.tz
         day = local_date(at, zone)
@@ -53,17 +49,63 @@ def usage_period(
     return periods.period_at(cycle_of(desk, sub), at).start, None
 
 
+def usage_periods(
+    desk: Desk, customer: str, at: datetime, meter: str
+) -> tuple[tuple[datetime, datetime | None], ...]:
+    """The usage periods that a count belongs to: each subscription with a price for the meter
+    rates what falls into its own. The last one is that of `usage_period`."""
+    own, subs = usage_period(desk, customer, at, meter), desk.subscriptions(customer)
+    if len(subs) < 2:
+        return (own,)
+    found: dict[datetime, datetime | None] = {}
+    billed = False
+    for sub in subs:
+        if not lives(sub):
+            billed = billed or at < (sub["ended_at"] or at)
+        elif not _prices(desk, sub, meter):
+            continue
+        elif _runs(sub, at):
+            start, end = _running(desk, sub, meter, at)
+            found[start] = end
+        else:
+            billed = billed or at < sub["usage_start"]
+    if billed:
+        found |= {r["start"]: r["end"] for r in usages.billed_windows(desk, meter, customer, at)}
+    found.pop(own[0], None)
+    return (*found.items(), own)
+
+
+def _runs(sub: Row, at: datetime) -> bool:
+    return bool(sub["usage_start"] <= at < sub["period_end"])
+
+
+def _running(
+    desk: Desk, sub: Row, meter: str | None, at: datetime
+) -> tuple[datetime, datetime | None]:
+    """The running usage period of a subscription, or the meter's own within it."""
+    price = _own_period(desk, sub, meter)
+    if price is None:
+        return sub["usage_start"], sub["period_end"]
+    period = usages.meter_period(desk, sub, price, at)
+    return max(sub["usage_start"], period.start), min(period.end, sub["period_end"])
+
+
+def _prices(desk: Desk, sub: Row, meter: str) -> bool:
+    """Whether a plan of a subscription has a price for a meter, or an allowance of it."""
+    plans = [item.plan for item in items(desk, sub, desk.now)]
+    priced = any(price.meter == meter for plan in plans for price in plan.usages)
+    return priced or any(line.meter == meter for plan in plans for line in plan.includes)
+
+
 def _metered(desk: Desk, customer: str, meter: str | None) -> Row | None:
     """The subscription whose periods count for a meter: the oldest that prices it, or lives."""
     live = [row for row in desk.subscriptions(customer) if lives(row)]
     if len(live) < 2 or meter is None:
         return live[0] if live else None
     for sub in live:
-        for item in items(desk, sub, desk.now):
-            named = {price.meter for price in item.plan.usages}
-            named |= {line.meter for line in item.plan.includes}
-            if meter in item.plan.limits or meter in named:
-                return sub
+        limited = any(meter in item.plan.limits for item in items(desk, sub, desk.now))
+        if limited or _prices(desk, sub, meter):
+            return sub
     return live[0]
 
 

@@ -171,7 +171,8 @@ class Toolbox:
     def counted(self, work: Desk, meter: str, customer: str, at: datetime) -> None:
         """What follows from a late count, or from one of a meter that is watched."""
         late = at < work.now and usage.counted_late(work, meter, customer, at)
-        if not late and self.watches(work.program, meter):
+        others = late and len(work.subscriptions(customer)) > 1
+        if (others or not late) and self.watches(work.program, meter):
             renewals.threshold(work, meter, customer)
 
     def follow(self, work: Desk, key: str, status: str) -> None:
@@ -181,6 +182,12 @@ class Toolbox:
     def moved(self, work: Desk, old: Row | None, row: Row | None) -> None:
         """Keeps what a changed subscription means for the recurring revenue."""
         movements.moved(work, old, row)
+
+    def usage_periods(
+        self, work: Desk, customer: str, at: datetime, meter: str
+    ) -> tuple[tuple[datetime, datetime | None], ...]:
+        """The usage periods of a customer that a count belongs to, `usage_period` the last."""
+        return questions.usage_periods(work, customer, at, meter)
 
     def period_start(self, work: Desk, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""

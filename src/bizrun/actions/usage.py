@@ -24,6 +24,8 @@ from .desk import Desk, Row
 from .terms import PLAN, Item, cycle_of, dated, items
 
 _MOMENT = timedelta(microseconds=1)
+# Windows of a customer with several subscriptions that are looked through for a late count.
+_LOOKED_AT = 64
 Billed = dict[tuple[str, ...], Rated]
 
 
@@ -251,13 +253,17 @@ def _again(desk: Desk, row: Mapping[str, Any]) -> Metered | None:
 
 
 def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> bool:
-    """Notes a count for a period that an invoice has billed: the next invoice corrects it."""
-    row = billed_window(desk, meter, customer, at)
-    if row is None:
-        return False
+    """Notes a count for periods that an invoice has billed: the next invoice corrects them."""
+    rows = billed_windows(desk, meter, customer, at)
+    for row in rows:
+        _late(desk, row, customer)
+    return bool(rows)
+
+
+def _late(desk: Desk, row: Row, customer: str) -> None:
     invoice = desk.peek("Invoice", row["invoice"]) if row["invoice"] else None
     if invoice is not None and invoice["status"] == "draft":
-        return True
+        return
     sub = desk.row("Subscription", row["subscription"])
     if not lives(sub):
         # Its own invoices are over; another subscription of the customer carries the line.
@@ -275,16 +281,17 @@ def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> bool:
     if row["id"] not in late:
         known["late"] = [*late, row["id"]]
         desk.change("Subscription", sub["id"], billing=known)
-    return True
 
 
-def billed_window(desk: Desk, meter: str, customer: str, at: datetime) -> Row | None:
-    """The billed usage period of a customer's meter that an instant falls in."""
+def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[Row]:
+    """The billed usage periods of a customer's meter that an instant falls in, newest first: one,
+    or one of each subscription that has a price for it."""
+    several = len(desk.subscriptions(customer)) > 1
     rows = desk.rows(
         "_usage", {"customer": customer, "meter": meter}, [("start", "<=", at)],
-        (("start", True),), 4,
+        (("start", True),), _LOOKED_AT if several else 4,
     )  # fmt: skip
-    return next((row for row in rows if row["end"] > at), None)
+    return [row for row in rows if row["end"] > at]
 
 
 # --- thresholds and periods of its own -------------------------------------------------------

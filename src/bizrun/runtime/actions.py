@@ -56,6 +56,12 @@ class Actions(Protocol):
     ) -> tuple[datetime, datetime | None]:
         """The usage period of a customer that an instant is in, its end where it is known."""
 
+    def usage_periods(
+        self, work: Work, customer: str, at: datetime, meter: str
+    ) -> tuple[tuple[datetime, datetime | None], ...]:
+        """All usage periods that a count belongs to: several subscriptions may rate the meter,
+        each over its own. The last one is that of `usage_period`."""
+
     def watches(self, program: Program, meter: str) -> bool:
         """Whether billing has to hear of every count of a meter."""
 

@@ -528,6 +528,12 @@ class Engine:
         """The usage period of a customer's meter that an instant is in."""
         return self.actions.usage_period(self._asker(at), customer, at, meter)
 
+    def usage_periods(
+        self, customer: str, at: datetime, meter: str
+    ) -> tuple[tuple[datetime, datetime | None], ...]:
+        """All usage periods that a count of a customer's meter belongs to, `usage_period` last."""
+        return self.actions.usage_periods(self._asker(at), customer, at, meter)
+
     def period_start(self, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""
         return self.actions.period_start(self._asker(at), customer, at)

@@ -136,8 +136,8 @@ class Metering:
         self.drop(meter.name, customer)
         if at < clock:
             return None
-        start, end = engine.usage_period(customer, at, meter.name)
-        if end is None or end <= at:
+        *others, (start, end) = engine.usage_periods(customer, at, meter.name)
+        if others or end is None or end <= at:
             return None
         key = self._key(meter.name, customer, start, "")
         row = engine.state.get("_meter", key)
@@ -266,10 +266,10 @@ class Metering:
             )
         if meter.name in self.engine.program.ranged:
             self._keep_apart(meter, customer, Level(at, event, value), by, sign)
-        start = self.engine.usage_start(customer, at, meter.name)
-        for dimensions in self._groupings(meter):
-            picked = _picked(meter, by, dimensions)
-            counted = self._add(meter, customer, value, at, event, picked, start, sign)
+        for period in self.engine.usage_periods(customer, at, meter.name):
+            for dimensions in self._groupings(meter):
+                picked = _picked(meter, by, dimensions)
+                counted = self._add(meter, customer, value, at, event, picked, period, sign)
         self.engine.triggers.metered(meter, customer, counted)
         self._tell(meter, customer, at, event)
 
@@ -297,9 +297,10 @@ class Metering:
 
     def _add(
         self, meter: Meter, customer: str, value: Any, at: datetime, event: str,
-        by: Mapping[str, str], start: datetime, sign: int,
+        by: Mapping[str, str], period: tuple[datetime, datetime | None], sign: int,
     ) -> Bucket:  # fmt: skip
         state, aggregate = self.engine.state, meter.aggregate
+        start, end = period
         named = _named(by)
         key = self._key(meter.name, customer, start, named)
         old = state.get("_meter", key)
@@ -312,7 +313,6 @@ class Metering:
             counted = self.readings.with_level(bucket, series, buckets.Level(at, event, value))
             self._remember(meter, customer, series, by)
         elif aggregate in buckets.BY_TIME:
-            end = self.engine.usage_period(customer, at, meter.name)[1]
             counted = self.readings.without_level(bucket, series, event, end)
         else:
             change_ = buckets.counted if sign > 0 else buckets.uncounted
