@@ -15,7 +15,7 @@ from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
 from ..billing.lines import one_off_line
 from ..errors import Refusal
 from ..times import add
-from ..values import Money, Number, plain
+from ..values import Money, Number, plain, show
 from . import alike, coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
 from .customers import customer_row, grants, has_credit, settings, zone_of
@@ -314,9 +314,12 @@ def invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
             raise Refusal(f"an invoice is in one currency, not {currency} and "
                           f"{line.amount.currency}")  # fmt: skip
     customer_row(desk, args["customer"])
+    due = args.get("due")
+    if due is not None and due < desk.now:
+        raise Refusal(f"an invoice can't be due at {show(due)}: that is over")
     made = issue(
         desk, args["customer"], lines, f"{args['customer']}/one_off/{site}", "one_off", currency,
-        collecting=args.get("collect") is not False, due=args.get("due"),
+        collecting=args.get("collect") is not False, due=due,
     )  # fmt: skip
     if made is None:
         raise Refusal("an invoice needs a line that says something")

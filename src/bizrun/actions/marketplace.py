@@ -15,6 +15,7 @@ from ..errors import BizError, EvalError, Refusal
 from ..model import Outcome
 from ..values import Money, Percent, money, number, show
 from . import ledger
+from .customers import settings
 from .desk import Desk, Row
 from .ledger import Posting
 
@@ -204,7 +205,7 @@ def _parts_of(args: Mapping[str, Any], names: list[str], there: Mapping[str, Mon
         return [there[name] for name in names]
     if len(names) > 1:
         raise Refusal("the parts of several parties: say whose with `to`")
-    most = there[names[0]]
+    most, amount = there[names[0]], amount.rounded()
     if amount.currency != most.currency or not most * 0 < amount <= most:
         raise Refusal(f"{amount} is not between nothing and the {most} of {names[0]}")
     return [amount]
@@ -284,7 +285,7 @@ def transfer(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> None:
     """`transfer { to, amount }`: never more than is payable; without a marketplace, a payout."""
-    amount, name = args["amount"], party(args["to"])
+    amount, name = args["amount"].rounded(settings(desk).half_even), party(args["to"])
     if amount <= Money(0, amount.currency):
         raise Refusal(f"a transfer is above zero, and {amount} is not")
     seller = desk.program.marketplace
@@ -294,8 +295,8 @@ def transfer(
             raise Refusal(f"{amount} can't be transferred: {left} is payable to {name}")
         _owe(desk, name, "payable", -amount)
     account = ledger.SELLERS if seller else ledger.PAYOUTS
-    sent = desk.effect("transfer", {**args, "to": name, "account": account}, site, place, None,
-                       resume)  # fmt: skip
+    said = {**args, "amount": amount, "to": name, "account": account}
+    sent = desk.effect("transfer", said, site, place, None, resume)
     ledger.post(desk, f"{sent.id}/transfer", name, (account, amount), (ledger.TRANSIT, -amount))
 
 

@@ -67,11 +67,9 @@ def charge(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> str:
     """`charge { customer, amount, description?, split?, via? }`."""
-    amount = args["amount"]
+    amount = args["amount"].rounded(settings(desk).half_even)
     if amount <= Money(0, amount.currency):
         raise Refusal(f"a charge is above zero, and {amount} is not")
-    if amount != amount.rounded(settings(desk).half_even):
-        amount = amount.rounded(settings(desk).half_even)
     more = {k: v for k, v in args.items() if k not in ("customer", "amount")}
     if more.get("split") is not None:
         more["split"] = marketplace.split(amount, more["split"])
