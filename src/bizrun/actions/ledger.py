@@ -7,7 +7,7 @@ at an instant is computed from that (`reports/revenue.py`), so that no timer has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..billing.credit_notes import NoteLine
 from ..billing.invoicing import WALLET_KIND, InvoiceTotals
 from ..values import Money, money
-from .desk import Desk
+from .desk import Desk, Row
 
 RECEIVABLE = "receivable"
 CASH = "cash"
@@ -90,6 +90,14 @@ def post(
             "created_at": desk.now, "updated_at": desk.now,
         }  # fmt: skip
         desk.keep("Ledger", row)
+
+
+def postings(desk: Desk, entry: str) -> Iterator[Row]:
+    """The postings of an entry, as they were written."""
+    number = 0
+    while (row := desk.peek("Ledger", f"{entry}|{number}")) is not None:
+        yield row
+        number += 1
 
 
 # --- invoices --------------------------------------------------------------------------------

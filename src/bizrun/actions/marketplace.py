@@ -250,7 +250,7 @@ def came_back(desk: Desk, refund: str, payment: Mapping[str, Any]) -> None:
     """Posts that a refund came back: what it took is there again, held or payable as before."""
     held = dict(payment["held"] or {})
     postings = []
-    for row in desk.select("Ledger", entry=f"{refund}/refunded"):
+    for row in ledger.postings(desk, f"{refund}/refunded"):
         amount, name = row["amount"], row["customer"]
         # Postings of the business itself name the customer: a party is another.
         match row["account"]:

@@ -54,6 +54,8 @@ class ExpressionLowering:
         self.checked = checked
         self.symbols = checked.symbols
         self.in_metric = False
+        # The fields that queries compare with a value, by entity: each set is worth an index.
+        self.compared: dict[str, dict[tuple[str, ...], None]] = {}
         self._rows = 0
 
     def fresh(self) -> str:
@@ -390,6 +392,9 @@ class ExpressionLowering:
             inner = Scope({**inner.names, name: value}, inner.row)
         store = entity is not None and source is None
         equals, ranges, rest = self._conditions(node.where, entity if store else None, inner)
+        if entity is not None and equals:
+            names = tuple(sorted(name for name, _ in equals))
+            self.compared.setdefault(entity, {})[names] = None
         order = tuple((self.lower(key.value, inner), key.descending) for key in node.order)
         limit = self.lower(node.limit, scope) if node.limit is not None else None
         return ir.Query(entity, source, var, equals, ranges, rest, order, limit, picked)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import fields, replace
 from pathlib import PurePath
 
 from ..billing import catalog
@@ -101,6 +102,8 @@ class _ProgramLowering:
             for declaration in file.declarations
             for node in walk_code(declaration)
         )
+        for name, sets in self.code.compared.items():
+            program.entities[name] = _indexed(program.entities[name], sets)
         return program
 
     def _ranged(self) -> frozenset[str]:
@@ -277,6 +280,19 @@ def _policy(symbols: Symbols) -> ast.Dunning | None:
         return symbols.dunnings[named[0]]
     policies = sorted(symbols.dunnings.values(), key=lambda node: in_std(node.span.file))
     return policies[0] if policies else None
+
+
+def _indexed(entity: Entity, sets: Iterable[tuple[str, ...]]) -> Entity:
+    """An entity with an index for each set of fields that its rows are found by.
+
+    Where one of them is unique by itself, that finds the row; a single reference has an index.
+    """
+    known_by = {entity.key, *entity.uniques}
+    found = dict.fromkeys(entity.indexes)
+    for names in sets:
+        if known_by.isdisjoint(names) and not (len(names) == 1 and names[0] in entity.references):
+            found[names] = None
+    return replace(entity, indexes=tuple(found))
 
 
 def _body(node: ast.On) -> tuple[ast.Stmt, ...]:
