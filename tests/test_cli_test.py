@@ -135,6 +135,15 @@ def test_mutants(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [mutant["noticed"] for mutant in found].count(False) == 3
 
 
+def test_mutants_of_a_module_of_the_standard_library(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", "std.trials", "--mutate", "--jobs", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["mutants"]
+    assert found and {mutant["file"] for mutant in found} == {"std.trials"}
+    assert any(mutant["noticed"] for mutant in found)
+
+
 def test_a_module_is_tested_with_its_users(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

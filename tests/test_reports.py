@@ -18,14 +18,14 @@ import pytest
 
 from bizrun.errors import UsageError
 from bizrun.reports.churn import churn, cohorts, ltv
-from bizrun.reports.figures import Span, span
+from bizrun.reports.figures import Figures, Span, span
 from bizrun.reports.forecast import outlook
 from bizrun.reports.metrics import movements, mrr, tallies
 from bizrun.reports.plot import plotted
 from bizrun.runtime.tables import SYSTEM
 from bizrun.store.base import Column, Table
 from bizrun.store.memory import MemoryStore
-from bizrun.values import Money, show
+from bizrun.values import Money, Percent, show
 
 from .conftest import ROOT
 
@@ -223,8 +223,12 @@ def test_plot() -> None:
     picture = plotted(mrr(kept(*STORY), months("2026-01-01", "2026-04-30")))
     lines = [node for node in ET.fromstring(picture) if node.tag.endswith("polyline")]
     assert len(lines) == 1 and len(lines[0].attrib["points"].split()) == 4
+    assert plotted(ltv(kept(*STORY), months("2026-01-01", "2026-04-30"))).count("<rect") > 1
+    rows = [{"cohort": f"2026-{n:02}", "customers": 1, "m0": Percent.of(100)} for n in range(1, 13)]
+    picture = plotted(Figures("Cohorts", ("cohort", "customers", "m0", "m1"), tuple(rows)))
+    assert picture.count("<polyline") == 6
     with pytest.raises(UsageError):
-        plotted(ltv(kept(*STORY), months("2026-01-01", "2026-04-30")))
+        plotted(Figures("Nothing", ("account",), ()))
 
 
 # --- the command -------------------------------------------------------------------------------
@@ -357,7 +361,7 @@ def test_command_plot(report: Any, tmp_path: Path) -> None:
         (("mrr", "--from", "2026-05-01", "--to", "2026-04-01"), "is after --to"),
         (("mrr", "--json", "--csv"), "one form"),
         (("mrr", "--format", "beancount"), "report ledger"),
-        (("ltv", "--plot", "x.svg"), "nothing to plot"),
+        (("ledger", "--plot", "x.svg"), "nothing to plot"),
     ),
 )
 def test_command_refuses(report: Any, args: tuple[str, ...], says: str) -> None:

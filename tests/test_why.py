@@ -103,3 +103,10 @@ def test_json_and_mistakes(ask: Command) -> None:
     }  # fmt: skip
     assert "Nothing has the id nothing" in ask("why", "nothing", code=2)
     assert "Several begin with inv_" in ask("why", "inv_", code=2)
+
+
+def test_a_run_says_that_nobody_sees_to_failed_payments(ask: Command) -> None:
+    said = ask("shop.biz", "--out", "none", "--fresh", "--until", "2026-05-03")
+    assert "payments failed, and no `dunning` says what then" in said
+    Path("shop.biz").write_text(SPEC + "dunning d { retry after 3 days }\n")
+    assert "no `dunning`" not in ask("shop.biz", "--out", "none", "--fresh")

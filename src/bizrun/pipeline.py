@@ -99,7 +99,8 @@ def load_files(
             raise OSError(errno.EINVAL, "it is no regular file", name)
         return from_disk(name)
 
-    return load(path, read, disk.listdir if disk is not None else list_folder)
+    listdir = disk.listdir if disk is not None else list_folder
+    return load(path, read, listdir, edited.get(path) if edited else None)
 
 
 def read_file(name: str) -> bytes:

@@ -286,7 +286,7 @@ def _report(found: Summary, engine: Engine, options: Options, sink: Sink | None)
     from .summary import text
 
     files = sink.written if sink else {}
-    problems = sink.problems if sink else []
+    problems = [*(sink.problems if sink else []), *_unattended(found, engine)]
     click.echo(
         text(
             found, files, options.folder, options.state, problems, engine.tz, colours(sys.stdout)
@@ -295,3 +295,18 @@ def _report(found: Summary, engine: Engine, options: Options, sink: Sink | None)
     )  # fmt: skip
     if sink is not None and sink.hint:
         click.echo(sink.hint)
+
+
+def _unattended(found: Summary, engine: Engine) -> list[str]:
+    """What a founder would rather hear now: nobody sees to payments that fail."""
+    program = engine.program
+    if not found.failed_charges or program.dunning is not None:
+        return []
+    types = [type_ for handler in program.handlers if handler.pattern is not None
+             for type_ in handler.pattern.types]  # fmt: skip
+    if {"Payment.failed", "Invoice.payment_failed", "Subscription.past_due"} & {*types}:
+        return []
+    return [
+        "payments failed, and no `dunning` says what then: they are not tried again, and what they "
+        "are for goes on"
+    ]

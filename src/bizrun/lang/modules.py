@@ -21,15 +21,16 @@ MAX_FILES = 2_000
 MAX_TEMPLATE_BYTES = 2_000_000
 
 
-def load(path: str, read: Read, listdir: ListFolder) -> Loaded:
+def load(path: str, read: Read, listdir: ListFolder, module: bytes | None = None) -> Loaded:
     """Reads a spec and all that it uses; `read` and `listdir` raise OSError as the system does.
 
+    `module` is the text of `path` where that is of the standard library and not as it stands there.
     A main file that can't be read is a UsageError; a used one is a diagnostic at its `use`.
     """
     name = normal(path)
     loader = _Loader(read, listdir)
     loader.add(PRELUDE, std_text(PRELUDE) or b"")
-    loader.add(name, _std_main(name) if in_std(name) else _read_main(path, read))
+    loader.add(name, (module or _std_main(name)) if in_std(name) else _read_main(path, read))
     texts = {} if in_std(name) else loader.templates(name)
     settled = settle(loader.files, loader.links, name, texts)
     used_by: dict[str, tuple[ast.Use, ...]] = {}

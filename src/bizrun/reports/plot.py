@@ -7,11 +7,13 @@ from decimal import Decimal
 from xml.sax.saxutils import escape
 
 from ..errors import UsageError
-from ..values import Money, Percent
+from ..values import Money, Percent, show
 from .figures import Figures
 
 # Which columns of a report are worth a line.
 LINES = ("mrr", "recognised", "invoiced", "deferred", "customer_churn", "revenue_churn")
+# The amounts of a report without months.
+BARS = ("arpa", "ltv", "paid_per_payer")
 COLOURS = ("#2563eb", "#16a34a", "#d97706", "#9333ea", "#dc2626", "#0891b2")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 880, 420, 90, 24, 56, 60
 STEPS = 4
@@ -20,18 +22,30 @@ Series = tuple[str, list[Decimal | None]]
 
 
 def plotted(figures: Figures) -> str:
-    """The SVG of a report by month; UsageError for one that isn't, or has no rows."""
-    if "month" not in figures.columns:
-        raise UsageError(f"There is nothing to plot over time in: {figures.title}.")
-    months = list(dict.fromkeys(row["month"] for row in figures.rows))
-    series = _series(figures, months)
+    """The SVG of a report: lines over months, or over the months since sign-up of each cohort;
+    bars where it has no months. UsageError for a report without figures to draw, or without rows.
+    """
+    if "ltv" in figures.columns:
+        return _svg([*_frame(figures.title), *_bars(figures)])
+    if "month" in figures.columns:
+        months = list(dict.fromkeys(row["month"] for row in figures.rows))
+        series = _series(figures, months)
+    elif "cohort" in figures.columns:
+        months = [name for name in figures.columns if name[1:].isdigit()]
+        series = _cohorts(figures, months)
+    else:
+        raise UsageError(f"There is nothing to plot in: {figures.title}.")
     if not months or not series:
         raise UsageError("There is nothing to plot yet.")
     values = [value for _, line in series for value in line if value is not None]
     low, high = _bounds(values)
-    body = "\n".join(
+    return _svg(
         [*_frame(figures.title), *_grid(low, high), *_months(months), *_drawn(series, low, high)]
     )
+
+
+def _svg(parts: Sequence[str]) -> str:
+    body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'font-family="sans-serif" font-size="12">\n{body}\n</svg>\n'
@@ -50,6 +64,34 @@ def _series(figures: Figures, months: Sequence[str]) -> list[Series]:
             line = [_number(rows[m][name]) if m in rows else None for m in months]
             found.append((f"{name.replace('_', ' ')} {currency}", line))
     return found
+
+
+def _cohorts(figures: Figures, months: Sequence[str]) -> list[Series]:
+    """A line for each cohort: how many of it are left, in percent. Of many, every so many."""
+    some = figures.rows[:: -(-len(figures.rows) // len(COLOURS)) or 1]
+    return [(str(row["cohort"]), [_number(row.get(m)) for m in months]) for row in some]
+
+
+def _bars(figures: Figures) -> Iterator[str]:
+    """A bar for each amount that says what a customer is worth, by currency."""
+    found = [
+        (f"{name.replace('_', ' ')} {row['currency']}", amount, row[name])
+        for row in figures.rows for name in BARS
+        if (amount := _number(row[name])) is not None
+    ]  # fmt: skip
+    if not found:
+        raise UsageError("There is nothing to plot yet.")
+    most = max([*(amount for _, amount, _ in found), Decimal(1)])
+    step = min(Decimal(70), Decimal(HEIGHT - TOP - 20) / len(found))
+    for number, (name, amount, shown) in enumerate(found):
+        y = (TOP + step * number).quantize(Decimal("0.1"))
+        width = ((WIDTH - 2 * LEFT - 200) * amount / most).quantize(Decimal("0.1"))
+        yield (
+            f'<text x="{LEFT + 60}" y="{y + 18}" text-anchor="end">{escape(name)}</text>'
+            f'<rect x="{LEFT + 70}" y="{y}" width="{width}" height="28" '
+            f'fill="{COLOURS[number % len(COLOURS)]}"/>'
+            f'<text x="{LEFT + 78 + width}" y="{y + 18}">{escape(show(shown))}</text>'
+        )
 
 
 def _number(value: object) -> Decimal | None:

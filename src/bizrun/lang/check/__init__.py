@@ -8,6 +8,7 @@ from ...diagnostics import Diagnostic
 from .. import ast
 from ..symbols import ActionSignature, Checked, Loaded, OpenAction, Symbols
 from ..types import Type
+from .allow import without_allowed
 from .context import Checker
 from .damage import damaged, lost
 from .declarations import check_declarations
@@ -49,7 +50,7 @@ def check(
     _check_untyped_rows(checker, loaded)
     prelude = loaded.files[0].span.file
     found = list(told_at_use(loaded, (*loaded.diagnostics, *report.diagnostics)))
-    checked.diagnostics = settled(_used(loaded, found), prelude)
+    checked.diagnostics = without_allowed(loaded, settled(_used(loaded, found), prelude))
     return checked
 
 
