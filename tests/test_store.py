@@ -27,7 +27,7 @@ Open = Callable[[], Store]
 
 TYPES = (
     "text", "number", "integer", "bool", "money", "percent", "duration", "size", "time", "date",
-    "json",
+    "json", "serial",
 )  # fmt: skip
 _EACH = [Column(f"a_{type}", type) for type in TYPES]  # type: ignore[arg-type]
 ALL = Table("All", (Column("id", "text"), *_EACH))
@@ -41,6 +41,7 @@ ACCOUNT = Table(
         Column("score", "number"),
         Column("paid", "money"),
         Column("active", "bool"),
+        Column("made", "serial"),
     ),
     indexes=(("due",), ("status", "due"), ("status",), ("score",)),
 )
@@ -347,6 +348,7 @@ BY_TYPE: dict[str, Any] = {
     "time": times,
     "date": st.dates(),
     "json": jsons,
+    "serial": st.integers(-(2**63), 2**63 - 1),
 }
 all_rows = st.fixed_dictionaries(
     {"id": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)}
@@ -402,6 +404,7 @@ FEW: dict[str, Any] = {
     "score": few_numbers,
     "paid": few_money,
     "active": st.booleans(),
+    "made": st.integers(1, 3),
 }
 ids = st.sampled_from("abcde")
 accounts = st.fixed_dictionaries(

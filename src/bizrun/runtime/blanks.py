@@ -10,6 +10,7 @@ from ..ir.program import Entity, Program
 from ..lang.types import Choice, EntityType, ListOf, Maybe, Prim, Type, known
 from ..store.base import Row
 from ..values import Duration, Money, Percent
+from .tables import MADE
 
 # A value of exactly this class is stored as it is; any other is looked at.
 _CLASSES: dict[str, type] = {
@@ -49,7 +50,7 @@ class Blanks(dict[str, Blank]):
 
 def blank_of(entity: Entity) -> Blank:
     """What new rows of an entity begin as."""
-    row: Row = {}
+    row: Row = {MADE: None}
     computed, needed = [], []
     for name, field in entity.fields.items():
         row[name] = None

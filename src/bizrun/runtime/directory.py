@@ -16,6 +16,7 @@ from ..ir.identity import Directory
 from ..model import Event
 from ..store.base import Row
 from .dispatch import snake
+from .tables import BY_AGE
 from .work import Work
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Directories:
     def rows(self, directory: Directory, owner: str | None) -> Iterator[Row]:
         """The rows of a tenant, as they were created; all where there are no tenants."""
         equals = {} if directory.owner is None else {directory.owner: owner}
-        return self.engine.state.select(directory.entity, equals, (), (("created_at", False),))
+        return self.engine.state.select(directory.entity, equals, (), BY_AGE)
 
     def with_text(
         self, directory: Directory, field: str, value: str, owner: str | None

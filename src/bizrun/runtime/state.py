@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from ..ir.program import Entity
 from ..store.base import Plain, Range, Row, Store
+from .tables import BY_AGE, MADE
 
 FLUSH_AT = 4_000
 REMEMBERED = 20_000
 SUBSCRIPTION = "Subscription"
-_by_age = itemgetter("created_at", "id")
 _UNREAD: Any = object()  # in the journal: what the store has, whatever that is
+
+
+def _by_age(row: Row) -> tuple[Any, ...]:
+    return row["created_at"], row[MADE] or 0, row["id"]  # none: made before this was counted
 
 
 class State:
@@ -142,8 +145,7 @@ class State:
         """The subscriptions of a customer, oldest first; remembered."""
         found = self.remembered.get(customer)
         if found is None:
-            order = (("created_at", False),)
-            found = list(self.select(SUBSCRIPTION, {"customer": customer}, (), order))
+            found = list(self.select(SUBSCRIPTION, {"customer": customer}, (), BY_AGE))
             if len(self.remembered) > REMEMBERED:
                 self.remembered.clear()
             self.remembered[customer] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir.nodes import Const
@@ -25,11 +26,31 @@ def column_type(type_: Type) -> ColumnType:
             return "text" if type(other).__name__ in ("Choice", "EntityType") else "json"
 
 
+# The column that says which of an instant's rows came first: counted up by whatever makes rows,
+# effects and timers.
+MADE = "_made"
+
+
+BY_AGE = (("created_at", False), (MADE, False))
+
+
+def in_order(order: Sequence[tuple[str, bool]]) -> Sequence[tuple[str, bool]]:
+    """An order of an entity's rows by columns (True: descending), in which no two are alike: as
+    they were made, the newest first where that is asked for."""
+    if not order:
+        return BY_AGE
+    name, descending = order[-1]
+    return (*order, (MADE, descending and name == "created_at"))
+
+
 def entity_table(entity: Entity) -> Table:
     """The table of an entity: indexed where it is unique, refers to another, or the author says."""
-    columns = tuple(
-        Column(f.name, column_type(f.type), f.unique and f.name != entity.key)
-        for f in entity.fields.values()
+    columns = (
+        *(
+            Column(f.name, column_type(f.type), f.unique and f.name != entity.key)
+            for f in entity.fields.values()
+        ),
+        Column(MADE, "serial"),
     )
     indexes = dict.fromkeys(entity.indexes)
     indexes |= dict.fromkeys((name,) for name in entity.references)

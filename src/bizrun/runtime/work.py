@@ -20,6 +20,7 @@ from ..values import UNLIMITED, Duration, Number, check_number, show
 from .books import check_books, check_kept
 from .bounds import check_effects
 from .ids import prefix_of, stamp
+from .tables import BY_AGE, MADE, in_order
 from .tenancy import asked_of, row_references
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Work:
                 entity,
                 equals,
                 [Range(*bound) for bound in ranges],
-                order or (("created_at", False),),
+                in_order(order) if entity in self.program.entities else order,
                 None if filtered else limit,
             )
         )
@@ -241,6 +242,7 @@ class Work:
         blank = self.engine.blanks[entity]
         row = blank.row.copy()
         row["created_at"] = row["updated_at"] = self.now
+        row[MADE] = self.engine.next_order()
         plain = blank.plain
         for name, value in data.items():
             if type(value) is plain.get(name, _NO_CLASS):
@@ -261,6 +263,7 @@ class Work:
         key = self.new_id(prefix_of(entity), site)
         blank, now = self.engine.blanks[entity], self.now
         row: Row = {**blank.row, **data, "id": key, "created_at": now, "updated_at": now}
+        row[MADE] = self.engine.next_order()
         for name in blank.computed:
             if name not in data:
                 row[name] = self.engine.default(entity, name, self)
@@ -401,7 +404,7 @@ class Work:
         """Rows that match, as they were created."""
         if table == "_meter":
             self.engine.metering.flush()
-        order = (("created_at", False),) if table in self.program.entities else ()
+        order = BY_AGE if table in self.program.entities else ()
         found = list(self.engine.state.select(table, equals, (), order))
         if self.tenant is None or table not in self.program.entities:
             return found

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from ..runtime.tables import in_order
 from ..store.base import Range, Row
 from ..values import instant_text, plain
 from .business import Business
@@ -79,7 +80,7 @@ def overview(business: Business, now: datetime) -> dict[str, Any]:
     open_ = _open_effects(business)
     failed = list(state.select("_effect", {"status": "failed"}, (), (("order", True),), SHOWN))
     newest = state.select("_effect", {}, (), (("order", True),), SHOWN)
-    invoices = state.select("Invoice", {}, (), (("created_at", True),), SHOWN)
+    invoices = state.select("Invoice", {}, (), in_order((("created_at", True),)), SHOWN)
     dead = state.select("_dead", {}, (), (("order", True),), SHOWN)
     timers = state.select("_timer", {}, (), (("due", False),), SHOWN)
     entries = list(store.log(max(0, store.last_seq() - 2 * SHOWN)))[-SHOWN:]

@@ -21,13 +21,14 @@ ERASED = "Audit.erased"
 
 ColumnType = Literal[
     "text", "number", "integer", "bool", "money", "percent", "duration", "size", "time", "date",
-    "json",
+    "json", "serial",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field of a table. Python values by type: see `values`; json is anything exact."""
+    """A field of a table. Python values by type: see `values`; json is anything exact, serial a
+    whole number of 64 bits."""
 
     name: str
     type: ColumnType

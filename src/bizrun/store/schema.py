@@ -154,6 +154,8 @@ def sentences(change: Change, aside: dict[str, int], back: dict[str, int]) -> li
     name = change.table.name
     told = []
     for column in change.added:
+        if column.type == "serial":  # bizrun's own: nothing that a person has declared
+            continue
         count = back.get(column.name, 0)
         tail = f"; what {_rows(count)} had in it before is back" if count else ""
         told.append(f"{name}.{column.name} is new{tail}")

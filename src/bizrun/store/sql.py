@@ -183,6 +183,7 @@ SQLITE: dict[ColumnType, Codec] = {
     "time": Codec("TEXT", encode_time, decode_time, "rtrim({}, 'Z')", _time_bound, ranges=_TIME),
     "date": Codec("TEXT", date.isoformat, date.fromisoformat, bound=date.isoformat, ranges=_DATE),
     "json": Codec("TEXT", json_text, decode_json, equal=False),
+    "serial": Codec("INTEGER", ranges=_SAME),
 }
 
 
