@@ -80,17 +80,32 @@ def count(
     desk: Desk, subs: Sequence[Mapping[str, Any]], uses: Sequence[CouponUse]
 ) -> list[dict[str, Any]] | None:
     """Counts an invoice for the coupons that hold once; what voiding it gives back."""
-    program = desk.program
-    found = [
-        {"coupon": use.coupon, "subscription": sub["id"]}
-        for use in uses
-        if use.amount and program.coupons[use.coupon].once
-        for sub in subs
-        if use.subscription in (None, sub["id"])
-        and any(entry["coupon"] == use.coupon for entry in sub["coupons"] or ())
-    ]
+    found: list[dict[str, Any]] = []
+    for use in uses:
+        if not use.amount or not desk.program.coupons[use.coupon].once:
+            continue
+        for sub in subs:
+            if use.subscription not in (None, sub["id"]):
+                continue
+            for holder in _holders(desk, sub, use.coupon):
+                known = {"coupon": use.coupon, "subscription": holder["id"]}
+                if known not in found:
+                    found.append(known)
     _add(desk, found, 1)
     return found or None
+
+
+def _holders(desk: Desk, sub: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The subscriptions that hold a coupon together with one: all that the customer had when it
+    was given to the customer, else that one alone."""
+    mine = next((entry for entry in sub["coupons"] or () if entry["coupon"] == name), None)
+    if mine is None or not mine.get("shared"):
+        return [sub] if mine else []
+    return [
+        each
+        for each in desk.subscriptions(sub["customer"])
+        if any(e["coupon"] == name and e["at"] == mine["at"] for e in each["coupons"] or ())
+    ]
 
 
 def give_back(desk: Desk, invoice: Mapping[str, Any]) -> None:
