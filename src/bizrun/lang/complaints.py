@@ -384,7 +384,7 @@ def _foreign_word(stop: Stop) -> Complaint | None:
 
 def _habit(stop: Stop) -> Complaint | None:
     """What is written as in another language: with a fix only where the text can be read then."""
-    for complaint, promises in habit(stop.text, stop.keyword, stop.place):
+    for complaint, promises in habit(stop.text, stop.keyword, stop.place, ":" in stop.expected):
         if not promises or stop.works(complaint.edits):
             return complaint
     return None

@@ -31,6 +31,7 @@ class Habit:
     help: str | None = None
     fix: str | Callable[[re.Match[str]], str] | None = None
     where: frozenset[str] = _ANY
+    code: str = "E0140"
 
 
 def _habit(
@@ -40,13 +41,21 @@ def _habit(
     *,
     fix: str | Callable[[re.Match[str]], str] | None = None,
     where: frozenset[str] = _ANY,
+    code: str = "E0140",
 ) -> Habit:
-    return Habit(re.compile(pattern), message, help, fix, where)
+    return Habit(re.compile(pattern), message, help, fix, where, code)
 
 
 _VALUE = r"""[\w.]+(?:\([^()]*\))?|"[^"]*"|\([^()]*\)"""
 
 _OPERATORS = (
+    _habit(r"^\s*(?:if|else\s+if|expect)\b.*?[^=!<>](?P<x>=)(?![=>])",
+           "`=` gives a value to a name; two values are compared with `==`.", fix="==",
+           where=_CODE, code="E0119"),
+    _habit(rf"\bin\s+(?P<x>\(\s*((?:{_VALUE})(?:\s*,\s*(?:{_VALUE}))+)\s*\))",
+           "A list stands in square brackets.", fix="[{2}]", where=_CODE),
+    _habit(r"\bin\s+(?P<x>(?:\"[^\"]*\"|\d+)(?:\s*,\s*(?:\"[^\"]*\"|\d+))+)",
+           "A list stands in square brackets.", fix="[{x}]", where=_CODE),
     _habit(r"\b(?P<x>is\s+not)\s", "There is no `is not`; write `!=`.", fix="!=", where=_CODE),
     _habit(r"\b(?P<x>is)\s", "There is no `is`; write `==`.", fix="==", where=_CODE),
     _habit(rf"\bbetween\s+({_VALUE})\s+and\s+({_VALUE})",
@@ -116,6 +125,12 @@ _STATEMENTS = (
     _habit(r"\bcase\s+(?=\S.*=>)", "A case of `match` is its value alone.", fix="", where=_CODE),
     _habit(r"""("[^"]*"|\d+)\s*(?P<x>\|)\s*(?=["\d])""", "Cases are joined by commas.", fix=",",
            where=_CODE),
+    _habit(r"=>\s*(?P<x>(?:log|emit|create|update|delete|reject|email|notify|return)\b[^{}]*)$",
+           "The statements of a case stand in braces.", fix="{{ {x} }}", where=_CODE),
+    _habit(r"\bexpect\s+(?P<x>one|two|three|an?)\s+(\w+)",
+           "What is expected is counted in figures.",
+           fix=lambda found: {"two": "2", "three": "3"}.get(found["x"], "1"),
+           where=frozenset(("test",))),
     _habit(r"\bassert\s+", "There is no `assert`; write `expect`.", fix="expect ", where=_CODE),
     _habit(r"\bgiven\s+now\s*=\s*", "A test says what time it is with `at`.", fix="at ",
            where=frozenset(("test",))),
@@ -132,6 +147,12 @@ _STATEMENTS = (
 )  # fmt: skip
 
 _DECLARATIONS = (
+    _habit(r"^\s*on\s+[\w.*]+(?P<x>\s*,\s*)[A-Z*]", "Several events are joined by `or`.",
+           fix=" or ", where=frozenset(("on",))),
+    _habit(r"^\s*on\s+[\w.*]+\s+(?P<x>([a-z]\w*))\s*(?=\{|where)",
+           "The payload is named with `as`.", fix="as {x}", where=frozenset(("on",))),
+    _habit(r"\{\s*(?P<x>(\w+\s*[-+*/]\s*.+?))\s*\}?$", "A function's value is returned.",
+           "write `return {x}`", where=frozenset(("fn",))),
     _habit(r"(?P<x>=>)", "A function's value stands behind `=`.", fix="=",
            where=frozenset(("fn",))),
     _habit(r"[(,]\s*(?P<x>(\w+)\s+(\w+\??))\s*[,)]", "A parameter's type stands behind a colon.",
@@ -232,10 +253,11 @@ HABITS = (
 )  # fmt: skip
 
 
-def habit(text: str, keyword: str, place: int) -> list[tuple[Complaint, bool]]:
+def habit(text: str, keyword: str, place: int, in_map: bool) -> list[tuple[Complaint, bool]]:
     """Complaints that may fit a place of a text where its parser stopped, best first.
 
     With each: whether its edit promises that the text can be read then, which is to be tried.
+    `in_map`: the place is one of names and values, where no statement stands.
     """
     start = text.rfind("\n", 0, place) + 1
     end = text.find("\n", place)
@@ -243,6 +265,8 @@ def habit(text: str, keyword: str, place: int) -> list[tuple[Complaint, bool]]:
     at = place - start
     found: list[tuple[Complaint, bool]] = []
     for item in HABITS:
+        if in_map and item in _STATEMENTS:
+            continue
         if item.where and keyword.split(" ")[0] not in item.where:
             continue
         match = next((m for m in item.pattern.finditer(line) if m.start() <= at <= m.end()), None)
@@ -261,10 +285,10 @@ def _complaint(item: Habit, match: re.Match[str], start: int) -> Complaint:
 
     message, help_ = fill(item.message), item.help and fill(item.help)
     if item.fix is None:
-        return Complaint(Diagnostic("E0140", span, message, help_), ())
+        return Complaint(Diagnostic(item.code, span, message, help_), ())
     new = fill(item.fix) if isinstance(item.fix, str) else item.fix(match)
     shown = f"`{new.strip()}`"
     if not help_ and new.strip() and shown not in message:
         help_ = f"write {shown}"
-    diagnostic = Diagnostic("E0140", span, message, help_, Fix(span, new, False))
+    diagnostic = Diagnostic(item.code, span, message, help_, Fix(span, new, False))
     return Complaint(diagnostic, (Edit(span.start, span.end, new),))

@@ -106,6 +106,12 @@ def _never_equal(c: Checker, node: ast.Binary, left: Type, right: Type) -> None:
         help_ = "`in` asks whether a list has a value"
     elif a == TIME and b == DURATION:
         help_ = "compare with a point in time: `now - 7 days`"
+    elif a == BOOL and isinstance(node.right, ast.Text) and node.right.plain in ("true", "false"):
+        help_ = f"write `{node.right.plain}` without quotes"
+    elif a in (NUMBER, DATE, TIME, MONEY) and isinstance(node.right, ast.Text):
+        help_ = "write a value without quotes; quotes make a text"
+    elif isinstance(b, Record) and b.name.startswith("range of"):
+        help_ = "a range stands without brackets: `x in 1..5`"
     c.report.add(
         "E0308", node.span, f"{type_text(left)} and {type_text(right)} are never equal", help_
     )
@@ -166,6 +172,8 @@ def _never_ordered(c: Checker, node: ast.Binary, left: Type, right: Type) -> Non
         help_ = f"compare with money: `{source_text(c, number)} {unit}`"
     elif {plain(a), plain(b)} == {SIZE, NUMBER}:
         help_ = "compare with a size: `10 GB`"
+    elif {plain(a), plain(b)} == {DURATION, NUMBER}:
+        help_ = "compare with a duration: `30 days`"
     elif {plain(a), plain(b)} <= {TIME, DATE, DURATION}:
         help_ = "compare with a point in time: `now - 7 days`"
     elif TEXT in (plain(a), plain(b)):
@@ -193,6 +201,8 @@ def membership(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Sco
             _member(c, node, left, TEXT)
         case _ if not untyped(group):
             help_ = "write a list `[a, b]`, a range `a..b` or a query"
+            if isinstance(node.right, ast.Binary) and node.right.op == "-":
+                help_ = "a range is written `a..b`"
             if group == TEXT:
                 help_ = "`contains(text, part)` looks into a text"
             c.report.add(

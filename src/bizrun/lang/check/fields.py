@@ -7,11 +7,13 @@ from .. import ast
 from ..symbols import Ref
 from ..types import (
     ANY,
+    DATE,
     DURATION,
     MONEY,
     NONE,
     NUMBER,
     TEXT,
+    TIME,
     AnyType,
     EntityType,
     ListOf,
@@ -28,6 +30,7 @@ from . import expressions
 from .context import Checker, listed
 from .events import ENVELOPE
 from .fit import fits, untyped
+from .foreign import FUNCTIONS, PARTS
 from .operands import report_none, source_text
 from .scope import Scope
 
@@ -132,6 +135,10 @@ def _field_help(base: Type, name: str) -> str | None:
         return f"read it of each: `[for x in list: x.{name}]`"
     if name in ("length", "size", "count"):
         return "`len(x)` tells how long a text or list is"
+    if base in (TIME, DATE) and name in PARTS:
+        return FUNCTIONS[name]
+    if base == DURATION and name.rstrip("s") in ("second", "minute", "hour", "day", "week"):
+        return f"the number of them is `x / 1 {name.rstrip('s')}`"
     return None
 
 

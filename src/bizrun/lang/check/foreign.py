@@ -25,6 +25,7 @@ _CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not 
 _PART = 'a part of a date is a format of it: `number("{{date:{}}}")`'
 _NOTHING_RANDOM = "the same events give the same result: `hash(x)` is a steady number for a value"
 
+PARTS = ("year", "month", "day", "hour", "weekday")
 FUNCTIONS: dict[str, str] = {
     "now": "`now` is a value: write it without brackets",
     "today": "`today` is a value: write it without brackets",

@@ -23,6 +23,7 @@ from ..types import (
     ListOf,
     Maybe,
     Prim,
+    Record,
     Type,
     known,
     type_named,
@@ -182,8 +183,25 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
     entity = c.entity(row.name) if isinstance(row, EntityType) else None
     if entity and name in entity.fields and nearest(name, candidates)[0] is None:
         help_ = f"the row's own field is `.{name}`"
+    elif name in c.signatures:
+        help_ = f"what was sent is expected as `{name} {{ … }}`, `no {name}` or `1 {name}`"
+    elif name in ("yes", "on", "no", "off"):
+        help_ = "a bool is `true` or `false`"
+    else:
+        owners = [n for n in scope.names() if _has_field(c, scope, n, name)]
+        help_ = f"did you mean `{owners[0]}.{name}`?" if len(owners) == 1 else None
     message = f"There is no {kind} `{name}`" if kind == "entity" else f"Unknown name `{name}`"
     c.unknown(code, node.span, message, name, candidates, otherwise=help_)
+
+
+def _has_field(c: Checker, scope: Scope, local: str, field: str) -> bool:
+    """Whether a name of the scope stands for something with such a field."""
+    found = scope.find(local)
+    type_ = known(found.type) if found is not None else None
+    if isinstance(type_, EntityType):
+        entity = c.entity(type_.name)
+        return entity is not None and field in entity.fields
+    return isinstance(type_, Record) and type_.field(field) is not None
 
 
 def fits_literal(c: Checker, node: ast.Expr, text: str, wanted: Type) -> bool:

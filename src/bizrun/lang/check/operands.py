@@ -66,13 +66,15 @@ def report_none(c: Checker, code: str, node: ast.Expr, type_: Type, need: str) -
     c.may_be_none(node, code, node.span, f"{what} may be none, and {need}", help_)
 
 
-def condition(c: Checker, node: ast.Expr, type_: Type, scope: Scope, who: str) -> None:
-    """A condition is true or false, nothing else counts as such."""
+def condition(
+    c: Checker, node: ast.Expr, type_: Type, scope: Scope, who: str, otherwise: str | None = None
+) -> None:
+    """A condition is true or false, nothing else counts as such; `otherwise` says what to do."""
     inner = known(type_)
     if untyped(inner):
         return
     if inner != BOOL:
-        help_ = None
+        help_ = otherwise
         if isinstance(type_, Maybe):
             help_ = f"say when it holds: `{source_text(c, node)} != none`"
         elif isinstance(inner, ListOf):

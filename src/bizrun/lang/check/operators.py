@@ -112,7 +112,7 @@ def binary(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) 
             return _arithmetic(c, node, left, right, scope)
         case "and" | "or":
             for side, type_ in ((node.left, left), (node.right, right)):
-                condition(c, side, type_, scope, f"`{node.op}` takes")
+                condition(c, side, type_, scope, f"`{node.op}` takes", _each_side(c, node))
             return BOOL
         case "==" | "!=":
             return equality(c, node, left, right)
@@ -128,6 +128,15 @@ def binary(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) 
     if node.op in COMPARISONS:
         return ordering(c, node, left, right, scope)
     return ANY
+
+
+def _each_side(c: Checker, node: ast.Binary) -> str | None:
+    """What to write for `x == "a" or "b"`."""
+    match node:
+        case ast.Binary(op="or", left=ast.Binary(op="==", left=asked, right=one), right=other):
+            texts = ", ".join(source_text(c, part) for part in (one, other))
+            return f"compare each side, or write `{source_text(c, asked)} in [{texts}]`"
+    return None
 
 
 # --- arithmetic -------------------------------------------------------------------------------

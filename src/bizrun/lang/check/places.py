@@ -349,8 +349,9 @@ def _circle(c: Checker, circle: list[str], span: Span) -> None:
     c.report.add(
         "E0229",
         span,
-        f"{what} `{names[0]}` uses itself ({way}) and would never end",
-        "go through a list with `for each`, `sum` or `[for x in list: …]` instead"
+        f"{what} `{names[0]}` uses itself ({way})",
+        "functions always come to an end: go through a list with `sum` or `[for x in list: …]`, or "
+        "emit an event for the next step"
         if what == "Function"
         else "give one of them a value of its own",
     )

@@ -7,12 +7,15 @@ from .. import ast
 from ..types import (
     ANY,
     BOOL,
+    CLOCK,
     DATE,
     DURATION,
     INTEGER,
     MONEY,
     NONE,
     NUMBER,
+    PERCENT,
+    SIZE,
     TEXT,
     TIME,
     AnyType,
@@ -110,6 +113,12 @@ def _whole(c: Checker, node: ast.Literal, what: str) -> bool:
     return False
 
 
+_BARE: dict[Type, str] = {
+    NUMBER: "5", INTEGER: "5", MONEY: "5 USD", PERCENT: "5%", DURATION: "3 days", SIZE: "10 GB",
+    DATE: "2026-01-31", TIME: "2026-01-31T09:00:00Z", BOOL: "true",
+}  # fmt: skip
+
+
 def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) -> None:
     help_, fix = None, None
     a, b = known(type_), known(want)
@@ -118,6 +127,14 @@ def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) 
         digits = source.text[node.span.start : node.span.end] if source else str(node.value)
         money = f"{digits} {c.symbols.currency}"
         help_, fix = f"did you mean `{money}`?", Fix(node.span, money, certain=False)
+    elif b in _BARE and isinstance(node, ast.Text):
+        help_ = f"write it without quotes, as `{_BARE[b]}`"
+    elif b == TIME and a == CLOCK:
+        help_ = "an instant is a day and a time: `2026-01-31T09:00:00Z`, `end of day + 9 hours`"
+    elif b == DURATION and a == NUMBER and isinstance(node, ast.Literal):
+        help_ = f"write its unit: `{node.value} days`"
+    elif b == NUMBER and a == DURATION:
+        help_ = "the number of days of a duration is `x / 1 day`; of two times, `days(a, b)`"
     elif b == TIME and a == DURATION:
         help_ = "count from now: `now + 14 days`"
     elif b == DATE and a == TIME:
