@@ -210,12 +210,16 @@ def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
     lines = desk.select("InvoiceLine", invoice=invoice["id"])
     for key in subscriptions_of(invoice):
         known = dict(desk.row("Subscription", key)["billing"] or {})
+        charges = known.get("charges") or []
         rows = [
             {**row, "given_back": row["amount"]} if row["invoice"] == invoice["id"] else row
-            for row in known.get("charges") or []
+            for row in charges
         ]
+        # A change is of the plan or of one add-on: what it gave back is of what it charged.
+        items = {row["item"] for row in charges if row["invoice"] == invoice["id"]}
+        item = items.pop() if len(items) == 1 else ""
         rows += [
-            _charged_again(line) for line in lines
+            _charged_again(line, item) for line in lines
             if line["subscription"] == key and line["kind"] == "proration"
             and line["amount"] < line["amount"] * 0 and line["period_end"] > desk.now
         ]  # fmt: skip
@@ -223,11 +227,11 @@ def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
             desk.change("Subscription", key, billing={**known, "charges": rows})
 
 
-def _charged_again(line: Mapping[str, Any]) -> dict[str, Any]:
-    """What a credit line gave back for the plan, as a charge."""
+def _charged_again(line: Mapping[str, Any], item: str) -> dict[str, Any]:
+    """What a credit line gave back, as a charge."""
     amount = -line["amount"]
     return {
-        "item": "", "amount": amount, "start": line["period_start"], "end": line["period_end"],
+        "item": item, "amount": amount, "start": line["period_start"], "end": line["period_end"],
         "given_back": amount * 0, "line": None, "invoice": None, "full": amount,
     }  # fmt: skip
 
