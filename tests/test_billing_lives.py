@@ -35,7 +35,7 @@ MORE = """
 entity Span { id text key, sub Subscription, why text, start time, end time }
 entity Peek { account Account, due time, total money, tax money, amount_due money, lines integer }
 event A.peek { account Account, due time }
-event A.refund { account Account, part number }
+event A.give_back { account Account, part number }
 event A.note { account Account, part number, refund bool }
 event A.void { account Account }
 event A.pay { account Account }
@@ -53,7 +53,7 @@ on A.peek as e {
     lines: len(p.lines)
   }
 }
-on A.refund as e {
+on A.give_back as e {
   let p = first Payment where .customer == e.account and .status == "succeeded"
     order by .created_at desc
   if p == none { reject "nothing was paid" }
@@ -213,7 +213,7 @@ class Life:
 
     def refund(self, buyer: str) -> None:
         part = self.r.choice(("0.1", "0.5", "1", "1.5"))
-        self.send("A.refund", account=buyer, part=Decimal(part))
+        self.send("A.give_back", account=buyer, part=Decimal(part))
 
     def note(self, buyer: str) -> None:
         part = Decimal(self.r.choice(("0.1", "0.33", "0.8")))
