@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ...diagnostics import Diagnostic
 from .. import ast
+from ..mend import BAD
 from ..symbols import ActionSignature, Checked, Loaded, OpenAction, Symbols
 from ..types import Type
 from .allow import without_allowed
@@ -69,10 +70,13 @@ def _check_untyped_rows(checker: Checker, loaded: Loaded) -> None:
 
 
 def _used(loaded: Loaded, found: list[Diagnostic]) -> list[Diagnostic]:
-    """Without what is said to be used by nobody, where a mistyped name most likely means it."""
+    """Without what is said to be used by nobody, where a mistyped name most likely means it, and
+    without what is said of the stand-in for what could not be read."""
     meant = {problem.fix.text.strip('"') for problem in found if problem.fix}
     kept = []
     for problem in found:
+        if BAD in problem.message:
+            continue  # what could not be read was told by the parser
         span = problem.span
         source = loaded.sources.get(span.file) if problem.code in UNUSED else None
         if source is None or source.text[span.start : span.end] not in meant:

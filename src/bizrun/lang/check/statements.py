@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...diagnostics import Label, Span
 from .. import ast
-from ..mend import BAD
 from ..types import (
     ANY,
     DATE,
@@ -389,7 +388,7 @@ def _undeclared(c: Checker, name: str, span: Span) -> None:
 
 def _warn_undeclared(c: Checker, name: str, span: Span) -> None:
     """Once for each event: its payload is untyped, nothing that reads it can be checked."""
-    if name in c.warned or name in c.lost or name == BAD:
+    if name in c.warned or name in c.lost:
         return
     c.warned.add(name)
     known_names = [n for n, info in c.symbols.events.items() if info.declared]
