@@ -50,6 +50,19 @@ def ask(command: Command) -> Command:
     return command
 
 
+def test_an_invoice_of_prices_with_their_tax(command: Command) -> None:
+    Path("shop.biz").write_text(SPEC.replace("20% exclusive", "25% inclusive"))
+    Path("shop.events.jsonl").write_text(EVENTS)
+    command("shop.biz", "--out", "none")
+    assert command("why", "S-001").splitlines()[:5] == [
+        "invoice S-001 of a: 5.00 USD, final",
+        "  basic: 1 at 10.00 USD = 8.00 USD before tax  shop.biz:4",
+        "  coupon HALF: -5.00 USD  shop.biz:8",
+        "  discount: -4.00 USD before tax",
+        "  tax vat 25%: 1.00 USD  shop.biz:9",
+    ]
+
+
 def test_an_invoice(ask: Command) -> None:
     assert ask("why", "S-001").splitlines()[:-1] == [
         "invoice S-001 of a: 6.00 USD, final",

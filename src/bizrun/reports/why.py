@@ -147,6 +147,9 @@ class _Chain:
         for taken in row["discounts"] or ():
             name = str(taken["coupon"])
             parts.append(Reason(f"coupon {name}: -{show(taken['amount'])}", self._coupon(name)))
+        if row["discount"] and self._inclusive(row):
+            # A coupon takes off what a customer sees: tax is in it.
+            parts.append(Reason(f"discount: -{show(row['discount'])} before tax"))
         for tax in row["taxes"] or ():
             text = f"tax {tax['name']} {show(tax['rate'])}: {show(tax['amount'])}"
             parts.append(Reason(text, self._declared(self.checked.symbols.taxes, tax["name"])))
@@ -159,13 +162,20 @@ class _Chain:
         what = f"invoice {name} of {row['customer']}: {show(row['amount_due'])}, {row['status']}"
         return Reason(what, None, tuple(parts))
 
+    def _inclusive(self, invoice: Row) -> bool:
+        """Whether the prices of an invoice have their tax in them."""
+        taxes = self.checked.symbols.taxes
+        names = [tax["name"] for tax in invoice["taxes"] or ()]
+        return any(name in taxes and taxes[name].inclusive for name in names)
+
     def line(self, row: Row, whole: bool = True) -> Reason:
         """How its amount came about: tiers, and the events that were counted."""
         price = f" at {show(row['unit_amount'])}" if row["unit_amount"] is not None else ""
+        invoice = next(self.rows("Invoice", id=row["invoice"]))
         what = f"{row['description']}: {show(row['quantity'])}{price} = {show(row['amount'])}"
+        what += " before tax" * self._inclusive(invoice)
         parts = [Reason(text) for text in _tiers(row["detail"])]
         meter = self.program.meters.get(row["meter"] or "")
-        invoice = next(self.rows("Invoice", id=row["invoice"]))
         if meter is not None:
             parts += self._counted(meter, row, invoice["customer"])
         if whole:
