@@ -55,6 +55,25 @@ def test_the_same_spec_bills_the_same(ask: Command) -> None:
     assert ask("state-hash") == before
 
 
+def late(ask: Command, number: int, at: str, until: str) -> None:
+    """A run in which pages that were read long before are told of, and time moves on."""
+    data = {"member": "a", "pages": 7}
+    event = {"id": f"late{number}", "type": "Page.read", "time": at, "data": data}
+    Path("late.jsonl").write_text(json.dumps(event) + "\n")
+    ask("shop.biz", "--out", "none", "--events", "late.jsonl", "--until", until)
+
+
+def test_what_came_late_comes_late_again(ask: Command) -> None:
+    """Time had moved on before: the invoice was final, and a correction stands on the next one."""
+    late(ask, 1, "2026-04-20T09:00:00Z", "2026-06-03")
+    late(ask, 2, "2026-05-20T09:00:00Z", "2026-07-03")
+    late(ask, 3, "2026-06-20T09:00:00Z", "2026-07-03")
+    told = json.loads(ask("backtest", "shop.biz", "--json"))
+    assert told["customers"] == [] and told["events"] == 7
+    shown = {event["type"] for event in json.loads(ask("events", "--json"))}
+    assert "clock" not in shown and "Invoice.paid" in shown
+
+
 def test_another_price_differs_by_customer_and_line(ask: Command) -> None:
     Path("new.biz").write_text(SPEC.replace("price 10", "price 12").replace("0.10 USD", "0.05 USD"))
     told = json.loads(ask("backtest", "new.biz", "--json"))

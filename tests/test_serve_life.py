@@ -9,10 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bizrun.store.open import open_store
 
 from .serving import SHOP, Served, events_of, serving, until
 
@@ -126,6 +129,12 @@ def test_timers_and_schedules_fire_by_the_wall_clock(tmp_path: Path) -> None:
     time.sleep(1)
     with serving(tmp_path, CLOCK, scope="admin") as served:
         assert get(served, "/accounts/a1")["ticks"] >= 3
+        assert served.stop() == 0
+    with closing(open_store(str(tmp_path / "shop.db"))) as store:
+        moved = [entry.time for entry in store.log() if entry.type == "clock"]
+    assert len(moved) >= 3, "the log knows when time moved on"
+    shown = {found["type"] for found in events_of(tmp_path / "shop.db")}
+    assert "clock" not in shown
 
 
 # --- what is acknowledged stays ------------------------------------------------------------------

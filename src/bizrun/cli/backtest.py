@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,6 @@ from .state import json_option, opened, program_of, spec_option, state_option
 
 if TYPE_CHECKING:
     from ..reports.backtest import Backtest, Change
-    from ..runtime.engine import Engine
 
 SHOWN = 20
 
@@ -33,12 +31,7 @@ def backtest(new_spec: str, state: str | None, spec: str | None, as_json: bool) 
 
     _, program = program_of(new_spec)
     with opened(state, spec) as found:
-        clock = found.engine.clock
-
-        def run(engine: Engine, lines: Iterable[bytes]) -> None:
-            run_stream(engine, lines, until=clock)
-
-        told = compared(found.store, program, run)
+        told = compared(found.store, program, run_stream, found.engine.clock)
     click.echo(json_text(_json(told)) if as_json else _text(told))
     return 0
 

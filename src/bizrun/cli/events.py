@@ -10,6 +10,7 @@ import click
 from ..errors import UsageError
 from ..ir.compile_errors import explain_error
 from ..runtime import acts
+from ..store.base import CLOCK
 from ..values import plain
 from .state import Opened, json_option, one_of, opened, person, spec_option, state_option
 
@@ -89,6 +90,8 @@ def _kept(found: Opened, status: str | None) -> Iterator[dict[str, Any]]:
 
 def _logged(found: Opened, status: str | None) -> Iterator[dict[str, Any]]:
     for entry in found.store.log(0, status):
+        if entry.type == CLOCK:
+            continue  # no event: how far time had moved on
         yield {
             "id": entry.id, "source": entry.source, "type": entry.type, "at": entry.time,
             "status": entry.status, "reason": entry.reason, "seq": entry.seq,

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..store.base import INTERNAL, LogEntry, Store
+from ..store.base import CLOCK, INTERNAL, LogEntry, Store
 from ..store.memory import MemoryStore
-from ..values import Money
+from ..values import Money, instant
 
 if TYPE_CHECKING:
     from ..ir.program import Program
@@ -57,17 +59,19 @@ class Backtest:
     calls: int
 
 
-def backtest(store: Store, program: Program, run: Callable[[Engine, Any], None]) -> Backtest:
+def backtest(
+    store: Store, program: Program, run: Callable[[Engine, Any], None], until: datetime | None
+) -> Backtest:
     """Compares a state's invoices with those of another spec over the same events.
 
-    `run` handles lines with an engine, and moves its clock on to the state's.
+    `run` handles lines with an engine; `until` is the state's clock.
     """
     from ..pipeline import open_engine
     from ..providers.sandbox import Sandbox
 
     again = MemoryStore()
     engine = open_engine(program, again, Sandbox())
-    run(engine, history(store))
+    again_over(store, engine, run, until)
     counts = engine.counts
     before, after = _billed(store), _billed(again)
     customers = _by_customer(before, after)
@@ -79,11 +83,30 @@ def backtest(store: Store, program: Program, run: Callable[[Engine, Any], None])
     )  # fmt: skip
 
 
-def history(store: Store) -> Iterator[bytes]:
-    """The events that came from outside, as lines of JSON, each with its id, source and time."""
+def again_over(
+    store: Store, engine: Engine, run: Callable[[Engine, Any], None], until: datetime | None
+) -> None:
+    """Has an engine handle a state's history: its events, and time where it moved on by itself."""
+    for lines, some in groupby(history(store), key=lambda found: isinstance(found, bytes)):
+        if lines:
+            run(engine, some)
+            continue
+        for at in some:
+            assert isinstance(at, datetime)
+            engine.advance(at)
+    if until is not None:
+        engine.advance(until)
+    engine.commit()
+
+
+def history(store: Store) -> Iterator[bytes | datetime]:
+    """The events that came from outside, as lines of JSON, each with its id, source and time; and
+    between them instants, to which time moved on before the next one came."""
     decode = msgspec.json.Decoder(float_hook=Decimal).decode
     encode = msgspec.json.Encoder(decimal_format="number").encode
     for entry in store.log():
+        if entry.type == CLOCK:
+            yield instant(entry.time)
         if entry.source == INTERNAL or entry.status not in CAME or _is_call(entry):
             continue
         held = decode(entry.raw)

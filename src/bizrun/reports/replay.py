@@ -31,7 +31,7 @@ from ..runtime.waits import fits
 from ..runtime.work import Work
 from ..store.base import Store
 from ..store.memory import MemoryStore
-from .backtest import history
+from .backtest import again_over
 
 _BATCH = 1000
 _SETTLED = {"done": "succeeded", "failed": "failed"}
@@ -96,15 +96,15 @@ class Replay(Engine):
 
     def run(self, past: Store, until: datetime | None) -> None:
         """Handles the events of a state once more, up to its clock."""
-        reader, lines, number = Reader(self.program), iter(history(past)), 1
+        reader = Reader(self.program)
         lanes = _LongWay(self, reader.shapes)
-        while some := list(islice(lines, _BATCH)):
-            handle_batch(self, lanes, reader.batch(number, some))
-            number += len(some)
-            self.commit()
-        if until is not None:
-            self.advance(until)
-        self.commit()
+
+        def handle(engine: Engine, lines: Iterator[bytes]) -> None:
+            while some := list(islice(lines, _BATCH)):
+                handle_batch(engine, lanes, reader.batch(1, some))
+                engine.commit()
+
+        again_over(past, self, handle, until)
 
     def code_of(self, handler: ir.Handler) -> Code:
         """The code of a handler: of a watched one what interprets it and takes note."""

@@ -29,14 +29,14 @@ from .jobs import Clock, Job, Lane
 from .outbox import effect_of, payload_hash
 from .pacing import pause
 from .roads import Road, threads
+from .stream import move_on
 
 if TYPE_CHECKING:
     from .engine import Engine
 
 # A call may take its time-out, and a thread some time to be run.
 SLACK = timedelta(seconds=30)
-READS = 4  # tries to read back, after those to send
-MAX_REASON = 1000
+READS, MAX_REASON = 4, 1000  # tries to read back, after those to send
 Answer = Outcome | BizError | NotSent | MaybeSent | None
 # Writes the message of an email for a provider, to whom `notify` means: once, before it is sent.
 Write = Callable[[str, Effect, str | None], bytes | None]
@@ -254,7 +254,7 @@ class Worker:
         """One round: takes the answers that are there, handles what follows, commits, and begins
         the calls that may begin. When to come again at the latest, beside `wake`."""
         if not self._answers.empty():
-            self.engine.advance(self.clock.now())  # they came now, whenever they were asked for
+            move_on(self.engine, self.clock.now())  # they came now, whenever they were asked for
         if self._collect():
             self.engine.drain()
         self.send(self._leased())

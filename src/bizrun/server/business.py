@@ -19,7 +19,7 @@ from ..runtime.delivery import Worker
 from ..runtime.engine import Engine
 from ..runtime.lane import Lanes
 from ..runtime.reading import Line, Reader
-from ..runtime.stream import FIRST_YEAR, handle_batch
+from ..runtime.stream import FIRST_YEAR, handle_batch, move_on
 from ..runtime.tenancy import untold
 from ..store.base import Row, Store
 from ..store.open import open_store
@@ -146,7 +146,7 @@ class Business:
         engine = self.engine
         due = engine.timers.next_due
         if engine.clock is None or (due is not None and due <= now):
-            engine.advance(now)
+            move_on(engine, now)
 
     def catch_up(self, now: datetime) -> None:
         """Fires all that became due while nothing ran, and keeps it."""

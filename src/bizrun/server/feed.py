@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from ..store.base import INTERNAL, Plain, Row, Store
+from ..store.base import CLOCK, INTERNAL, Plain, Row, Store
 from ..values import plain
 
 KEPT = 10_000
@@ -116,7 +116,8 @@ def watched(store: Store) -> tuple[Store, Watched]:
 
 def _events(entry: tuple[Any, ...] | Plain) -> Iterator[Happening]:
     if isinstance(entry, tuple):
-        yield Happening(entry[0], 0, "event", entry)
+        if entry[3] != CLOCK:
+            yield Happening(entry[0], 0, "event", entry)
         return
     for seq, text in enumerate(entry.text.split(b"\n")[:-1], entry.first):
         yield Happening(seq, 0, "event", text)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ..runtime.tables import in_order
-from ..store.base import Range, Row
+from ..store.base import CLOCK, Range, Row
 from ..values import instant_text, plain
 from .business import Business
 from .feed import Happening, event_json
@@ -83,7 +83,8 @@ def overview(business: Business, now: datetime) -> dict[str, Any]:
     invoices = state.select("Invoice", {}, (), in_order((("created_at", True),)), SHOWN)
     dead = state.select("_dead", {}, (), (("order", True),), SHOWN)
     timers = state.select("_timer", {}, (), (("due", False),), SHOWN)
-    entries = list(store.log(max(0, store.last_seq() - 2 * SHOWN)))[-SHOWN:]
+    newest_events = store.log(max(0, store.last_seq() - 2 * SHOWN))
+    entries = [entry for entry in newest_events if entry.type != CLOCK][-SHOWN:]
     who = program.bills
     return {
         "title": program.title, "spec": program.name,

@@ -8,6 +8,7 @@ from importlib.resources import files
 from secrets import token_urlsafe
 from typing import Any
 
+from ..store.base import CLOCK
 from .access import Access, Caller
 from .business import Business
 from .desk import Desk
@@ -182,7 +183,8 @@ class Watching:
             for entry in business.store.log(max(position[0], until - MOST_MISSED - 1)):
                 if entry.seq >= until:
                     break
-                found.append(entry)
+                if entry.type != CLOCK:
+                    found.append(entry)
             return found
 
         for entry in await self.desk.ask(lambda key: Task(key, read)):

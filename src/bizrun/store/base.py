@@ -15,6 +15,8 @@ Row = dict[str, Any]
 
 # The source of events that the engine makes itself: their ids are derived, so never claimed.
 INTERNAL = "bizrun"
+# The type of an entry of the log that says how far time has moved on where no event came.
+CLOCK = "clock"
 # The event that tells what was erased from the log. Its payload has `links`: what each link of the
 # hash chain comes to without it.
 ERASED = "Audit.erased"

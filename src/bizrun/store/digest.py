@@ -10,13 +10,14 @@ from typing import Any
 
 from ..lossless import to_json
 from ..values import CONTEXT, Money, Percent
-from .base import LogEntry, Store, Table
+from .base import CLOCK, LogEntry, Store, Table
 
 
 def state_digest(store: Store, tables: Iterable[Table], skip: Container[str] = ()) -> str:
     """SHA-256 over all rows and the log; `skip` names tables, or columns as `Table.column`.
 
-    `_log.fired` is a column of the log. Its seq never counts.
+    `_log.fired` is a column of the log. Its seq never counts, nor do entries that only tell when
+    time moved on: what followed from that does.
     """
     running = hashlib.sha256()
     for table in sorted(tables, key=lambda t: t.name):
@@ -29,6 +30,8 @@ def state_digest(store: Store, tables: Iterable[Table], skip: Container[str] = (
     running.update(_line("log"))
     kept = [n for n, name in enumerate(LogEntry._fields) if n and f"_log.{name}" not in skip]
     for entry in store.log():
+        if entry.type == CLOCK:
+            continue
         running.update(_line([entry[n] for n in kept]))
     return running.hexdigest()
 
