@@ -47,10 +47,10 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     key = args["subscription"]
     sub = living(desk, key, "changed")
     plan = plan_named(desk, args["plan"])
-    _check_addons(desk, sub, plan)
     fresh = {**sub, "plan": plan.name, "billing": {**held(sub), "since": desk.now}}
     new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
     interval = choose_interval(new, sub["currency"], args.get("interval"), sub["interval"])
+    _check_addons(desk, sub, plan, str(interval))
     wanted, later = args.get("quantity"), args.get("when", "now") == "period_end"
     running = sub["pending_quantity"] if later else None
     running = sub["quantity"] if running is None else running
@@ -89,12 +89,25 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     return str(key)
 
 
-def _check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan) -> None:
-    """Refuses a plan that an add-on of the subscription does not go with."""
+def _check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interval: str) -> None:
+    """Refuses a plan or an interval that an add-on of the subscription does not go with."""
     for held_ in sub["addons"] or ():
         addon = desk.program.addons.get(held_["addon"])
-        if addon is not None and addon.only and plan.name not in addon.only:
+        if addon is None:
+            continue
+        if addon.only and plan.name not in addon.only:
             raise Refusal(f"addon `{addon.name}` is not for plan `{plan.name}`: remove it first")
+        if not _priced(addon, {**sub, "interval": interval}):
+            raise Refusal(
+                f"addon `{addon.name}` has no price in {sub['currency']} per {interval}: remove it "
+                "first"
+            )
+
+
+def _priced(addon: catalog.Plan, sub: Mapping[str, Any]) -> bool:
+    """Whether an add-on has a price for a subscription, or needs none."""
+    recurring = any(price.interval for price in addon.prices)
+    return not recurring or bool(prices_of(addon, sub))
 
 
 def without_pending(sub: Mapping[str, Any]) -> dict[str, Any]:
@@ -425,7 +438,7 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     sub = living(desk, args["subscription"], "changed")
     if addon.only and sub["plan"] not in addon.only:
         raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
-    if any(price.interval for price in addon.prices) and not prices_of(addon, sub):
+    if not _priced(addon, sub):
         raise Refusal(
             f"addon `{addon.name}` has no price in {sub['currency']} per {sub['interval']}"
         )
@@ -433,6 +446,9 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     quantity = choose_quantity(addon, wanted)
     having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
     having.append({"addon": addon.name, "quantity": quantity})
+    if sub["pending_plan"] is not None:
+        then = (held(sub).get("pending") or {}).get("interval") or sub["interval"]
+        _check_addons(desk, {**sub, "addons": having}, plan_named(desk, sub["pending_plan"]), then)
     _change_addon(desk, sub, having, addon, quantity, args, site, place)
     return str(sub["id"])
 
