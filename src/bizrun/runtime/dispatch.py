@@ -133,7 +133,7 @@ class Dispatch:
 
     def looks_at(self, entity: str) -> bool:
         """Whether anybody listens to changes of an entity's rows, by this version of the spec."""
-        made = (f"{entity}.created", f"{entity}.deleted")
+        made = (f"{entity}.{verb}" for verb in ("created", "updated", "deleted"))
         return any(map(self._by_change, made)) or bool(self._fields(entity))
 
     def changes(
@@ -153,11 +153,16 @@ class Dispatch:
             if old[field] != row[field]:
                 data = {name: key, "from": old[field], "to": row[field], "subject": key}
                 yield type_, data
+        if self._by_change(f"{entity}.updated"):
+            yield f"{entity}.updated", {name: key, "subject": key}
 
     def _by_change(self, type_: str) -> bool:
-        """Whether the change of a row is what tells; billing announces its own events itself."""
+        """Whether the change of a row is what tells: billing and directories announce their own
+        events themselves, and an author who declares an `updated` emits it."""
         declared = self.engine.program.events.get(type_)
-        announced = declared is not None and declared.origin == "billing"
+        origin = "change" if declared is None else declared.origin
+        announced = origin in ("billing", "directory")
+        announced = announced or (origin == "author" and type_.endswith(".updated"))
         return not announced and self.listens(type_)
 
     def _fields(self, entity: str) -> tuple[tuple[str, str], ...]:

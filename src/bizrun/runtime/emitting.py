@@ -10,6 +10,7 @@ from ..store.base import INTERNAL, Row
 from .dispatch import snake
 from .fit import fit
 from .tenancy import references
+from .unlinking import Link, links, unlink
 from .work import Work
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Emitting:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._quiet: dict[str, bool] = {}
+        self._links: dict[str, tuple[Link, ...]] = {}
         self._payloads: dict[str, tuple[str, ...]] = {}
 
     def emit(
@@ -88,6 +90,11 @@ class Emitting:
             engine.actions.moved(work, old, row)
         if entity in engine.directories.by_entity:
             engine.directories.changed(entity, key, old, row, work.now)
+        if row is None:
+            if entity not in self._links:
+                self._links[entity] = tuple(links(engine.program, entity))
+            for link in self._links[entity]:
+                unlink(work, link, key)
         quiet = self._quiet.get(entity)
         if quiet is None:
             quiet = self._quiet[entity] = self._is_quiet(entity)
