@@ -33,17 +33,22 @@ def spread(amount: Fraction, parts: list[Fraction], currency: str) -> list[Fract
     return [Fraction(value, units) for value in floors]
 
 
-@dataclass
+@dataclass(eq=False)
 class Attached:
     """A coupon on its way: when it was attached, and whether it is used up."""
 
     coupon: Coupon
     on: date
+    at: datetime
+    owner: Any = None
+    """The subscription that it came with; None: all that the customer had then."""
     used: bool = False
 
     def holds(self, line: Line) -> bool:
         """Whether it discounts a line."""
         if not line.discounted or self.used:
+            return False
+        if self.owner is not None and line.owner not in (None, self.owner):
             return False
         if self.coupon.meters and line.meter not in self.coupon.meters:
             return False

@@ -56,14 +56,21 @@ class Life(Metered):
             lines: list[Line] = []
             fixed: list[Line] = []
             coupons: list[Attached] = []
+            several = 0
             for sub in self.subs.values():
                 if self._due(sub) == due and self._version(sub) == due:
                     self._come_over(sub, due)
                 elif self._due(sub) == due:
                     advance, arrears = self._turn(sub, due)
+                    for line in advance + arrears:
+                        line.owner = sub
                     fixed += advance
                     lines += arrears
-                    coupons += sub.coupons
+                    if advance or arrears:
+                        several += 1
+                        coupons += [each for each in sub.coupons if each not in coupons]
+            if several > 1:
+                coupons.sort(key=lambda attached: attached.at)
             self._make(due, fixed + lines, coupons, "boundary")
 
     def _next_due(self) -> datetime | None:
@@ -275,7 +282,7 @@ class Life(Metered):
         sub.plan_began = local_date(act.at, self.zone)
         self.subs[data["deal"]] = sub
         if data.get("coupon"):
-            self._attach(sub, data["coupon"], act.at)
+            sub.coupons.append(self._attached(data["coupon"], act.at, sub))
         if plan.trial:
             sub.status = "trialing"
             sub.ends = self._trial_end(act.at, plan.trial)
@@ -300,13 +307,15 @@ class Life(Metered):
         day, sub.anchor_day = sub.anchor_day, None
         return anniversary(self.zone, at, sub.plan.interval, day, self.seconds)
 
-    def _attach(self, sub: Sub, name: str, at: datetime) -> None:
-        sub.coupons.append(Attached(self.coupons[name], local_date(at, self.zone)))
+    def _attached(self, name: str, at: datetime, owner: Sub | None) -> Attached:
+        return Attached(self.coupons[name], local_date(at, self.zone), at, owner)
 
     def _coupon(self, act: Act) -> None:
+        """One for all subscriptions that the customer has then."""
+        made = self._attached(act.data["coupon"], act.at, None)
         for sub in self.subs.values():
             if sub.status != "cancelled":
-                self._attach(sub, act.data["coupon"], act.at)
+                sub.coupons.append(made)
 
     def _grant(self, act: Act) -> None:
         self.purse.grant(act.data["amount"], act.data.get("expires"), **self._terms_of(act))

@@ -220,7 +220,7 @@ class _Acts:
         self.acts: list[Act] = []
         self.start = self._first()
         self.at = self.start
-        plain = flavour in ("two", "twin", "next", "bound")
+        plain = flavour in ("next", "bound")
         self.coupons = [] if plain else list(maker.coupons)
         getattr(self, "_life_" + flavour)()
         bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
@@ -316,10 +316,7 @@ class _Acts:
 
     def _life_flat(self) -> None:
         deal = self._subscribe(self._pick("flat"))
-        if self.coupons and self.r.random() < 0.3:
-            taken = {act.data.get("coupon") for act in self.acts}
-            names = [coupon.name for coupon in self.coupons if coupon.name not in taken]
-            self._add(self._later(), "coupon", coupon=self.r.choice(names))
+        self._another_coupon()
         self._end(deal)
 
     def _life_change(self) -> None:
@@ -431,8 +428,16 @@ class _Acts:
     def _life_two(self) -> None:
         first = self._subscribe(self._pick("flat"))
         second = self._subscribe(self._pick("seat"), quantity=self.r.randint(1, 9))
+        self._another_coupon()
         self._end(first)
         self._end(second)
+
+    def _another_coupon(self) -> None:
+        """One that is given to the customer, and not the same that is there."""
+        if self.coupons and self.r.random() < 0.4:
+            taken = {act.data.get("coupon") for act in self.acts}
+            names = [coupon.name for coupon in self.coupons if coupon.name not in taken]
+            self._add(self._later(), "coupon", coupon=self.r.choice(names))
 
     def _life_twin(self) -> None:
         """Two subscriptions that rate the same meters, each over periods of its own."""
@@ -446,7 +451,9 @@ class _Acts:
         self.start = begun
         for plan in sorted({first, second}):
             self._use(plan, 200)
-        if self.r.random() < 0.3 and first != "part_0":
+        self._another_coupon()
+        coupons = any(act.data.get("coupon") for act in self.acts)
+        if self.r.random() < 0.3 and first != "part_0" and not coupons:
             for act in self.acts:
                 if act.kind == "usage" and self.r.random() < 0.2:
                     act.data["sent"] = act.at + timedelta(seconds=self.r.randint(0, 40 * 86400))
@@ -475,7 +482,8 @@ class _Acts:
             if kind == "seat":
                 self._add(self._later(0, 25), "quantity", quantity=self.r.randint(1, 30), **data)
             else:
-                reset = self.r.random() < 0.15
+                # What becomes of a credit that waits beyond a new anchor, the rules leave open.
+                reset = data["invoice"] == "now" and self.r.random() < 0.15
                 plan = self.r.choice(MONTHLY)
                 self._add(self._later(0, 25), "change", plan=plan, reset=reset, **data)
         self._end(deal)

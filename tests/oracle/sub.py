@@ -51,7 +51,7 @@ class Settled:
     made: Fraction = ZERO
 
 
-@dataclass
+@dataclass(eq=False)
 class Sub:
     """One subscription on its way."""
 

@@ -126,6 +126,8 @@ class Line:
     discounted: bool = True
     note: str = ""
     meter: str = ""
+    owner: Any = None
+    """The subscription that it is of, where an invoice has lines of several."""
     share: Fraction = Fraction(0)
     tax: Fraction = Fraction(0)
     given: Fraction = Fraction(0)

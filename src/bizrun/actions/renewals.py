@@ -129,12 +129,8 @@ def due(desk: Desk, key: str) -> None:
     if not lives(sub) or sub["period_end"] > desk.now:
         return
     turns = []
-    for each in together(desk, sub):
-        if ends(each) and allowed(desk, each["status"], "cancelled"):
-            from .subscriptions import end
-
-            end(desk, each["id"], "cancelled")
-        elif each["status"] in ASLEEP:
+    for each in _end_those(desk, together(desk, sub)):
+        if each["status"] in ASLEEP:
             _roll(desk, each)
         else:
             turns.append(turn(desk, each))
@@ -143,6 +139,22 @@ def due(desk: Desk, key: str) -> None:
         beside = _beside(desk, sub) if sub["period_end"] == desk.now else ()
         parts = _inner_parts(desk, beside, known) if len(beside) > 1 else ()
         bill(desk, turns, "trial_end" if in_trial(sub) else "renewal", parts)
+
+
+def _end_those(desk: Desk, subs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Ends those whose cancellation is due; the others, as they are after that: the invoices of
+    the ended may have used up a coupon of the customer."""
+    from .subscriptions import end
+
+    over = [
+        each["id"] for each in subs
+        if ends(each) and allowed(desk, each["status"], "cancelled")
+    ]  # fmt: skip
+    for key in over:
+        end(desk, key, "cancelled")
+    if not over:
+        return subs
+    return [desk.row("Subscription", each["id"]) for each in subs if each["id"] not in over]
 
 
 def ends(sub: Mapping[str, Any]) -> bool:
