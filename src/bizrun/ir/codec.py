@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -15,23 +14,7 @@ from . import nodes
 
 @cache
 def _classes() -> dict[str, type]:
-    return {
-        name: value
-        for name, value in vars(nodes).items()
-        if isinstance(value, type) and hasattr(value, "__dataclass_fields__")
-    }
-
-
-_NAMES: dict[str, tuple[str, ...]] = {}
-
-
-def field_names(node: Any) -> tuple[str, ...]:
-    """The names of a node's fields, worked out once for each class."""
-    kind = type(node).__name__
-    found = _NAMES.get(kind)
-    if found is None:
-        found = _NAMES[kind] = tuple(f.name for f in fields(node))
-    return found
+    return {kind.__name__: kind for kind in nodes.Node.__subclasses__()}
 
 
 def encode(node: Any, places: bool = True) -> Any:
@@ -45,7 +28,7 @@ def encode(node: Any, places: bool = True) -> Any:
     if isinstance(node, nodes.Place):
         return [node.file, node.line, node.column] if places else 0
     data: dict[str, Any] = {"k": type(node).__name__}
-    for name in field_names(node):
+    for name in node.__struct_fields__:
         data[name] = encode(getattr(node, name), places)
     return data
 

@@ -418,7 +418,7 @@ def walk(node: Any) -> Iterator[Any]:
     if isinstance(node, tuple):
         for item in node:
             yield from walk(item)
-    elif hasattr(node, "__dataclass_fields__") and not isinstance(node, ir.Place):
+    elif isinstance(node, ir.Node) and not isinstance(node, ir.Place):
         yield node
-        for name in node.__dataclass_fields__:
+        for name in node.__struct_fields__:
             yield from walk(getattr(node, name))

@@ -89,7 +89,7 @@ class _Reads:
                 self.timed = True
             case ir.Builtin(name=name, args=args):
                 self._builtin(name, args)
-        for name in getattr(node, "__dataclass_fields__", ()):
+        for name in getattr(node, "__struct_fields__", ()):
             if name != "place":
                 self.visit(getattr(node, name), own)
 

@@ -293,6 +293,6 @@ def _reach(
         case ir.Global(name=name) if name in constants and name not in found[1]:
             found[1].add(name)
             _reach(constants[name], functions, constants, found)
-    for name in getattr(node, "__dataclass_fields__", ()):
+    for name in getattr(node, "__struct_fields__", ()):
         if name != "place":
             _reach(getattr(node, name), functions, constants, found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from . import codec
 from . import nodes as ir
 
 
@@ -33,8 +32,8 @@ def free_names(node: Any) -> frozenset[str]:
             return found
         case None | str() | bool() | int() | ir.Const() | ir.Place():
             return frozenset()
-    if hasattr(node, "__dataclass_fields__"):
-        return free_names(tuple(getattr(node, name) for name in codec.field_names(node)))
+    if isinstance(node, ir.Node):
+        return free_names(tuple(getattr(node, name) for name in node.__struct_fields__))
     return frozenset()
 
 
@@ -92,7 +91,7 @@ def live_names(segments: Sequence[tuple[ir.Step, ...]]) -> list[tuple[str, ...]]
                 inner = (of(body) - {variable}) | (of(after) if after is not None else frozenset())
                 return free_names(source) | inner, frozenset()
         return free_names(
-            tuple(getattr(step, name) for name in codec.field_names(step) if name != "place")
+            tuple(getattr(step, name) for name in step.__struct_fields__ if name != "place")
         ), frozenset()
 
     return [tuple(sorted(of(number))) for number in range(len(segments))]

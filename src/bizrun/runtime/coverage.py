@@ -7,8 +7,10 @@ else about it changes, so that a test does the same with and without.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from ..diagnostics import Span
 from ..ir import nodes as ir
@@ -74,7 +76,7 @@ class Coverage:
         ]
         copy.apis = [replace(api, handler=self._handler(api.handler)) for api in program.apis]
         copy.functions = {
-            name: replace(function, steps=_Marker(self).steps(function.steps))
+            name: structs.replace(function, steps=_Marker(self).steps(function.steps))
             for name, function in program.functions.items()
         }
         for lifecycle in program.lifecycles:
@@ -99,8 +101,8 @@ class Coverage:
             mark = number if index == 0 else marker.bodies.get(index)
             if mark is not None:
                 steps = (_mark(handler.place, mark), *steps)
-            segments.append(replace(segment, steps=steps))
-        return replace(handler, segments=tuple(segments))
+            segments.append(structs.replace(segment, steps=steps))
+        return structs.replace(handler, segments=tuple(segments))
 
     def _find_tiers(self) -> None:
         symbols = self.checked.symbols
@@ -265,7 +267,7 @@ class _Marker:
         place = step.place
         match step:
             case ir.IfStep(condition=condition, then=then, otherwise=otherwise):
-                return replace(
+                return structs.replace(
                     step,
                     condition=self._expr(condition, place),
                     then=self._branch(place, "the condition was never true", then),
@@ -277,15 +279,15 @@ class _Marker:
                     for patterns, body in cases
                 )
                 rest = self._branch(place, "never anything else", otherwise)
-                return replace(
+                return structs.replace(
                     step, subject=self._expr(subject, place), cases=marked, otherwise=rest
                 )
         changes = {
-            field.name: self._expr(getattr(step, field.name), place)
-            for field in fields(step)
-            if field.name not in ("place", "unless", "pattern")
+            name: self._expr(getattr(step, name), place)
+            for name in step.__struct_fields__
+            if name not in ("place", "unless", "pattern")
         }
-        return replace(step, **changes)
+        return structs.replace(step, **changes)
 
     def _branch(
         self, place: ir.Place, text: str, steps: tuple[ir.Step, ...]
@@ -298,10 +300,10 @@ class _Marker:
         """A value with marks in its branches."""
         if isinstance(node, tuple):
             return tuple(self._expr(item, place) for item in node)
-        if not is_dataclass(node) or isinstance(node, ir.Place | ir.Const | ir.Pattern):
+        if not isinstance(node, ir.Node) or isinstance(node, ir.Place | ir.Const | ir.Pattern):
             return node
-        changes = {f.name: self._expr(getattr(node, f.name), place) for f in fields(node)}
-        match replace(node, **changes):  # type: ignore[type-var]
+        changes = {n: self._expr(getattr(node, n), place) for n in node.__struct_fields__}
+        match structs.replace(node, **changes):
             case ir.IfElse(condition=condition, then=then, otherwise=otherwise):
                 return ir.IfElse(
                     condition,
