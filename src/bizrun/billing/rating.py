@@ -345,11 +345,12 @@ def _tier_events(tiers: Sequence[Tier], usage: Usage) -> list[int]:
     if usage.each or not usage.events:
         return _reached_by_each(tiers, usage.each, place)
     counts: list[int] = []
-    done, below = 0, Fraction(0)
+    done, whole = 0, usage.quantity
+    exact = whole if isinstance(whole, int) else Fraction(whole)
     for tier in tiers[:place]:
         assert tier.bound is not None, tiers
-        below = Fraction(tier.bound)
-        until = int(usage.events * below / Fraction(usage.quantity))
+        below = tier.bound if isinstance(tier.bound, int) else Fraction(tier.bound)
+        until = usage.events * below // exact
         counts.append(until - done)
         done = until
     counts.append(usage.events - done)
@@ -379,6 +380,8 @@ def _after_allowance(pricing: Pricing, usage: Usage, currency: str, included: Nu
         events = len(each)
     else:
         events = usage.events if left or not free else 0
+    if not free and not usage.each:
+        return rate(pricing, usage, currency)
     rated = rate(pricing, replace(usage, quantity=left, events=events, each=each), currency)
     return replace(rated, included=free)
 
@@ -396,7 +399,7 @@ def _beyond(each: Sequence[Number], free: Number) -> tuple[Number, ...]:
 
 def _together(usages: Sequence[Usage]) -> Usage:
     if len(usages) == 1:
-        return replace(usages[0], values=())
+        return replace(usages[0], values=()) if usages[0].values else usages[0]
     quantity = sum((usage.quantity for usage in usages), 0)
     return Usage(check_number(quantity), sum(usage.events for usage in usages))
 

@@ -6,7 +6,7 @@ in the subject's next billing period.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -37,6 +37,22 @@ class Span(NamedTuple):
     def has(self, figure: Number | None) -> bool:
         """Whether a figure is among them; none never is."""
         return figure is not None and self.low <= figure < self.high
+
+
+class Look(Work):
+    """Work that changes nothing: what `known` has of its questions is not asked again."""
+
+    __slots__ = ("known",)
+    known: dict[tuple[Any, ...], Any]
+
+    def call(self, name: str, args: Sequence[Any]) -> Any:
+        """The same, of a customer and a name once."""
+        if len(args) != 2 or self.tenant is not None:
+            return super().call(name, args)
+        key = (name, *args)
+        if key not in self.known:
+            self.known[key] = super().call(name, args)
+        return self.known[key]
 
 
 def figure_of(meter: Meter, bucket: Row) -> Number | None:
@@ -70,9 +86,9 @@ class Triggers:
         self._threshold: dict[str, Callable[..., Any]] = {}
         self._thresholds = {t.event for t in program.triggers if _is_threshold(t)}
         self.pending: dict[tuple[str, str], None] = {}
-        # While all that is noted is looked at, which changes nothing that conditions read: the
-        # figures of meters (by meter and customer) and the periods that several of them ask for.
-        self._shared: dict[tuple[str, str], Any] = {}
+        # While all that is noted is looked at, which changes nothing that conditions read: what
+        # several of them ask for, and the periods of customers.
+        self._shared: dict[tuple[Any, ...], Any] = {}
 
     # --- what to look at -----------------------------------------------------------------------
 
@@ -132,16 +148,20 @@ class Triggers:
         low: Number = Decimal("-Infinity")
         high: Number = UNLIMITED
         start, figure = bucket["start"], figure_of(meter, bucket)
+        known: dict[tuple[Any, ...], Any] = {}
         for trigger in self._on_meter(meter.name):
             span = self._spans.get((trigger.event, customer))
             if span is None or span.start != start:
-                span = self._begin(trigger, customer, start, at)
+                span = self._begin(trigger, customer, start, at, known)
             if span is None or not span.has(figure):
                 return None
             low, high = max(low, span.low), min(high, span.high)
         return Span(start, low, high)
 
-    def _begin(self, trigger: Trigger, key: str, start: datetime, at: datetime) -> Span | None:
+    def _begin(
+        self, trigger: Trigger, key: str, start: datetime, at: datetime,
+        known: dict[tuple[Any, ...], Any],
+    ) -> Span | None:  # fmt: skip
         """The span of a trigger that has not been looked at in a period."""
         row = self.engine.state.get("_trigger", f"{trigger.event}|{key}")
         on = row is not None and row["on"]
@@ -150,7 +170,9 @@ class Triggers:
             period = self.engine.period_start(key, at)
             on = row is not None and row["period"] == period
         envelope = {"id": "", "type": trigger.event, "time": at, "subject": key}
-        bound = self._bound(trigger, key, Work(self.engine, at, "", envelope, None))
+        work = Look(self.engine, at, "", envelope, None)
+        work.known = known
+        bound = self._bound(trigger, key, work)
         self._remember(trigger, key, at, bound, on, period)
         span = self._spans.get((trigger.event, key))
         return span if span is not None and span.start == start else None
@@ -238,7 +260,8 @@ class Triggers:
             return
         id_ = f"{trigger.event}|{key}"
         envelope = {"id": base, "type": trigger.event, "time": now, "subject": key}
-        work = Work(self.engine, now, f"{base}/trigger/{id_}", envelope, cause)
+        work = Look(self.engine, now, f"{base}/trigger/{id_}", envelope, cause)
+        work.known = self._shared
         if self.engine.tenancy is not None:
             # Whoever's change was the reason to look: the subject is its own tenant's.
             own = self.engine.tenancy.of_row(trigger.entity, key, row)
@@ -267,11 +290,7 @@ class Triggers:
         (meter,) = trigger.meters
 
         def reached() -> bool:
-            figure = self._shared.get((meter, key))
-            if figure is None:
-                figure = self.engine.questions["usage"](work, key, meter)
-                self._shared[meter, key] = figure
-            return bool(figure >= bound)
+            return bool(work.call("usage", (key, meter)) >= bound)
 
         return bool(self.engine.guarded(work, reached))
 
