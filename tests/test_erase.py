@@ -15,14 +15,17 @@ SPEC = """\
 business "Shop" { currency USD, timezone "UTC", bills Member, invoice_number "S-{seq:03}" }
 entity Member {
   id text key, email text unique, name text?, address text?, birthday date?, payment_method text?
-  tags [text], status "new" | "active" = "new"
+  tags [text], status "new" | "active" = "new", friend Member?
 }
+entity Seat { id text key, member Member, email text unique }
 entity Note { id text key, member Member, text text }
 plan basic { price 10 USD per month, usage pages: 0.10 USD }
 meter pages { sum pages of Page.read per member }
 event Member.joined key id {
   id text, email text, name text?, address text?, birthday date?, tags [text] = []
+  friend Member?
 }
+event Seat.added key id { id text, member Member, email text }
 event Page.read key member { member Member, pages integer, shelf text }
 event Note.written key id { id text, member Member, text text }
 on Member.joined as joined {
@@ -34,14 +37,27 @@ on Member.joined as joined {
   emit Member.greeted { member, text: joined.email }
   after 60 days { email { to: member.email, subject: "Still here", body: "…" } }
 }
+on Seat.added as seat { create Seat { ...seat } }
 on Note.written as note { create Note { ...note } }
 """
 ADA, BOB = "ada@lovelace.example", "bob@babbage.example"
-PRIVATE = (ADA, "Ada Lovelace", "12 Lonely Road", "1815-12-10", "mathematics", "My cat is ill")
+PRIVATE = (
+    ADA,
+    "eve@lovelace.example",
+    "fay@lovelace.example",
+    "Ada Lovelace",
+    "12 Lonely Road",
+    "1815-12-10",
+    "mathematics",
+    "My cat is ill",
+)
 HAPPENED: list[tuple[str, dict[str, Any]]] = [
     ("Member.joined", {"id": "a", "email": ADA, "name": "Ada Lovelace", "birthday": "1815-12-10",
                        "address": "12 Lonely Road", "tags": ["mathematics"]}),
-    ("Member.joined", {"id": "b", "email": BOB, "name": "Bob Babbage", "address": "1 Mill"}),
+    ("Member.joined", {"id": "b", "email": BOB, "name": "Bob Babbage", "address": "1 Mill",
+                       "friend": "a"}),
+    ("Seat.added", {"id": "s1", "member": "a", "email": "eve@lovelace.example"}),
+    ("Seat.added", {"id": "s2", "member": "a", "email": "fay@lovelace.example"}),
     ("Note.written", {"id": "n1", "member": "a", "text": "My cat is ill"}),
     *[("Page.read", {"member": m, "pages": 3, "shelf": "fiction"}) for m in "ab" * 8],
     ("Member.joined", {"id": "c", "email": ADA}),
@@ -79,10 +95,16 @@ def test_nothing_is_left_of_a_person_and_everything_of_the_books(ask: Command) -
     assert traces(*PRIVATE)
     before = books(ask)
     said = ask("erase", "a", "--documents", "--yes")
-    assert said.startswith("Member a: erased from 2 rows, ")
+    assert said.startswith("Member a: erased from 4 rows, ")
     assert "basic (sub_" in said and "goes on being billed" in said
     assert not traces(*PRIVATE)
     assert traces(BOB) and traces("Bob Babbage")
+    assert (
+        "Bob Babbage"
+        in sqlite3.connect(STATE).execute("SELECT raw FROM _log WHERE id = 'e01'").fetchone()[0]
+    ), "he only names her"
+    seats = json.loads(ask("query", "Seat order by .id", "--json"))
+    assert [seat["email"] for seat in seats] == ["erased s1", "erased s2"]
     assert books(ask) == before
     assert "sound" in ask("verify")
     (row,) = json.loads(ask("query", 'Member where .id == "a"', "--json"))
@@ -129,7 +151,7 @@ def test_the_chain_still_finds_what_was_changed(ask: Command) -> None:
 
 def test_runs_of_usage_are_emptied_of_texts_but_stay_countable(ask: Command) -> None:
     usage = [
-        line.replace('"id": "e', '"id": "f').replace("2026-04", "2026-06") for line in LINES[3:-1]
+        line.replace('"id": "e', '"id": "f').replace("2026-04", "2026-06") for line in LINES[5:-1]
     ]
     Path("usage.jsonl").write_text("\n".join(usage) + "\n")
     ask("shop.biz", "--events", "usage.jsonl", "--out", "none")

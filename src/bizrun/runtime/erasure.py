@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -79,7 +80,7 @@ class _Erasure:
         self.key = key
         self.documents = documents
         self.told = Erased(entity, key)
-        self.mark = "erased" if "@" in key else f"erased {key}"
+        self.mark = _mark(key)
         self.own = dict(self._own())
         self.ids = frozenset(self._ids())
         self.keys = frozenset(key for _, key in self.own)
@@ -102,7 +103,8 @@ class _Erasure:
         assert row is not None
         yield (self.entity.name, self.key), row
         for entity in program.entities.values():
-            if entity.builtin or entity.name == program.tenant:
+            # Whoever they brought is somebody else, and a tenant is of many.
+            if entity.builtin or entity.name in (program.tenant, self.entity.name):
                 continue
             for name, target in entity.references.items():
                 if target != self.entity.name:
@@ -184,20 +186,20 @@ class _Erasure:
         audit(engine, person, "erased", self.key, entity=self.entity.name, links=links)
         return self.told
 
-    def hard(self, value: Any, kept: frozenset[str] = frozenset()) -> Any:
+    def hard(self, value: Any, mark: str | None = None, kept: frozenset[str] = frozenset()) -> Any:
         """A value without any text but keys, plans, states and the like; fields of `kept` stay."""
         match value:
             case str() | date() if value in self.dates:
                 return None
             case str():
                 fact = value in self.words or _FACT.fullmatch(value) is not None
-                return value if fact else self.mark
+                return value if fact else mark or self.mark
             case Mapping():
                 return {
                     name: item if name in kept else self.hard(item) for name, item in value.items()
                 }
             case list() | tuple():
-                return [self.hard(item) for item in value]
+                return [self.hard(item, mark) for item in value]
         return value
 
     def soft(self, value: Any, find: Callable[[str], re.Pattern[str] | None]) -> Any:
@@ -233,8 +235,10 @@ class _Erasure:
             return entry.raw
         if held.get("subject") not in self.keys and not self._concerns(data, keyed):
             return str(self.soft(entry.raw, self._address))
+        if self._is_anothers(entry.type, held.get("subject"), data):
+            return str(self.soft(entry.raw, self._any))
         self.events.add(entry.id)
-        left = self.hard(data, keyed | self._metered(entry.type))
+        left = self.hard(data, self._mark_of(data, keyed), keyed | self._metered(entry.type))
         if left == data:
             return entry.raw
         if own:
@@ -242,6 +246,23 @@ class _Erasure:
         head = {"id": entry.id, "type": entry.type, "time": entry.time}
         head |= {n: held[n] for n in ("source", "subject", "corrects") if held.get(n) is not None}
         return MARKER + _encode({**head, "data": left}).decode()[1:]
+
+    def _is_anothers(self, type_: str, subject: Any, data: Any) -> bool:
+        """Whether an event that names them is about somebody else: whom they brought, say."""
+        declared = self.engine.program.events.get(type_)
+        field = declared.key if declared is not None else None
+        whose = subject or (data.get(field) if isinstance(data, Mapping) and field else None)
+        if not isinstance(whose, str) or whose in self.keys:
+            return False
+        return self.engine.state.get(self.entity.name, whose) is not None
+
+    def _mark_of(self, data: Any, keyed: frozenset[str]) -> str:
+        """What stands for texts about one of a customer's people: unique ones stay so."""
+        for name in keyed if isinstance(data, Mapping) else ():
+            value = data.get(name)
+            if isinstance(value, str) and value != self.key and value in self.keys:
+                return _mark(value)
+        return self.mark
 
     def _keyed(self, type_: str) -> frozenset[str]:
         """The fields of an event that hold a key."""
@@ -285,17 +306,18 @@ class _Erasure:
     def _rows(self) -> None:
         for (name, key), row in self.own.items():
             entity = self.engine.program.entities[name]
-            left = {**row, **{c: self._left(entity, c, row[c]) for c in _personal(entity)}}
+            new = {c: self._left(entity, c, row[c], _mark(key)) for c in _personal(entity)}
+            left = {**row, **new}
             if left != row:
                 self.engine.state.replace(name, key, row, left)
                 self.told.rows += 1
 
-    def _left(self, entity: Entity, column: str, value: Any) -> Any:
+    def _left(self, entity: Entity, column: str, value: Any, mark: str) -> Any:
         declared = entity.fields[column]
         if value is None or declared.optional:
             return None
         if isinstance(value, str):
-            return self.mark
+            return mark
         if isinstance(declared.type, MapOf) or not isinstance(value, Mapping):
             return type(value)() if isinstance(value, list | dict) else value
         return self.hard(value)
@@ -367,6 +389,11 @@ class _Erasure:
         for row in self.engine.state.select("Subscription", {"customer": self.key}):
             if row["status"] not in ("cancelled", "expired"):
                 self.told.running.append(f"{row['plan']} ({row['id']}, {row['status']})")
+
+
+def _mark(key: str) -> str:
+    """What stands where a text stood; of a key that is an address itself, a part of its hash."""
+    return f"erased {sha256(key.encode()).hexdigest()[:8] if '@' in key else key}"
 
 
 # --- what is a text of somebody's own ------------------------------------------------------------
