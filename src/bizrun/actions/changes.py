@@ -22,10 +22,12 @@ from .terms import (
     PLAN,
     Item,
     addon_named,
+    addon_since,
     advance_amount,
     choose_interval,
     choose_quantity,
     cycle_of,
+    dated,
     held,
     items,
     monthly,
@@ -445,7 +447,8 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     wanted = args.get("quantity")
     quantity = choose_quantity(addon, wanted)
     having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
-    having.append({"addon": addon.name, "quantity": quantity})
+    since = addon_since(sub, addon.name) or desk.now
+    having.append({"addon": addon.name, "quantity": quantity, "since": since})
     if sub["pending_plan"] is not None:
         then = (held(sub).get("pending") or {}).get("interval") or sub["interval"]
         _check_addons(desk, {**sub, "addons": having}, plan_named(desk, sub["pending_plan"]), then)
@@ -476,6 +479,8 @@ def _change_addon(
     if _is_free(sub):
         _rewrite(desk, sub, after)
         return
+    since = addon_since(after, addon.name) or addon_since(sub, addon.name)
+    addon = dated(desk, after, addon, desk.now, since)
     item = Item(addon.name, addon, quantity)
     change = _prorated(desk, sub, after, [item] if quantity else [], addon.name, True)
     subject = lines.Subject.of(sub["id"], addon)

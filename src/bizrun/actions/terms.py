@@ -57,12 +57,16 @@ def terms(desk: Desk, sub: Mapping[str, Any], at: datetime) -> catalog.Plan:
     return dated(desk, sub, plan_named(desk, sub["plan"]), at)
 
 
-def dated(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime) -> catalog.Plan:
-    """A plan or add-on with the version and phase that hold for a subscription."""
+def dated(
+    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime,
+    since: datetime | None = None,
+) -> catalog.Plan:  # fmt: skip
+    """A plan or add-on with the version and phase that hold for a subscription: `since` it was
+    added, or the subscription has its plan."""
     if not plan.versions and not plan.phases:
         return plan
     zone = zone_of(desk, sub["customer"])
-    since = (sub["billing"] or {}).get("since")
+    since = since or (sub["billing"] or {}).get("since")
     if plan.versions:
         began = periods.local_day(since or sub["started"], zone)
         renewed = periods.local_day(sub["period_start"] or sub["started"], zone)
@@ -107,10 +111,16 @@ def items(desk: Desk, sub: Mapping[str, Any], at: datetime) -> list[Item]:
     for held_ in sub["addons"] or ():
         addon = desk.program.addons.get(held_["addon"])
         if addon is not None:
-            item = Item(addon.name, dated(desk, sub, addon, at), held_["quantity"])
+            addon = dated(desk, sub, addon, at, held_.get("since"))
+            item = Item(addon.name, addon, held_["quantity"])
             plan = addons.with_addon(plan, item.plan, item.quantity)
             found.append(item)
     return [Item(PLAN, plan, sub["quantity"]), *found]
+
+
+def addon_since(sub: Mapping[str, Any], name: str) -> datetime | None:
+    """When an add-on was added that a subscription has; none where it has not."""
+    return next((a.get("since") for a in sub["addons"] or () if a["addon"] == name), None)
 
 
 def prices_of(plan: catalog.Plan, sub: Mapping[str, Any]) -> tuple[catalog.Price, ...]:

@@ -21,7 +21,7 @@ from ..billing.rating import Rated
 from ..values import Money, Number
 from .customers import lives, settings, zone_of
 from .desk import Desk, Row
-from .terms import PLAN, Item, cycle_of, dated, items
+from .terms import PLAN, Item, addon_since, cycle_of, dated, items
 
 _MOMENT = timedelta(microseconds=1)
 # Windows of a customer with several subscriptions that are looked through for a late count.
@@ -237,7 +237,7 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
     if then["item"] == PLAN:
         plan = items(desk, past, row["start"])[0].plan
     elif (addon := desk.program.addons.get(then["item"])) is not None:
-        plan = dated(desk, past, addon, row["start"])
+        plan = dated(desk, past, addon, row["start"], addon_since(past, addon.name))
     else:
         return None
     for price in catalog.choose_usages(plan, sub["currency"]):
