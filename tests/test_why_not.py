@@ -111,6 +111,11 @@ def test_a_timer_that_was_called_off_and_an_empty_round(ask: Command) -> None:
     assert "`for each order`: there was none" in ask("why", "--not", "refund")
 
 
+def test_an_amount_is_one_word(ask: Command) -> None:
+    for wanted in ("charge for a amount 99 USD", "charge for a of 99 USD"):
+        assert ask("why", "--not", wanted).startswith("no charge for a, amount 99 USD")
+
+
 def test_how_far_a_trigger_is(ask: Command) -> None:
     said = ask("why", "--not", f"email to {ADA} subject Reader")
     assert "Member.reader never came for ada@x.example\n" in said

@@ -21,8 +21,11 @@ _ABOUT = frozenset((
     "url", "when", "plan", "coupon", "currency", "quantity", "method", "reason",
 ))  # fmt: skip
 _WORDS = {"for": "customer", "of": "customer"}
+_AMOUNT = re.compile(r"-?\d[\d_]*(?:\.\d+)?\s[A-Z]{3}\b")
+# A text in quotes, an amount with its currency, or whatever has no blank in it.
 _TOKEN = re.compile(
-    r"""\s*(?:"([^"]*)"|'([^']*)'|([^\s"',:={}]+(?::(?=\S)[^\s"',={}]+)*))[\s,:={}]*"""
+    rf"""\s*(?:"([^"]*)"|'([^']*)'|({_AMOUNT.pattern}|"""
+    r"""[^\s"',:={}]+(?::(?=\S)[^\s"',={}]+)*))[\s,:={}]*"""
 )
 _FORM = "bizrun why --not 'email to ada@example.com template welcome'"
 # The actions by which a handler brings about an event of billing.
@@ -108,9 +111,14 @@ def _pairs(words: list[str]) -> dict[str, str]:
             f"After what is missing, a field's name and its value follow in turn; "
             f"`{words[-1]}` stands alone: {_FORM}"
         )
-    return {
-        _WORDS.get(name, name): value for name, value in zip(words[::2], words[1::2], strict=True)
-    }
+    return {_field(name, value): value for name, value in zip(words[::2], words[1::2], strict=True)}
+
+
+def _field(name: str, value: str) -> str:
+    """The field that a word stands for: a charge of somebody, a charge of 5 EUR."""
+    if name == "of" and _AMOUNT.fullmatch(value):
+        return "amount"
+    return _WORDS.get(name, name)
 
 
 def has(fields: Mapping[str, Any], wanted: Wanted) -> bool:
