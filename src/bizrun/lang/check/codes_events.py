@@ -312,6 +312,13 @@ SERVICES = {
         "No `email` action of the spec names it.",
         'template welcome { subject "Hi", body "Hello" }   # W0840',
     ),
+    "W0841": Code(
+        "one brace in a template",
+        "Templates are Jinja2: `{{ name }}` prints a value, `{name}` is printed as it stands.",
+        'template welcome { subject "Hi", body "Hello {name}" }   # W0841\n'
+        "event User.joined { email text, name text }\non User.joined as u {\n"
+        '  email { to: u.email, template: "welcome", data: { name: u.name } }\n}',
+    ),
 }
 
 CODES: dict[str, Code] = EVENTS | SERVICES

@@ -117,6 +117,10 @@ def _check_order(
 def _check_amount(amount: ast.Expr | None, facts: Facts) -> None:
     if amount is None:
         return
+    if isinstance(amount, ast.Text):
+        message = "An amount is money or a percentage, not a text"
+        facts.report.add("E0620", amount.span, message, help="write it without quotes")
+        return
     value = facts.fold(amount)
     if value is None:
         return

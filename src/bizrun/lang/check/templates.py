@@ -26,6 +26,8 @@ FILTERS = frozenset((
 ))  # fmt: skip
 
 _SIMPLE = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)\s*-?\}\}")
+# A name in braces of our texts, which a template prints as it stands.
+_SINGLE = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*\}(?!\})")
 _WORDS = {"true", "false", "none", "True", "False", "None", "not", "self", "loop", "range"}
 
 
@@ -75,13 +77,30 @@ def check_templates(facts: Facts) -> None:
     for template in facts.all(ast.Template):
         if template.name not in read:
             read[template.name] = _parts(template.name, facts)
-    for parts in read.values():
+    for name, parts in read.items():
+        _check_braces(name, parts, given.get(name, set()), facts)
         for part in parts:
             if part.uses.error:
                 line, message = part.uses.error
                 text = f"This template can't be read: {message}"
                 facts.report.add("E0841", _line_span(part, line), text)
     _check_unused(facts)
+
+
+def _check_braces(name: str, parts: tuple[_Part, ...], given: set[str], facts: Facts) -> None:
+    """Warns of `{name}` where an email gives that name: templates have two braces."""
+    for part in parts:
+        text = part.source.text[part.span.start : part.span.end]
+        for found in _SINGLE.finditer(text):
+            if found[1] not in given | set(GIVEN):
+                continue
+            start, end = (part.span.start + place for place in found.span())
+            facts.warn(
+                "W0841",
+                Span(part.span.file, start, end),
+                f"The template `{name}` prints `{found[0]}` as it stands",
+                help=f"templates have two braces: `{{{{ {found[0][1:-1]} }}}}`",
+            )
 
 
 def _mail(action: ast.Action, facts: Facts) -> _Mail | None:
