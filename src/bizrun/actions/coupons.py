@@ -10,7 +10,7 @@ from ..billing.discounts import CouponUse
 from ..diagnostics import did_you_mean
 from ..errors import Refusal
 from ..values import Money, show
-from .customers import subscriptions, zone_of
+from .customers import customer_row, subscriptions, zone_of
 from .desk import Desk
 
 _WORDS = {
@@ -24,7 +24,7 @@ def redeem(
     desk: Desk, customer: str, name: Any, held: Sequence[Mapping[str, Any]], shared: bool = False
 ) -> dict[str, Any]:
     """Counts one use of a coupon; what the subscriptions `held` keep of it: of each its plan and
-    currency are asked. Refused where it holds for none."""
+    currency are asked, where there are any. Refused where it holds for none."""
     coupon = desk.program.coupons.get(name)
     if coupon is None:
         meant = did_you_mean(str(name), desk.program.coupons)
@@ -43,7 +43,7 @@ def redeem(
     if reason:
         raise Refusal(f"coupon `{name}` can't be used: {_WORDS[reason]}")
     currencies = sorted({sub["currency"] for sub in held})
-    if isinstance(coupon.off, Money) and coupon.off.currency not in currencies:
+    if held and isinstance(coupon.off, Money) and coupon.off.currency not in currencies:
         raise Refusal(
             f"coupon `{name}` can't be used: it takes off {coupon.off.currency}, and this is paid "
             f"in {' and '.join(currencies)}"
@@ -65,15 +65,49 @@ def attached(sub: Mapping[str, Any], entry: dict[str, Any]) -> list[dict[str, An
 
 
 def apply_coupon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> Any:
-    """`apply_coupon { customer, coupon }`: once for all of the customer's subscriptions."""
+    """`apply_coupon { customer, coupon }`: once for all of the customer's subscriptions; for a
+    new customer, for the first one that it fits."""
     customer = args["customer"]
+    customer_row(desk, customer)
     held = subscriptions(desk, customer)
     if not held:
-        raise Refusal(f"{customer} has no subscription for a coupon")
+        if desk.subscriptions(customer):
+            raise Refusal(f"{customer} has no subscription for a coupon")
+        entry = redeem(desk, customer, args["coupon"], ())
+        _promise(desk, customer, attached({"coupons": _promised(desk, customer)}, entry))
+        return customer
     entry = redeem(desk, customer, args["coupon"], held, len(held) > 1)
     for sub in held:
         desk.change("Subscription", sub["id"], coupons=attached(sub, entry))
     return customer
+
+
+def claim(desk: Desk, sub: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The coupons that a customer was given before a new subscription, and that fit it."""
+    promised = _promised(desk, sub["customer"])
+    fitting = [entry for entry in promised if _fits(desk, entry, sub)]
+    if fitting:
+        _promise(desk, sub["customer"], [entry for entry in promised if entry not in fitting])
+    return fitting
+
+
+def _fits(desk: Desk, entry: Mapping[str, Any], sub: Mapping[str, Any]) -> bool:
+    coupon = desk.program.coupons.get(entry["coupon"])
+    if coupon is None:
+        return False
+    plans = [name for name in coupon.only if name in desk.program.plans]
+    planned = not coupon.only or len(plans) < len(coupon.only) or sub["plan"] in plans
+    return planned and (not isinstance(coupon.off, Money) or coupon.off.currency == sub["currency"])
+
+
+def _promised(desk: Desk, customer: str) -> list[dict[str, Any]]:
+    row = desk.peek("_promised", customer)
+    return list(row["coupons"]) if row else []
+
+
+def _promise(desk: Desk, customer: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    kept = {"id": customer, "coupons": list(entries)} if entries else None
+    desk.put("_promised", customer, kept)
 
 
 def count(

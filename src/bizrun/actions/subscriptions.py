@@ -76,8 +76,10 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         "interval": interval.text, "started": start, "anchor": cycle.start,
         "trial_end": trial_end, "billing": billing,
     }  # fmt: skip
+    sub["coupons"] = coupons.claim(desk, sub) or None
     if args.get("coupon") is not None:
-        sub["coupons"] = [coupons.redeem(desk, customer, args["coupon"], [sub])]
+        entry = coupons.redeem(desk, customer, args["coupon"], [sub])
+        sub["coupons"] = coupons.attached(sub, entry)
     life = own(desk)
     if life is not None and life.start is not None:
         sub["status"] = life.start

@@ -134,6 +134,8 @@ SYSTEM = (
         "status:text reason:text retry:json",
         ("status",),
     ),
+    # Coupons that a customer was given before a subscription that could have them.
+    _table("_promised", "id:text coupons:json"),
     _table("_seller", "id:text payable:json held:json"),
     # What a customer was called, and where they were, until they changed it: invoices keep to it.
     _table("_billed_as", "id:text customer:text until:time details:json", ("customer",)),
