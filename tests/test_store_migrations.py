@@ -42,6 +42,37 @@ def test_added_and_dropped_columns(store: Store) -> None:
     assert [row["n"] for row in store.select("E")] == [Decimal("1.5"), None, Decimal("1.5")]
 
 
+def test_choices_that_are_no_more(store: Store) -> None:
+    def state(*choices: str) -> Table:
+        return table(Column("state", "text", choices=choices))
+
+    store.prepare([state("a", "b", "c")])
+    store.write({"E": {str(n): {"id": str(n), "state": "abc"[n % 3]} for n in range(5)}})
+    store.commit()
+    assert store.prepare([state("a", "b", "c", "d")]) == []
+    with pytest.raises(StoreError, match="no longer among its own: `c` of 1 row, such as E `2`"):
+        store.prepare([state("a", "b")])
+    store.write({"E": {"2": {"id": "2", "state": "a"}}})
+    store.commit()
+    assert store.prepare([state("a", "b")]) == []
+    # A text without choices may have held anything.
+    assert store.prepare([state()]) == []
+    with pytest.raises(StoreError, match="`b` of 2 rows"):
+        store.prepare([state("a")])
+
+
+def test_what_could_be_none(store: Store) -> None:
+    def note(needed: bool | None) -> Table:
+        return table(Column("note", "text", needed=needed))
+
+    store.prepare([note(needed=False)])
+    store.write({"E": {"a": {"id": "a", "note": None}, "b": {"id": "b", "note": "x"}}})
+    store.commit()
+    with pytest.raises(StoreError, match="can no longer be none, and is in 1 row"):
+        store.prepare([note(needed=True)])
+    assert store.prepare([note(needed=None)]) == []
+
+
 CONVERSIONS = [
     ("integer", 5, "number", 5),
     ("number", Decimal("5.5"), "text", "5.5"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir.nodes import Const
 from ..ir.program import Entity, Program
-from ..lang.types import ListOf, Prim, Type, known
+from ..lang.types import Choice, ListOf, Prim, Type, known
 from ..store.base import Column, ColumnType, Table
 
 _DIRECT: dict[str, ColumnType] = {
@@ -24,6 +24,13 @@ def column_type(type_: Type) -> ColumnType:
             return _DIRECT.get(name, "json")
         case other:
             return "text" if type(other).__name__ in ("Choice", "EntityType") else "json"
+
+
+def _choices(type_: Type) -> tuple[str, ...]:
+    match known(type_):
+        case Choice(values):
+            return values
+    return ()
 
 
 # The column that says which of an instant's rows came first: counted up by whatever makes rows,
@@ -47,7 +54,13 @@ def entity_table(entity: Entity) -> Table:
     """The table of an entity: indexed where it is unique, refers to another, or the author says."""
     columns = (
         *(
-            Column(f.name, column_type(f.type), f.unique and f.name != entity.key)
+            Column(
+                f.name,
+                column_type(f.type),
+                f.unique and f.name != entity.key,
+                () if entity.builtin else _choices(f.type),
+                None if entity.builtin else not f.optional,
+            )
             for f in entity.fields.values()
         ),
         Column(MADE, "serial"),

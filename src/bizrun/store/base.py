@@ -30,11 +30,17 @@ ColumnType = Literal[
 @dataclass(frozen=True, slots=True)
 class Column:
     """A field of a table. Python values by type: see `values`; json is anything exact, serial a
-    whole number of 64 bits."""
+    whole number of 64 bits.
+
+    `choices` are the texts that it may hold, where it may not hold any; `needed` says whether each
+    row has a value, None where nobody has said. Both count when a declaration changes.
+    """
 
     name: str
     type: ColumnType
     unique: bool = False
+    choices: tuple[str, ...] = ()
+    needed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from .match import matching, ordered, value_at
 from .plain import FEWEST, Runs, entries_of
 from .schema import (
     Change,
+    check_choices,
+    check_filled,
     check_fit,
     check_key,
     check_needed,
@@ -555,4 +557,9 @@ def _migrated(old: _Rows, change: Change) -> dict[str, Row]:
             rows[key][now.name] = value
     for column in change.uniques:
         check_unique(table.name, column, ((key, row[column.name]) for key, row in rows.items()))
+    for column in change.narrowed:
+        check_choices(table.name, column, ((key, row[column.name]) for key, row in rows.items()))
+    for column in change.needed:
+        without = [key for key, row in rows.items() if row[column.name] is None]
+        check_filled(table.name, column, sorted(without))
     return rows

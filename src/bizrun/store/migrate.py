@@ -9,6 +9,8 @@ import apsw
 
 from .base import Column, Table
 from .schema import (
+    check_choices,
+    check_filled,
     check_fit,
     check_key,
     check_needed,
@@ -78,6 +80,10 @@ def _change(db: apsw.Connection, old: Table, new: Table) -> list[str]:
     back = {column.name: _add(db, new, column) for column in change.added}
     for column in change.uniques:
         check_unique(new.name, column, _values(db, new, column))
+    for column in change.narrowed:
+        check_choices(new.name, column, _values(db, new, column))
+    for column in change.needed:
+        check_filled(new.name, column, _without(db, new, column))
     return sentences(change, aside, back)
 
 
@@ -94,6 +100,15 @@ def _values(db: apsw.Connection, table: Table, column: Column) -> Iterator[tuple
             yield key, value if decode is None else decode(value)
         except UNREADABLE:
             raise unreadable(table.name, key, column, value) from None
+
+
+def _without(db: apsw.Connection, table: Table, column: Column) -> list[str]:
+    """The keys of the rows that have no value in a column, in order."""
+    key = quoted(table.key)
+    rows = db.execute(
+        f"SELECT {key} FROM {quoted(table.name)} WHERE {quoted(column.name)} IS NULL ORDER BY {key}"
+    )
+    return [found for (found,) in rows]
 
 
 def _set_aside(db: apsw.Connection, table: Table, column: Column) -> int:

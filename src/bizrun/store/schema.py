@@ -22,7 +22,10 @@ RESERVED = frozenset({"_log", "_log_id", "_log_plain", "_event", "_chain", "_met
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a new declaration of a table changes; `changed` are pairs of old and new."""
+    """What a new declaration of a table changes; `changed` are pairs of old and new.
+
+    `narrowed` have fewer choices than before, `needed` could be none and no longer can.
+    """
 
     table: Table
     added: tuple[Column, ...]
@@ -30,6 +33,8 @@ class Change:
     changed: tuple[tuple[Column, Column], ...]
     uniques: tuple[Column, ...]
     freed: tuple[Column, ...]
+    narrowed: tuple[Column, ...] = ()
+    needed: tuple[Column, ...] = ()
 
 
 class Misfit(NamedTuple):
@@ -51,7 +56,13 @@ def diff(old: Table, new: Table) -> Change:
         changed=tuple((was, now) for was, now in both if was.type != now.type),
         uniques=tuple(now for was, now in both if now.unique and not was.unique),
         freed=tuple(now for was, now in both if was.unique and not now.unique),
+        narrowed=tuple(now for was, now in both if _narrower(was, now)),
+        needed=tuple(now for was, now in both if now.needed and was.needed is False),
     )
+
+
+def _narrower(was: Column, now: Column) -> bool:
+    return bool(now.choices) and not (was.choices and set(was.choices) <= set(now.choices))
 
 
 def check_tables(tables: Sequence[Table]) -> None:
@@ -118,6 +129,32 @@ def check_fit(
             "the rows, or declare a field of another name"
         )
     return fitting
+
+
+def check_choices(table: str, column: Column, values: Iterable[tuple[str, Any]]) -> None:
+    """StoreError where stored values are none that a column may hold any more."""
+    lost: dict[str, list[str]] = {}
+    for key, value in values:
+        if value is not None and value not in column.choices:
+            lost.setdefault(value, []).append(key)
+    if lost:
+        some = "; ".join(
+            f"`{value}` of {_rows(len(keys))}, such as {table} `{keys[0]}`"
+            for value, keys in list(lost.items())[:3]
+        )
+        raise StoreError(
+            f"{table}.{column.name} has values that are no longer among its own: {some}. Keep "
+            "them in the declaration, or change those rows first"
+        )
+
+
+def check_filled(table: str, column: Column, keys: Sequence[str]) -> None:
+    """StoreError where rows lack what they now need; `keys` are those of the rows without."""
+    if keys:
+        raise StoreError(
+            f"{table}.{column.name} can no longer be none, and is in {_rows(len(keys))}, such as "
+            f"{table} `{keys[0]}`: keep its `?`, or give those rows a value first"
+        )
 
 
 def check_unique(table: str, column: Column, values: Iterable[tuple[str, Any]]) -> None:
@@ -261,7 +298,7 @@ def table_to_json(table: Table) -> str:
         {
             "name": table.name,
             "key": table.key,
-            "columns": [[c.name, c.type, c.unique] for c in table.columns],
+            "columns": [_column_to_json(column) for column in table.columns],
             "indexes": table.indexes,
         },
         separators=(",", ":"),
@@ -273,7 +310,24 @@ def table_from_json(text: str) -> Table:
     found = json.loads(text)
     return Table(
         found["name"],
-        tuple(Column(*column) for column in found["columns"]),
+        tuple(_column_from_json(*column) for column in found["columns"]),
         found["key"],
         tuple(tuple(index) for index in found["indexes"]),
     )
+
+
+def _column_to_json(column: Column) -> list[Any]:
+    said = [column.name, column.type, column.unique]
+    if column.choices or column.needed is not None:
+        said += [column.choices, column.needed]
+    return said
+
+
+def _column_from_json(
+    name: str,
+    type: ColumnType,
+    unique: bool,
+    choices: Sequence[str] = (),
+    needed: bool | None = None,
+) -> Column:
+    return Column(name, type, unique, tuple(choices), needed)
