@@ -367,6 +367,12 @@ METERS = {
         'business "A" { bills C }\nentity C { id text key }\nevent Disk.read { c C, bytes size }\n'
         "meter disk { average bytes of Disk.read per c unit GIB }   # E0647: GB",
     ),
+    "W0605": Code(
+        "a line that means nothing in an add-on",
+        "An add-on has no trial and no bounds of its own: it is billed with its plan, whose trial, "
+        "minimum, maximum and threshold hold for it too.",
+        "addon support {\n  price 20 USD per month\n  minimum 30 USD   # W0605\n}",
+    ),
     "W0640": Code(
         "a meter of an undeclared event",
         "Its payload is not known, so nothing tells whether it has the fields that are counted.",

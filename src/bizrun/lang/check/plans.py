@@ -30,6 +30,10 @@ CLAUSES = [
 ]
 
 
+# An add-on begins and is billed with the plan, whose bounds count its usage too.
+_OF_PLANS = ("trial", "minimum", "maximum", "bill_usage")
+
+
 def check_plans(facts: Facts) -> None:
     """Checks every line of every plan and add-on, and the limits across all of them."""
     limits: dict[str, tuple[str, Span]] = {}
@@ -175,6 +179,10 @@ def _check_clause(item: ast.PlanClause, seen: dict[tuple[object, ...], Span], pl
     first = _once((item.key, item.name, unit), item, seen)
     if first:
         plan.add("E0607", item.span, f"`{item.name or item.key}` is set twice", first)
+    if item.key in _OF_PLANS and isinstance(plan.node, ast.Addon):
+        word = item.key.replace("_", " ")
+        text = f"`{word}` means nothing in an add-on: its plan's holds for it too"
+        plan.facts.warn("W0605", item.span, text)
     match item.key:
         case "trial":
             if value and value.type == "duration" and not positive(value):
