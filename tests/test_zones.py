@@ -11,9 +11,12 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bizrun.billing import periods
 from bizrun.billing.catalog import BillingSettings, Interval
+from bizrun.values import instant, instant_text
 
 from .oracle import calendars
 
@@ -160,3 +163,11 @@ def test_calendar_periods(interval: tuple[int, str]) -> None:
             assert part == calendars.length(zone, own.on(k), own.on(k + 1), False) / own.whole(
                 k, False
             )
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, ZoneInfo("UTC"), ZoneInfo("Africa/Abidjan")])))
+def test_the_text_of_an_instant_is_that_of_iso_8601(at: datetime) -> None:
+    text = at.isoformat()
+    if text.endswith("+00:00"):  # Abidjan had another offset before 1912
+        assert instant_text(at) == f"{text.removesuffix('+00:00')}Z"
+        assert instant(instant_text(at)) == at

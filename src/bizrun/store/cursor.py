@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from weakref import ref
 
 import apsw
 
@@ -44,3 +45,27 @@ class OpenCursor:
             yield self._kept.pop()
         if self._failure is not None:
             raise self._failure
+
+
+class Cursors:
+    """The selects of a store that somebody still reads on."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        # Not a WeakSet: going through an empty one takes longer than writing a row.
+        self._open: set[ref[OpenCursor]] = set()
+
+    def add(self, cursor: OpenCursor) -> None:
+        """Follows a select as long as it is read."""
+        self._open.add(ref(cursor, self._open.discard))
+
+    def keep(self, table: str | None = None) -> None:
+        """Lets them read what a write is about to change, in one table or in all."""
+        for cursor in self:
+            if table is None or cursor.table == table:
+                cursor.keep()
+
+    def __iter__(self) -> Iterator[OpenCursor]:
+        if self._open:
+            yield from filter(None, [each() for each in self._open])

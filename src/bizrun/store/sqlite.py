@@ -11,14 +11,13 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
-from weakref import WeakSet
 
 import apsw
 
 from ..errors import Refusal, StoreError
 from .base import Known, LogEntry, Plain, Range, Row, Table
 from .cache import NO_ROWS, Cache
-from .cursor import OpenCursor
+from .cursor import Cursors, OpenCursor
 from .event_log import EventLog, select_in, storable
 from .file import APPLICATION_ID, StateFile, Tail, failure
 from .formats import FORMAT, PRAGMAS, create, upgrade
@@ -54,7 +53,7 @@ class SqliteStore:
         # Tables whose rows were all in the cache when they were selected last.
         self._at_hand: set[str] = set()
         self._tops = Tops()
-        self._cursors: WeakSet[OpenCursor] = WeakSet()
+        self._cursors = Cursors()
         self._aside: set[str] = set()
         self._db: apsw.Connection | None = None
         try:
@@ -162,7 +161,7 @@ class SqliteStore:
         if not changed:
             return []
         self._begin()
-        self._keep_cursors()
+        self._cursors.keep()
         try:
             told: list[str] = []
             for table in changed:
@@ -351,7 +350,7 @@ class SqliteStore:
         if self._pending.get(table):
             self._flush(table)
         self._begin()
-        self._keep_cursors(table)
+        self._cursors.keep(table)
         update, encode = self._tables[table].adjust(tuple(columns))
         self._connection().executemany(update, list(map(encode, rows)))
         self._cache.forget(table, [row[-1] for row in rows])
@@ -425,7 +424,7 @@ class SqliteStore:
         if not pending:
             return
         self._begin()
-        self._keep_cursors(table)
+        self._cursors.keep(table)
         db = self._connection()
         sql = self._tables[table]
         if gone := [(key,) for key, row in pending.items() if row is None]:
@@ -545,16 +544,10 @@ class SqliteStore:
         self._pending_rows = 0
         db = self._connection()
         if db.in_transaction:
-            self._keep_cursors()
+            self._cursors.keep()
             db.execute("ROLLBACK")
             self._forget_all()
             self._log.load()
-
-    def _keep_cursors(self, table: str | None = None) -> None:
-        """Lets open selects read what a write is about to change, in one table or in all."""
-        for cursor in list(self._cursors):
-            if table is None or cursor.table == table:
-                cursor.keep()
 
     def verify(self) -> list[str]:
         """What is wrong with the file, its log's chain, and its end."""
@@ -578,7 +571,7 @@ class SqliteStore:
         """Releases the state; uncommitted writes are dropped."""
         self._pending.clear()
         self._forget_all()
-        for cursor in list(self._cursors):
+        for cursor in self._cursors:
             cursor.fail(self._gone())
         db, self._db = self._db, None
         if db is not None:
