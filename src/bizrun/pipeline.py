@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from .actions import open_action
 from .actions.signatures import CONNECTION, SIGNATURES
 from .lang.check import check
-from .lang.modules import load
+from .lang.modules import Parse, load
+from .lang.parse import parse
 from .lang.symbols import ActionSignature, Checked, Loaded, NoMethod, Symbols
 
 # Only checking has to start fast: what runs a spec is imported by those who run one.
@@ -87,8 +88,9 @@ class Disk(Protocol):
 
 
 def load_files(
-    path: str, edited: Mapping[str, bytes] | None = None, disk: Disk | None = None
-) -> Loaded:
+    path: str, edited: Mapping[str, bytes] | None = None, disk: Disk | None = None,
+    parse: Parse = parse,
+) -> Loaded:  # fmt: skip
     """A spec and the files that it uses, from disk; `edited` stands for files not yet written."""
     from_disk = disk.read if disk is not None else read_file
 
@@ -100,7 +102,7 @@ def load_files(
         return from_disk(name)
 
     listdir = disk.listdir if disk is not None else list_folder
-    return load(path, read, listdir, edited.get(path) if edited else None)
+    return load(path, read, listdir, edited.get(path) if edited else None, parse)
 
 
 def read_file(name: str) -> bytes:

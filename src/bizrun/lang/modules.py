@@ -16,19 +16,24 @@ from .uses import Link, settle
 
 Read = Callable[[str], bytes]
 ListFolder = Callable[[str], Iterable[str]]
+Parse = Callable[[Source], Parsed]
 
 MAX_FILES = 2_000
 MAX_TEMPLATE_BYTES = 2_000_000
 
 
-def load(path: str, read: Read, listdir: ListFolder, module: bytes | None = None) -> Loaded:
+def load(
+    path: str, read: Read, listdir: ListFolder, module: bytes | None = None,
+    parse: Parse = parse,
+) -> Loaded:  # fmt: skip
     """Reads a spec and all that it uses; `read` and `listdir` raise OSError as the system does.
 
-    `module` is the text of `path` where that is of the standard library and not as it stands there.
+    `parse` reads the text of a .biz file. `module` is the text of `path` where that is of the
+    standard library and not as it stands there.
     A main file that can't be read is a UsageError; a used one is a diagnostic at its `use`.
     """
     name = normal(path)
-    loader = _Loader(read, listdir)
+    loader = _Loader(read, listdir, parse)
     loader.add(PRELUDE, std_text(PRELUDE) or b"")
     loader.add(name, (module or _std_main(name)) if in_std(name) else _read_main(path, read))
     texts = {} if in_std(name) else loader.templates(name)
@@ -68,8 +73,8 @@ def is_yaml(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
 
 
-def read_form(source: Source) -> Parsed:
-    """Reads a file in its form, whatever it holds."""
+def read_form(source: Source, parse: Parse = parse) -> Parsed:
+    """Reads a file in its form, whatever it holds; `parse` where that is .biz."""
     if not is_yaml(source.name):
         return parse(source)
     from .yaml.read import parse_yaml
@@ -113,6 +118,7 @@ class _Open:
 class _Loader:
     read: Read
     listdir: ListFolder
+    parse: Parse
     files: list[ast.File] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -132,7 +138,7 @@ class _Loader:
 
     def _open(self, name: str, data: bytes) -> _Open:
         source, problems = read_source(name, data)
-        parsed = read_form(source)
+        parsed = read_form(source, self.parse)
         self.sources[name] = source
         self.diagnostics += problems
         self.diagnostics += parsed.diagnostics

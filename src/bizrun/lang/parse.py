@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..diagnostics import Diagnostic, Source, Span
 from . import ast
 from .oddities import odd_complaint
 from .recover import read_chunk, read_expression
-from .scan import SILENT, scan
+from .scan import SILENT, Scan, scan
 
 MAX_BYTES = 5_000_000
 
@@ -34,10 +35,16 @@ class Parsed:
 def parse(source: Source) -> Parsed:
     """Reads a file, whatever it holds; what can't be read is reported and stands as Bad nodes."""
     scanned = scan(source.text)
+    return parsed_of(source, scanned, [read_chunk(source, chunk) for chunk in scanned.chunks])
+
+
+def parsed_of(
+    source: Source, scanned: Scan, read: Iterable[tuple[ast.Declaration, list[Diagnostic]]]
+) -> Parsed:
+    """A file's tree of what was read of its chunks."""
     declarations: list[ast.Declaration] = []
     diagnostics: list[Diagnostic] = []
-    for chunk in scanned.chunks:
-        declaration, found = read_chunk(source, chunk)
+    for declaration, found in read:
         declarations.append(declaration)
         diagnostics += found
     for odd in scanned.odd:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..diagnostics import Diagnostic, Source, normal
 from ..lang.modules import is_yaml
 from ..lang.navigate import Names
+from ..lang.reparse import Reparser
 from ..lang.std import in_std
 from ..lang.symbols import Checked
 from ..lang.uses import stands_alone
@@ -48,6 +49,7 @@ class Project:
         self.folders: list[str] = []
         self.buffers: dict[str, str] = {}
         self._views: dict[str, View] = {}
+        self._reader = Reparser()
         self._roots: dict[str, str] | None = None
 
     def put(self, path: str, text: str | None) -> None:
@@ -83,7 +85,7 @@ class Project:
     def _check(self, root: str, other: dict[str, str]) -> Checked:
         texts = {**self.buffers, **other}
         edited = {name: text.encode("utf-8", "surrogatepass") for name, text in texts.items()}
-        return check_loaded(load_files(root, edited))
+        return check_loaded(load_files(root, edited, None, self._reader.parse))
 
     # --- which spec a file belongs to ------------------------------------------------------------
 
