@@ -391,10 +391,12 @@ def _named_reads(steps: tuple[ir.Step, ...]) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def forms(type_: str) -> tuple[str, ...]:
-    """The patterns of types that an event type fits: itself, `A.*`, `*.b` and `*`."""
-    head, _, _ = type_.partition(".")
-    tail = type_.rpartition(".")[2]
-    return (type_, f"{head}.*", f"*.{tail}", "*")
+    """The patterns of types that an event type fits: of `A.b.c` itself, `A.*`, `A.b.*`, `*.c`,
+    `*.b.c` and `*`."""
+    parts = type_.split(".")
+    heads = [".".join(parts[:count]) + ".*" for count in range(1, len(parts))]
+    tails = ["*." + ".".join(parts[-count:]) for count in range(1, len(parts))]
+    return (type_, *heads, *tails, "*")
 
 
 def fits(pattern: str, type_: str) -> bool:
