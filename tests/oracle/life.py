@@ -485,9 +485,11 @@ class Life(Metered):
         left = min(made.paid - made.refunded, max(made.total - made.returned, ZERO))
         if not amount:
             return
-        if amount > left:
+        if amount > left or self._used_up(made, amount):
             self.refused += 1
             return
+        if made.sells is not None:
+            made.sells.left -= amount
         charged = [line for line in made.lines if line.amount > 0]
         if self.rules.inclusive or len(charged) == 1:
             for line in charged:

@@ -10,7 +10,7 @@ from ..billing import proration
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, zero
-from . import marketplace
+from . import marketplace, wallets
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
@@ -96,6 +96,7 @@ def refund(
         raise Refusal(f"{amount} can't be refunded: {left} of the charge is left")
     args = {**args, "amount": amount}
     made = send_refund(desk, payment, args, str(site), place, resume)
+    wallets.refunded(desk, made, payment, amount)
     _uncharge_share(desk, payment, amount)
     return made
 
@@ -146,6 +147,8 @@ def refund_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
             desk.change("Payment", key, status="succeeded")
         desk.change("Refund", made, status="failed", error=outcome.error)
         desk.change("Payment", key, refunded=payment["refunded"] - amount)
+        if desk.row("Refund", made)["reason"] is None:
+            wallets.refunded(desk, made, payment, -amount)
         _uncharge_share(desk, payment, -amount)
         desk.announce("Refund.failed", made, error=outcome.error, **names)
     return made

@@ -51,15 +51,45 @@ def take_back(desk: Desk, note: str, invoice: str, amounts: Iterable[tuple[str, 
         share = Fraction(amount.amount) / Fraction(wallet["price"].amount)
         credit = whole_units(portion(wallet["granted"], share))
         if credit > wallet["balance"]:
-            raise Refusal(
-                f"{credit} of credit would go with {amount} of its price, and {wallet['balance']} "
-                "is left of it"
-            )
+            raise _used_up(credit, amount, wallet)
         desk.change("Wallet", wallet["id"], balance=wallet["balance"] - credit)
         ledger.post(
             desk, f"{note}/wallet", wallet["customer"],
             (ledger.CREDIT, credit), (ledger.GOODWILL, amount - credit), (ledger.WALLET, -amount),
         )  # fmt: skip
+
+
+def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money) -> None:
+    """Takes back credit whose payment is refunded; refused where it has been used.
+
+    Below zero: a refund has failed, and its credit counts again.
+    """
+    if payment["invoice"] is None or not has_credit(desk, payment["customer"]):
+        return
+    for wallet in sold_by(desk, payment["invoice"]):
+        if wallet["paid_at"] is None:
+            continue
+        total = desk.row("Invoice", payment["invoice"])["total"]
+        share = Fraction(abs(amount).amount) / Fraction(total.amount)
+        price = portion(wallet["price"], share).rounded()
+        credit = whole_units(portion(wallet["granted"], share))
+        if amount < amount * 0:
+            price, credit = -price, -credit
+        if credit > wallet["balance"]:
+            raise _used_up(credit, price, wallet)
+        desk.change("Wallet", wallet["id"], balance=wallet["balance"] - credit)
+        ledger.post(
+            desk, f"{refund}/wallet/{'back' if credit < credit * 0 else 'taken'}",
+            wallet["customer"],
+            (ledger.CREDIT, credit), (ledger.GOODWILL, price - credit), (ledger.REFUNDS, -price),
+        )  # fmt: skip
+
+
+def _used_up(credit: Money, price: Money, wallet: Mapping[str, Any]) -> Refusal:
+    return Refusal(
+        f"{credit} of credit would go with {price} of its price, and {wallet['balance']} "
+        "is left of it"
+    )
 
 
 def _noted(desk: Desk, invoice: str, price: Money) -> Money:
