@@ -98,6 +98,43 @@ def test_what_goes_out(bizrun: Path, spec: Path, tmp_path: Path) -> None:
         assert order == [str(n) for n in range(12)]
 
 
+BOUNCES = """
+business "Acme" { currency USD, bills A }
+entity A { id text key, told text = "" }
+event Go.now { to [text] }
+on Go.now(to) { email { to: to, subject: "s", body: "b" } }
+on Email.bounced as b { upsert A { id: b.to, told: "{b.permanent} {b.reason}" } }
+"""
+
+
+@pytest.mark.parametrize("all_", [False, True])
+def test_each_recipient_bounces_by_itself(bizrun: Path, tmp_path: Path, all_: bool) -> None:
+    (tmp_path / "spec.biz").write_text(BOUNCES)
+    to = [
+        "gone@example.com",
+        "away@example.com",
+        *([] if all_ else ["full@example.com", "b@x.com"]),
+    ]
+    event = {"id": "1", "type": "Go.now", "time": "2026-01-01T00:00:00Z", "data": {"to": to}}
+    with fake_smtp() as box:
+        box.refuse = {
+            "gone@example.com": "550 5.1.1 unknown", "away@example.com": "551 5.1.6 moved",
+            "full@example.com": "452 4.2.2 full",
+        }  # fmt: skip
+        command = [bizrun, "run", "spec.biz", "--live", "--events", "-", "--state", "state.db"]
+        subprocess.run(
+            command, input=json.dumps(event), capture_output=True, text=True, cwd=tmp_path,
+            env={**os.environ, "SMTP_URL": box.url}, check=True,
+        )  # fmt: skip
+    asked = [bizrun, "query", "A order by .id", "--state", "state.db", "--json"]
+    done = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, check=True)
+    told = {row["id"]: row["told"] for row in json.loads(done.stdout)}
+    wanted = {
+        "away@example.com": "true 551 5.1.6 moved", "gone@example.com": "true 550 5.1.1 unknown",
+    }  # fmt: skip
+    assert told == (wanted if all_ else wanted | {"full@example.com": "false 452 4.2.2 full"})
+
+
 @pytest.mark.parametrize(
     ("to", "read"),
     [

@@ -326,6 +326,8 @@ def test_rate(tmp_path: Path) -> None:
         answers = [served.post(called(f"s{n}")) for n in range(12)]
         limited = next(answer for answer in answers if answer.status_code == 429)
         assert limited.headers["retry-after"] == "1"
+        assert limited.headers["ratelimit-policy"] == '"token";q=3;w=1'
+        assert limited.headers["ratelimit"] == '"token";r=0;t=1'
 
 
 def test_no_auth_is_for_this_machine_alone(tmp_path: Path) -> None:

@@ -96,15 +96,24 @@ def outcome(desk: Desk, effect: Row, outcome: Outcome) -> Any:
     return reply
 
 
+def refused_of(outcome: Outcome) -> dict[str, Any]:
+    """The recipients of an email that were refused, with what the server said of each."""
+    data = outcome.data
+    return dict(data.get("refused") or {}) if isinstance(data, Mapping) else {}
+
+
 def _tell_email(desk: Desk, effect: Row, outcome: Outcome) -> None:
     """An email that was not taken; of several recipients, each that was refused for good."""
     key, to = str(effect["id"]), effect["data"]["to"]
     told = outcome.data if isinstance(outcome.data, Mapping) else {}
-    bounced: dict[str, Any] = dict(told.get("refused") or {})
+    bounced = refused_of(outcome)
     if outcome.status == "failed":
         desk.announce("Email.failed", key, to=to, reason=outcome.error)
-        if outcome.error == "recipient_refused":
+        if outcome.error == "recipient_refused" and not bounced:
             bounced = {str(to): told.get("detail")}
-    for address, reason in bounced.items():
-        desk.announce("Email.bounced", key, to=address, reason=reason, status=None,
-                      permanent=True, email=key)  # fmt: skip
+    for number, (address, reason) in enumerate(bounced.items()):
+        # RFC 5321, 4.2.1: what begins with a 4 may be taken another time.
+        for_good = not str(reason or "").startswith("4")
+        subject = f"{key}/{number}" if number else key  # each is an event of its own
+        desk.announce("Email.bounced", subject, to=address, reason=reason, status=None,
+                      permanent=for_good, email=key)  # fmt: skip

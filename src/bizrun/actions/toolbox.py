@@ -29,7 +29,7 @@ from . import (
     usage,
 )
 from .desk import Desk, Row
-from .messages import message
+from .messages import message, refused_of
 from .messages import outcome as message_outcome
 from .signatures import SIGNATURES
 
@@ -107,7 +107,8 @@ class Toolbox:
 
     def follows(self, kind: str, outcome: Outcome) -> bool:
         """Whether anything follows from an outcome that no handler waits for."""
-        return kind in ("charge", "refund", "transfer") or outcome.status != "succeeded"
+        told = kind == "email" and bool(refused_of(outcome))
+        return kind in ("charge", "refund", "transfer") or outcome.status != "succeeded" or told
 
     def outcome(self, work: Desk, effect: Row, outcome: Outcome) -> Any:
         """What the outcome of an effect changes; what a waiting handler gets."""

@@ -279,7 +279,10 @@ def hand_over(session: smtplib.SMTP, envelope: Envelope) -> Outcome:
             refused[recipient] = _said(code, said)
             worst = worst if worst is not None and worst[0] < code else (code, said)
     if worst is not None and len(refused) == len(envelope.recipients):
-        return _refused("recipient_refused", *worst)
+        found = _refused("recipient_refused", *worst)
+        if len(refused) == 1:
+            return found
+        return Outcome("failed", found.error, {**found.data, "refused": refused})
     try:
         code, said = session.data(envelope.content)
     except smtplib.SMTPDataError as error:

@@ -108,7 +108,11 @@ class Access:
     def _take(self, token: str) -> None:
         wait = self._bucket(token).take()
         if wait:
-            raise Problem(429, f"More than {self._rate:,} requests a second: wait a moment.", wait)
+            # RateLimit header fields for HTTP (draft-ietf-httpapi-ratelimit-headers).
+            said = [(b"ratelimit-policy", b'"token";q=%d;w=1' % self._rate),
+                    (b"ratelimit", b'"token";r=0;t=%d' % wait)]  # fmt: skip
+            text = f"More than {self._rate:,} requests a second: wait a moment."
+            raise Problem(429, text, wait, headers=said)
 
     def _open(self, headers: Mapping[bytes, bytes]) -> Caller:
         """Without authentication: a page of another site must not reach a local server."""
