@@ -76,6 +76,12 @@ def _check_places(api: ast.Api, facts: Facts) -> None:
             text = f"The path has two places called `{name}`"
             facts.report.add("E0811", api.span, text)
         seen.add(name)
+    params = [param.name for param in api.params]
+    for param in api.params:
+        meant = None if param.name in seen else nearest(param.name, seen - set(params))[0]
+        if meant is not None:
+            text = f"`{param.name}` is no place of the path, and `{meant}` is no parameter"
+            facts.report.add("E0811", param.span, text, help=f"did you mean `{meant}`?")
 
 
 def _check_role(role: str, api: ast.Api, facts: Facts) -> None:
