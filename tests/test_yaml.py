@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from bizrun.actions import open_action
 from bizrun.actions.signatures import SIGNATURES
@@ -144,7 +145,7 @@ def plain(value: Any) -> Any:
             return [plain(item) for item in value]
         case set() | frozenset():
             return sorted(map(str, value))
-    if isinstance(value, ast.Node):
+    if isinstance(value, Struct):
         pairs = ((name, plain(getattr(value, name))) for name in value.__struct_fields__)
         return [type(value).__name__, *pairs]
     if is_dataclass(value):
