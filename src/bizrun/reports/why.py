@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..diagnostics import did_you_mean
 from ..errors import UsageError
-from ..ir.spell import literal
 from ..lang import ast
 from ..store.base import INTERNAL
 from ..values import instant_text, plain, show
@@ -118,7 +117,7 @@ class _Chain:
 
     def row(self, entity: str, key: str, field: str | None) -> Reason:
         """What has changed a row, or one field of it, and by which events."""
-        from .why_row import changes, tell
+        from .why_row import brief, changes, tell
 
         declared = self.program.entities[entity]
         if field is not None and field not in declared.fields:
@@ -133,8 +132,11 @@ class _Chain:
             near = did_you_mean(key, known)
             hint = f" Did you mean {near}?" if near else ""
             raise UsageError(f"There is no {entity} {key}.{hint}")
-        names = [name for name in row or () if field is None or name == field]
-        said = ", ".join(f"{name}: {literal(row[name])}" for name in names) if row else "deleted"
+        names = [
+            name for name, value in (row or {}).items()
+            if name == field or (field is None and value is not None and name[0] != "_")
+        ]  # fmt: skip
+        said = ", ".join(f"{name}: {brief(row[name])}" for name in names) if row else "deleted"
         told = tell(found, field, lambda work: tuple(self.cause(work, 1)))
         return Reason(f"{entity} {key}: {said}", None, tuple(Reason(*line) for line in told))
 

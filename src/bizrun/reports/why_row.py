@@ -19,6 +19,7 @@ from .replay import Replay
 from .wanted import all_steps
 
 SHOWN = 20
+LONGEST = 80
 _OWN = ("created_at", "updated_at")
 
 
@@ -84,11 +85,21 @@ def _said(change: Change, field: str | None) -> str:
     old, row = change.old, change.row
     if row is None:
         return "deleted"
-    names = [name for name in row if name not in _OWN and (field is None or name == field)]
+    names = [
+        name for name in row
+        if name not in _OWN and name[0] != "_" and (field is None or name == field)
+    ]  # fmt: skip
     if old is None:
-        said = ", ".join(f"{name}: {literal(row[name])}" for name in names)
+        given = [name for name in names if row[name] is not None]
+        said = ", ".join(f"{name}: {brief(row[name])}" for name in given)
         return f"created with {said}"
     return ", ".join(
-        f"{name}: {literal(old.get(name))} to {literal(row[name])}"
+        f"{name}: {brief(old.get(name))} to {brief(row[name])}"
         for name in names if old.get(name) != row[name]
     )  # fmt: skip
+
+
+def brief(value: Any) -> str:
+    """A value as it is written, cut where it is long."""
+    text = literal(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
