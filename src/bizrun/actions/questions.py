@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -30,7 +30,14 @@ def usage_period(
     desk: Desk, customer: str, at: datetime, meter: str | None = None
 ) -> tuple[datetime, datetime | None]:
     """The usage period that an instant is in; its end is none where that can't be said."""
-    sub = _metered(desk, customer, meter)
+    return _period_among(desk, desk.subscriptions(customer), customer, at, meter)
+
+
+def _period_among(
+    desk: Desk, subs: Sequence[Row], customer: str, at: datetime, meter: str | None
+) -> tuple[datetime, datetime | None]:
+    """The same, of a customer with these subscriptions."""
+    sub = _metered(desk, subs, meter)
     if sub is not None and _runs(sub, at):
         return _running(desk, sub, meter, at)
     if meter is not None and desk.program.plans:
@@ -54,7 +61,8 @@ def usage_periods(
 ) -> tuple[tuple[datetime, datetime | None], ...]:
     """The usage periods that a count belongs to: each subscription with a price for the meter
     rates what falls into its own. The last one is that of `usage_period`."""
-    own, subs = usage_period(desk, customer, at, meter), desk.subscriptions(customer)
+    subs = desk.subscriptions(customer)
+    own = _period_among(desk, subs, customer, at, meter)
     if len(subs) < 2:
         return (own,)
     found: dict[datetime, datetime | None] = {}
@@ -97,9 +105,9 @@ def _prices(desk: Desk, sub: Row, meter: str) -> bool:
     return priced or any(line.meter == meter for plan in plans for line in plan.includes)
 
 
-def _metered(desk: Desk, customer: str, meter: str | None) -> Row | None:
+def _metered(desk: Desk, subs: Sequence[Row], meter: str | None) -> Row | None:
     """The subscription whose periods count for a meter: the oldest that prices it, or lives."""
-    live = [row for row in desk.subscriptions(customer) if lives(row)]
+    live = [row for row in subs if lives(row)]
     if len(live) < 2 or meter is None:
         return live[0] if live else None
     for sub in live:
