@@ -228,10 +228,13 @@ def preview(desk: Desk, customer: Any, at: Any = None) -> dict[str, Any]:
 
 
 def can(desk: Desk, role: Any, permission: Any) -> bool:
-    """`user.role can "resources.write"`; a role may say `resources.*`."""
+    """`user.role can "resources.write"`; a role may say `resources.*`, for all below it."""
     held = desk.program.roles.get(role, ()) if isinstance(role, str) else ()
-    head = str(permission).rpartition(".")[0]
-    return permission in held or f"{head}.*" in held or "*" in held
+    asked = str(permission)
+    return any(
+        right in (asked, "*") or (right.endswith(".*") and asked.startswith(right[:-1]))
+        for right in held
+    )
 
 
 def variant_name(desk: Desk, experiment: Any, subject: Any) -> str:

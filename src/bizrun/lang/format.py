@@ -278,6 +278,8 @@ def _spacing(left: Token, right: Token, before: Token | None) -> str:
 def _glue(left: Token, right: Token) -> str:
     """Points: none around a range or behind one, as written before a field of the row."""
     a, b = left.text, right.text
+    if a == ".*" and right.text not in (",", ")", "]"):
+        return " "
     if a in _GLUED:
         return ""
     if b == ".":
