@@ -58,12 +58,17 @@ def _of_rows(node: ast.Expr) -> bool:
 def _same(c: Checker, node: ast.Binary) -> None:
     """Warns of a name that is compared with itself: mostly a row's field without its point."""
     match node:
-        case ast.Binary(left=ast.Name(name=name), right=ast.Name(name=other)) if name == other:
-            always = "true" if node.op == "==" else "false"
-            text = f"`{name}` is compared with itself, which is always {always}"
-            c.report.add("W0304", node.span, text, f"the row's own field is `.{name}`")
+        case ast.Binary(left=ast.Name(name=name), right=ast.Name(name=other)):
+            help: str | None = f"the row's own field is `.{name}`"
+        case ast.Binary(left=ast.RowField(name=name), right=ast.RowField(name=other)):
+            help = None
         case _:
-            pass
+            return
+    if name == other and node.op not in ("reaches", "drops below"):
+        always = "true" if node.op in ("==", "<=", ">=") else "false"
+        shown = source_text(c, node.left)
+        text = f"`{shown}` is compared with itself, which is always {always}"
+        c.report.add("W0304", node.span, text, help)
 
 
 def equality(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
@@ -135,6 +140,7 @@ def ordering(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope
         return BOOL
     if _chained(node) or none_in(c, "E0403", node, left, right, scope, f"`{node.op}`"):
         return BOOL
+    _same(c, node)
     # What can't turn at all is told with the trigger (E0722).
     turns = node.op in ("reaches", "drops below")
     if not (turns and (plain(known(left)) in (TEXT, BOOL) or isinstance(known(left), EntityType))):

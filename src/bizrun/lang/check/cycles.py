@@ -9,7 +9,7 @@ from ...diagnostics import Label
 from .. import ast
 from ..walk import walk_code
 from .events import matches
-from .facts import Facts
+from .facts import Facts, entries, negative, positive
 
 
 def check_cycles(facts: Facts) -> None:
@@ -66,6 +66,8 @@ def _sent(body: tuple[ast.Stmt, ...], facts: Facts) -> Iterator[tuple[str, ast.N
                 yield event, statement
             case ast.Create(entity=entity) | ast.Let(value=ast.Create(entity=entity)):
                 yield f"{entity}.created", statement
+            case ast.Update():
+                yield from ((event, statement) for event in _changed(statement, facts))
             case ast.AcrossTenants(body=inner):
                 yield from _sent(inner, facts)
             case ast.Let(value=ast.Action() as action) if _waits(action, facts):
@@ -76,6 +78,24 @@ def _sent(body: tuple[ast.Stmt, ...], facts: Facts) -> Iterator[tuple[str, ast.N
                 return
             case _:
                 pass
+
+
+def _changed(update: ast.Update, facts: Facts) -> Iterator[str]:
+    """The events of an update that changes its row each time, as `.visits + 1` does: one that sets
+    what is there already sends nothing, and so comes to an end."""
+    entity = facts.entity_of(update.target)
+    grown = [name for name, entry in entries(update.data).items() if _grows(name, entry, facts)]
+    if entity is not None and grown:
+        yield f"{entity}.updated"
+        yield from (f"{entity}.{name}_changed" for name in grown)
+
+
+def _grows(name: str, entry: ast.Entry, facts: Facts) -> bool:
+    match entry.value:
+        case ast.Binary(op="+" | "-", left=ast.RowField(name=read), right=step) if read == name:
+            value = facts.fold(step)
+            return value is not None and (positive(value) or negative(value))
+    return False
 
 
 def _waits(action: ast.Action, facts: Facts) -> bool:
