@@ -82,6 +82,8 @@ _OPERATORS = (
 )  # fmt: skip
 
 _QUERIES = (
+    _habit(r"\b(?P<x>first\s+\[)[^\]]*", "`first` takes the name of a list or query.",
+           "name it: `let found = [for …]`, then `first found`", where=_CODE),
     _habit(r"\bselect\s+.*?\s+from\s+([A-Z]\w*)", "A query is the name of its entity.",
            "write `{1} where .field == value`; `[for x in {1}: x.field]` lists one field",
            where=_CODE),
@@ -96,6 +98,11 @@ _QUERIES = (
            fix="sum({1}.{2})", where=_CODE),
 )  # fmt: skip
 
+# What may stand before a bracket, and is no action.
+_WORDS = (
+    "expect|if|else|match|return|reject|log|let|record|for|advance|at|after|wait|unless|where|when"
+    "|and|or|not|in|first|then|print|while|until|each|add|remove|update|delete|emit"
+)
 _STATEMENTS = (
     _habit(r"\bnew\s+(?=[A-Z])", "There is no `new`; write `create`.", fix="create ", where=_CODE),
     _habit(r"\b(create|upsert)\s+([A-Z]\w*)\s*\(([^()]*)\)", "Fields stand in braces.",
@@ -144,7 +151,7 @@ _STATEMENTS = (
            where=frozenset(("test",))),
     _habit(r"\bsend\s+(?P<x>(?:an?\s+)?(\w+))", "An action is its name alone.",
            "write `{2} {{ … }}`", where=_CODE),
-    _habit(r"(?:^|[{}]|\blet\s+\w+\s*=)\s*(?P<x>([a-z]\w*)\s*\((?!.*=>).*\))",
+    _habit(rf"(?:^|[{{}}]|\blet\s+\w+\s*=)\s*(?P<x>(?!(?:{_WORDS})\b)([a-z]\w*)\s*\((?!.*=>).*\))",
            "An action takes its fields in braces.", "write `{2} {{ name: value }}`", where=_CODE),
     _habit(r"(?:^|\{)\s*(?P<x>email|notify|slack|charge|refund|credit|transfer|subscribe|cancel"
            r"|webhook|http|invoice|record_usage|change_plan|pause|resume)\s+(?![{=:.,)])\S.*",

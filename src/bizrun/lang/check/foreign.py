@@ -43,7 +43,7 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("any", "some", "all", "every", "exists"), _ANY_ALL),
     **dict.fromkeys(("push", "append"), "write `list + [x]`, or `add x to row.list`"),
     "last": "the last item is `list[len(list) - 1]`",
-    "first": "the first of a list or query is `first list`",
+    "first": "`first list`, without brackets, is the first of a named list or query",
     **dict.fromkeys(("sort", "sorted", "sortBy", "order"), "write `list order by …`"),
     **dict.fromkeys(("toString", "str", "String", "to_s", "string"), "write `text(x)`"),
     **dict.fromkeys(("int", "float", "parseInt", "parseFloat", "Number", "decimal", "to_number"),
