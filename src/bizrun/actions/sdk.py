@@ -12,7 +12,21 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..lang.symbols import ActionField, ActionSignature
-from ..lang.types import ANY, BOOL, NUMBER, TEXT, Choice, ListOf, MapOf, Maybe, Record, Type, maybe
+from ..lang.types import (
+    AMOUNT,
+    ANY,
+    BOOL,
+    MOMENT,
+    NUMBER,
+    TEXT,
+    Choice,
+    ListOf,
+    MapOf,
+    Maybe,
+    Record,
+    Type,
+    maybe,
+)
 from .signatures import REPLY
 
 DEPTH = 4  # below that, anything goes
@@ -92,8 +106,9 @@ def of_python(type_: Any, name: str, depth: int = 0) -> Type:
         return ANY if name.endswith("_decimal") else TEXT
     if type_ is int:
         last = name.rpartition(".")[2]
-        loose = any(word in last for word in _MONEY) or last.endswith(_TIMES)
-        return ANY if loose else NUMBER
+        if any(word in last for word in _MONEY):
+            return AMOUNT
+        return MOMENT if last.endswith(_TIMES) else NUMBER
     return ANY
 
 

@@ -91,6 +91,9 @@ LIMIT = Prim("limit")
 JSON = Prim("json")
 NONE = Prim("none")
 UNLIMITED = Prim("unlimited")
+# What a provider takes as a whole number of its own units, and authors may write as what it is.
+AMOUNT = Prim("number or money")
+MOMENT = Prim("number or time")
 
 PRIMITIVES = {
     prim.name: prim

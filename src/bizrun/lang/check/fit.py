@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..types import (
+    AMOUNT,
     ANY,
     COUPON,
     DATE,
@@ -11,6 +12,7 @@ from ..types import (
     JSON,
     LIMIT,
     METER,
+    MOMENT,
     MONEY,
     NONE,
     NUMBER,
@@ -32,6 +34,7 @@ from ..types import (
 )
 
 # What a text that arrives from outside may name.
+_EITHER = {AMOUNT: (MONEY,), MOMENT: (TIME, DATE)}
 _NAMED = (PLAN, COUPON, METER, LIMIT)
 
 # What a test writes as text because events and requests carry it so.
@@ -84,6 +87,8 @@ def _record_fits(value: Record, wanted: Record, written: bool) -> bool:
 
 def _prim_fits(value: Prim, wanted: Prim, written: bool) -> bool:
     numbers = (NUMBER, INTEGER)
+    if wanted in _EITHER:
+        return value in (*numbers, *_EITHER[wanted])
     if value in numbers and wanted in numbers:
         return True
     if value == UNLIMITED:
