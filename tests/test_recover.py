@@ -306,6 +306,7 @@ ENDLESS = [
     "not ",
     "-",
     "if a then b else ",
+    "x if ",
     "[a,",
     '{"',
     ";",

@@ -265,6 +265,10 @@ HABITS = (
 )  # fmt: skip
 
 
+# No author's line is longer, and patterns take the square of a line's length.
+_LONGEST = 500
+
+
 def habit(text: str, keyword: str, place: int, in_map: bool) -> list[tuple[Complaint, bool]]:
     """Complaints that may fit a place of a text where its parser stopped, best first.
 
@@ -274,6 +278,8 @@ def habit(text: str, keyword: str, place: int, in_map: bool) -> list[tuple[Compl
     start = text.rfind("\n", 0, place) + 1
     end = text.find("\n", place)
     line = text[start : end if end >= 0 else len(text)].split(" #")[0]
+    if len(line) > _LONGEST:
+        return []
     at = place - start
     found: list[tuple[Complaint, bool]] = []
     for item in HABITS:
