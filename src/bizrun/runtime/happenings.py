@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What leaves the state through the outbox; every other action is seen where it is performed.
 _SENT = {"email", "charge", "refund", "transfer", "notify", "slack", "webhook", "http"}
+# What brings an invoice about: a draft counts again when it becomes final.
+_MADE = ("Invoice.created", "Invoice.finalized")
 _TELLING = (
     "to",
     "template",
@@ -155,12 +157,17 @@ class Happenings:
         return sorted(found, key=lambda happening: happening.order)
 
     def _invoices(self, seq: int) -> list[Happening]:
+        """Those that were made since, and drafts that became final since: each once."""
         found: dict[str, Happening] = {}
-        for created in self._events("Invoice.created", seq):
-            key = created.fields.get("invoice")
-            row = self.engine.state.get("Invoice", key) if isinstance(key, str) else None
+        for event in self._events("Invoice.*", seq):
+            key = event.fields.get("invoice")
+            if event.kind not in _MADE or not isinstance(key, str):
+                continue
+            row = self.engine.state.get("Invoice", key)
             if row is not None:
-                found.setdefault(str(key), Happening("invoice", row, created.at))
+                # What became final last stands last: `before` counts on it.
+                found.pop(key, None)
+                found[key] = Happening("invoice", row, event.at)
         return list(found.values())
 
     def _events(self, type_: str, seq: int) -> list[Happening]:
