@@ -289,7 +289,7 @@ def test_no_secret_shows(paypal: PayPal) -> None:
         ('paypal.orders.capture "O-1" {}', None),
         ("paypal.orders.captur {}", "captur"),
         ("paypal.order.create {}", "order"),
-        ("paypal.orders {}", "orders"),
+        ("paypal.orders {}", "paypal.orders"),
         ('charge { customer: u, amount: 1 USD, via: "paypall" }', "paypall"),
     ],
 )

@@ -261,15 +261,21 @@ def snapshot(desk: Desk, entity: str, key: Any, depth: int = 2) -> Any:
     if row is None:
         return {"$key": key}
     declared = desk.program.entities[entity]
-    held: dict[str, Any] = {"$key": key, **row}
+    held = {"$key": key, **_fields(desk, entity, row)}
     if depth > 1:
         for name, target in declared.references.items():
             if row[name] is not None:
                 held[name] = snapshot(desk, target, row[name], depth - 1)
     if entity == "Invoice" and depth > 1:
         rows = desk.select("InvoiceLine", invoice=key)
-        held["lines"] = sorted(rows, key=lambda r: int(r["position"]))
+        rows.sort(key=lambda r: int(r["position"]))
+        held["lines"] = [_fields(desk, "InvoiceLine", line) for line in rows]
     return held
+
+
+def _fields(desk: Desk, entity: str, row: Row) -> dict[str, Any]:
+    """What is declared of a row, without what bizrun keeps beside it."""
+    return {name: row[name] for name in desk.program.entities[entity].fields}
 
 
 def snapshots(desk: Desk, entity: str, keys: Any) -> list[Any]:

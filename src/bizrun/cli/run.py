@@ -302,6 +302,9 @@ def _unattended(found: Summary, engine: Engine) -> list[str]:
     program = engine.program
     if not found.failed_charges or program.dunning is not None:
         return []
+    failed = engine.state.select("Payment", {"status": "failed"})
+    if all(row["invoice"] is None for row in failed):
+        return []  # charges of the author's own, of which each says how it went
     types = [type_ for handler in program.handlers if handler.pattern is not None
              for type_ in handler.pattern.types]  # fmt: skip
     if {"Payment.failed", "Invoice.payment_failed", "Subscription.past_due"} & {*types}:
