@@ -8,11 +8,19 @@ from dataclasses import dataclass
 
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
-from .foreign import RESERVED, STATEMENTS
+from . import foreign
 from .habits import habit
 from .mend import BAD, Complaint, Edit
 from .scan import KEYWORDS
 from .shape import Part
+from .words import (
+    BY_DECLARATION,
+    IN_BLOCKS,
+    IN_QUERIES,
+    RESERVED,
+    STATEMENTS,
+    TEST_STATEMENTS,
+)
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|\d[\w.]*|[^\W\d]\w*|[=<>!&|+*/-]+|[^\s]', re.DOTALL)
@@ -360,20 +368,13 @@ def _quoted_name(stop: Stop) -> Complaint | None:
     return None
 
 
-_FOREIGN_WORDS = {
-    "function": "fn", "func": "fn", "def": "fn", "fun": "fn", "var": "let", "val": "let",
-    "print": "log", "console": "log", "echo": "log", "puts": "log", "raise": "reject",
-    "throw": "reject", "switch": "match", "while": "for each", "const": "let",
-}  # fmt: skip
-
-
 def _foreign_word(stop: Stop) -> Complaint | None:
     found = re.match(r"\s*([^\W\d]\w*)", stop.head)
-    if not found or found[1] not in _FOREIGN_WORDS or found[1] in stop.expected:
+    if not found or found[1] not in foreign.STATEMENTS or found[1] in stop.expected:
         return None
     if found[1] == "const" and not _in_code(stop):
         return None
-    word = _FOREIGN_WORDS[found[1]]
+    word = foreign.STATEMENTS[found[1]]
     if word == "fn":
         message = f"There is no `{found[1]}`; a function is declared with `fn`, outside of others."
         return stop.complain("E0124", message, span=found.span(1))
@@ -392,36 +393,13 @@ def _habit(stop: Stop) -> Complaint | None:
 
 # --- words that are nearly right -------------------------------------------------------------
 
-_TEST_STATEMENTS = "advance expect payments answer call succeed fail rejected"
-_IN_QUERIES = "where order limit first group each in as unless within then from to by"
-_PRICING = "per month year graduated volume stairstep up above flat package arrears free"
-_WORDS = {
-    "business": "language currency timezone bills tenant rounding proration invoice_number",
-    "entity": "entity index key unique text number integer bool money percent time date",
-    "event": "event key",
-    "plan": f"price trial features limits includes usage minimum maximum bill phase {_PRICING}",
-    "addon": f"price only includes usage {_PRICING}",
-    "meter": "count sum max min last average unique of per by where unit",
-    "coupon": "off once for until at most times only forever per customer months",
-    "tax": "exclusive inclusive when provider",
-    "dunning": "retry after every backoff doubling times then suspend cancel more days",
-    "lifecycle": "start any on after",
-    "trigger": "for when reaches drops below once per period",
-    "every": "on at in catch up last day week month year minutes hours days",
-    "metric": "every day hour week month",
-    "api": "for can role",
-    "role": "can",
-    "experiment": "by variant",
-}
-IN_BLOCKS = {"on", "every", "fn", "api", "test"}
-
 
 def _known_words(stop: Stop) -> list[str]:
-    words = _WORDS.get(stop.keyword.split(" ")[0], "").split()
+    words = BY_DECLARATION.get(stop.keyword.split(" ")[0], "").split()
     if stop.keyword in IN_BLOCKS and (stop.part.depth or stop.keyword == "on"):
         words += STATEMENTS.split()
-        words += _TEST_STATEMENTS.split() if stop.keyword == "test" else []
-    return [*words, *_IN_QUERIES.split(), "and", "or", "not", "across", "tenants"]
+        words += TEST_STATEMENTS.split() if stop.keyword == "test" else []
+    return [*words, *IN_QUERIES.split(), "and", "or", "not", "across", "tenants"]
 
 
 def _misspelt(stop: Stop) -> Complaint | None:

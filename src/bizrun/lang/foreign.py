@@ -1,85 +1,87 @@
-"""What to say of text that no declaration begins, and of names that can't be any."""
+"""What other languages call what there is here, word by word; whole phrases stand in `habits`."""
 
 from __future__ import annotations
 
-import re
-
-from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
-from .mend import Complaint, Edit
-from .scan import KEYWORDS, Chunk
-
-_WORD = re.compile(r"[^\W\d]\w*")
-RESERVED = {"if", "not", "match", "for", "create", "true", "false", "none", "unlimited"}
-STATEMENTS = (
-    "let create upsert update delete add remove emit after at wait for if else match return "
-    "reject record log across"
-)
-_OTHER_KEYWORDS = {
+DECLARATIONS = {
     "class": "entity", "struct": "type", "table": "entity", "model": "entity", "import": "use",
     "include": "use", "require": "use", "from": "use", "when": "on", "cron": "every",
-    "schedule": "every", "let": "const", "var": "const", "enum": "type", "function": "fn",
-    "func": "fn", "def": "fn", "discount": "coupon", "handler": "on", "subscription": "plan",
-    "endpoint": "api",
+    "schedule": "every", "let": "const", "var": "const", "enum": "type", "discount": "coupon",
+    "handler": "on", "subscription": "plan", "endpoint": "api",
 }  # fmt: skip
+"""What a declaration begins with here."""
 
-
-_RHYTHMS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month",
-            "yearly": "year", "annually": "year"}  # fmt: skip
-
-
-def foreign(file: str, text: str, chunk: Chunk) -> Complaint:
-    """What is wrong with a chunk that no declaration begins; places are the file's."""
-    found = _WORD.match(text, chunk.start)
-    line_end = text.find("\n", chunk.start, chunk.end)
-    line = Span(file, chunk.start, line_end if line_end >= 0 else chunk.end)
-    known = ", ".join(f"`{keyword}`" for keyword in KEYWORDS)
-    if not found:
-        message = "No declaration begins here."
-        return Complaint(Diagnostic("E0107", line, message, f"a file consists of {known}"), ())
-    word, span = found[0], Span(file, *found.span())
-    if word in ("function", "func", "def"):
-        fix = Fix(span, "fn")
-        message = f"There is no `{word}`; a function is declared with `fn`."
-        edit = Edit(*found.span(), "fn")
-        return Complaint(Diagnostic("E0124", span, message, None, fix), (edit,))
-    if word in STATEMENTS.split() and word not in _OTHER_KEYWORDS:
-        message = f"`{word}` is a statement and stands in a handler: `on …`, `every …`."
-        return Complaint(Diagnostic("E0107", span, message), ())
-    if word in KEYWORDS:
-        message = f"A `{word}` does not begin so."
-        bracket = text.startswith("(", found.end())
-        help = f"brackets stand nowhere around it: `{word} …`" if bracket else None
-        return Complaint(Diagnostic("E0107", line, message, help), ())
-    if word in _RHYTHMS:
-        message = f"A schedule begins with `every`: `every {_RHYTHMS[word]} …`."
-        fix = Fix(span, f"every {_RHYTHMS[word]}")
-        edit = Edit(*found.span(), f"every {_RHYTHMS[word]}")
-        return Complaint(Diagnostic("E0107", span, message, None, fix), (edit,))
-    near = did_you_mean(word, KEYWORDS) or _OTHER_KEYWORDS.get(word)
-    if near:
-        message = f"`{word}` begins no declaration. Did you mean `{near}`?"
-        certain = word not in _OTHER_KEYWORDS
-        fix = Fix(span, near, certain)
-        edit = Edit(*found.span(), near)
-        return Complaint(Diagnostic("E0107", span, message, None, fix), (edit,))
-    message = f"`{word}` begins no declaration."
-    return Complaint(Diagnostic("E0107", line, message, f"a file consists of {known}"), ())
-
+STATEMENTS = {
+    "function": "fn", "func": "fn", "def": "fn", "fun": "fn", "var": "let", "val": "let",
+    "print": "log", "console": "log", "echo": "log", "puts": "log", "raise": "reject",
+    "throw": "reject", "switch": "match", "while": "for each", "const": "let",
+}  # fmt: skip
+"""What a statement begins with here; `fn` where it is a declaration."""
 
 NULLS = {
     "null": "none", "nil": "none", "undefined": "none", "None": "none", "NULL": "none",
     "True": "true", "False": "false", "TRUE": "true", "FALSE": "false",
 }  # fmt: skip
+"""Values that have names."""
 
+TYPES: dict[str, str] = {
+    **dict.fromkeys(("string", "str", "String", "varchar", "char", "uuid", "url"), "text"),
+    **dict.fromkeys(("int", "Int", "bigint", "long", "Integer", "int64", "serial"), "integer"),
+    **dict.fromkeys(("float", "double", "decimal", "Decimal", "numeric", "Float"), "number"),
+    **dict.fromkeys(("boolean", "Boolean", "Bool"), "bool"),
+    **dict.fromkeys(("datetime", "DateTime", "timestamp", "timestamptz", "instant"), "time"),
+    **dict.fromkeys(("currency", "Money", "amount", "price"), "money"),
+    **dict.fromkeys(("interval", "timedelta", "timespan", "period"), "duration"),
+    **dict.fromkeys(("dict", "object", "map", "any", "jsonb", "Json", "JSON", "Map"), "json"),
+    **dict.fromkeys(("percentage", "rate"), "percent"),
+    "bytes": "size",
+    "Date": "date",
+}
+"""What a type of another language is called here."""
 
-def reserved_name(name: str, span: Span) -> Diagnostic:
-    """What to say of a value with a name that is a word of the language."""
-    message = f"`{name}` is a word of the language and can't name a value."
-    return Diagnostic("E0133", span, message, f"words that can't: {', '.join(sorted(RESERVED))}")
+_LEN = "`len(x)` tells how long a text or list is"
+_LIST = "`[for x in list where condition: value]` makes a list of another"
+_FIND = "write `Entity(key)`, or `first Entity where .field == value`"
+_ANY_ALL = "write `count(list where condition) > 0`, with `== 0` for none of them"
+_CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not cut"
+_PART = 'a part of a date is a format of it: `number("{{date:{}}}")`'
+_NOTHING_RANDOM = "the same events give the same result: `hash(x)` is a steady number for a value"
 
-
-def null_name(name: str, span: Span) -> Diagnostic:
-    """What to say of a name by which other languages call `none`, `true` or `false`."""
-    word = NULLS[name]
-    message = f"There is no `{name}`; write `{word}`."
-    return Diagnostic("E0122", span, message, None, Fix(span, word))
+PARTS = ("year", "month", "day", "hour", "weekday")
+FUNCTIONS: dict[str, str] = {
+    "now": "`now` is a value: write it without brackets",
+    "today": "`today` is a value: write it without brackets",
+    **dict.fromkeys(("length", "size", "strlen", "char_length"), _LEN),
+    **dict.fromkeys(("upcase", "toUpperCase", "uppercase", "to_upper"), "write `upper(x)`"),
+    **dict.fromkeys(("downcase", "toLowerCase", "lowercase", "to_lower"), "write `lower(x)`"),
+    **dict.fromkeys(("strip", "trimmed"), "write `trim(x)`"),
+    **dict.fromkeys(("includes", "include", "has", "contain"), "write `contains(x, part)`"),
+    **dict.fromkeys(("startsWith", "startswith"), "write `starts_with(text, start)`"),
+    **dict.fromkeys(("endsWith", "endswith"), "write `ends_with(text, end)`"),
+    **dict.fromkeys(("substring", "substr", "slice", "left", "right"), _CUT),
+    **dict.fromkeys(("map", "filter", "select", "reduce", "collect"), _LIST),
+    **dict.fromkeys(("find", "get", "find_by", "findOne", "findFirst", "lookup"), _FIND),
+    **dict.fromkeys(("where", "filterBy"), "a condition stands behind its query: `Entity where …`"),
+    **dict.fromkeys(("any", "some", "all", "every", "exists"), _ANY_ALL),
+    **dict.fromkeys(("push", "append"), "write `list + [x]`, or `add x to row.list`"),
+    "last": "the last item is `list[len(list) - 1]`",
+    "first": "`first list`, without brackets, is the first of a named list or query",
+    **dict.fromkeys(("sort", "sorted", "sortBy", "order"), "write `list order by …`"),
+    **dict.fromkeys(("toString", "str", "String", "to_s", "string"), "write `text(x)`"),
+    **dict.fromkeys(("int", "float", "parseInt", "parseFloat", "Number", "decimal", "to_number"),
+                    "`number(text)` reads a number"),
+    **dict.fromkeys(("coalesce", "ifnull", "nvl", "default"), "write `a ?? b`"),
+    **dict.fromkeys(("isnull", "is_null", "isNone", "is_none", "isEmpty"), "write `x == none`"),
+    **dict.fromkeys(("datediff", "date_diff", "diff"), "write `days(a, b)`, or `b - a`"),
+    **dict.fromkeys(("dateadd", "date_add", "addDays", "add_days"), "write `date + 3 days`"),
+    **dict.fromkeys(("average", "mean"), "write `avg(x)`"),
+    "ceiling": "write `ceil(x)`",
+    **dict.fromkeys(("concat", "format"), 'values stand in a text: `"{first} {second}"`'),
+    **dict.fromkeys(("pow", "power", "sqrt"), "there are `+ - * /`, `mod`, `round`"),
+    **dict.fromkeys(("random", "rand", "uuid", "uuid4"), _NOTHING_RANDOM),
+    "year": _PART.format("%Y"),
+    "month": _PART.format("%m"),
+    "day": _PART.format("%d"),
+    "hour": _PART.format("%H"),
+    **dict.fromkeys(("weekday", "dayofweek", "day_of_week"), _PART.format("%u")),
+}  # fmt: skip
+"""What does here what a function of another language does there."""

@@ -11,6 +11,8 @@ from ..diagnostics import Span
 from . import ast
 from .navigate import Occurrence
 from .scan import KEYWORDS
+from .types import PRIMITIVES
+from .words import IN_QUERIES, PRICING, STATEMENTS, TEST_STATEMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +96,15 @@ _BY_SYMBOL = {
     "entity": "class", "shape": "class", "field": "property", "event": "event", "fn": "function",
     "builtin": "function", "action": "method", "local": "variable", "const": "variable",
 }  # fmt: skip
-_TYPES = frozenset(
-    ["text", "number", "integer", "bool", "money", "percent", "duration", "size", "time", "date",
-     "json"]
-)  # fmt: skip
-_STATEMENTS = (
-    "let create upsert update delete add remove emit after at wait for each if else match return "
-    "reject record log across tenants where order by limit first group in within unless as to from "
-    "when once per then and or not true false none unlimited advance expect payments answer call "
-    "key unique index price trial features limits includes usage minimum maximum graduated volume "
-    "stairstep package up above phase seats start any after"
+# A plan and a coupon are declared, so their words are keywords first.
+_TYPES = frozenset(PRIMITIVES) - {"plan", "coupon"}
+_IN_DECLARATIONS = (
+    "tenants when once and or not true false none unlimited key unique index price trial features "
+    "limits includes usage minimum maximum phase seats start any"
 )
-_KEYWORDS = frozenset([*KEYWORDS, *_STATEMENTS.split()])
+_KEYWORDS = frozenset(KEYWORDS).union(
+    *(text.split() for text in (STATEMENTS, TEST_STATEMENTS, IN_QUERIES, PRICING, _IN_DECLARATIONS))
+)
 _TOKEN = re.compile(
     r"""(?P<comment>\#[^\r\n]*)|(?P<long>\"{3}(?:[^"\\]|\\[\s\S]|"(?!""))*"{3})
     |(?P<string>"(?:[^"\\\n]|\\.)*")

@@ -11,12 +11,14 @@ from msgspec import structs
 from ..diagnostics import Diagnostic, Fix, Source, Span
 from . import ast
 from .brackets import unbalanced
-from .complaints import IN_BLOCKS, Stop, complain, token_at
-from .foreign import NULLS, RESERVED, foreign, null_name, reserved_name
+from .complaints import Stop, complain, token_at
+from .foreign import NULLS
 from .mend import BAD, Edit, Mended, inserted, joined, unchanged
 from .oddities import odd_complaint
+from .outside import null_name, outside, reserved_name
 from .scan import MAX_DEPTH, SILENT, Chunk, scan
 from .shape import Part, Shape
+from .words import IN_BLOCKS, RESERVED
 
 if TYPE_CHECKING:
     from lark import Tree
@@ -89,7 +91,7 @@ class _Reader:
         complaints += unbalanced(source.name, source.text, chunk.brackets, chunk.start, chunk.end)
         readable = len(odd) == len(chunk.odd)
         if chunk.keyword is None:
-            whole = foreign(source.name, source.text, chunk)
+            whole = outside(source.name, source.text, chunk)
             complaints.append(whole)
             readable = readable and bool(whole.edits)
             self.keyword = whole.edits[0].text if whole.edits else ""

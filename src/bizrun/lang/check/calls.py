@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...diagnostics import Span
 from .. import ast
 from ..builtins import BUILTINS, ENTITY, LIST, Builtin, Parameter
+from ..foreign import FUNCTIONS
 from ..symbols import Ref
 from ..types import (
     ANY,
@@ -24,7 +25,6 @@ from . import expressions, values
 from .comparisons import ORDERED
 from .context import Checker, nearest
 from .fit import fits, join, untyped
-from .foreign import FUNCTIONS
 from .meters import figure_type
 from .operands import carry_both, plain
 from .rights import check_feature

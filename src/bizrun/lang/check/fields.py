@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Span
 from .. import ast
+from ..foreign import FUNCTIONS, PARTS
 from ..symbols import Ref
 from ..types import (
     ANY,
@@ -30,7 +31,6 @@ from . import expressions
 from .context import Checker, listed
 from .events import ENVELOPE
 from .fit import fits, untyped
-from .foreign import FUNCTIONS, PARTS
 from .operands import report_none, source_text
 from .scope import Scope
 

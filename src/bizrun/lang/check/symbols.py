@@ -8,6 +8,7 @@ from typing import Any
 
 from ...diagnostics import Fix, Label
 from .. import ast
+from ..foreign import TYPES
 from ..symbols import EntityInfo, EventInfo, FieldInfo, Loaded, Symbols
 from ..types import (
     ANY,
@@ -30,7 +31,6 @@ from ..uses import OVERRIDABLE, file_name
 from .context import Checker, listed
 from .directories import events
 from .events import snake
-from .foreign import TYPES
 
 
 def collect(checker: Checker) -> None:
