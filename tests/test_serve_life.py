@@ -240,6 +240,17 @@ def test_a_body_that_does_not_say_how_large_it_is(shop: Served) -> None:
     quick(shop, "after-chunked")
 
 
+def test_a_large_head_that_comes_at_once(shop: Served) -> None:
+    """It is whole before anybody has counted it, with the body behind it."""
+    for size, code in ((100_000, b"431"), (20_000, b"200")):
+        with closing(connected(shop)) as client:
+            body = b"[]" + b" " * 100_000
+            kind = "application/cloudevents-batch+json"
+            client.sendall(_request(shop, body, **{"content-type": kind, "x": "y" * size}))
+            assert client.recv(12) == b"HTTP/1.1 " + code
+    quick(shop, "after-large-head")
+
+
 def test_slow_clients(shop: Served) -> None:
     # Heads that come a byte a second, heads that never end, bodies that never come.
     slow = [connected(shop) for _ in range(50)]

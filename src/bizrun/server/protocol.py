@@ -24,6 +24,12 @@ _SLOW = (
 )  # fmt: skip
 
 
+async def _refuse_head(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"connection", b"close"), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 431, "headers": headers})
+    await send({"type": "http.response.body"})
+
+
 class Protocol(HttpToolsProtocol):
     """A connection whose heads must come soon and be small."""
 
@@ -60,7 +66,17 @@ class Protocol(HttpToolsProtocol):
         """A head is there: from here on the application has patience or not."""
         self._in_head = False
         self._stop()
-        super().on_headers_complete()
+        app = self.app
+        # A head and more may have come in one read: only then does it have to be measured.
+        if self._head_bytes > HEAD_BYTES and self._head_size() > HEAD_BYTES:
+            self.app = _refuse_head
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app = app
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def on_message_complete(self) -> None:
         """A request is there: what comes now is the head of the next one."""
