@@ -45,12 +45,12 @@ class Shop:
         assert (done.return_value or 0) == code, done.output
         return done.output
 
-    def send(self, *types: str, code: int = 0) -> str:
+    def send(self, *types: str, code: int = 0, day: str = "01-01") -> str:
         lines = []
         for type_ in types:
             self.count += 1
             data = '{"id": "a1"}' if type_ == "New.a" else '{"a": "a1"}'
-            time = f"2026-01-01T00:{self.count:02}:00Z"
+            time = f"2026-{day}T00:{self.count:02}:00Z"
             lines.append(f'{{"id":"e{self.count}","type":"{type_}","time":"{time}","data":{data}}}')
         Path("e.jsonl").write_text("\n".join(lines))
         return self.bizrun("run", "t.biz", "--live", "--events", "e.jsonl", code=code)
@@ -156,6 +156,26 @@ def test_too_many_lines_of_a_subscription_in_a_day_park_its_account(shop: Shop) 
     shop.send("Go.now")
     assert len(shop.fake.charged()) == 1 + 6
     assert "Audit.started" in shop.bizrun("events", "--json")
+
+
+def test_changes_of_many_days_are_not_many_of_a_day(shop: Shop) -> None:
+    """They wait for one invoice, and count when they were made."""
+    later = SEATS.replace("quantity + 1 }", 'quantity + 1, invoice: "next" }')
+    (shop.folder / "t.biz").write_text(later.replace("items_per_day 3", "items_per_day 1"))
+    shop.send("New.a")
+    for day in ("01-05", "01-08", "01-12", "02-03"):
+        shop.send("Go.now", day=day)
+    assert "parked" not in shop.bizrun("outbox")
+    assert len(shop.fake.charged()) == 2
+
+
+def test_an_invoice_that_is_charged_again_counts_once(shop: Shop) -> None:
+    spec = SEATS.replace("items_per_day 3", "items_per_day 1").replace("visa", "chargeDeclined")
+    (shop.folder / "t.biz").write_text(spec + "dunning soon { retry after 1 hour, 2 hours }\n")
+    shop.send("New.a")
+    shop.send("New.a", day="01-03")
+    assert "parked" not in shop.bizrun("outbox")
+    assert [row["status"] for row in shop.effects() if row["kind"] == "charge"] == ["failed"] * 3
 
 
 def test_a_live_state_is_not_mixed_with_the_sandbox(shop: Shop) -> None:
