@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,16 @@ def command(
         return out + err
 
     return run
+
+
+def write_shop(spec: str, happened: Iterable[tuple[str, int, dict[str, Any]]]) -> None:
+    """`shop.biz` in the working folder, and its events: type, day of April 2026, data."""
+    Path("shop.biz").write_text(spec)
+    lines = (
+        {"id": f"e{n}", "type": type_, "time": f"2026-04-{day:02}T09:00:00Z", "data": data}
+        for n, (type_, day, data) in enumerate(happened, 1)
+    )
+    Path("shop.events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 @pytest.fixture(scope="session")

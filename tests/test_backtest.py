@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, Command
+from .conftest import ROOT, Command, write_shop
 
 SPEC = """\
 business "Shop" { currency USD, timezone "UTC", bills Member }
@@ -36,12 +36,7 @@ HAPPENED = (
 
 @pytest.fixture
 def ask(command: Command) -> Command:
-    Path("shop.biz").write_text(SPEC)
-    events = [
-        {"id": f"e{n}", "type": type_, "time": f"2026-04-0{day}T09:00:00Z", "data": data}
-        for n, (type_, day, data) in enumerate(HAPPENED)
-    ]
-    Path("shop.events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    write_shop(SPEC, HAPPENED)
     command("shop.biz", "--out", "none", "--until", "2026-05-03")
     return command
 

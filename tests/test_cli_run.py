@@ -119,19 +119,6 @@ def test_json_summary(call: Call) -> None:
     ]
 
 
-def test_equal_amounts_are_all_counted(call: Call, shop: Path) -> None:
-    """The store groups what is alike: three invoices of 30 USD are 90."""
-    joined = EVENTS[0]
-    same = [
-        {**joined, "id": f"n{n}", "data": {**joined["data"], "id": f"n{n}"}} for n in range(3)
-    ]  # fmt: skip
-    write(shop / "same.jsonl", same)
-    found = result(call("run", "shop.biz", "--json", "--fresh", "--events", "same.jsonl"))
-    assert found["totals"] == {"invoiced": {"USD": "90.00"}, "paid": {"USD": "90.00"}}
-    counts = found["counts"]
-    assert (counts["invoices"], counts["charges"], counts["emails"]) == (3, 3, 3)
-
-
 def test_a_stream_runs_once(call: Call) -> None:
     call("shop.biz", "--json")
     hash_ = call("state-hash").stdout

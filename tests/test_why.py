@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Command
+from .conftest import Command, write_shop
 
 SPEC = """\
 business "Shop" { currency USD, timezone "UTC", bills Member, invoice_number "S-{seq:03}" }
@@ -35,24 +35,17 @@ HAPPENED = (
     ("Page.read", 5, {"member": "a", "pages": 70}),
     ("Page.read", 6, {"member": "a", "pages": 50}),
 )
-EVENTS = "".join(
-    json.dumps({"id": f"e{n}", "type": type_, "time": f"2026-04-0{day}T09:00:00Z", "data": data})
-    + "\n"
-    for n, (type_, day, data) in enumerate(HAPPENED, 1)
-)
 
 
 @pytest.fixture
 def ask(command: Command) -> Command:
-    Path("shop.biz").write_text(SPEC)
-    Path("shop.events.jsonl").write_text(EVENTS)
+    write_shop(SPEC, HAPPENED)
     command("shop.biz", "--out", "none", "--until", "2026-05-03")
     return command
 
 
 def test_an_invoice_of_prices_with_their_tax(command: Command) -> None:
-    Path("shop.biz").write_text(SPEC.replace("20% exclusive", "25% inclusive"))
-    Path("shop.events.jsonl").write_text(EVENTS)
+    write_shop(SPEC.replace("20% exclusive", "25% inclusive"), HAPPENED)
     command("shop.biz", "--out", "none")
     assert command("why", "S-001").splitlines()[:5] == [
         "invoice S-001 of a: 5.00 USD, final",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Command
+from .conftest import Command, write_shop
 
 SPEC = """\
 business "Shop" { currency USD, timezone "UTC", bills Member }
@@ -68,17 +67,11 @@ HAPPENED: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("Member.left", 6, {"member": "b"}),
     ("Order.returned", 7, {"order": "o1"}),
 )
-EVENTS = "".join(
-    json.dumps({"id": f"e{n}", "type": type_, "time": f"2026-04-0{day}T09:00:00Z", "data": data})
-    + "\n"
-    for n, (type_, day, data) in enumerate(HAPPENED, 1)
-)
 
 
 @pytest.fixture
 def ask(command: Command) -> Command:
-    Path("shop.biz").write_text(SPEC)
-    Path("shop.events.jsonl").write_text(EVENTS)
+    write_shop(SPEC, HAPPENED)
     command("shop.biz", "--out", "none")
     return command
 
