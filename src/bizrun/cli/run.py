@@ -277,16 +277,18 @@ def _bar(lines: _Lines, options: Options) -> tuple[Callable[[], None], Callable[
 
 
 def _report(found: Summary, engine: Engine, options: Options, sink: Sink | None) -> None:
+    problems = [*sink.problems] if sink else []
     if options.as_json:
-        for problem in sink.problems if sink else ():
+        for problem in problems:
             click.echo(f"warning: {problem}", err=True)
         click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
         return
+    from ..reports.summary import unattended
     from .render import colours
     from .summary import text
 
+    problems += unattended(engine, found)
     files = sink.written if sink else {}
-    problems = [*(sink.problems if sink else []), *_unattended(found, engine)]
     click.echo(
         text(
             found, files, options.folder, options.state, problems, engine.tz, colours(sys.stdout)
@@ -295,21 +297,3 @@ def _report(found: Summary, engine: Engine, options: Options, sink: Sink | None)
     )  # fmt: skip
     if sink is not None and sink.hint:
         click.echo(sink.hint)
-
-
-def _unattended(found: Summary, engine: Engine) -> list[str]:
-    """What a founder would rather hear now: nobody sees to payments that fail."""
-    program = engine.program
-    if not found.failed_charges or program.dunning is not None:
-        return []
-    failed = engine.state.select("Payment", {"status": "failed"})
-    if all(row["invoice"] is None for row in failed):
-        return []  # charges of the author's own, of which each says how it went
-    types = [type_ for handler in program.handlers if handler.pattern is not None
-             for type_ in handler.pattern.types]  # fmt: skip
-    if {"Payment.failed", "Invoice.payment_failed", "Subscription.past_due"} & {*types}:
-        return []
-    return [
-        "payments failed, and no `dunning` says what then: they are not tried again, and what they "
-        "are for goes on"
-    ]

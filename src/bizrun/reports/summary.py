@@ -124,6 +124,24 @@ def _effects(engine: Engine, found: Summary) -> None:
             found.effects[kind] += count
 
 
+def unattended(engine: Engine, found: Summary) -> list[str]:
+    """What a founder would rather hear now: nobody sees to payments that fail."""
+    program = engine.program
+    if not found.failed_charges or program.dunning is not None:
+        return []
+    failed = engine.state.select("Payment", {"status": "failed"})
+    if all(row["invoice"] is None for row in failed):
+        return []  # charges of the author's own, of which each says how it went
+    types = [type_ for handler in program.handlers if handler.pattern is not None
+             for type_ in handler.pattern.types]  # fmt: skip
+    if {"Payment.failed", "Invoice.payment_failed", "Subscription.past_due"} & {*types}:
+        return []
+    return [
+        "payments failed, and no `dunning` says what then: they are not tried again, and what they "
+        "are for goes on"
+    ]
+
+
 def metrics(engine: Engine, now: datetime) -> dict[str, Any]:
     """Every metric as of now: computed, or its newest recorded point; those without are left
     out."""
