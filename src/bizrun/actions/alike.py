@@ -25,7 +25,7 @@ from .desk import Desk
 from .terms import rate_of_month
 
 # What of `billing` changes nothing about what a period of a plain plan makes.
-_BESIDE = frozenset({"charges", "others", "since", "exact", "anchor_day", "waiting"})
+_BESIDE = frozenset({"charges", "others", "since", "exact", "anchor_day", "waiting", "first_paid"})
 
 
 class Begun(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 from ..billing import catalog, lines, periods, proration
 from ..billing.invoicing import Line
 from ..billing.proration import Change
-from ..errors import Refusal
+from ..errors import EvalError, Refusal
 from ..values import Money, show
 from . import bounds, coupons, invoices, owed, payments, renewals, usage
 from .credits import Surplus
@@ -28,6 +28,7 @@ from .terms import (
     choose_quantity,
     cycle_of,
     dated,
+    first_paid,
     held,
     items,
     monthly,
@@ -45,14 +46,18 @@ _NEW_TERMS = ("plan_change", "version_change")
 
 
 def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`change_plan { subscription, plan, when?, prorate?, invoice?, coupon?, reset? }`."""
+    """`change_plan { subscription, plan, when?, prorate?, invoice?, coupon?, reset?, … }`."""
     key = args["subscription"]
     sub = living(desk, key, "changed")
     plan = plan_named(desk, args["plan"])
+    day = _anchor_day(sub, args.get("anchor_day"))
     fresh = {**sub, "plan": plan.name, "billing": {**held(sub), "since": desk.now}}
     new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
     interval = choose_interval(new, sub["currency"], args.get("interval"), sub["interval"])
     _check_addons(desk, sub, plan, str(interval))
+    if _same_terms(sub, plan.name, interval):
+        # Phases and dated prices go on: it is the plan that one has.
+        fresh["billing"] = held(sub)
     wanted, later = args.get("quantity"), args.get("when", "now") == "period_end"
     running = sub["pending_quantity"] if later else None
     running = sub["quantity"] if running is None else running
@@ -61,7 +66,8 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     if args.get("coupon") is not None:
         entry = coupons.redeem(desk, sub["customer"], args["coupon"], [fresh])
     if later:
-        _later(desk, sub, plan.name, str(interval), wanted, entry)
+        scheduled = {"interval": str(interval), "coupon": entry, "anchor_day": day}
+        _later(desk, sub, plan.name, scheduled, wanted)
         return str(key)
     if wanted is None:
         _check_scheduled(desk, {**fresh, "pending_plan": None})
@@ -73,12 +79,12 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     if wanted is not None:
         after["pending_quantity"] = None
     same = (sub["plan"], sub["quantity"]) == (after["plan"], quantity)
-    restarts = bool(args.get("reset")) or not catalog.same_interval(
-        interval, catalog.interval(sub["interval"])
-    )
+    same_interval = catalog.same_interval(interval, catalog.interval(sub["interval"]))
+    if day is not None:
+        after["billing"]["anchor_day"] = day
     if _is_free(sub):
         _rewrite(desk, sub, after)
-    elif restarts:
+    elif args.get("reset") or day is not None or not same_interval:
         _restart(desk, sub, after, args, site, place)
     elif same:
         # Nothing changes but what was scheduled: a later change of plan replaces it.
@@ -89,6 +95,24 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     announce(desk, "Subscription.plan_changed", key, sub["customer"],
              **{"from": sub["plan"], "to": plan.name})  # fmt: skip
     return str(key)
+
+
+def _anchor_day(sub: Mapping[str, Any], wanted: int | None) -> int | None:
+    """The day of the month on which periods are to end from now on, where one is asked for."""
+    if wanted is None:
+        return None
+    if sub["status"] in ASLEEP:
+        raise Refusal(f"nothing is billed while {sub['status']}: `anchor_day` needs `resume` first")
+    try:
+        return periods.checked_anchor_day(wanted)
+    except EvalError as problem:
+        raise Refusal(str(problem)) from None
+
+
+def _same_terms(sub: Mapping[str, Any], plan: str, interval: catalog.Interval) -> bool:
+    """Whether a change leaves a subscription its plan and its interval."""
+    running = catalog.interval(sub["interval"])
+    return bool(plan == sub["plan"]) and catalog.same_interval(interval, running)
 
 
 def _check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interval: str) -> None:
@@ -118,12 +142,11 @@ def without_pending(sub: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _later(
-    desk: Desk, sub: Mapping[str, Any], plan: str, interval: str, quantity: Any,
-    entry: dict[str, Any] | None,
-) -> None:  # fmt: skip
+    desk: Desk, sub: Mapping[str, Any], plan: str, scheduled: dict[str, Any], quantity: Any
+) -> None:
     """Schedules a change for the end of the period; it replaces one scheduled before."""
     known = held(sub)
-    known["pending"] = {"interval": interval, "coupon": entry}
+    known["pending"] = {key: value for key, value in scheduled.items() if value is not None}
     changes: dict[str, Any] = {"pending_plan": plan, "billing": known}
     if quantity is not None:
         changes["pending_quantity"] = quantity
@@ -324,15 +347,19 @@ def _restart(
     desk: Desk, sub: Mapping[str, Any], after: dict[str, Any], args: Mapping[str, Any],
     site: object, place: Any,
 ) -> None:  # fmt: skip
-    """A change to another interval: a new period begins now."""
+    """A change to another interval or anchor day: a new period begins now."""
     found = owed.arrears(desk, sub, desk.now, True)
     surplus = _surplus(sub, args, site, place)
     if args.get("prorate") is not False:
         _less(found, owed.unused(desk, sub, owed.charges_of(sub)))
         found.lines += credit_unused(desk, sub, None, store=False)
     zone = zone_of(desk, sub["customer"])
-    cycle = periods.cycle(desk.now, catalog.interval(after["interval"]), settings(desk), zone)
+    day = args.get("anchor_day")
+    cycle = periods.cycle(desk.now, catalog.interval(after["interval"]), settings(desk), zone, day)
     known = {n: v for n, v in held(after).items() if n not in ("anchor_day", "exact")}
+    if day is not None:
+        known["anchor_day"] = day
+    known["first_paid"] = first_paid(sub)
     after |= {"anchor": cycle.start, "billing": known}
     turned = renewals.begin(desk, sub, after, found, periods.period(cycle, 0), False)
     # What was used before now today stands on this invoice already.

@@ -20,7 +20,7 @@ from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
 from .status import allowed, announce, own
-from .terms import cycle_of, held, items, monthly, next_version
+from .terms import cycle_of, first_paid, held, items, monthly, next_version
 
 # What ends with a period, or with the invoice that takes it.
 _ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "before", "settled",
@@ -100,17 +100,18 @@ def _taken(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
     after = dict(sub)
     known = held(sub)
     pending = known.get("pending") or {}
+    interval = catalog.interval(pending.get("interval") or sub["interval"])
+    other_interval = not catalog.same_interval(interval, catalog.interval(sub["interval"]))
     if sub["pending_plan"] is not None:
         after |= {"plan": sub["pending_plan"], "pending_plan": None}
-        known["since"] = sub["period_end"]
+        if other_interval or sub["pending_plan"] != sub["plan"]:
+            known["since"] = sub["period_end"]
     if sub["pending_quantity"] is not None:
         after |= {"quantity": sub["pending_quantity"], "pending_quantity": None}
-    interval = pending.get("interval")
-    if interval is not None and not catalog.same_interval(
-        catalog.interval(interval), catalog.interval(sub["interval"])
-    ):
-        after |= {"interval": interval, "anchor": sub["period_end"]}
-        known |= {"anchor_day": None, "exact": True}
+    day = pending.get("anchor_day")
+    if other_interval or day is not None:
+        after |= {"interval": interval.text, "anchor": sub["period_end"]}
+        known |= {"anchor_day": day, "exact": True, "first_paid": first_paid(sub)}
     if pending.get("coupon") is not None:
         entry = {**pending["coupon"], "at": sub["period_end"]}
         after["coupons"] = [*(sub["coupons"] or ()), entry]

@@ -95,6 +95,7 @@ _BILLING = (
             ("refund", BOOL),
             ("quantity", INTEGER),
             ("interval", TEXT),
+            ("anchor_day", INTEGER),
         ),
     ),
     _action(

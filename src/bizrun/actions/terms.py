@@ -66,6 +66,7 @@ def dated(
     if not plan.versions and not plan.phases:
         return plan
     zone = zone_of(desk, sub["customer"])
+    paid_since = since or first_paid(sub)
     since = since or (sub["billing"] or {}).get("since")
     if plan.versions:
         began = periods.local_day(since or sub["started"], zone)
@@ -77,7 +78,17 @@ def dated(
             plan, began, max(began, renewed), today,
             lambda version: _migrates(desk, sub, version),
         )  # fmt: skip
-    return catalog.plan_at(plan, since or sub["anchor"], at, zone) if plan.phases else plan
+    return catalog.plan_at(plan, paid_since, at, zone) if plan.phases else plan
+
+
+def first_paid(sub: Mapping[str, Any]) -> datetime:
+    """When the first paid period of a subscription's plan began: its phases count from there.
+
+    That is its anchor, unless this was moved since (`first_paid`) or the plan came later (`since`).
+    """
+    known = sub["billing"] or {}
+    began: datetime = known.get("since") or known.get("first_paid") or sub["anchor"]
+    return began
 
 
 def next_version(desk: Desk, sub: Mapping[str, Any], at: datetime) -> datetime | None:

@@ -76,13 +76,20 @@ def cycle(
     `zone` is the customer's own; `exact` keeps the instant (the end of a trial of some hours),
     only later boundaries are midnights then. EvalError where the anchor day is none.
     """
-    if anchor_day is not None and not 1 <= anchor_day <= 31:
-        raise EvalError(f"anchor_day is a day of the month, 1 to 31, not {anchor_day}")
+    if anchor_day is not None:
+        checked_anchor_day(anchor_day)
     name = zone or settings.timezone
     by_second = settings.proration == "second"
     day = local_day(start, name)
     begin = start if by_second or exact else midnight(day, name)
     return _cycle(begin, day, interval, name, settings.billing, anchor_day, by_second)
+
+
+def checked_anchor_day(day: int) -> int:
+    """A day of the month, 1 to 31; EvalError where it is none."""
+    if not 1 <= day <= 31:
+        raise EvalError(f"anchor_day is a day of the month, 1 to 31, not {day}")
+    return day
 
 
 # Of all that begin on a day there is one, which what is remembered by cycle finds at once.
