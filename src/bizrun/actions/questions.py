@@ -38,7 +38,7 @@ def _period_among(
 ) -> tuple[datetime, datetime | None]:
     """The same, of a customer with these subscriptions."""
     sub = _metered(desk, subs, meter)
-    if sub is not None and _runs(sub, at):
+    if sub is not None and _runs(sub, at, meter):
         return _running(desk, sub, meter, at)
     if meter is not None and desk.program.plans:
         # What is late belongs to the period that was billed, wherever a change has cut it.
@@ -72,30 +72,37 @@ def usage_periods(
             billed = billed or at < (sub["ended_at"] or at)
         elif not _prices(desk, sub, meter):
             continue
-        elif _runs(sub, at):
+        elif _runs(sub, at, meter):
             start, end = _running(desk, sub, meter, at)
             found[start] = end
         else:
-            billed = billed or at < sub["usage_start"]
+            billed = billed or at < _begun(sub, meter)
     if billed:
         found |= {r["start"]: r["end"] for r in usages.billed_windows(desk, meter, customer, at)}
     found.pop(own[0], None)
     return (*found.items(), own)
 
 
-def _runs(sub: Row, at: datetime) -> bool:
-    return bool(sub["usage_start"] <= at < sub["period_end"])
+def _runs(sub: Row, at: datetime, meter: str | None) -> bool:
+    return bool(_begun(sub, meter) <= at < sub["period_end"])
+
+
+def _begun(sub: Row, meter: str | None) -> datetime:
+    """Where the running usage of a subscription begins."""
+    begun: datetime = sub["usage_start"]
+    before = None if meter is None else usages.billed_before(sub, meter)
+    return begun if before is None else max(begun, before)
 
 
 def _running(
     desk: Desk, sub: Row, meter: str | None, at: datetime
 ) -> tuple[datetime, datetime | None]:
     """The running usage period of a subscription, or the meter's own within it."""
-    price = _own_period(desk, sub, meter)
+    price, begun = _own_period(desk, sub, meter), _begun(sub, meter)
     if price is None:
-        return sub["usage_start"], sub["period_end"]
+        return begun, sub["period_end"]
     period = usages.meter_period(desk, sub, price, at)
-    return max(sub["usage_start"], period.start), min(period.end, sub["period_end"])
+    return max(begun, period.start), min(period.end, sub["period_end"])
 
 
 def _prices(desk: Desk, sub: Row, meter: str) -> bool:

@@ -376,15 +376,26 @@ def _inner_parts(desk: Desk, subs: Sequence[Mapping[str, Any]], but: Sequence[st
         if sub["id"] in but or sub["status"] in ASLEEP or in_trial(sub):
             continue
         if usage.next_boundary(desk, sub, just_before) == desk.now:
-            found.append(Inner(sub, _inner(desk, sub)))
+            found.append(Inner(sub, _inner(desk, sub, desk.now)))
     return found
 
 
-def _inner(desk: Desk, sub: Mapping[str, Any]) -> Owed:
+def overtaken(desk: Desk, key: str) -> None:
+    """Bills the usage periods within a subscription's own that were over when it began."""
+    sub = desk.row("Subscription", key)
+    at: datetime = sub["usage_start"]
+    while (end := usage.next_boundary(desk, sub, at)) is not None and end <= desk.now:
+        part, site = Inner(sub, _inner(desk, sub, end)), f"{key}/usage/{end:%Y%m%dT%H%M%S}"
+        made = make(desk, [sub], [part.owed], [], site, "usage", graced=True)
+        _inner_done(desk, part, made)
+        sub, at = desk.row("Subscription", key), end
+
+
+def _inner(desk: Desk, sub: Mapping[str, Any], end: datetime) -> Owed:
     """What the end of a usage period makes, with what waited for the next invoice."""
     found = Owed(owed.waiting(sub), metered=usage.corrections(desk, sub))
     found.metered += [
-        each for each in usage.owed(desk, sub, desk.now, False)
+        each for each in usage.owed(desk, sub, end, False)
         if each.price.interval is not None and desk.peek("_usage", each.row["id"]) is None
     ]  # fmt: skip
     found.lines += [line for each in found.metered for line in each.lines]
@@ -396,7 +407,7 @@ def _inner(desk: Desk, sub: Mapping[str, Any]) -> Owed:
 
 def _wait_for_recovery(desk: Desk, sub: Mapping[str, Any]) -> None:
     """What was used while suspended waits for the invoice of the recovery."""
-    found = _inner(desk, sub)
+    found = _inner(desk, sub, desk.now)
     known = held(sub)
     known["waiting"] = owed.as_rows([line for line in found.lines if line.amount])
     known.pop("late", None)

@@ -9,6 +9,7 @@ from typing import Any
 from ..billing import catalog, periods
 from ..billing.invoicing import Line
 from ..errors import EvalError, Refusal
+from ..model import Event
 from ..times import add
 from ..values import Duration, Money, show
 from . import bounds, coupons, owed, renewals, usage
@@ -70,6 +71,8 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         billing["exact"] = True
     if _others(desk, customer):
         billing["others"] = True
+        if start < desk.now and (ended := usage.rated_by_ended(desk, customer, start)):
+            billing["ended"] = ended
     sub: dict[str, Any] = {
         **_DEFAULTS, "id": "", "customer": customer, "plan": plan.name, "status": "active",
         "quantity": choose_quantity(now_plan, args.get("quantity")), "currency": currency,
@@ -138,10 +141,11 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
     }  # fmt: skip
     # What a backdated start makes the subscription's was counted as nobody's so far.
     backdated = sub["started"] < desk.now
-    taken = desk.take_back(sub["customer"], sub["started"]) if backdated else None
+    taken: Sequence[Event] = ()
+    if backdated:
+        taken = desk.take_back(sub["customer"], sub["started"])
     key = _insert(desk, sub, site)
-    if taken:
-        desk.count_again(taken)
+    taken = _count_until(desk, taken, period.end)
     announce(desk, "Subscription.activated", key, sub["customer"])
     first = renewals.begin(desk, sub, dict(sub), Owed(), period, True)
     first.after["usage_start"] = sub["usage_start"]
@@ -149,9 +153,19 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
     if not backdated:
         return key
     finish(desk)
+    renewals.overtaken(desk, key)
     while (running := desk.row("Subscription", key))["period_end"] <= desk.now:
         renewals.bill(desk, [renewals.turn(desk, running)], "renewal")
+        taken = _count_until(desk, taken, desk.row("Subscription", key)["period_end"])
+        renewals.overtaken(desk, key)
     return key
+
+
+def _count_until(desk: Desk, taken: Sequence[Event], end: datetime) -> Sequence[Event]:
+    """Counts again what was taken back from before an instant: a period has to run for what falls
+    into it to be its own. What is left comes later."""
+    desk.count_again([event for event in taken if event.time < end])
+    return [event for event in taken if event.time >= end]
 
 
 def finish(desk: Desk) -> None:

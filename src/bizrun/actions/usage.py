@@ -59,9 +59,31 @@ def window_start(
 ) -> datetime:
     """Where the running usage of a price begins: its period, or a change of plan within."""
     start: datetime = sub["usage_start"] or sub["period_start"]
+    start = max(start, billed_before(sub, price.meter) or start)
     if price.interval is None:
         return start
     return max(start, meter_period(desk, sub, price, at).start)
+
+
+def billed_before(sub: Mapping[str, Any], meter: str) -> datetime | None:
+    """Until when a subscription that began in the past, over one that has ended since, leaves the
+    usage of a meter to that one."""
+    ended: Mapping[str, datetime] = (sub["billing"] or {}).get("ended") or {}
+    return ended.get(meter)
+
+
+def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, datetime]:
+    """The meters that ended subscriptions of a customer have rated beyond an instant, and until
+    when: nobody pays for the same usage twice."""
+    found: dict[str, datetime] = {}
+    for sub in desk.subscriptions(customer):
+        if lives(sub) or sub["ended_at"] is None or sub["ended_at"] <= start:
+            continue
+        for item in items(desk, sub, sub["period_start"]):
+            for price in catalog.choose_usages(item.plan, sub["currency"]):
+                until = found.get(price.meter, sub["ended_at"])
+                found[price.meter] = max(until, sub["ended_at"])
+    return found
 
 
 def measured(
@@ -135,6 +157,8 @@ def owed(
             if shorter and meter_period(desk, sub, price, end - _MOMENT).end != end:
                 continue
             start = window_start(desk, sub, price, max(sub["usage_start"], end - _MOMENT))
+            if start >= end and billed_before(sub, price.meter):
+                continue
             billed = billed_of(known.get(f"{item.name}|{price.meter}") or ())
             yield meter_window(desk, sub, item, price, start, end, billed, running=running)
 
