@@ -1,6 +1,6 @@
 """Invoices, credit notes and receipts as PDF: archivable (PDF/A-3b), the same bytes each time.
 
-The page is `invoice.typ`, set by typst with the fonts it brings along. Data reaches it as JSON
+The page is `document.typ`, set by typst with the fonts it brings along. Data reaches it as JSON
 and is never read as source.
 """
 
@@ -66,7 +66,7 @@ def _set(said: Mapping[str, Any], timestamp: int, fonts: str | None) -> tuple[by
     where no font has one, its text is still in the file, which is none for an archive then."""
     failed = ""
     for system_fonts, standards in ((False, [ARCHIVE]), (True, [ARCHIVE]), (True, [])):
-        setter = _setter("document.typ", system_fonts, fonts)
+        setter = _setter("document", system_fonts, fonts)
         try:
             return setter.set(said, timestamp, standards), bool(standards)
         except setter.error as error:
@@ -75,7 +75,7 @@ def _set(said: Mapping[str, Any], timestamp: int, fonts: str | None) -> tuple[by
 
 
 class _Setter:
-    """A compiler that keeps fonts and a page between invoices.
+    """A compiler that keeps fonts and a page between invoices: the function `body` of PAGE.typ.
 
     Data lies in a file beside the page: as an input of the compiler it would have all of it done
     anew each time, which takes half as long again.
@@ -92,9 +92,12 @@ class _Setter:
         folder = Path(self._folder.name)
         self._data = (folder / "data.json").open("w+b", buffering=0)
         self._size = 0
-        (folder / page).write_bytes(Path(__file__).with_name(page).read_bytes())
+        module = f"{page}.typ"
+        (folder / module).write_bytes(Path(__file__).with_name(module).read_bytes())
+        main = folder / "main.typ"
+        main.write_text(f'#import "{module}": body\n#body(json("data.json"))\n')
         self._compiler = typst.Compiler(
-            folder / page,
+            main,
             root=folder,
             font_paths=typst.Fonts(
                 include_system_fonts=system_fonts, font_paths=[fonts] if fonts else []
@@ -144,7 +147,7 @@ def logo(spec: str | Path, name: str) -> str:
     text = _svg(data)
     if not available():
         return text  # a browser shows it as a picture, or shows nothing
-    setter = _setter("logo.typ", False)
+    setter = _setter("logo", False)
     try:
         setter.set({"logo": text}, 0, [])
     except setter.error as error:
