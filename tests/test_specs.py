@@ -59,7 +59,7 @@ MEANT = {
     # Two are suspended for a time; of these one never pays, and is gone.
     "b2b-saas/b2b-saas": ["Lantern 9 ", "Meadow 2 is suspended", "Quota exceeded: projects"],
     "billing-pipeline": ["The service is suspended"],
-    "freemium": ["You have used all your exports"],
+    "freemium": ["You have used all your exports", "You have all the projects of your plan"],
     "monetization/limits": ["You've reached your free tier limit"],
     "monetization/marketplace": ["0.36 USD does not cover the fees"],
     "monetization/psychological": ["A bundle has two products at least"],

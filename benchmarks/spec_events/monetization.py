@@ -96,10 +96,12 @@ def stripe(rng: Random) -> Iterator[Event]:
         yield when, "Customer.registered", data
         when = later(rng, when, 0, 2)
         mirror = {"id": f"sub_{number:02}", "customer": stripe_id}
-        started = {"object": {**mirror, "status": "trialing"}}
+        ends = {"current_period_end": int((when + timedelta(days=14)).timestamp())}
+        started = {"object": {**mirror, **ends, "status": "trialing"}}
         yield when, "Stripe.customer.subscription.created", started
         when += timedelta(days=14)
-        active = {"object": {**mirror, "status": "active"}}
+        ends = {"current_period_end": int((when + timedelta(days=30)).timestamp())}
+        active = {"object": {**mirror, **ends, "status": "active"}}
         yield when, "Stripe.customer.subscription.updated", active
         payment = 0
         while when < YEAR_END:
@@ -109,7 +111,7 @@ def stripe(rng: Random) -> Iterator[Event]:
                 lost = {"object": {**failed, "attempt_count": 1}}
                 yield when, "Stripe.invoice.payment_failed", lost
                 when += timedelta(days=3)
-            told = {"object": {**paid, "amount": rng.choice((2900, 9900))}}
+            told = {"object": {**paid, "amount": rng.choice((2900, 9900)), "currency": "usd"}}
             yield when, "Stripe.payment_intent.succeeded", told
             if rng.randrange(12) == 0:
                 yield when + timedelta(minutes=1), "Stripe.payment_intent.succeeded", told
