@@ -115,6 +115,9 @@ def discount(rules: Rules, lines: list[Line], coupons: list[Attached]) -> Fracti
         if rest <= 0:
             continue
         percent, amount = attached.coupon.percent, attached.coupon.amount
+        if percent is None and not attached.coupon.once:
+            whole += amount_off(rules, chosen, amount)
+            continue
         off = rules.round(rest * percent) if percent is not None else min(amount, rest)
         if percent is not None and min(left) < 0:
             # What is above a maximum takes its own part back: not in proportion to the sum.
@@ -125,6 +128,22 @@ def discount(rules: Rules, lines: list[Line], coupons: list[Attached]) -> Fracti
             line.share += part
         # One that takes off nothing is not used up.
         attached.used = attached.coupon.once and off > 0
+        whole += off
+    return whole
+
+
+def amount_off(rules: Rules, lines: list[Line], amount: Fraction) -> Fraction:
+    """Takes an amount off whole periods, and off each change the part that is left of one."""
+    whole = ZERO
+    for change in dict.fromkeys(line.change for line in lines):
+        mine = [line for line in lines if line.change is change]
+        left = [line.amount - line.share for line in mine]
+        off = min(rules.round(amount * mine[0].part), sum(left, ZERO))
+        if off <= 0:
+            continue
+        parts = in_proportion(off, [max(value, ZERO) for value in left], rules.currency)
+        for line, part in zip(mine, parts, strict=True):
+            line.share += part
         whole += off
     return whole
 

@@ -185,6 +185,8 @@ class Life(Metered):
         lines = self._charge(sub, start, sub.end, kind)
         for name in sub.addons:
             lines += self._charge(sub, start, sub.end, kind, name)
+        for line in lines:
+            line.change = lines[0].change
         return lines
 
     def _charge(
@@ -200,6 +202,10 @@ class Life(Metered):
         part = self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
         amount = self.rules.round(base(plan, quantity) * part)
         line = Line(amount, kind, local_date(start, self.zone), note=plan.name)
+        if kind == "charge":
+            assert sub.start is not None
+            line.part = self._length(start, end) / self._length(sub.start, end)
+            line.change = object()
         sub.held.append(Held(line, start, end, item))
         sub.base_billed += amount
         return [line]

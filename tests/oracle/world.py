@@ -128,6 +128,9 @@ class Line:
     meter: str = ""
     owner: Any = None
     """The subscription that it is of, where an invoice has lines of several."""
+    part: Fraction = Fraction(1)
+    """Of a change's charge, the part of the period that is left; `change`: which change it is."""
+    change: Any = None
     share: Fraction = Fraction(0)
     tax: Fraction = Fraction(0)
     given: Fraction = Fraction(0)

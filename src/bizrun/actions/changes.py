@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 from ..billing import catalog, lines, periods, proration
 from ..billing.invoicing import Line
+from ..billing.periods import Period
 from ..billing.proration import Change
 from ..errors import EvalError, Refusal
 from ..values import Money, show
@@ -231,7 +233,8 @@ def _change_now(
     change = _prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN, prorate)
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
-    made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN)
+    part = _part_left(desk, sub, period)
+    made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN, part)
     if new_plan:
         after["usage_start"] = desk.now
         after["billing"].pop("arrears_from", None)
@@ -260,6 +263,12 @@ def _prorated(
         charges, advance_amount(list(having), after), period, desk.now, chosen.proration, zone,
         chosen.half_even, prorate,
     )  # fmt: skip
+
+
+def _part_left(desk: Desk, sub: Mapping[str, Any], period: Period) -> Fraction:
+    return proration.part_left(
+        period, desk.now, settings(desk).proration, zone_of(desk, sub["customer"])
+    )
 
 
 def _surplus(sub: Mapping[str, Any], args: Mapping[str, Any], site: object, place: Any) -> Surplus:
@@ -430,7 +439,7 @@ def bill_rest(desk: Desk, key: str, reason: str) -> None:
     )
     for item in items(desk, sub, desk.now):
         amount = proration.portion(advance_amount([item], sub), share)
-        found.lines += _rest_line(desk, sub, item, amount, period.end)
+        found.lines += _rest_line(desk, sub, item, amount, period)
     known = {n: v for n, v in held(sub).items() if n not in ("waiting", "late")}
     made = renewals.make(desk, [sub], [found], [], f"{key}/{reason}/{desk.base}", reason)
     known["charges"] = owed.charge_rows(made.made, made.key, key) if made else []
@@ -441,7 +450,7 @@ def bill_rest(desk: Desk, key: str, reason: str) -> None:
 
 
 def _rest_line(
-    desk: Desk, sub: Mapping[str, Any], item: Item, amount: Money, end: datetime
+    desk: Desk, sub: Mapping[str, Any], item: Item, amount: Money, period: Period
 ) -> list[Line]:
     if not amount:
         return []
@@ -453,7 +462,8 @@ def _rest_line(
         Line(
             "proration", f"Remaining time on {item.plan.title or item.plan.name}", amount,
             quantity=item.quantity, subscription=sub["id"], plan=item.plan.name,
-            period_start=start, period_end=end, covers=item.name,
+            period_start=start, period_end=period.end, covers=item.name,
+            part=_part_left(desk, sub, period),
         )
     ]  # fmt: skip
 
@@ -514,7 +524,8 @@ def _change_addon(
     period = periods.period_at(cycle_of(desk, sub), desk.now)
     found = Owed(owed.waiting(sub))
     late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
-    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name)
+    part = _part_left(desk, sub, period)
+    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name, part)
     if quantity and _is_new(sub, addon):
         made += owed.set_up(sub, [item])
     found.lines += [*late, *made]

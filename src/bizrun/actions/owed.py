@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from ..billing import invoicing, lines, periods, proration
@@ -119,6 +120,7 @@ def as_rows(made: Sequence[Line], covers: bool = False) -> list[dict[str, Any]]:
             **{name: getattr(line, name) for name in names},
             "explanation": [[getattr(step, name) for name in _STEP] for step in line.explanation],
             "dimensions": list(line.dimensions),
+            "part": line.part.as_integer_ratio(),
         }
         for line in made
     ]
@@ -129,6 +131,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     return [
         Line(**{
             **row, "dimensions": tuple(row.get("dimensions") or ()),
+            "part": Fraction(*row.get("part") or (1, 1)),
             "explanation": tuple(TierLine(*step) for step in row.get("explanation") or ()),
         })
         for row in rows

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from .. import times
 from ..values import Money, Percent
 from . import periods
 from .catalog import Coupon
+from .proration import portion
 from .split import spread, spread_exact
 
 
@@ -33,7 +35,8 @@ class Attached:
 class Discountable:
     """What a coupon asks about a line; `period_start` is the invoice's instant where it has none.
 
-    The amount is rounded, and may be below zero (a correction, what is above a maximum).
+    The amount is rounded, and may be below zero (a correction, what is above a maximum). `part` is
+    below 1 for a proration's charge: the part of its period that it is for; `covers` says of what.
     """
 
     amount: Money
@@ -42,6 +45,8 @@ class Discountable:
     period_start: datetime
     subscription: str | None = None
     meter: str | None = None
+    part: Fraction = periods.WHOLE
+    covers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +111,15 @@ def discount(
 ) -> tuple[CouponUse, ...]:
     """What each coupon takes off, in the order attached; those that find nothing are left out.
 
-    A percentage is of what is left of its lines, an amount goes up to what is left of them.
+    A percentage is of what is left of its lines, an amount goes up to what is left of them. Of an
+    amount that holds for more than one invoice, a proration's charge has that part which its days
+    are of the period: so a change and its reverse cancel out.
     """
     left = [line.amount for line in lines]
     uses = []
     for attached in coupons:
         held = [holds(attached, line, zone) for line in lines]
-        parts = _parts(attached.coupon, left, held, half_even)
+        parts = _parts(attached.coupon, lines, left, held, half_even)
         if not any(parts):
             continue
         left = [amount - part for amount, part in zip(left, parts, strict=True)]
@@ -122,7 +129,11 @@ def discount(
 
 
 def _parts(
-    coupon: Coupon, left: Sequence[Money], held: Sequence[bool], half_even: bool
+    coupon: Coupon,
+    lines: Sequence[Discountable],
+    left: Sequence[Money],
+    held: Sequence[bool],
+    half_even: bool,
 ) -> tuple[Money, ...]:
     if not left:
         return ()
@@ -138,10 +149,49 @@ def _parts(
             # In proportion to the lines, not to their sum: that may be next to nothing.
             return spread_exact(total, [Fraction(part.amount) * Fraction(rate) for part in open_])
         return spread(total, [part.amount for part in open_])
-    if coupon.off.currency != zero.currency or whole <= zero:
+    if coupon.off.currency != zero.currency:
         return ()
-    total = min(coupon.off.rounded(half_even), whole)
-    return spread(total, [max(part, zero).amount for part in open_])
+    if coupon.once or all(line.part == periods.WHOLE for line in lines):
+        return _amount_off(coupon.off.rounded(half_even), open_)
+    return _by_period(coupon.off, lines, open_, half_even)
+
+
+def _by_period(
+    off: Money, lines: Sequence[Discountable], open_: Sequence[Money], half_even: bool
+) -> tuple[Money, ...]:
+    """An amount off whole periods, and beside it for each change the part left of its period."""
+    zero = Money(0, off.currency)
+    found = [zero] * len(lines)
+    changes = _changes(lines)
+    for change in dict.fromkeys(changes):
+        amount = portion(off, lines[changes.index(change)].part).rounded(half_even)
+        of_it = [part if it == change else zero for part, it in zip(open_, changes, strict=True)]
+        parts = _amount_off(amount, of_it)
+        found = [one + other for one, other in zip(found, parts, strict=True)]
+    return tuple(found)
+
+
+def _changes(lines: Sequence[Discountable]) -> list[tuple[Any, ...]]:
+    """Which change each line is of: a later one of that day charges the same thing once more."""
+    times_seen: Counter[tuple[Any, ...]] = Counter()
+    found: list[tuple[Any, ...]] = []
+    for line in lines:
+        if line.part == periods.WHOLE:
+            found.append(())
+            continue
+        change = line.subscription, line.period_start, line.part
+        found.append((*change, times_seen[*change, line.covers]))
+        times_seen[*change, line.covers] += 1
+    return found
+
+
+def _amount_off(off: Money, open_: Sequence[Money]) -> tuple[Money, ...]:
+    """An amount, as far as the lines go, spread over those that cost something."""
+    zero = Money(0, off.currency)
+    whole = sum(open_, zero)
+    if whole <= zero or not off:
+        return (zero,) * len(open_)
+    return spread(min(off, whole), [max(part, zero).amount for part in open_])
 
 
 def _ends(attached: Attached, zone: str) -> datetime:

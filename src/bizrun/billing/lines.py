@@ -118,8 +118,12 @@ def change_lines(
     period: Period,
     quantity: Number = 1,
     covers: str | None = None,
+    part: Fraction = Fraction(1),
 ) -> list[Line]:
-    """A change in mid-period: what the old plan gives back, what the rest costs on the new one."""
+    """A change in mid-period: what the old plan gives back, what the rest costs on the new one.
+
+    `part` is the part of the period that is left.
+    """
     if not change.credit and not change.charge:
         return []
     start = change.charges[-1].start
@@ -143,6 +147,7 @@ def change_lines(
         period_start=start,
         period_end=period.end,
         covers=covers,
+        part=part,
     )
     return [line for line in (credit, charge) if line.amount]
 

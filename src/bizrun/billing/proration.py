@@ -66,6 +66,11 @@ def unused_share(period: Period, at: datetime, proration: Proration, zone: str) 
     return periods.share(period, begin, period.end, zone, proration == "second")
 
 
+def part_left(period: Period, at: datetime, proration: Proration, zone: str) -> Fraction:
+    """The part that is left of a period as long as it is, be it a first one cut short."""
+    return unused_share(replace(period, whole_start=period.start), at, proration, zone)
+
+
 def used_share(period: Period, at: datetime, proration: Proration, zone: str) -> Fraction:
     """The part of a whole period up to an instant, its day not included; none: the period's own."""
     if proration == "none":
