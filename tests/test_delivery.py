@@ -93,7 +93,7 @@ class Jumping:
 
     def wait(self, arrived: Flag, span: timedelta | None) -> None:
         assert self.worker is not None
-        if self.worker._under_way:
+        if self.worker._calls:
             assert arrived.wait(10), "a call hangs"
         else:
             assert span is not None, "the worker waits for nothing"
@@ -176,7 +176,7 @@ def test_a_server_dates_an_outcome_by_when_it_came(bench: Make) -> None:
     one.send("Go.now", a="a1")
     one.worker.turn()
     end = time.monotonic() + 10
-    while one.worker._answers.empty():
+    while not one.worker._calls.answered:
         assert time.monotonic() < end
         time.sleep(0.01)
     one.clock.at = START + timedelta(days=5)

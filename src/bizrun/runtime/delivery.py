@@ -2,21 +2,16 @@
 
     ready → leased (epoch, until) → sent → done / failed / unknown, or dead: given up, not done
 
-`leased` is committed before a call begins, and no transaction is open during one. All methods but
-`_call` run on the engine's own thread; threads get a frozen effect and leave an answer in a queue.
+`leased` is committed before a call begins, and no transaction is open during one. All of this runs
+on the engine's own thread; the calls (`calls`) have theirs, and leave their answers in a queue.
 `bizrun run --live` calls `pump` whenever the engine is quiet; a server calls `turn`.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
-from queue import Empty, SimpleQueue
-from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BizError, ProviderError, StoreError
@@ -25,19 +20,18 @@ from ..providers.base import Call, MaybeSent, NotSent, Priced, Providers, Spread
 from ..store.base import Row
 from ..values import Money
 from . import bounds
-from .jobs import Clock, Job, Lane
+from .calls import Answer, Calls
+from .jobs import Clock, Job
 from .outbox import effect_of, payload_hash
 from .pacing import pause
-from .roads import Road, threads
+from .roads import Roads
 from .stream import move_on
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .engine import Engine
 
-# A call may take its time-out, and a thread some time to be run.
-SLACK = timedelta(seconds=30)
 READS, MAX_REASON = 4, 1000  # tries to read back, after those to send
-Answer = Outcome | BizError | NotSent | MaybeSent | None
 # Writes the message of an email for a provider, to whom `notify` means: once, before it is sent.
 Write = Callable[[str, Effect, str | None], bytes | None]
 
@@ -61,22 +55,12 @@ class Worker:
         self.engine = engine
         self.providers = providers
         self.clock = clock or Clock()
-        self.ordered = ordered
         self.tell = tell or (lambda _: None)
         self._write = write or (lambda name, effect, to: None)
-        self._wake = wake or (lambda: None)
-        self._lanes: dict[Lane, deque[Job]] = {}
-        self._roads: dict[str, Road] = {}
-        self._pools: dict[str, ThreadPoolExecutor] = {}
-        self._under_way: dict[str, Job] = {}
-        self._known: set[str] = set()
-        self._held: list[tuple[int, Job, Outcome]] = []
-        self._open: list[int] = []  # orders of jobs without an outcome, the least first
-        self._closed: set[int] = set()
-        self._answers: SimpleQueue[tuple[Job, int, Answer]] = SimpleQueue()
-        self._arrived = Flag()
+        self._roads = Roads()
+        self._calls = Calls(wake)
+        self._turns = Turns() if ordered else None
         self._changed = self._settled = False
-        self._leases = 0
         self.epoch = self._take_over()
         engine.outbox.queue = self.add
 
@@ -100,7 +84,7 @@ class Worker:
         select = self.engine.state.select
         rows = [row for status in statuses for row in select("_effect", {"status": status})]
         for row in sorted(rows, key=lambda row: row["order"]):
-            if row["id"] not in self._known:
+            if row["id"] not in self._roads:
                 self._take_up(row)
 
     def _take_up(self, row: Row) -> None:
@@ -131,7 +115,7 @@ class Worker:
     def retry(self, row: Row) -> None:
         """A person's wish to try an effect again: what may have been done is asked for first,
         or, where nobody can be asked, may then be done twice."""
-        if row["id"] in self._known:
+        if row["id"] in self._roads:
             return  # It is tried again by itself.
         state = self.engine.state
         kept = state.get("_delivery", row["id"]) or {}
@@ -150,14 +134,11 @@ class Worker:
 
     def _job(self, effect: Effect) -> Job:
         name, provider, secrets = self.providers.of(effect)
-        lane = (name, effect.customer or _addressee(effect) or f"\0{effect.id}")
+        queue = (name, effect.customer or _addressee(effect) or f"\0{effect.id}")
         road = name
         if isinstance(provider, Spread):
             road = f"{name} {provider.host(effect, self.providers.addressee(effect))}"
-        job = Job(effect, name, provider, secrets, lane, road, self.clock.now())
-        if road not in self._roads:
-            self._roads[road] = Road(job)
-        return job
+        return Job(effect, name, provider, secrets, queue, road, self.clock.now())
 
     def add(self, effect: Effect) -> None:
         """Takes a new effect, whose row is written in the same transaction."""
@@ -165,33 +146,24 @@ class Worker:
         self._enter(job)
         self._mark(job, None)
 
-    # --- the lanes: one customer's effects at one provider, in order -----------------------------
-
     def _enter(self, job: Job) -> None:
-        self._known.add(job.effect.id)
-        if self.ordered:
-            heappush(self._open, job.effect.order)
-        lane = self._lanes.setdefault(job.lane, deque())
-        lane.append(job)
-        if len(lane) == 1:
-            self._roads[job.road].add(job)
+        if self._turns is not None:
+            self._turns.open(job)
+        self._roads.enter(job)
 
     def _leave(self, job: Job) -> None:
-        """Lets the next one of its lane go; the job itself is in no heap any more."""
-        self._known.discard(job.effect.id)
-        lane = self._lanes[job.lane]
-        assert lane[0] is job
-        lane.popleft()
-        if lane:
-            self._roads[lane[0].road].add(lane[0])
-        else:
-            del self._lanes[job.lane]
+        """Drops a job that has no outcome and won't have one of this worker."""
+        self._close(job)
+        self._roads.leave(job)
 
     def _set_aside(self, job: Job) -> None:
         """Leaves a job, and those behind it, for another run or until they are started again."""
-        for waiting in self._lanes.pop(job.lane):
-            self._known.discard(waiting.effect.id)
-            self._closed.add(waiting.effect.order)
+        for waiting in self._roads.clear(job.queue):
+            self._close(waiting)
+
+    def _close(self, job: Job) -> None:
+        if self._turns is not None:
+            self._turns.close(job)
 
     # --- a run: until nothing is left that goes on by itself -------------------------------------
 
@@ -206,22 +178,22 @@ class Worker:
             down = self._down()
             if down is None:
                 self.send(self._leased())
-            elif not self._under_way:
+            elif not self._calls:
                 self.engine.commit()
                 raise down
             if self._settle_held():
                 return True
             self._put_off()
-            if not self._under_way and not any(road.due for road in self._roads.values()):
+            if not self._calls and not any(road.due for road in self._roads):
                 return self._settle_held()
-            if self._answers.empty():
+            if not self._calls.answered:
                 self._wait()
         return True
 
     def _down(self) -> ProviderError | None:
         """What to say of a provider that has work to do, and that nothing is heard from."""
         now = self.clock.now()
-        for road in self._roads.values():
+        for road in self._roads:
             if (reason := road.down(now)) is not None:
                 return ProviderError(
                     f"{road.name} can't be reached: {reason}. All that was handled is safe: "
@@ -234,7 +206,7 @@ class Worker:
         """Leaves for another run what may be tried for days: a receiver's webhooks while it is
         down. Their outcomes are late, and hold up nobody."""
         now = self.clock.now()
-        for road in self._roads.values():
+        for road in self._roads:
             if jobs := road.later(now):
                 why = next((job.reason for job in jobs if job.reason), "it is down")
                 self.tell(f"{road.place}: {why}; {len(jobs)} left for the next run")
@@ -245,15 +217,14 @@ class Worker:
         now, at = self.clock.now(), self.next_at()
         if at is None or at > now or self._down() is not None:
             at = None if at is not None and at <= now else at
-            self.clock.wait(self._arrived, at - now if at is not None else None)
-        self._arrived.clear()
+            self._calls.wait(self.clock, at - now if at is not None else None)
 
     # --- a server: one turn after another --------------------------------------------------------
 
     def turn(self) -> datetime | None:
         """One round: takes the answers that are there, handles what follows, commits, and begins
         the calls that may begin. When to come again at the latest, beside `wake`."""
-        if not self._answers.empty():
+        if self._calls.answered:
             move_on(self.engine, self.clock.now())  # they came now, whenever they were asked for
         if self._collect():
             self.engine.drain()
@@ -266,9 +237,8 @@ class Worker:
     def next_at(self) -> datetime | None:
         """When something is to be done that no answer tells of; None: not before one comes."""
         now = self.clock.now()
-        found = [job.until for job in self._under_way.values() if job.until is not None]
-        found += [at for road in self._roads.values() if (at := road.next_at(now)) is not None]
-        return min(found, default=None)
+        begins = (at for road in self._roads if (at := road.next_at(now)) is not None)
+        return min([*self._calls.deadlines(), *begins], default=None)
 
     def hand_over(self, engine: Engine, providers: Providers, write: Write) -> None:
         """Goes on for another engine over the same state: an edited spec's."""
@@ -277,19 +247,18 @@ class Worker:
 
     def finish(self) -> None:
         """Begins no more calls, takes the outcomes of those under way, and ends."""
-        while self._under_way:
+        while self._calls:
             if self._collect():
                 self.engine.drain()
             self.engine.commit()
-            if self._under_way:
-                self._arrived.wait(1)
-                self._arrived.clear()
+            if self._calls:
+                # By the wall clock, whatever clock the tries go by: the process is to end.
+                self._calls.wait(Clock(), timedelta(seconds=1))
         self.close()
 
     def close(self) -> None:
         """Waits for the calls that are under way, at most for their time-outs."""
-        for pool in self._pools.values():
-            pool.shutdown(wait=True, cancel_futures=True)
+        self._calls.close()
 
     # --- leasing and sending ---------------------------------------------------------------------
 
@@ -304,8 +273,8 @@ class Worker:
     def _lease(self) -> list[Job]:
         now = self.clock.now()
         leased: list[Job] = []
-        for road in self._roads.values():
-            while self._has_room(road.name, leased) and (job := road.take(now)) is not None:
+        for road in self._roads:
+            while self._calls.has_room(road.name, leased) and (job := road.take(now)) is not None:
                 if self._may(job, now):
                     road.pace.begin(now)
                     leased.append(job)
@@ -315,17 +284,11 @@ class Worker:
                 raise StoreError("Another process has taken over the outbox of this state.")
         return leased
 
-    def _has_room(self, name: str, leased: list[Job]) -> bool:
-        """Whether a thread is free for one more call of a provider that serves many hosts."""
-        busy = [job for job in (*self._under_way.values(), *leased) if job.name == name]
-        return not busy or len(busy) < threads(busy[0].provider)
-
     def _may(self, job: Job, now: datetime) -> bool:
         """Leases a job, unless a person has stopped it or said meanwhile how it went."""
         state = self.engine.state
         row = state.get("_effect", job.effect.id)
         if row is None or row["status"] not in ("ready", "sent"):
-            self._closed.add(job.effect.order)
             self._leave(job)
             return False
         stopped = state.get("_switch", job.name) is not None or bounds.parked(state, job.effect)
@@ -341,11 +304,9 @@ class Worker:
         idempotent = job.provider.guarantee(job.effect) == "idempotent"
         if idempotent and job.first is not None and now - job.first > job.provider.limits.window:
             job.ask = True
-        job.until = now + job.provider.limits.timeout + SLACK
         job.attempts += 1
         job.first = job.first or now
-        self._leases += 1
-        job.lease = self._leases
+        self._calls.lease(job, now)
         self._mark(job, "sent" if row["status"] == "sent" else "leased")
         return True
 
@@ -405,12 +366,7 @@ class Worker:
             call = Call(
                 job.key, job.secrets, job.first, limits.timeout, customer, payee, job.message, to
             )
-            pool = self._pools.get(job.name)
-            if pool is None:
-                pool = ThreadPoolExecutor(threads(job.provider), f"outbox-{job.name}")
-                self._pools[job.name] = pool
-            self._under_way[job.effect.id] = job
-            pool.submit(self._call, job, job.lease, job.ask, call)
+            self._calls.begin(job, call)
 
     def _parties(self, effect: Effect) -> tuple[Row | None, Row | None]:
         """The row of an effect's customer, and of who gets a transfer: what a provider may need
@@ -427,44 +383,17 @@ class Worker:
                 return customer, row
         return customer, None
 
-    def _call(self, job: Job, lease: int, ask: bool, call: Call) -> None:
-        """In a thread of its own: one call, whose answer goes into the queue whatever it is."""
-        answer: Answer
-        try:
-            serve = job.provider.read_back if ask else job.provider.deliver
-            answer = serve(job.effect, call)
-        except (NotSent, MaybeSent, BizError) as error:
-            answer = error
-        except Exception as error:
-            answer = MaybeSent(f"{type(error).__name__}: {error}")
-        self._answers.put((job, lease, answer))
-        self._arrived.set()
-        self._wake()
-
     # --- taking answers --------------------------------------------------------------------------
 
     def _collect(self) -> bool:
         """Takes what has been answered; whether an outcome was settled."""
         now = self.clock.now()
-        for job, lease, answer in self._arrivals(now):
-            if self._under_way.get(job.effect.id) is not job or job.lease != lease:
-                continue  # It was given up for lost before.
-            del self._under_way[job.effect.id]
+        for job, answer in self._calls.answers(now):
             self._take(job, answer, now)
         return self._settle_held()
 
-    def _arrivals(self, now: datetime) -> Iterator[tuple[Job, int, Answer]]:
-        while True:
-            try:
-                yield self._answers.get_nowait()
-            except Empty:
-                break
-        for job in list(self._under_way.values()):
-            if job.until is not None and job.until <= now:
-                yield job, job.lease, MaybeSent("no answer came in time")
-
     def _take(self, job: Job, answer: Answer, now: datetime) -> None:
-        pace, scrub = self._roads[job.road].pace, job.secrets.scrub
+        pace, scrub = self._roads.of(job).pace, job.secrets.scrub
         match answer:
             case NotSent() | MaybeSent():
                 job.reason = scrub(str(answer))[:MAX_REASON] or type(answer).__name__
@@ -531,7 +460,7 @@ class Worker:
     def _wait_for_another(self, job: Job) -> None:
         row = self.engine.state.get("_effect", job.effect.id)
         self._mark(job, "sent" if row is not None and row["status"] == "sent" else "ready")
-        self._roads[job.road].add(job)
+        self._roads.again(job)
 
     def _bury(self, job: Job) -> None:
         """Gives up an effect that was certainly not done: it waits for a person. One that may
@@ -540,32 +469,25 @@ class Worker:
             self._finish(job, Outcome("unknown", job.reason))
             return
         self._mark(job, "dead")
-        self._closed.add(job.effect.order)
         self._leave(job)
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
-        self._leave(job)
+        self._roads.leave(job)
         self._done(job, outcome)
 
     def _done(self, job: Job, outcome: Outcome) -> None:
         """A job has its outcome; it is settled in turn where order is asked for."""
-        if self.ordered:
+        if self._turns is not None:
             self._mark(job, None, outcome)
-            heappush(self._held, (job.effect.order, job, outcome))
+            self._turns.hold(job, outcome)
         else:
             self._settle(job, outcome)
 
     def _settle_held(self) -> bool:
         """Settles outcomes in the order of their effects; whether any were settled."""
-        while self._held:
-            while self._open and self._open[0] in self._closed:
-                self._closed.discard(heappop(self._open))
-            order, job, outcome = self._held[0]
-            if self._open and self._open[0] < order:
-                break
-            heappop(self._held)
-            self._closed.add(order)
-            self._settle(job, outcome)
+        if self._turns is not None:
+            for job, outcome in self._turns.ready():
+                self._settle(job, outcome)
         settled, self._settled = self._settled, False
         return settled
 

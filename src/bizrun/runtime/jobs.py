@@ -12,7 +12,7 @@ from ..providers.base import Provider, Secrets
 from .outbox import idempotency_key
 
 # One customer's effects at one provider: they go out in order.
-Lane = tuple[str, str]
+Queue = tuple[str, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +24,7 @@ class Job:
     name: str
     provider: Provider
     secrets: Secrets
-    lane: Lane
+    queue: Queue
     road: str
     at: datetime
     attempts: int = 0
