@@ -84,7 +84,10 @@ def usage_periods(
 
 
 def _runs(sub: Row, at: datetime, meter: str | None) -> bool:
-    return bool(_begun(sub, meter) <= at < sub["period_end"])
+    begun = _begun(sub, meter)
+    if begun - at < usages.SAME:
+        begun = sub["usage_start"]
+    return bool(begun <= at < sub["period_end"])
 
 
 def _begun(sub: Row, meter: str | None) -> datetime:

@@ -71,8 +71,8 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         billing["exact"] = True
     if _others(desk, customer):
         billing["others"] = True
-        if start < desk.now and (ended := usage.rated_by_ended(desk, customer, start)):
-            billing["ended"] = ended
+        if used := usage.rated_by_ended(desk, customer, start):
+            billing["used"] = used
     sub: dict[str, Any] = {
         **_DEFAULTS, "id": "", "customer": customer, "plan": plan.name, "status": "active",
         "quantity": choose_quantity(now_plan, args.get("quantity")), "currency": currency,
@@ -274,6 +274,7 @@ def end(
         renewals.make(desk, [sub], [found], [], site, "cancellation", whole, surplus)
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
              if n not in ("waiting", "late", "billed", "pending", "charges")}  # fmt: skip
+    known |= usage.used_up(sub, found.metered, desk.now)
     zero = Money(0, sub["currency"])
     set_status(
         desk, key, status, ended_at=desk.now, monthly_amount=zero, billing=known,
@@ -334,6 +335,7 @@ def _rest(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
                       surplus=surplus)  # fmt: skip
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
              if n not in ("waiting", "late", "billed", "charges", "before", "settled")}  # fmt: skip
+    known |= usage.used_up(sub, found.metered, desk.now)
     set_status(desk, key, status, paused_at=desk.now, usage_start=desk.now, billing=known)
 
 

@@ -24,6 +24,8 @@ from .desk import Desk, Row
 from .terms import PLAN, Item, addon_since, cycle_of, dated, items
 
 _MOMENT = timedelta(microseconds=1)
+# Usage periods that begin so close together began at one instant, one after the other.
+SAME = timedelta(milliseconds=1)
 # Windows of a customer with several subscriptions that are looked through for a late count.
 _LOOKED_AT = 64
 Billed = dict[tuple[str, ...], Rated]
@@ -66,10 +68,22 @@ def window_start(
 
 
 def billed_before(sub: Mapping[str, Any], meter: str) -> datetime | None:
-    """Until when a subscription that began in the past, over one that has ended since, leaves the
-    usage of a meter to that one."""
-    ended: Mapping[str, datetime] = (sub["billing"] or {}).get("ended") or {}
-    return ended.get(meter)
+    """Until when the usage of a meter that would be a subscription's own is billed already: by one
+    that has ended since, or by a change at the instant where its usage period began."""
+    used: Mapping[str, datetime] = (sub["billing"] or {}).get("used") or {}
+    return used.get(meter)
+
+
+def used_up(sub: Mapping[str, Any], found: Sequence[Metered], now: datetime) -> dict[str, Any]:
+    """What of `billing` remembers that counts of this very instant are billed: the usage period
+    that begins now has those that come after them alone."""
+    spent = {
+        each.price.meter: start + _MOMENT
+        for each in found
+        if (start := each.row["start"]) >= now and any(part[1] for part in each.row["billed"])
+    }
+    used = (sub["billing"] or {}).get("used") or {}
+    return {"used": {**used, **spent}} if used or spent else {}
 
 
 def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, datetime]:
@@ -77,13 +91,16 @@ def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, date
     when: nobody pays for the same usage twice."""
     found: dict[str, datetime] = {}
     for sub in desk.subscriptions(customer):
-        if lives(sub) or sub["ended_at"] is None or sub["ended_at"] <= start:
+        if lives(sub) or sub["ended_at"] is None or sub["ended_at"] < start:
             continue
-        for item in items(desk, sub, sub["period_start"]):
-            for price in catalog.choose_usages(item.plan, sub["currency"]):
-                until = found.get(price.meter, sub["ended_at"])
-                found[price.meter] = max(until, sub["ended_at"])
-    return found
+        until = dict((sub["billing"] or {}).get("used") or {})
+        if sub["ended_at"] > start:
+            for item in items(desk, sub, sub["period_start"]):
+                for price in catalog.choose_usages(item.plan, sub["currency"]):
+                    until[price.meter] = max(sub["ended_at"], until.get(price.meter, start))
+        for meter, instant in until.items():
+            found[meter] = max(instant, found.get(meter, instant))
+    return {meter: instant for meter, instant in found.items() if instant > start}
 
 
 def measured(
@@ -157,10 +174,17 @@ def owed(
             if shorter and meter_period(desk, sub, price, end - _MOMENT).end != end:
                 continue
             start = window_start(desk, sub, price, max(sub["usage_start"], end - _MOMENT))
-            if start >= end and billed_before(sub, price.meter):
+            if final and price.interval is not None:
+                key = usage_key(sub["id"], item.name, price.meter, start)
+                if running or desk.peek("_usage", key) is not None:
+                    # A usage period that ended at this instant is billed: what counts is the next.
+                    start = window_start(desk, sub, price, end)
+            before = billed_before(sub, price.meter)
+            if before is not None and start >= end and not (final and start - end < SAME):
                 continue
             billed = billed_of(known.get(f"{item.name}|{price.meter}") or ())
-            yield meter_window(desk, sub, item, price, start, end, billed, running=running)
+            until = max(start, end)
+            yield meter_window(desk, sub, item, price, start, until, billed, running=running)
 
 
 def meter_window(
@@ -173,8 +197,10 @@ def meter_window(
     if billed:
         # Both rates rounded: what did not change makes no line of a half unit.
         rated = tuple(replace(part, amount=part.amount.rounded(half_even)) for part in rated)
-    subject = lines.Subject.of(sub["id"], item.plan)
-    made = lines.usage_lines(subject, price.meter, rated, start, end, billed, kind)
+    subject, shown = lines.Subject.of(sub["id"], item.plan), start
+    if start == billed_before(sub, price.meter):
+        shown = start.replace(microsecond=start.microsecond // 1000 * 1000)
+    made = lines.usage_lines(subject, price.meter, rated, shown, end, billed, kind)
     parts = []
     for part in rated:
         parts.append([list(part.values), part.quantity, part.amount.rounded(half_even)])
@@ -187,7 +213,7 @@ def meter_window(
                   "anchor": sub["anchor"], "addons": sub["addons"]},
     }  # fmt: skip
     was = [_part_row(values, part) for values, part in billed.items()]
-    return Metered(item, price, start, end, tuple(made), row, was)
+    return Metered(item, price, shown, end, tuple(made), row, was)
 
 
 def billed_of(parts: Sequence[Any]) -> Billed:
