@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import ref
 
-import apsw
-
 from ..errors import StoreError
+from .database import Cursor
 
 
 class OpenCursor:
@@ -16,9 +15,9 @@ class OpenCursor:
 
     __slots__ = ("__weakref__", "_cursor", "_failure", "_kept", "table")
 
-    def __init__(self, table: str, cursor: apsw.Cursor) -> None:
+    def __init__(self, table: str, cursor: Cursor) -> None:
         self.table = table
-        self._cursor: apsw.Cursor | None = cursor
+        self._cursor: Cursor | None = cursor
         self._kept: list[Any] = []
         self._failure: StoreError | None = None
 

@@ -1,4 +1,4 @@
-"""The event log in SQLite: entries, known ids, and a hash chain with a link for each commit."""
+"""The event log in SQL: entries, known ids, and a hash chain with a link for each commit."""
 
 from __future__ import annotations
 
@@ -6,34 +6,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import islice
+from itertools import islice, takewhile
 from operator import itemgetter
 from typing import Any
 
-import apsw
 from msgspec.msgpack import Encoder
 
 from .base import ERASED, INTERNAL, Known, LogEntry, Plain
+from .database import Database
 from .plain import FEWEST, entries_of
-from .plain_log import TABLES as PLAIN_TABLES
 from .plain_log import PlainLog, link, run_row
-
-TABLES = (
-    """CREATE TABLE IF NOT EXISTS _log (
-      seq INTEGER PRIMARY KEY, source TEXT, id TEXT, type TEXT, time TEXT, raw TEXT, status TEXT,
-      reason TEXT, cause INTEGER, fired TEXT) STRICT""",
-    """CREATE TABLE IF NOT EXISTS _log_id (
-      source TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, status TEXT NOT NULL,
-      PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID""",
-    "CREATE TABLE IF NOT EXISTS _chain (last_seq INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT",
-    *PLAIN_TABLES,
-)
 
 _COLUMNS = ", ".join(LogEntry._fields)
 _INSERT = f"INSERT INTO _log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CLAIM = """INSERT INTO _log_id (source, id, seq, status) VALUES (?, ?, ?, ?)
   ON CONFLICT (source, id) DO UPDATE SET seq = excluded.seq, status = excluded.status
-  WHERE status = 'rejected'"""
+  WHERE _log_id.status = 'rejected'"""
 _KNOWN = "SELECT id, seq, status FROM _log_id WHERE source = ? AND id IN"
 _PAGE = 1000
 _MOST_SOURCES = 10_000
@@ -47,13 +35,13 @@ _encode = Encoder().encode
 class EventLog:
     """Appends to the log within the caller's transaction, and reads it."""
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._plain = PlainLog(db)
         self._running: Any = None
         # The largest known id by source: a larger one can't be known. Empty: nothing is.
         self._tops: dict[str, str] = {}
-        # Within `append`: what SQLite has not been given yet.
+        # Within `append`: what the database has not been given yet.
         self._entries: list[tuple[Any, ...]] = []
         self._claims: list[tuple[Any, ...]] = []
         self._runs: list[tuple[Any, ...]] = []
@@ -186,7 +174,7 @@ class EventLog:
         return top
 
     def _write(self) -> None:
-        """Hands what was added to SQLite, before it is asked for anything of that."""
+        """Hands what was added to the database, before it is asked for anything of that."""
         if self._entries:
             self._db.executemany(_INSERT, self._entries)
             self._entries = []
@@ -264,11 +252,11 @@ class EventLog:
 
     def _bytes(self, after: int, last: int) -> Iterator[tuple[int, bytes]]:
         """What the chain's links are made of, in order, each with its seq."""
-        single = self._db.execute(
-            f"SELECT {_COLUMNS} FROM _log WHERE seq > ? AND seq <= ? ORDER BY seq", (after, last)
-        )
+        single = takewhile(lambda entry: entry.seq <= last, self._single(after, None))
         return merge(
-            ((row[0], _encode(row)) for row in single), self._plain.links(last, after), key=_seq
+            ((entry.seq, _encode(entry)) for entry in single),
+            self._plain.links(last, after),
+            key=_seq,
         )
 
     def _erased(self) -> dict[int, str]:
@@ -301,7 +289,7 @@ class EventLog:
     def _lost_ids(self) -> Iterator[str]:
         rows = self._db.execute(
             "SELECT k.source, k.id, k.seq FROM _log_id AS k LEFT JOIN _log AS l ON l.seq = k.seq "
-            "WHERE l.id IS NOT k.id OR l.source IS NOT k.source"
+            "WHERE l.id IS DISTINCT FROM k.id OR l.source IS DISTINCT FROM k.source"
         )
         for source, id, seq in islice(rows, 3):
             yield f"the event `{id}` of {source} is known as number {seq} of the log, but not there"
@@ -323,7 +311,7 @@ def storable(value: Any) -> Any:
 
 
 def select_in(
-    db: apsw.Connection, sql: str, first: Sequence[Any], values: Iterable[Any]
+    db: Database, sql: str, first: Sequence[Any], values: Iterable[Any]
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement that ends in IN, for any number of values: few different texts."""
     left = list(values)

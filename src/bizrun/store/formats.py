@@ -6,13 +6,37 @@ import contextlib
 
 import apsw
 
-from .event_log import TABLES as LOG_TABLES
-
 FORMAT = 2
 _META = "CREATE TABLE IF NOT EXISTS _meta (name TEXT PRIMARY KEY, value TEXT) STRICT, WITHOUT ROWID"
 _DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
   "table" TEXT, "column" TEXT, "key" TEXT, "type" TEXT, "value" ANY,
   PRIMARY KEY ("table", "column", "key")) STRICT, WITHOUT ROWID"""
+LOG_TABLES = (
+    """CREATE TABLE IF NOT EXISTS _log (
+      seq INTEGER PRIMARY KEY, source TEXT, id TEXT, type TEXT, time TEXT, raw TEXT, status TEXT,
+      reason TEXT, cause INTEGER, fired TEXT) STRICT""",
+    """CREATE TABLE IF NOT EXISTS _log_id (
+      source TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, status TEXT NOT NULL,
+      PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS _chain (last_seq INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT",
+    """CREATE TABLE IF NOT EXISTS _log_plain (
+      seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, low TEXT NOT NULL,
+      high TEXT NOT NULL UNIQUE, text TEXT NOT NULL, fired TEXT) STRICT""",
+    # No id twice: ranges don't overlap, with each other or with what is known by itself.
+    """CREATE TRIGGER IF NOT EXISTS _log_plain_unique BEFORE INSERT ON _log_plain WHEN
+      EXISTS (SELECT 1 FROM (SELECT low FROM _log_plain WHERE high >= NEW.low
+                             ORDER BY high LIMIT 1) WHERE low <= NEW.high)
+      OR EXISTS (SELECT 1 FROM _log_id WHERE source = '' AND id BETWEEN NEW.low AND NEW.high)
+      BEGIN SELECT RAISE(ABORT, 'an event is in the log twice'); END""",
+    """CREATE VIEW IF NOT EXISTS _event AS
+      SELECT seq, source, id, type, time, raw, status, reason, cause, fired FROM _log
+      UNION ALL
+      SELECT p.seq + e.key, '', json_extract(e.value, '$.id'), json_extract(e.value, '$.type'),
+        json_extract(e.value, '$.time'), e.value, 'handled', NULL, NULL,
+        coalesce(json_extract(p.fired, '$[' || e.key || ']'), '')
+      FROM _log_plain AS p,
+        json_each('[' || replace(rtrim(p.text, char(10)), char(10), ',') || ']') AS e""",
+)
 TABLES = (_META, _DROPPED, *LOG_TABLES)
 PRAGMAS = (
     # FULL: with NORMAL a power cut loses commits that were acknowledged.

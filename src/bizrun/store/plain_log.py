@@ -1,4 +1,4 @@
-"""Runs of plain events in SQLite: a row holds the text of many, known by the range of their ids.
+"""Runs of plain events in SQL: a row holds the text of many, known by the range of their ids.
 
 What has been kept of an event that was handled as it came costs a twentieth of a row of its own.
 The view `_event` shows them one by one to any SQL tool, with all others of the log.
@@ -11,40 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import apsw
 from msgspec.msgpack import Encoder
 
 from .base import Known, LogEntry, Plain
+from .database import Database
 from .plain import Unfolded, unfolded
 
-TABLES = (
-    """CREATE TABLE IF NOT EXISTS _log_plain (
-      seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, low TEXT NOT NULL,
-      high TEXT NOT NULL UNIQUE, text TEXT NOT NULL, fired TEXT) STRICT""",
-    # No id twice: ranges don't overlap, with each other or with what is known by itself.
-    """CREATE TRIGGER IF NOT EXISTS _log_plain_unique BEFORE INSERT ON _log_plain WHEN
-      EXISTS (SELECT 1 FROM (SELECT low FROM _log_plain WHERE high >= NEW.low
-                             ORDER BY high LIMIT 1) WHERE low <= NEW.high)
-      OR EXISTS (SELECT 1 FROM _log_id WHERE source = '' AND id BETWEEN NEW.low AND NEW.high)
-      BEGIN SELECT RAISE(ABORT, 'an event is in the log twice'); END""",
-    """CREATE VIEW IF NOT EXISTS _event AS
-      SELECT seq, source, id, type, time, raw, status, reason, cause, fired FROM _log
-      UNION ALL
-      SELECT p.seq + e.key, '', json_extract(e.value, '$.id'), json_extract(e.value, '$.type'),
-        json_extract(e.value, '$.time'), e.value, 'handled', NULL, NULL,
-        coalesce(json_extract(p.fired, '$[' || e.key || ']'), '')
-      FROM _log_plain AS p,
-        json_each('[' || replace(rtrim(p.text, char(10)), char(10), ',') || ']') AS e""",
-)
-
 _INSERT = "INSERT INTO _log_plain VALUES (?, ?, ?, ?, ?, ?)"
+_PAGE = 50  # runs of up to a thousand events
 _encode = Encoder().encode
 
 
 class PlainLog:
     """The table of runs, within the caller's transaction."""
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._unfolded = Unfolded()
 
@@ -127,13 +108,15 @@ class PlainLog:
 
     def links(self, last: int, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The bytes of each run in the log's chain, with the seq that it begins with."""
-        rows = self._db.execute(
+        some = (
             "SELECT seq, count, low, high, text, fired FROM _log_plain "
-            "WHERE seq > ? AND seq <= ? ORDER BY seq",
-            (after, last),
+            f"WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {_PAGE}"
         )
-        for row in rows:
-            yield int(row[0]), link(*row)
+        rows: list[Any]
+        while rows := list(self._db.execute(some, (after, last))):
+            for row in rows:
+                yield int(row[0]), link(*row)
+            after = int(rows[-1][0])
 
     def problems(self) -> Iterator[str]:
         """Runs that do not hold what they are known by."""

@@ -69,7 +69,9 @@ class SqliteReader(SqliteStore):
 
     def connection(self) -> apsw.Connection:
         """What sees the moment, for a copy of all of it."""
-        return self._connection()
+        db = self._connection()
+        assert isinstance(db, apsw.Connection)
+        return db
 
     def prepare(
         self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, object]] = {}
@@ -91,7 +93,7 @@ class SqliteReader(SqliteStore):
         return copy
 
     def _copy(self) -> None:
-        copy = self._db = self._copied_of(self._connection())
+        copy = self._db = self._copied_of(self.connection())
         self._log = EventLog(copy)
         self._load()
 
@@ -100,9 +102,7 @@ class SqliteReader(SqliteStore):
         if self._copied:
             super()._rollback()
             return
-        self._pending.clear()
-        self._pending_unique.clear()
-        self._pending_rows = 0
+        self._forget_pending()
 
 
 def _begun(db: apsw.Connection) -> apsw.Connection:

@@ -1,28 +1,27 @@
 """The largest keys of tables, of all and by how they begin: a larger key is not there.
 
-Ids mostly grow, so most of those that are asked for in vain need no look into the file.
+Ids mostly grow, so most of those that are asked for in vain need no look into the database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import apsw
-
-from .sql import TableSQL, quoted
+from .database import Database
+from .sql import TableSQL
 
 _PREFIX = 4
 _MOST = 10_000
 
 
 class Tops:
-    """What is known of the keys in one file. It may name a key that has been deleted."""
+    """What is known of the keys in one state. It may name a key that has been deleted."""
 
     def __init__(self) -> None:
         self._tops: dict[str, dict[str, str]] = {}
 
     def clear(self) -> None:
-        """Forgets all: the file has changed by other ways than `grow`."""
+        """Forgets all: the state has changed by other ways than `grow`."""
         self._tops.clear()
 
     def lack(self, table: str, key: str) -> bool:
@@ -32,12 +31,13 @@ class Tops:
             return False
         return key > tops[""] or key > tops.get(key[:_PREFIX], key)
 
-    def look(self, db: apsw.Connection, sql: TableSQL, key: str) -> bool:
+    def look(self, db: Database, sql: TableSQL, key: str) -> bool:
         """The same where the table may have to be asked."""
         prefix = key[:_PREFIX]
         if not prefix or not key.isascii():
             return False
-        column, name = quoted(sql.table.key), sql.table.name
+        quoted, name = sql.dialect.quoted, sql.table.name
+        column = quoted(sql.table.key)
         largest = f"SELECT max({column}) FROM {quoted(name)}"
         tops = self._tops.get(name)
         if tops is None or len(tops) >= _MOST:

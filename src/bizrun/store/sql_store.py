@@ -1,0 +1,525 @@
+"""What SQL stores share: rows that wait for the commit, a cache, unique values, selects, log."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar
+
+from ..errors import Refusal, StoreError
+from .base import Known, LogEntry, Plain, Range, Row, Table
+from .cache import NO_ROWS, Cache
+from .cursor import Cursors, OpenCursor
+from .database import Cursor, Database
+from .event_log import EventLog, select_in, storable
+from .guard import guarded as _guarded
+from .match import matching, ordered
+from .migrate import migrate
+from .schema import check_tables, table_from_json, taken
+from .sql import Dialect, TableSQL, shape_of, table_sql, tally_sql
+from .tops import Tops
+
+_PENDING_ROWS = 10_000
+_FIRST_ROWS = 512
+
+# Fewer rows tell nothing about whether a table's rows are mostly in the cache.
+_TELLING = 8
+
+
+class SqlStore(ABC):
+    """A state in a database. Rows are shared with a cache: nobody may change one.
+
+    A store says by what class its driver's `errors` are, what such a failure is called
+    (`_failure`), what `format` of states it writes, how a transaction begins and ends, and how
+    connections come and go (`_leave`).
+    """
+
+    lasting = True
+    errors: ClassVar[type[Exception]]
+    dialect: ClassVar[Dialect]
+    format: ClassVar[int]
+    _begins: ClassVar[str]
+
+    _db: Database | None
+    _log: EventLog
+    _lost: str | None
+    _commits: int
+
+    def __init__(self, name: str, cache_rows: int) -> None:
+        self.name = name
+        self._db = None
+        self._lost = None
+        self._commits = 0
+        self._failed: StoreError | None = None
+        self._tables: dict[str, TableSQL] = {}
+        self._pending: dict[str, dict[str, Row | None]] = {}
+        self._pending_rows = 0
+        self._pending_unique: dict[tuple[str, str], dict[Any, str]] = {}
+        # Two halves instead of a list in order of use: the older half is dropped whole.
+        self._cache = Cache(cache_rows)
+        # Tables whose rows were all in the cache when they were selected last.
+        self._at_hand: set[str] = set()
+        self._tops = Tops()
+        self._cursors = Cursors()
+        self._aside: set[str] = set()
+
+    def _read(self, text: str, parameters: Sequence[Any]) -> Cursor:
+        """The rows of a select, of which there may be many."""
+        cursor: Cursor = self._connection().execute(text, parameters)
+        return cursor
+
+    def _load(self) -> None:
+        """Learns what is stored: its format, its tables, what was set aside."""
+        db = self._connection()
+        meta = dict(db.execute("SELECT name, value FROM _meta"))
+        try:
+            self._load_meta(meta)
+        except (KeyError, ValueError, TypeError):
+            raise StoreError(
+                f"{self.name} is damaged: its table _meta is not as bizrun wrote it; put a "
+                "backup in its place, or start over with --fresh"
+            ) from None
+        self._aside = {row[0] for row in db.execute('SELECT DISTINCT "table" FROM _dropped')}
+
+    def _load_meta(self, meta: dict[str, str]) -> None:
+        if int(meta["format"]) > self.format:
+            raise StoreError(
+                f"{self.name} was written by a newer bizrun (format {meta['format']}, this "
+                f"one reads up to {self.format}): update bizrun, or give --state another one"
+            )
+        self._commits = int(meta["commits"])
+        for name, value in meta.items():
+            if name.startswith("table:"):
+                table = table_from_json(value)
+                stored = self._tables.get(table.name)
+                if stored is None or stored.table != table:
+                    self._tables[table.name] = table_sql(table, self.dialect)
+
+    def _connection(self) -> Database:
+        if self._db is None:
+            raise self._gone()
+        return self._db
+
+    def _gone(self) -> StoreError:
+        return self._failed or StoreError(f"{self.name} is closed")
+
+    def _fail(self, error: Exception) -> StoreError:
+        """Gives up: what is not committed is dropped, and nothing is done any more."""
+        if self._failed is None:
+            self._failed = self._failure(error)
+        self.close()
+        return self._failed
+
+    @abstractmethod
+    def _failure(self, error: Exception) -> StoreError:
+        """What a failure of the database is called, and what to do about it."""
+
+    # --- tables ------------------------------------------------------------------------------
+
+    @_guarded
+    def prepare(
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
+    ) -> list[str]:
+        """Creates and migrates tables; see `Store.prepare`."""
+        check_tables(tables)
+        db = self._connection()
+        self._rollback()
+        changed = [t for t in tables if t.name not in self._tables or
+                   self._tables[t.name].table != t]  # fmt: skip
+        if not changed:
+            return []
+        self._begin()
+        self._cursors.keep()
+        try:
+            told: list[str] = []
+            for table in changed:
+                stored = self._tables.get(table.name)
+                new = defaults.get(table.name, {})
+                before = None if stored is None else stored.table
+                told += migrate(db, self.dialect, before, table, new)
+            self._commit_counted()
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            self._load()
+            raise
+        self._forget_all()
+        self._load()
+        return told
+
+    def get(self, table: str, key: str) -> Row | None:
+        """The row with that key; callers must not change it."""
+        pending = self._pending.get(table)
+        if pending is not None and key in pending:
+            return pending[key]
+        young = self._cache.young.get(table)
+        if young is not None and key in young:
+            return young[key]
+        if self._tops.lack(table, key):
+            return None
+        return self._promote(table, key)
+
+    @_guarded
+    def _promote(self, table: str, key: str) -> Row | None:
+        """A row from the older half of the cache, or from the database, now in the younger."""
+        row = self._cache.old.get(table, NO_ROWS).get(key)
+        if row is None:
+            sql = self._tables[table]
+            if self._tops.look(self._connection(), sql, key):
+                return None
+            if columns := self._connection().execute(sql.get, (key,)).fetchone():
+                row = sql.decode(columns)
+            self._cache.asked.add(table)
+        self._cache.remember(table, {key: row})
+        return row
+
+    @_guarded
+    def preload(self, table: str, keys: Sequence[str]) -> None:
+        """Reads rows together that `get` will be asked for."""
+        sql = self._tables[table]
+        held = [rows.get(table, NO_ROWS) for rows in (self._pending, self._cache.young)]
+        asked = [key for key in keys if not any(key in rows for rows in held)]
+        if len(asked) > 1:
+            found = select_in(self._connection(), sql.get_many, (), asked)
+            self._cache.remember(table, {row[sql.key_place]: sql.decode(row) for row in found})
+
+    def _forget_all(self) -> None:
+        """Empties the cache, since the state has changed by other ways."""
+        self._cache.clear()
+        self._tops.clear()
+
+    @_guarded
+    def select(
+        self,
+        table: str,
+        equals: Mapping[str, Any] = {},
+        ranges: Sequence[Range] = (),
+        order: Sequence[tuple[str, bool]] = (),
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """Rows that match; callers must not change them."""
+        sql = self._tables[table]
+        self._flush(table)
+        if any(bound.value is None for bound in ranges):
+            return iter(())
+        select = sql.select(shape_of(equals, ranges, order, limit is not None))
+        parameters = select.parameters(equals, ranges, limit)
+        rows = self._known_rows(table, select.keys, parameters)
+        if rows is None:
+            cursor = self._read(select.sql, parameters)
+            first = list(islice(cursor, _FIRST_ROWS))
+            # Read now: what is remembered is as of now, and writes may follow.
+            rows = iter(self._remembered(table, sql, first))
+            if len(first) == _FIRST_ROWS:
+                rest = OpenCursor(table, cursor)
+                self._cursors.add(rest)
+                rows = self._chained(sql, rows, rest)
+        if select.equals or select.ranges:
+            left = {column: equals[column] for column in select.equals}
+            rows = matching(rows, left, [ranges[place] for place in select.ranges])
+        if select.order or not select.limited:
+            return ordered(rows, order if select.order else (), limit)
+        return rows
+
+    def _known_rows(self, table: str, keys: str, parameters: Sequence[Any]) -> Iterator[Row] | None:
+        """The selected rows by their keys alone, where the cache has most of the table's."""
+        if table not in self._at_hand:
+            return None
+        found = [key for (key,) in islice(self._read(keys, parameters), _FIRST_ROWS)]
+        young = self._cache.young.get(table, NO_ROWS)
+        rows = [young.get(key) for key in found]
+        held, complete = self._cache.held, all(rows)
+        missing = 0 if complete else sum(held(table, key) is None for key in found)
+        if len(found) == _FIRST_ROWS or missing * _TELLING > len(found):
+            self._at_hand.discard(table)
+            return None
+        if not complete:
+            rows = [self.get(table, key) for key in found]
+        return iter([row for row in rows if row is not None])
+
+    def _remembered(self, table: str, sql: TableSQL, columns: Sequence[Sequence[Any]]) -> list[Row]:
+        """Selected rows, each decoded once as long as it is remembered."""
+        place, held = sql.key_place, self._cache.held
+        rows = [held(table, each[place]) for each in columns]
+        fresh = {
+            each[place]: sql.decode(each)
+            for each, row in zip(columns, rows, strict=True)
+            if row is None
+        }
+        if fresh:
+            self._cache.remember(table, fresh)
+        elif len(rows) >= _TELLING:
+            self._at_hand.add(table)
+        return [
+            fresh[each[place]] if row is None else row
+            for each, row in zip(columns, rows, strict=True)
+        ]
+
+    def _chained(self, sql: TableSQL, first: Iterator[Row], rest: OpenCursor) -> Iterator[Row]:
+        yield from first
+        try:
+            for columns in rest:
+                yield sql.decode(columns)
+        except self.errors as error:
+            raise self._fail(error) from None
+
+    @_guarded
+    def count(
+        self, table: str, equals: Mapping[str, Any] = {}, ranges: Sequence[Range] = ()
+    ) -> int:
+        """How many rows match: counted by the database where its comparisons are exact."""
+        if any(bound.value is None for bound in ranges):
+            return 0
+        select = self._tables[table].select(shape_of(equals, ranges))
+        if select.equals or select.ranges:
+            return sum(1 for _ in self.select(table, equals, ranges))
+        self._flush(table)
+        parameters = select.parameters(equals, ranges, None)
+        return int(self._connection().execute(select.counted, parameters).get)
+
+    @_guarded
+    def tally(self, table: str, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """The different values of some columns, grouped by the database."""
+        self._flush(table)
+        statement, decode = tally_sql(self._tables[table], columns)
+        found = self._connection().execute(statement).fetchall()
+        return iter([(decode(values), int(str(rows))) for *values, rows in found])
+
+    @_guarded
+    def write(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
+        """Inserts, replaces and deletes rows; the commit at the latest stores them."""
+        if self._db is None or self._lost:
+            self._refuse_lost()
+        for table, rows in changes.items():
+            if self._tables[table].unique:
+                self._check_unique(self._tables[table], rows)
+        for table, rows in changes.items():
+            sql = self._tables[table]
+            pending = self._pending.get(table)
+            if pending is None:
+                pending = self._pending[table] = {}
+            width = len(sql.names)
+            pending.update(rows)
+            for key, row in rows.items():
+                if row is not None and len(row) != width:
+                    pending[key] = {name: row.get(name) for name in sql.names}
+            self._pending_rows += len(rows)
+            if table in self._aside:
+                self._forget(table, rows)
+            for column in sql.unique:
+                self._claim_values(table, column, rows)
+        if self._pending_rows > _PENDING_ROWS:
+            self._flush_all()
+
+    @_guarded
+    def adjust(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Sets these columns of rows, each given as its values and its key: no index is touched."""
+        if self._pending.get(table):
+            self._flush(table)
+        self._begin()
+        self._cursors.keep(table)
+        update, encode = self._tables[table].adjust(tuple(columns))
+        self._connection().executemany(update, list(map(encode, rows)))
+        self._cache.forget(table, [row[-1] for row in rows])
+
+    def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
+        """Drops what dropped columns hold of deleted rows: a later row is another one."""
+        gone = [(table, key) for key, row in rows.items() if row is None]
+        if gone:
+            self._begin()
+            self._connection().executemany(
+                'DELETE FROM _dropped WHERE "table" = ? AND "key" = ?', gone
+            )
+
+    def _check_unique(self, sql: TableSQL, rows: Mapping[str, Row | None]) -> None:
+        """Refuses rows that would share a unique value with each other or with one that stays."""
+        table = sql.table.name
+        pending = self._pending.get(table, {})
+        for column in sql.unique:
+            values = [
+                (key, row[column])
+                for key, row in rows.items()
+                if row is not None and row.get(column) is not None
+            ]
+            if not values:
+                continue
+            holders = {
+                value: holder
+                for holder, value in self._holders(sql, column, [value for _, value in values])
+                if holder not in pending
+            }
+            waiting = self._pending_unique.get((table, column), {})
+            for _, value in values:
+                held = pending.get(waiting.get(value, ""))
+                if held is not None and held[column] == value:
+                    holders[value] = waiting[value]
+            fresh: set[Any] = set()
+            for key, value in values:
+                holder = holders.get(value, key)
+                if value in fresh or (holder != key and holder not in rows):
+                    raise Refusal(taken(table, column, value))
+                fresh.add(value)
+
+    def _holders(
+        self, sql: TableSQL, column: str, values: Sequence[Any]
+    ) -> Iterator[tuple[str, Any]]:
+        """The stored keys, with their values, of rows that have one of these values."""
+        codec = sql.dialect.codecs[sql.types[column]]
+        encoded = [value if codec.encode is None else codec.encode(value) for value in values]
+        quoted = sql.dialect.quoted
+        name = quoted(column)
+        text = (
+            f"SELECT {quoted(sql.table.key)}, {name} FROM {quoted(sql.table.name)} WHERE {name} IN"
+        )
+        for key, stored in select_in(self._connection(), text, (), dict.fromkeys(encoded)):
+            yield key, stored if codec.decode is None else codec.decode(stored)
+
+    def _claim_values(self, table: str, column: str, rows: Mapping[str, Row | None]) -> None:
+        waiting = self._pending_unique.setdefault((table, column), {})
+        for key, row in rows.items():
+            if row is not None and row.get(column) is not None:
+                waiting[row[column]] = key
+
+    def _upsert(self, sql: TableSQL, rows: list[tuple[Any, ...]]) -> None:
+        """Inserts or replaces rows."""
+        try:
+            self._connection().executemany(sql.upsert, rows)
+        except UnicodeEncodeError:
+            known = [[storable(value) for value in row] for row in rows]
+            self._connection().executemany(sql.upsert, known)
+
+    def _flush_all(self) -> None:
+        for table in list(self._pending):
+            self._flush(table)
+        self._pending_rows = 0
+
+    def _flush(self, table: str) -> None:
+        """Hands a table's pending rows to the database, within the open transaction."""
+        pending = self._pending.get(table)
+        if not pending:
+            return
+        self._begin()
+        self._cursors.keep(table)
+        db = self._connection()
+        sql = self._tables[table]
+        if gone := [(key,) for key, row in pending.items() if row is None]:
+            db.executemany(sql.delete, gone)
+        # In order of their keys, so that neighbours in the file are written together.
+        if kept := [row for key in sorted(pending) if (row := pending[key]) is not None]:
+            self._upsert(sql, sql.encode_all(kept))
+        self._cache.renew(table, pending)
+        self._tops.grow(table, pending)
+        pending.clear()
+        for column in sql.unique:
+            self._pending_unique.pop((table, column), None)
+
+    # --- the log -----------------------------------------------------------------------------
+
+    @_guarded
+    def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        """Which of these (source, id) have been appended before."""
+        self._connection()
+        return self._log.known(ids)
+
+    @_guarded
+    def unseen(self, ids: Sequence[str]) -> bool:
+        """Whether these ids of no source are surely new; see `Store.unseen`."""
+        self._connection()
+        return self._log.unseen(ids)
+
+    @_guarded
+    def append(self, entries: Iterable[tuple[Any, ...] | Plain], claim: bool = True) -> None:
+        """Adds entries to the log and, with `claim`, to what is known."""
+        self._begin()
+        self._log.append(entries, claim)
+
+    def log(self, after: int = 0, status: str | None = None) -> Iterator[LogEntry]:
+        """Entries with a seq above `after`, in order."""
+        self._connection()
+        try:
+            yield from self._log.entries(after, status)
+        except self.errors as error:
+            raise self._fail(error) from None
+
+    @_guarded
+    def entry(self, seq: int) -> LogEntry | None:
+        """One entry."""
+        self._connection()
+        return self._log.entry(seq)
+
+    def last_seq(self) -> int:
+        """The seq of the newest entry, 0 where there is none."""
+        self._connection()
+        return self._log.seq
+
+    # --- transactions ------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        db = self._connection()
+        if not db.in_transaction:
+            self._refuse_lost()
+            db.execute(self._begins)
+
+    def _refuse_lost(self) -> None:
+        """Refuses to write over the traces of a loss."""
+        self._connection()
+        if self._lost:
+            raise StoreError(self._lost)
+
+    @_guarded
+    def redact(
+        self, entries: Mapping[int, tuple[str, str | None]], rows: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, str]:
+        """Replaces what log entries say; see `Store.redact`."""
+        db = self._connection()
+        self._begin()
+        gone = 'DELETE FROM _dropped WHERE "table" = ? AND "key" = ?'
+        db.executemany(gone, list(rows))
+        return self._log.redact(entries)
+
+    @_guarded
+    def commit(self) -> None:
+        """Makes everything since the last commit durable: on the disk when this returns."""
+        if self._pending_rows:
+            self._flush_all()
+        if self._connection().in_transaction:
+            self._commit_counted()
+
+    @abstractmethod
+    def _commit_counted(self) -> None:
+        """Ends the transaction with its link in the log's chain, and counts it."""
+
+    @_guarded
+    def rollback(self) -> None:
+        """Drops everything since the last commit."""
+        self._connection()
+        self._rollback()
+
+    def _rollback(self) -> None:
+        self._forget_pending()
+        db = self._connection()
+        if db.in_transaction:
+            self._cursors.keep()
+            db.execute("ROLLBACK")
+            self._forget_all()
+            self._log.load()
+
+    def _forget_pending(self) -> None:
+        self._pending.clear()
+        self._pending_unique.clear()
+        self._pending_rows = 0
+
+    def close(self) -> None:
+        """Releases the state; uncommitted writes are dropped."""
+        self._pending.clear()
+        self._forget_all()
+        for cursor in self._cursors:
+            cursor.fail(self._gone())
+        db, self._db = self._db, None
+        if db is not None:
+            self._leave(db)
+
+    @abstractmethod
+    def _leave(self, db: Any) -> None:
+        """Ends a connection."""
