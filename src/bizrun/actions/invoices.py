@@ -76,7 +76,7 @@ def _taxes(desk: Desk, customer: str, line: Line) -> list[Tax]:
         condition = program.tax_conditions.get(name)
         if tax.provider is not None:
             continue
-        about = {"kind": line.kind, "meter": line.meter, "amount": line.amount}
+        about = {"kind": line.goes_as, "meter": line.meter, "amount": line.amount}
         names = {"customer": customer, "plan": line.plan, "line": about}
         if condition is None or desk.holds(condition, **names):
             held.append(tax)

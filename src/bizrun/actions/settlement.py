@@ -8,7 +8,7 @@ from typing import Any
 from ..billing import dunning
 from ..billing.credits import Payable, use_credit
 from ..billing.dunning import Exhausted, Retry
-from ..billing.invoicing import WALLET_KIND
+from ..billing.invoicing import WALLET_KIND, going_as
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money
@@ -160,7 +160,7 @@ def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:
         Payable(
             zero if line["kind"] == WALLET_KIND
             else line["amount"] - line["discount"] + line["tax"],
-            line["kind"], line["meter"],
+            going_as(line["kind"], line["meter"]), line["meter"],
         )
         for line in desk.select("InvoiceLine", invoice=row["id"])
     ]  # fmt: skip

@@ -68,15 +68,17 @@ def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) 
     zero = Money(0, lines[0].amount.currency)
     open_ = max(sum((line.amount for line in lines), zero), zero)
     left = [max(line.amount, zero) for line in lines]
+    below = [min(line.amount, zero) for line in lines]
     uses: list[CreditUse] = []
     for grant in in_order(grants):
         if not _usable(grant, zero.currency, at) or not open_:
             continue
         fits = [_fits(grant, line) for line in lines]
         weights = [part if fit else zero for part, fit in zip(left, fits, strict=True)]
+        taken_off = sum((part for part, fit in zip(below, fits, strict=True) if fit), zero)
         # A balance with digits below the minor unit keeps them for later.
-        amount = min(whole_units(grant.balance), open_, sum(weights, zero))
-        if not amount:
+        amount = min(whole_units(grant.balance), open_, sum(weights, taken_off))
+        if amount.amount <= 0:
             continue
         parts = spread(amount, [weight.amount for weight in weights])
         left = [rest - part for rest, part in zip(left, parts, strict=True)]

@@ -5,9 +5,10 @@ Quotes, previews, drafts and final invoices are all made here; nothing else comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
@@ -21,6 +22,7 @@ from .discounts import Attached, CouponUse, Discountable
 from .periods import WHOLE
 from .proration import portion
 from .rating import TierLine
+from .split import spread
 from .taxes import TaxShare
 
 WALLET_KIND = "wallet"
@@ -65,6 +67,11 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         return zero(self.amount.currency)
 
     @property
+    def goes_as(self) -> str:
+        """The kind whose rules hold: what is above a maximum goes with what it is taken off."""
+        return going_as(self.kind, self.meter)
+
+    @property
     def net(self) -> Money:
         """The discounted amount, without tax."""
         return self.amount - self.discount if self.discount else self.amount
@@ -83,6 +90,13 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     def total(self) -> Money:
         """The discounted amount with its tax."""
         return self.net + self.tax if self.tax else self.net
+
+
+def going_as(kind: str, meter: str | None) -> str:
+    """The kind that taxes and credit see of a line: see `Line.goes_as`."""
+    if kind != "maximum":
+        return kind
+    return "usage" if meter else "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +170,7 @@ def invoice(draft: Draft, settings: BillingSettings, zone: str | None = None) ->
     half_even = settings.half_even
     lines = [line for line in round_lines(draft.lines, half_even) if _says_something(line)]
     lines.sort(key=_place)
-    lines += bound_lines(lines, draft.bounds, half_even)
+    lines += bound_lines(lines, draft.bounds, half_even, lambda line: _rules_of(line, draft))
     coupons = _coupons(lines, draft, half_even, zone or settings.timezone)
     net = [line.amount for line in lines]
     for use in coupons:
@@ -188,11 +202,25 @@ def round_lines(lines: Sequence[Line], half_even: bool) -> list[Line]:
     ]
 
 
-def bound_lines(lines: Sequence[Line], bounds: Sequence[Bound], half_even: bool) -> list[Line]:
-    """The top-up or the discount that keeps base and usage of each period within its bounds."""
-    found = []
+def _alike(line: Line) -> Hashable:
+    return None
+
+
+def bound_lines(
+    lines: Sequence[Line],
+    bounds: Sequence[Bound],
+    half_even: bool,
+    rules_of: Callable[[Line], Hashable] = _alike,
+) -> list[Line]:
+    """The top-up or the discount that keeps base and usage of each period within its bounds.
+
+    What is above a maximum is one line, but where taxes, coupons or credit hold for a part of what
+    it is taken off: then one for each `rules_of` its lines.
+    """
+    found: list[Line] = []
     for bound in bounds:
-        cost = sum((line.amount for line in lines if counts_to(line, bound)), bound.before)
+        mine = [line for line in lines if counts_to(line, bound)]
+        cost = sum((line.amount for line in mine), bound.before)
         least = portion(bound.minimum, bound.share) if bound.minimum and bound.settle else None
         settled = bound.settled or bound.before * 0
         due = cost
@@ -202,8 +230,46 @@ def bound_lines(lines: Sequence[Line], bounds: Sequence[Bound], half_even: bool)
             due = bound.maximum
         amount = (due - cost).rounded(half_even) - settled
         low = settled.amount > 0 if settled else amount.amount > 0
-        found.append(_bound_line("minimum" if low else "maximum", bound, amount))
+        if low:
+            found.append(_bound_line("minimum", bound, amount))
+        else:
+            found += _maximum(bound, amount, mine, rules_of)
     return [line for line in found if line.amount]
+
+
+def _maximum(
+    bound: Bound, amount: Money, lines: Sequence[Line], rules_of: Callable[[Line], Hashable]
+) -> list[Line]:
+    """What is above a maximum, taken off the lines that it bounds in proportion to them."""
+    nothing = zero(amount.currency)
+    groups: dict[Hashable, list[Line]] = {}
+    for line in lines:
+        if (line.amount > nothing) == (amount < nothing) and line.amount:
+            groups.setdefault(rules_of(line), []).append(line)
+    weights = [sum((line.amount for line in group), nothing).amount for group in groups.values()]
+    whole = Money(sum(weights, Decimal(0)), amount.currency)
+    here = max(amount, -whole) if amount < nothing else min(amount, -whole)
+    if not weights or (len(weights) == 1 and here != amount):
+        return [_bound_line("maximum", bound, amount)]
+    parts = spread(here, [abs(weight) for weight in weights])
+    made = [
+        _bound_line("maximum", bound, part, group[0].meter)
+        for part, group in zip(parts, groups.values(), strict=True)
+    ]
+    # What an earlier invoice charged of the period.
+    return [*made, _bound_line("maximum", bound, amount - here)]
+
+
+def _rules_of(line: Line, draft: Draft) -> Hashable:
+    """Which taxes, coupons and credit hold for a line by its kind or meter."""
+    return (
+        tuple(tax.name for tax in draft.tax_of(line)),
+        tuple(line.meter in each.coupon.only for each in draft.coupons if each.coupon.only),
+        tuple(
+            line.kind in grant.kinds or line.meter in grant.meters
+            for grant in draft.grants if grant.kinds or grant.meters
+        ),
+    )  # fmt: skip
 
 
 def _place(line: Line) -> int:
@@ -235,11 +301,12 @@ def _within(line: Line, bound: Bound) -> bool:
     )
 
 
-def _bound_line(kind: str, bound: Bound, amount: Money) -> Line:
+def _bound_line(kind: str, bound: Bound, amount: Money, meter: str | None = None) -> Line:
     return Line(
         kind,
         "Minimum" if kind == "minimum" else "Maximum",
         amount,
+        meter=meter,
         unit_amount=amount,
         subscription=bound.subscription,
         plan=bound.plan,
@@ -306,7 +373,7 @@ def _taxed(
 def _payables(lines: Sequence[Line], amounts: Sequence[Money]) -> list[Payable]:
     """What credit may pay; not the credit that is sold, which would never expire then."""
     return [
-        Payable(amount * 0 if line.kind == WALLET_KIND else amount, line.kind, line.meter)
+        Payable(amount * 0 if line.kind == WALLET_KIND else amount, line.goes_as, line.meter)
         for line, amount in zip(lines, amounts, strict=True)
     ]
 
