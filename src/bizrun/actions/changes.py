@@ -62,7 +62,9 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
         fresh["billing"] = held(sub)
     wanted, later = args.get("quantity"), args.get("when", "now") == "period_end"
     running = sub["pending_quantity"] if later else None
-    running = sub["quantity"] if running is None else running
+    if running is None:
+        running = _running_quantity(desk, sub, new)
+        wanted = running if wanted is None and running != sub["quantity"] else wanted
     quantity = choose_quantity(new, running if wanted is None else wanted)
     entry = None
     if args.get("coupon") is not None:
@@ -193,6 +195,14 @@ def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
 def _is_free(sub: Mapping[str, Any]) -> bool:
     """Whether nothing is charged now: in a trial, paused, suspended."""
     return sub["status"] in ASLEEP or in_trial(sub)
+
+
+def _running_quantity(desk: Desk, sub: Mapping[str, Any], new: catalog.Plan) -> Any:
+    """What a change goes on with where it says no quantity: a plan that counted nothing leaves
+    a plan with seats its least, as a new subscription has it."""
+    if new.seats is None or _by_quantity(desk, sub):
+        return sub["quantity"]
+    return max(sub["quantity"], new.seats[0])
 
 
 def _by_quantity(desk: Desk, sub: Mapping[str, Any]) -> bool:
@@ -488,11 +498,31 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
     since = addon_since(sub, addon.name) or desk.now
     having.append({"addon": addon.name, "quantity": quantity, "since": since})
+    if begins_now(desk, sub["id"]):
+        _begin_with(desk, sub, having)
+        return str(sub["id"])
     if sub["pending_plan"] is not None:
         then = (held(sub).get("pending") or {}).get("interval") or sub["interval"]
         _check_addons(desk, {**sub, "addons": having}, plan_named(desk, sub["pending_plan"]), then)
     _change_addon(desk, sub, having, addon, quantity, args, site, place)
     return str(sub["id"])
+
+
+def begins_now(desk: Desk, key: str) -> bool:
+    """Whether a subscription begins in this step: its first invoice is still to be made."""
+    return any(turn.after["id"] == key for turn in desk.begun)
+
+
+def _begin_with(desk: Desk, sub: Mapping[str, Any], having: list[dict[str, Any]]) -> None:
+    """Has an add-on begin with its subscription, on the first invoice."""
+    after = {**sub, "addons": having}
+    amount = monthly(items(desk, after, desk.now), after)
+    row = desk.change("Subscription", sub["id"], addons=having, monthly_amount=amount)
+    turns = list(desk.begun)
+    place = next(n for n, turn in enumerate(turns) if turn.after["id"] == sub["id"])
+    turn = renewals.begin(desk, row, dict(row), Owed(), turns[place].period, True)
+    turn.after["usage_start"] = row["usage_start"]
+    desk.begun[place] = turn
 
 
 def _is_new(sub: Mapping[str, Any], addon: catalog.Plan) -> bool:

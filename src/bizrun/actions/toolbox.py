@@ -75,7 +75,8 @@ class Toolbox:
     ) -> tuple[Any, bool]:
         """Does an action; its result, and whether the outcome of an effect is still to come."""
         _check(name, data)
-        if work.begun and name != "subscribe":
+        joins = name == "add_addon" and changes.begins_now(work, data["subscription"])
+        if work.begun and name != "subscribe" and not joins:
             subscriptions.finish(work)
         if (immediate := IMMEDIATE.get(name)) is not None:
             return immediate(work, data, site, place), False
