@@ -133,7 +133,7 @@ class Directories:
         """Changes where a field that can't be none goes back to its default."""
         fields = self.engine.program.entities[directory.entity].fields
         return {
-            name: self.engine.default(directory.entity, name, work)
+            name: self.engine.rows.default(directory.entity, name, work)
             if value is None and not fields[name].optional and fields[name].default is not None
             else value
             for name, value in changes.items()

@@ -21,17 +21,15 @@ from ..ir import codec
 from ..ir import nodes as ir
 from ..ir.compile import Code, compile_expression, compile_unit
 from ..ir.program import EventType, Program
-from ..lang.types import Type
 from ..model import Counts, Effect, Event, Outcome, Receipt
 from ..store.base import Plain, Row, Store
 from ..times import zone
 from ..values import instant_stamp as stamp
 from .actions import Actions
-from .blanks import Blanks
 from .directory import Directories
 from .dispatch import Dispatch, Route
 from .emitting import Emitting
-from .fit import fit, shape_defaults
+from .fit import shape_defaults
 from .intake import Intake, loose
 from .lifecycles import Lifecycles
 from .metering import Metering
@@ -39,6 +37,7 @@ from .outbox import Deliver, Outbox
 from .reading import Batch
 from .recording import Recording
 from .rounds import run_rounds
+from .rows import Rows
 from .schedules import Schedules
 from .state import State
 from .tables import defaults_of, tables_of
@@ -77,8 +76,7 @@ class Engine:
         self.later: Callable[[Item], None] = self._pending.append
         # The types of events that nobody looks at, as long as no work waits for more.
         self.unheard: set[str] = set()
-        self._defaults: dict[tuple[str, str], Any] = {}
-        self.blanks = Blanks(program)
+        self.rows = Rows(self)
         # What handlers returned after a wait, by the event that they began with.
         self.replies: dict[str, Any] = {}
         # Why a handler refused after a wait, by the same; until the commit.
@@ -490,15 +488,6 @@ class Engine:
         """The value of an expression that reads no state."""
         return self.compiled(expr, ())(None)
 
-    def default(self, entity: str, name: str, work: Work) -> Any:
-        """The default of a field."""
-        compute = self._defaults.get((entity, name))
-        if compute is None:
-            expr = self.program.entities[entity].fields[name].default
-            assert expr is not None
-            compute = self._defaults[entity, name] = self.compiled(expr, ())
-        return compute(work)
-
     def code_of(self, handler: ir.Handler) -> Code:
         """The compiled code of a handler."""
         return compile_unit(self.program.unit(handler))
@@ -509,10 +498,6 @@ class Engine:
         if found is None:
             found = self._hashes[id(code)] = codec.digest(code.unit)
         return found
-
-    def fit(self, value: Any, type_: Type, what: str) -> Any:
-        """A value as a type stores it; refused where it doesn't fit."""
-        return fit(self, value, type_, what)
 
     def plan_fields(self, name: Any) -> Mapping[str, Any] | None:
         """What an author reads of a plan."""

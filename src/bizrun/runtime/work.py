@@ -16,11 +16,11 @@ from ..ir.program import Program
 from ..model import Effect, Event
 from ..store.base import Range, Row
 from ..times import add
-from ..values import UNLIMITED, Duration, Number, check_number, show
+from ..values import UNLIMITED, Duration, Number, show
 from .books import check_books, check_kept
 from .bounds import check_effects
 from .ids import prefix_of, stamp
-from .tables import BY_AGE, MADE, in_order
+from .tables import BY_AGE, in_order
 from .tenancy import asked_of, row_references
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 FUEL = 20_000_000
-_NO_CLASS = object
 
 
 class Work:
@@ -215,7 +214,7 @@ class Work:
         """A new row, or with `upsert` a changed one where the key or a unique field is known."""
         check_books(entity)
         declared = self.engine.program.entities[entity]
-        if upsert and (key := self._same(entity, data)) is not None:
+        if upsert and (key := self.engine.rows.known(entity, data)) is not None:
             changes = {k: v for k, v in data.items() if k != declared.key}
             self.update(entity, key, changes)
             return key
@@ -223,7 +222,7 @@ class Work:
             data.setdefault(declared.key, self.new_id(prefix_of(entity), site))
         if self.engine.tenancy is not None and not self.lifted:
             self.engine.tenancy.claim(self.tenant, entity, data)
-        row = self._filled(entity, data)
+        row = self.engine.rows.new(entity, data, self)
         if self.tenant is not None:
             self.check_own(row_references(declared, row))
         key = row[declared.key]
@@ -231,42 +230,17 @@ class Work:
             raise Refusal(f"{entity}.{declared.key} is its key and can't be none")
         if self.engine.state.get(entity, key) is not None:
             raise Refusal(f"there is already {an(entity)} `{key}`")
-        self._check_unique(entity, row, key)
+        self.engine.rows.check_unique(entity, key, row)
         self.engine.state.replace(entity, key, None, row)
         self.engine.emitting.changed(self, entity, key, None, row)
         self.made = key
         return str(key)
 
-    def _filled(self, entity: str, data: Mapping[str, Any]) -> Row:
-        """A new row with what is given, fitting, and the defaults of the rest."""
-        blank = self.engine.blanks[entity]
-        row = blank.row.copy()
-        row["created_at"] = row["updated_at"] = self.now
-        row[MADE] = self.engine.next_order()
-        plain = blank.plain
-        for name, value in data.items():
-            if type(value) is plain.get(name, _NO_CLASS):
-                row[name] = value
-            elif name in row:
-                row[name] = self.fitting(entity, name, value)
-        for name in blank.computed:
-            if name not in data:
-                row[name] = self.engine.default(entity, name, self)
-        for name in blank.needed:
-            if name not in data:
-                raise Refusal(f"{entity}.{name} is needed and was not given")
-        return row
-
     def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
         """A new row of billing, whose values fit and whose unique ones are so by the way they
         are made; what is left out has its default."""
         key = self.new_id(prefix_of(entity), site)
-        blank, now = self.engine.blanks[entity], self.now
-        row: Row = {**blank.row, **data, "id": key, "created_at": now, "updated_at": now}
-        row[MADE] = self.engine.next_order()
-        for name in blank.computed:
-            if name not in data:
-                row[name] = self.engine.default(entity, name, self)
+        row = self.engine.rows.new_of_billing(entity, key, data, self)
         self.engine.state.replace(entity, key, None, row)
         self.engine.emitting.changed(self, entity, key, None, row)
         return row
@@ -275,57 +249,14 @@ class Work:
         """A new row of a system table."""
         self.engine.state.replace(table, row["id"], None, row)
 
-    def _same(self, entity: str, data: Mapping[str, Any]) -> str | None:
-        declared = self.engine.program.entities[entity]
-        key = data.get(declared.key)
-        if key is not None:
-            return str(key) if self.engine.state.get(entity, key) is not None else None
-        for name in declared.uniques:
-            if data.get(name) is not None:
-                for row in self.engine.state.select(entity, {name: data[name]}, limit=1):
-                    return str(row[declared.key])
-        return None
-
-    def _check_unique(self, entity: str, row: Row, key: str) -> None:
-        declared = self.engine.program.entities[entity]
-        for name in self.engine.blanks[entity].uniques:
-            value = row[name]
-            if value is None:
-                continue
-            for other in self.engine.state.select(entity, {name: value}, limit=1):
-                if other[declared.key] != key:
-                    raise Refusal(f"there is already {an(entity)} with {name} `{show(value)}`")
-
-    def fitting(self, entity: str, name: str, value: Any) -> Any:
-        """A value as it is stored in a field; refused where it doesn't fit."""
-        field = self.engine.program.entities[entity].fields[name]
-        if value is None:
-            if not field.optional:
-                raise Refusal(f"{entity}.{name} can't be none")
-            return None
-        if isinstance(value, int) or hasattr(value, "as_tuple"):
-            value = check_number(value) if not isinstance(value, bool) else value
-        return self.engine.fit(value, field.type, f"{entity}.{name}")
-
     def update(self, entity: str, key: Any, changes: dict[str, Any]) -> None:
         """Changes fields of a row."""
         self.finish()
         check_books(entity, changes)
         old = self.row(entity, key)
-        declared, blank = self.engine.program.entities[entity], self.engine.blanks[entity]
-        plain, words = blank.plain, blank.words
-        row = dict(old)
-        for name, value in changes.items():
-            if name == declared.key and value != old[name]:
-                raise Refusal(f"{entity}.{name} is its key and can't change")
-            if type(value) is plain.get(name, _NO_CLASS) or (
-                name in words and type(value) is str and value in words[name]
-            ):
-                row[name] = value
-            else:
-                row[name] = self.fitting(entity, name, value)
+        row = self.engine.rows.changed(entity, old, changes)
         if self.tenant is not None:
-            self.check_own(row_references(declared, changes))
+            self.check_own(row_references(self.engine.program.entities[entity], changes))
         if entity == "Subscription" and row["status"] != old["status"]:
             self.engine.lifecycles.check(entity, old, row)
             self.engine.actions.follow(self, str(key), row["status"])
@@ -348,10 +279,7 @@ class Work:
 
     def _replace(self, entity: str, key: str, old: Row, row: Row) -> None:
         engine = self.engine
-        for name in engine.blanks[entity].uniques:
-            if row[name] != old[name]:
-                self._check_unique(entity, row, key)
-                break
+        engine.rows.check_unique(entity, key, row, old)
         row["updated_at"] = self.now
         if entity == engine.program.bills:
             self._keep_details(key, old, row)
