@@ -65,6 +65,29 @@ def take(desk: Desk, invoice: str, customer: str, uses: Sequence[CreditUse]) -> 
     )  # fmt: skip
 
 
+def carry(desk: Desk, row: Mapping[str, Any], amount: Money) -> None:
+    """What an invoice comes to is too little to be charged: the customer owes it on the account."""
+    ledger.post(
+        desk, f"{row['id']}/carried", row["customer"],
+        (ledger.CREDIT, amount), (ledger.RECEIVABLE, -amount),
+    )  # fmt: skip
+    site = f"carried/{row['id']}"
+    wallet = grant(desk, row["customer"], -amount, site, f"invoice {row['number']}")
+    desk.change("Invoice", row["id"], credits=[*(row["credits"] or ()),
+                                               _carried(wallet, amount)])  # fmt: skip
+
+
+def use_row(use: CreditUse) -> dict[str, Any]:
+    """How an invoice keeps what it took of a grant, or asks for of what earlier ones carried."""
+    if use.amount.amount < 0:
+        return _carried(use.grant, use.amount)
+    return {"wallet": use.grant, "amount": use.amount}
+
+
+def _carried(wallet: str, amount: Money) -> dict[str, Any]:
+    return {"wallet": wallet, "amount": amount, "carried": True}
+
+
 def give_surplus(
     desk: Desk, row: Mapping[str, Any], amount: Money, surplus: Surplus | None
 ) -> None:
@@ -113,7 +136,9 @@ def void(desk: Desk, row: Mapping[str, Any]) -> None:
     given = Money(0, row["currency"])
     for use in row["credits"] or ():
         wallet = desk.row("Wallet", use["wallet"])
-        balance = max(wallet["balance"] + use["amount"], given * 0)
+        balance = wallet["balance"] + use["amount"]
+        if wallet["granted"].amount > 0:
+            balance = max(balance, given * 0)
         desk.change("Wallet", use["wallet"], balance=balance)
         given = given + balance - wallet["balance"]
     ledger.voided(desk, row, given)

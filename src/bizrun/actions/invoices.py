@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..billing import invoicing, rating
-from ..billing.catalog import Tax
+from ..billing.catalog import Tax, in_currency
 from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
 from ..billing.lines import one_off_line
 from ..errors import Refusal
@@ -83,6 +83,16 @@ def _taxes(desk: Desk, customer: str, line: Line) -> list[Tax]:
     return held
 
 
+def _collectable(desk: Desk, customer: str, totals: InvoiceTotals, currency: str) -> InvoiceTotals:
+    """What is charged of an invoice: too little waits for the next one (`smallest_charge`)."""
+    least = in_currency(settings(desk).smallest_charge, currency)
+    if not totals.amount_due or (least is None and not has_credit(desk, customer)):
+        return totals
+    debts = [held for held in grants(desk, customer, currency) if held.balance.amount < 0]
+    least = None if _is_sent(desk, customer) else least
+    return invoicing.collectable(totals, least, debts)
+
+
 # --- making ----------------------------------------------------------------------------------
 
 
@@ -112,6 +122,8 @@ def issue(
         totals = replace(totals, lines=tuple(alike.of(totals.lines, subs[0]["id"])))
     if not totals.lines:
         return None
+    if collecting:
+        totals = _collectable(desk, customer, totals, currency)
     data = _about(customer, totals, currency, subs, reason)
     data["coupons"] = coupons.count(desk, subs, totals.coupons) if totals.coupons else None
     row = desk.insert("Invoice", {**data, **_final(desk, customer, totals, collecting, due)},
@@ -141,7 +153,7 @@ def _about(
         "taxes": [{"name": t.name, "rate": str(t.rate), "amount": t.amount}
                   for t in totals.taxes] or None,
         "discounts": [{"coupon": use.coupon, "amount": use.amount} for use in uses] or None,
-        "credits": [{"wallet": use.grant, "amount": use.amount} for use in totals.credits] or None,
+        "credits": [credits.use_row(use) for use in totals.credits] or None,
     }  # fmt: skip
 
 
@@ -177,6 +189,8 @@ def _finish(desk: Desk, row: Row, totals: InvoiceTotals, surplus: credits.Surplu
     key, customer = row["id"], row["customer"]
     ledger.issued(desk, key, customer, totals)
     credits.take(desk, key, customer, totals.credits)
+    if totals.carried:
+        credits.carry(desk, row, totals.carried)
     if totals.granted:
         # Credit before tax may be taken although the lines' tax rounds below zero.
         credits.give_surplus(desk, row, totals.granted, surplus)
@@ -254,6 +268,7 @@ def close_draft(
     totals = draft_of(desk, customer, lines, draft["currency"], subs, bounds)
     for line in desk.select("InvoiceLine", invoice=key):
         desk.put("InvoiceLine", line["id"], None)
+    totals = _collectable(desk, customer, totals, draft["currency"])
     data = _about(customer, totals, draft["currency"], subs, draft["reason"])
     data["coupons"] = coupons.count(desk, subs, totals.coupons)
     data |= _final(desk, customer, totals, True, None)

@@ -339,6 +339,7 @@ class BillingSettings:
     due_after: Duration = _THIRTY_DAYS
     invoice_number: str = "INV-{year}-{seq:05}"
     credit_note_number: str = "CN-{seq:05}"
+    smallest_charge: tuple[Money, ...] = ()
 
     def __hash__(self) -> int:
         """Cheap, for what is remembered by settings: a business has one of them."""

@@ -145,7 +145,8 @@ class InvoiceTotals(msgspec.Struct, frozen=True, gc=False):
     """The invoice: total = subtotal − discount + tax, amount_due = total − credit.
 
     A total below zero goes to the customer's account: `granted` is that amount, the credit is
-    then minus it, and nothing is due.
+    then minus it, and nothing is due. `carried` is what is too little to be charged: part of the
+    credit here, it is due with a later invoice.
     """
 
     lines: tuple[Line, ...]
@@ -159,6 +160,7 @@ class InvoiceTotals(msgspec.Struct, frozen=True, gc=False):
     coupons: tuple[CouponUse, ...]
     taxes: tuple[TaxShare, ...]
     credits: tuple[CreditUse, ...]
+    carried: Money | None = None
 
 
 def invoice(draft: Draft, settings: BillingSettings, zone: str | None = None) -> InvoiceTotals:
@@ -189,6 +191,27 @@ def invoice(draft: Draft, settings: BillingSettings, zone: str | None = None) ->
         else:
             credit = Used((), ())
     return _totals(done, draft.currency, coupons, credit.uses)
+
+
+def collectable(
+    totals: InvoiceTotals, least: Money | None, debts: Sequence[Grant]
+) -> InvoiceTotals:
+    """The invoice as it is charged: with what earlier ones carried over, or carried over itself.
+
+    `least` is the smallest amount that can be charged; `debts` have balances below zero. Nothing
+    is carried where nothing is due, and none of credit that is sold: that counts when it is paid.
+    """
+    due = totals.amount_due
+    if due.amount <= 0 or any(line.kind == WALLET_KIND for line in totals.lines):
+        return totals
+    uses = tuple(CreditUse(debt.id, debt.balance) for debt in debts)
+    before = sum((use.amount for use in uses), due * 0)
+    if least is not None and due - before < least:
+        return replace(totals, credit=totals.credit + due, amount_due=due * 0, carried=due)
+    return replace(
+        totals, credit=totals.credit + before, amount_due=due - before,
+        credits=(*totals.credits, *uses),
+    )  # fmt: skip
 
 
 def round_lines(lines: Sequence[Line], half_even: bool) -> list[Line]:

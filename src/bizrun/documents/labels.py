@@ -167,7 +167,7 @@ _KEYS = (
     "voided", "draft", "uncollectible", "stamp_paid", "stamp_void", "stamp_draft", "pay", "thanks",
     "credited", "reference", "above", "correction", "vat", "credit_note", "note_number",
     "for_invoice", "note_headline", "note_total", "receipt", "payment", "reverse_charge", "seat",
-    "user",
+    "user", "carried", "carried_over",
 )  # fmt: skip
 
 _TEXTS = {
@@ -182,7 +182,8 @@ _TEXTS = {
         |over {bound}|Correction: {name}|VAT
         |Credit note|Credit note number|For invoice|{amount} credited|Total credited|Receipt
         |Payment reference
-        |Reverse charge: VAT is due from the customer.|seat|user""",
+        |Reverse charge: VAT is due from the customer.|seat|user
+        |Carried over|Due with a later invoice""",
     "de": """Rechnung|Rechnung an|Von|Rechnungsnummer|Rechnungsdatum|Fällig am|Bezahlt am
         |Leistungszeitraum|Beschreibung|Menge|Einzelpreis|Betrag|Zwischensumme|Rabatt|Steuer
         |Gesamtbetrag|Guthaben|Bezahlt|Zu zahlen|Seite {page} von {pages}|{start} – {end}|frei
@@ -196,7 +197,8 @@ _TEXTS = {
         |über {bound}|Korrektur: {name}|USt.
         |Rechnungskorrektur|Korrekturnummer|Zu Rechnung|{amount} gutgeschrieben
         |Gutgeschrieben|Zahlungsbeleg|Zahlungsreferenz
-        |Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).|Lizenz|Nutzer""",
+        |Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).|Lizenz|Nutzer
+        |Übertrag|Wird mit einer späteren Rechnung fällig""",
     "fr": """Facture|Facturé à|De|Numéro de facture|Date d’émission|Date d’échéance
         |Date de paiement|Période|Description|Quantité|Prix unitaire|Montant|Sous-total|Remise|Taxe
         |Total|Avoir|Payé|Montant dû|Page {page} sur {pages}|{start} – {end}|gratuit|forfait|∞
@@ -210,7 +212,8 @@ _TEXTS = {
         |plus de {bound}|Correction : {name}|TVA
         |Facture d’avoir|Numéro d’avoir|Sur la facture|{amount} crédités|Total crédité
         |Reçu|Référence du paiement
-        |Autoliquidation : la TVA est due par le preneur.|licence|utilisateur""",
+        |Autoliquidation : la TVA est due par le preneur.|licence|utilisateur
+        |Report|À payer avec une prochaine facture""",
     "es": """Factura|Facturar a|De|Número de factura|Fecha de emisión|Vencimiento|Fecha de pago
         |Período|Descripción|Cantidad|Precio unitario|Importe|Subtotal|Descuento|Impuesto|Total
         |Saldo a favor|Pagado|Importe a pagar|Página {page} de {pages}|{start} – {end}|gratis|fijo
@@ -224,7 +227,8 @@ _TEXTS = {
         |más de {bound}|Corrección: {name}|IVA
         |Factura rectificativa|Número de rectificativa|De la factura|{amount} abonados
         |Total abonado|Recibo|Referencia del pago
-        |Inversión del sujeto pasivo.|licencia|usuario""",
+        |Inversión del sujeto pasivo.|licencia|usuario
+        |Saldo trasladado|Se cobrará con una factura posterior""",
     "it": """Fattura|Intestata a|Da|Numero fattura|Data di emissione|Scadenza|Data di pagamento
         |Periodo|Descrizione|Quantità|Prezzo unitario|Importo|Subtotale|Sconto|Imposta|Totale
         |Credito|Pagato|Importo dovuto|Pagina {page} di {pages}|{start} – {end}|gratis|forfait|∞
@@ -238,7 +242,8 @@ _TEXTS = {
         |oltre {bound}|Correzione: {name}|IVA
         |Nota di credito|Numero della nota|Per la fattura|{amount} accreditati
         |Totale accreditato|Ricevuta|Riferimento del pagamento
-        |Inversione contabile (reverse charge).|licenza|utente""",
+        |Inversione contabile (reverse charge).|licenza|utente
+        |Riporto|Da pagare con una fattura successiva""",
     "nl": """Factuur|Factuur aan|Van|Factuurnummer|Factuurdatum|Vervaldatum|Betaald op|Periode
         |Omschrijving|Aantal|Prijs|Bedrag|Subtotaal|Korting|Btw|Totaal|Tegoed|Betaald|Te betalen
         |Pagina {page} van {pages}|{start} – {end}|gratis|vast|∞|pakketten|Btw-nummer
@@ -251,7 +256,8 @@ _TEXTS = {
         |Vermeld de referentie {number}|boven {bound}|Correctie: {name}|Btw
         |Creditnota|Creditnotanummer|Bij factuur|{amount} gecrediteerd
         |Totaal gecrediteerd|Betalingsbewijs|Betalingskenmerk
-        |Btw verlegd.|licentie|gebruiker""",
+        |Btw verlegd.|licentie|gebruiker
+        |Overdracht|Te betalen met een latere factuur""",
     "pt": """Fatura|Faturar a|De|Número da fatura|Data de emissão|Vencimento|Data de pagamento
         |Período|Descrição|Quantidade|Preço unitário|Valor|Subtotal|Desconto|Imposto|Total|Crédito
         |Pago|Valor a pagar|Página {page} de {pages}|{start} – {end}|grátis|fixo|∞|pacotes|NIF
@@ -264,7 +270,8 @@ _TEXTS = {
         |mais de {bound}|Correção: {name}|IVA
         |Nota de crédito|Número da nota|Da fatura|{amount} creditados|Total creditado
         |Recibo|Referência do pagamento
-        |IVA – autoliquidação.|licença|utilizador""",
+        |IVA – autoliquidação.|licença|utilizador
+        |Transporte|A pagar com uma fatura posterior""",
 }
 
 WORDS: dict[str, dict[str, str]] = {

@@ -171,6 +171,8 @@ def _headline(document: Document, said: Labels) -> str:
         case "paid" if row["amount_due"]:
             amount = said.money(row["amount_due"])
             return said["paid_on"].format(amount=amount, day=said.day(row["paid_at"], tz))
+    if not row["amount_open"] and _carried(row).amount > 0:
+        return said["carried_over"]
     if not row["amount_open"]:
         return said["by_credit" if row["credit"].amount > 0 else "nothing_due"]
     day = said.day(row["due_at"] or row["issued_at"], tz)
@@ -336,8 +338,7 @@ def _open_sums(document: Document, said: Labels, more: bool) -> list[tuple[str, 
     """From an invoice's total to what is open of it; the total alone where they are the same."""
     row = document.row
     found = [(said["total"], row["total"], "total")]
-    if row["credit"]:
-        found.append((said["credit"], -row["credit"], ""))
+    found += _credits(row, said)
     if document.paid and row["status"] != "void":
         found.append((said["paid"], -document.paid, ""))
     due = (said["amount_due"], row["amount_open"], "due")
@@ -345,12 +346,23 @@ def _open_sums(document: Document, said: Labels, more: bool) -> list[tuple[str, 
     return [due] if alone else [*found, due]
 
 
+def _credits(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, str]]:
+    """Account credit, and what is carried over to a later invoice or from earlier ones."""
+    carried = _carried(row)
+    found = [(said["credit"], carried - row["credit"], ""), (said["carried"], -carried, "")]
+    return [(label, amount, kind) for label, amount, kind in found if amount]
+
+
+def _carried(row: Mapping[str, Any]) -> Money:
+    uses = (use["amount"] for use in row.get("credits") or () if use.get("carried"))
+    return sum(uses, Money(0, row["currency"]))
+
+
 def _paid_sums(document: Document, said: Labels) -> list[tuple[str, Money, str]]:
     """From the total of what was paid for to the payment; what was refunded of it since."""
     row, payment = document.row, document.about
     found = [(said["total"], row["total"], "total")]
-    if row["credit"]:
-        found.append((said["credit"], -row["credit"], ""))
+    found += _credits(row, said)
     found.append((said["paid"], payment["amount"], "due"))
     return found
 

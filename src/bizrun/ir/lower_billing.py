@@ -245,6 +245,10 @@ class BillingLowering:
                 return said
             case "due":
                 return {"due_after": _duration(words)}
+            case "smallest_charge":
+                value = setting.value
+                each = value.items if isinstance(value, ast.ListLiteral) else (value,)
+                return {"smallest_charge": tuple(self.value(amount) for amount in each)}
         return {}
 
 

@@ -236,6 +236,20 @@ def _collect(setting: ast.Setting, facts: Facts) -> str | None:
     return f"is `automatic` or `by_invoice`, not `{' '.join(words)}`"
 
 
+def _amounts(setting: ast.Setting, facts: Facts) -> str | None:
+    value = setting.value
+    items = value.items if isinstance(value, ast.ListLiteral) else (value,)
+    seen: set[str] = set()
+    for item in items:
+        amount = facts.fold(item)
+        if amount is None or amount.type != "money" or not positive(amount):
+            return "is an amount like `0.50 USD`, or one for each currency: `[0.50 USD, 50 JPY]`"
+        if amount.value.currency in seen:
+            return f"has two amounts in {amount.value.currency}"
+        seen.add(amount.value.currency)
+    return None
+
+
 def _named(kind: str) -> Callable[[ast.Setting, Facts], str | None]:
     def check(setting: ast.Setting, facts: Facts) -> str | None:
         known = facts.symbols.dunnings if kind == "dunning" else facts.symbols.taxes
@@ -265,6 +279,7 @@ SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
     "grace": _duration,
     "invoice_number": _number,
     "credit_note_number": _number,
+    "smallest_charge": _amounts,
     "effects_per_event": _bound,
     "chain_of_events": _bound,
     "items_per_day": _bound,
