@@ -253,6 +253,8 @@ def open_draft(
         return None
     data = _about(customer, totals, currency, subs, reason)
     data |= {"status": "draft", "credits": None, "draft": {**source, "site": site}}
+    # A coupon that holds once is this invoice's: another that is final before it has to do without.
+    data["coupons"] = coupons.count(desk, subs, totals.coupons)
     row = desk.insert("Invoice", data, f"invoice/{site}")
     made = write_lines(desk, row["id"], totals, site)
     announce(desk, "Invoice.created", row)
@@ -265,7 +267,16 @@ def close_draft(
 ) -> Issued:  # fmt: skip
     """Makes a draft final, with its lines as they are now."""
     key, customer = draft["id"], draft["customer"]
+    if draft["coupons"]:
+        coupons.give_back(desk, draft)
+        subs = [desk.row("Subscription", sub["id"]) for sub in subs]
     totals = draft_of(desk, customer, lines, draft["currency"], subs, bounds)
+    if not totals.lines:
+        # Nothing is left to ask for: it has no number, so that none is missing.
+        zero = Money(0, draft["currency"])
+        row = desk.change("Invoice", key, status="void", amount_open=zero, coupons=None, draft=None)
+        announce(desk, "Invoice.voided", row)
+        return Issued(key, [])
     for line in desk.select("InvoiceLine", invoice=key):
         desk.put("InvoiceLine", line["id"], None)
     totals = _collectable(desk, customer, totals, draft["currency"])
@@ -362,9 +373,9 @@ def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     changed = desk.change("Invoice", key, status="void", amount_open=zero, draft=None)
     for timer in ("retry", "overdue", "draft"):
         desk.drop_timer(f"{timer}|{key}")
+    coupons.give_back(desk, row)
     if row["status"] != "draft":
         credits.void(desk, row)
-        coupons.give_back(desk, row)
         payments.uncharge_all(desk, row)
     settlement.stop(desk, changed)
     announce(desk, "Invoice.voided", changed)
