@@ -276,7 +276,7 @@ def close_draft(
         zero = Money(0, draft["currency"])
         row = desk.change("Invoice", key, status="void", amount_open=zero, coupons=None, draft=None)
         announce(desk, "Invoice.voided", row)
-        return Issued(key, [])
+        return Issued(key, ())
     for line in desk.select("InvoiceLine", invoice=key):
         desk.put("InvoiceLine", line["id"], None)
     totals = _collectable(desk, customer, totals, draft["currency"])
