@@ -12,16 +12,14 @@ from msgspec.structs import replace
 from ..billing import invoicing, rating
 from ..billing.catalog import Tax, in_currency
 from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
-from ..billing.lines import one_off_line
 from ..errors import Refusal
 from ..times import add
-from ..values import Money, Number, plain, show
+from ..values import Money, plain
 from . import alike, coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
 from .customers import customer_row, grants, has_credit, settings, zone_of
 from .desk import Desk, Row
 from .numbers import next_number
-from .terms import checked_quantity
 
 Subs = Sequence[Mapping[str, Any]]
 
@@ -327,38 +325,6 @@ def announce(desk: Desk, event: str, row: Mapping[str, Any], **more: Any) -> Non
 
 
 # --- actions ---------------------------------------------------------------------------------
-
-
-def invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`invoice { customer, lines }`."""
-    lines = [_one_off(line) for line in args["lines"]]
-    if not lines:
-        raise Refusal("an invoice needs at least one line")
-    currency = lines[0].amount.currency
-    for line in lines:
-        if line.amount.currency != currency:
-            raise Refusal(f"an invoice is in one currency, not {currency} and "
-                          f"{line.amount.currency}")  # fmt: skip
-    customer_row(desk, args["customer"])
-    due = args.get("due")
-    if due is not None and due < desk.now:
-        raise Refusal(f"an invoice can't be due at {show(due)}: that is over")
-    made = issue(
-        desk, args["customer"], lines, f"{args['customer']}/one_off/{site}", "one_off", currency,
-        collecting=args.get("collect") is not False, due=due,
-    )  # fmt: skip
-    if made is None:
-        raise Refusal("an invoice needs a line that says something")
-    return made.key
-
-
-def _one_off(line: Mapping[str, Any]) -> Line:
-    quantity: Number | None = line.get("quantity")
-    amount = line.get("amount")
-    if not isinstance(amount, Money):
-        raise Refusal(f"the line `{line.get('description')}` needs an amount of money")
-    counted = checked_quantity(1 if quantity is None else quantity)
-    return one_off_line(line["description"], amount, counted)
 
 
 def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:

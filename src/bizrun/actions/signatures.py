@@ -149,11 +149,16 @@ _BILLING = (
     ),
     _action(
         "invoice",
-        "Makes an invoice of one-off lines and collects it.",
+        "Makes an invoice of one-off lines and collects it, or puts them on the next one.",
         INVOICE,
         ("customer", CUSTOMER),
         ("lines", ListOf(LINE)),
-        optional=(("due", TIME), ("collect", BOOL)),
+        optional=(
+            ("due", TIME),
+            ("collect", BOOL),
+            ("when", INVOICE_WHEN),
+            ("subscription", SUBSCRIPTION),
+        ),
     ),
     _action("send_invoice", "Sends an invoice to its customer.", INVOICE, ("invoice", INVOICE)),
     _action(

@@ -20,6 +20,7 @@ from . import (
     invoices,
     marketplace,
     movements,
+    one_off,
     payments,
     prepaid,
     questions,
@@ -47,7 +48,7 @@ IMMEDIATE: Mapping[str, Immediate] = {
     "resume": subscriptions.resume,
     "cancel": subscriptions.cancel,
     "apply_coupon": coupons.apply_coupon,
-    "invoice": invoices.invoice,
+    "invoice": one_off.invoice,
     "send_invoice": invoices.send_invoice,
     "void_invoice": invoices.void_invoice,
     "credit": prepaid.credit,
@@ -58,6 +59,16 @@ IMMEDIATE: Mapping[str, Immediate] = {
 
 # Done by a provider, with a row of their own here.
 SENT: Mapping[str, Sent] = {"charge": payments.charge, "refund": payments.refund}
+
+
+def _joins(work: Desk, name: str, data: Mapping[str, Any]) -> bool:
+    """Whether what an action does stands on the first invoice of what begins in this step."""
+    match name:
+        case "add_addon":
+            return changes.begins_now(work, data["subscription"])
+        case "invoice":
+            return data.get("when") == "next"
+    return name == "subscribe"
 
 
 class Toolbox:
@@ -75,8 +86,7 @@ class Toolbox:
     ) -> tuple[Any, bool]:
         """Does an action; its result, and whether the outcome of an effect is still to come."""
         _check(name, data)
-        joins = name == "add_addon" and changes.begins_now(work, data["subscription"])
-        if work.begun and name != "subscribe" and not joins:
+        if work.begun and not _joins(work, name, data):
             subscriptions.finish(work)
         if (immediate := IMMEDIATE.get(name)) is not None:
             return immediate(work, data, site, place), False
