@@ -11,6 +11,7 @@ from typing import Any
 from ..billing import catalog, periods
 from ..billing.invoicing import Bound, InvoiceTotals, Line
 from ..billing.periods import Period
+from ..errors import Refusal
 from ..times import add
 from ..values import Duration, Money
 from . import alike, bounds, invoices, owed, usage
@@ -19,7 +20,7 @@ from .customers import ASLEEP, in_trial, lives, settings, subscriptions, zone_of
 from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
-from .status import allowed, announce, own
+from .status import allowed, announce, living, own
 from .terms import cycle_of, first_paid, held, items, monthly, next_version
 
 # What ends with a period, or with the invoice that takes it.
@@ -440,11 +441,13 @@ def tail_due(desk: Desk, key: str) -> None:
         desk.change("Subscription", key, billing=known)
 
 
-def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str) -> None:
+def _bill_part(
+    desk: Desk, sub: Mapping[str, Any], found: Owed, site: str
+) -> Issued | None:  # fmt: skip
     """Bills usage while its period goes on."""
     found.lines = [line for each in found.metered for line in each.lines if line.amount]
     if not found.lines:
-        return
+        return None
     found.bounds = bounds.bounds_of(desk, sub, sub["period_end"], settle=False)
     made = invoices.issue(
         desk, sub["customer"], found.lines, site, "usage", sub["currency"], [sub], found.bounds
@@ -458,6 +461,21 @@ def _bill_part(desk: Desk, sub: Mapping[str, Any], found: Owed, site: str) -> No
     if made and "before" in known:
         bounds.note(desk, sub, known, made.lines)
     desk.change("Subscription", sub["id"], billing=known)
+    return made
+
+
+def bill_usage(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str | None:
+    """`bill_usage { subscription }`: what was used so far of the running periods, and not billed.
+
+    None where that comes to nothing; refused while nothing is billed.
+    """
+    sub = living(desk, args["subscription"], "billed")
+    if sub["status"] in ASLEEP or in_trial(sub):
+        state = "in its trial" if in_trial(sub) else sub["status"]
+        raise Refusal(f"subscription {sub['id']} is {state}: nothing is billed now")
+    found = Owed(metered=list(usage.owed(desk, sub, desk.now, True, running=True)))
+    made = _bill_part(desk, sub, found, f"{sub['id']}/usage/{desk.base}/{site}")
+    return made.key if made else None
 
 
 def threshold(desk: Desk, meter: str, customer: str) -> None:

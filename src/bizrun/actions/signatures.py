@@ -148,6 +148,12 @@ _BILLING = (
         ("addon", PLAN),
     ),
     _action(
+        "bill_usage",
+        "Invoices what a subscription has used so far and was not billed for; none where nothing.",
+        maybe(INVOICE),
+        ("subscription", SUBSCRIPTION),
+    ),
+    _action(
         "invoice",
         "Makes an invoice of one-off lines and collects it, or puts them on the next one.",
         INVOICE,

@@ -44,6 +44,7 @@ IMMEDIATE: Mapping[str, Immediate] = {
     "set_quantity": changes.set_quantity,
     "add_addon": changes.add_addon,
     "remove_addon": changes.remove_addon,
+    "bill_usage": renewals.bill_usage,
     "pause": subscriptions.pause,
     "resume": subscriptions.resume,
     "cancel": subscriptions.cancel,
