@@ -86,6 +86,27 @@ def used_up(sub: Mapping[str, Any], found: Sequence[Metered], now: datetime) -> 
     return {"used": {**used, **spent}} if used or spent else {}
 
 
+def own_meters(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> list[catalog.UsagePrice]:
+    """The usage prices of an add-on for meters that nothing else of the subscription looks at."""
+    others = [item.plan for item in items(desk, sub, desk.now) if item.plan.name != addon.name]
+    taken = {price.meter for plan in others for price in plan.usages}
+    taken |= {part.meter for plan in others for part in plan.includes}
+    taken |= {name for plan in (*others, addon) for name in plan.limits}
+    mine = catalog.choose_usages(addon, sub["currency"])
+    return [price for price in mine if price.meter not in taken]
+
+
+def cut(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> dict[str, Any]:
+    """What of `billing` remembers that an add-on's usage begins or ends at this instant."""
+    known = sub["billing"] or {}
+    used, billed = dict(known.get("used") or {}), dict(known.get("billed") or {})
+    for price in own_meters(desk, sub, addon):
+        begun = window_start(desk, sub, price, desk.now)
+        used[price.meter] = begun + _MOMENT if begun >= desk.now else desk.now
+        billed.pop(f"{addon.name}|{price.meter}", None)
+    return {"used": used, "billed": billed} if used else {}
+
+
 def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, datetime]:
     """The meters that ended subscriptions of a customer have rated beyond an instant, and until
     when: nobody pays for the same usage twice."""
