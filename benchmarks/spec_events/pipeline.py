@@ -10,14 +10,16 @@ from .telling import BAD_CARDS, GOOD_CARD, YEAR_END, Event, Story, at, later, pe
 
 
 def billing_pipeline(rng: Random) -> Iterator[Event]:
-    """60 customers on two plans: some change, some leave, the cards of some fail for a while."""
+    """60 customers on three plans: some change, some leave, the cards of some fail for a while."""
     for number in range(60):
         customer, when = f"c{number:02}", at(rng, rng.randrange(1, 300))
         data = {"id": customer, "email": person(number), "country": rng.choice(("US", "US", "DE"))}
         if number % 20 == 12:
             data["payment_method"] = rng.choice(BAD_CARDS)
+        if number % 20 == 4:
+            data["by_transfer"] = True
         yield when, "Customer.added", data
-        plan = rng.choice(("basic", "basic", "pro"))
+        plan = "volume" if number % 20 == 4 else rng.choice(("basic", "basic", "pro"))
         chosen = later(rng, when, 0, 2)
         choice = {"customer": customer, "plan": plan}
         if number % 7 == 2:
@@ -51,7 +53,8 @@ def _requests(
     rng: Random, customer: str, plan: str, between: tuple[datetime, datetime]
 ) -> Iterator[Event]:
     """What the customer's programs ask for, counted by the gateway about every ten days."""
-    most = rng.choice((60, 200, 500)) if plan == "basic" else rng.choice((400, 2_000, 5_000))
+    sizes = {"basic": (60, 200, 500), "pro": (400, 2_000, 5_000), "volume": (9_000, 60_000)}
+    most = rng.choice(sizes[plan])
     when = later(rng, between[0], 0, 3)
     while when < between[1]:
         yield when, "API.request", {"customer": customer, "units": rng.randrange(1, most)}

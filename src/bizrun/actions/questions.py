@@ -17,7 +17,7 @@ from . import recurring
 from . import usage as usages
 from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
 from .desk import Desk, Row
-from .terms import cycle_of, items
+from .terms import cycle_of, items, plan_named
 from .wallets import usable
 
 
@@ -164,13 +164,13 @@ def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number |
     return _as_read(desk, customer, declared, quantity)
 
 
-def _as_read(desk: Desk, customer: str, meter: Meter, quantity: Number) -> Number | Money:
+def _as_read(desk: Desk, customer: str | None, meter: Meter, quantity: Number) -> Number | Money:
     """A meter's figure as authors read it: a size in bytes, an amount as money."""
     match meter.figure:
         case "size":
             return check_number(quantity * SIZE_UNITS.get(meter.unit or "", 1))
         case "money":
-            sub = subscription_of(desk, customer)
+            sub = subscription_of(desk, customer) if customer is not None else None
             return Money(quantity, sub["currency"] if sub else desk.currency)
     return quantity
 
@@ -180,8 +180,15 @@ def limit(desk: Desk, customer: Any, name: Any) -> Number | Money:
     if customer is None:
         raise Refusal("limit needs a customer, and there is none")
     plan = customer_plan(desk, customer)
-    if plan is None:
-        return 0
+    return 0 if plan is None else _allowed(desk, plan, name, customer)
+
+
+def limit_of_plan(desk: Desk, plan: Any, name: Any) -> Number | Money:
+    """`limit(plan, name)`: what it allows whoever has it; unlimited where none is set."""
+    return _allowed(desk, plan_named(desk, plan), name, None)
+
+
+def _allowed(desk: Desk, plan: catalog.Plan, name: Any, customer: str | None) -> Number | Money:
     held = plan.limits.get(name)
     if held is not None:
         return held
@@ -211,6 +218,11 @@ def has_feature(desk: Desk, customer: Any, feature: Any) -> bool:
     if sub is not None and sub["status"] in ASLEEP:
         return False
     return plan is not None and feature in plan.features
+
+
+def has_feature_of_plan(desk: Desk, plan: Any, feature: Any) -> bool:
+    """Whether a plan has a feature."""
+    return feature in plan_named(desk, plan).features
 
 
 def balance(desk: Desk, customer: Any) -> Money:
@@ -323,11 +335,13 @@ def recorded(desk: Desk, metric: str) -> Any:
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "usage": usage,
     "limit": limit,
+    "limit_of_plan": limit_of_plan,
     "remaining": remaining,
     "credit_balance": balance,
     "credit_expires": credit_expires,
     "preview": preview,
     "has_feature": has_feature,
+    "has_feature_of_plan": has_feature_of_plan,
     "variant": variant,
     "variant_name": variant_name,
     "can": can,

@@ -199,6 +199,8 @@ class ExpressionLowering:
         if name in self.symbols.entities:
             return ir.Find(name, self.lower(node.args[0], scope))
         args = tuple(self.lower(arg, scope) for arg in node.args)
+        if name in ("limit", "has_feature") and _prim(self.type(node.args[0])) == "plan":
+            return ir.Builtin(f"{name}_of_plan", args)
         if name in ("age", "pdf") and args:
             entity = self.type(node.args[0])
             if name == "age" and isinstance(entity, EntityType):

@@ -30,6 +30,7 @@ def spell(node: ir.Expr | str) -> str:
         case ir.CallFn(name, args):
             return f"{name}({', '.join(map(spell, args))})"
         case ir.Builtin(name, args):
+            name = name.removesuffix("_of_plan")
             return f"{name}({', '.join(_argument(name, n, arg) for n, arg in enumerate(args))})"
         case ir.UnaryExpr(op, operand):
             return f"not {_atom(operand)}" if op == "not" else f"{op}{_atom(operand)}"

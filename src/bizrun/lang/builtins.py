@@ -15,6 +15,7 @@ from .types import (
     MONEY,
     NUMBER,
     PERCENT,
+    PLAN,
     SIZE,
     TEXT,
     TIME,
@@ -82,6 +83,7 @@ def _fn(name: str, doc: str, result: Type | str, *params: Parameter) -> Builtin:
 
 
 _CUSTOMER = _p("customer", ENTITY)
+_CUSTOMER_OR_PLAN = _p("customer", ENTITY, PLAN)
 _METER = _p("meter", METER)
 _LIMIT = _p("name", LIMIT)
 
@@ -137,13 +139,13 @@ _TIMES = (
 _BILLING = (
     _fn("usage", "What a customer has used in the running period, or in a range of time.", "meter",
         _CUSTOMER, _METER, _p("range", TIMES, optional=True)),
-    _fn("limit", "What a customer's plan allows.", "limit", _CUSTOMER, _LIMIT),
+    _fn("limit", "What a plan, or a customer's plan, allows.", "limit", _CUSTOMER_OR_PLAN, _LIMIT),
     _fn("remaining", "What is left of a limit.", "limit", _CUSTOMER, _LIMIT),
     _fn("credit_balance", "The account credit that a customer has.", MONEY, _CUSTOMER),
     _fn("preview", "The invoice that a customer would get then.", ANY,
         _CUSTOMER, _p("at", TIME, optional=True)),
-    _fn("has_feature", "Whether a customer's plan has a feature.", BOOL,
-        _CUSTOMER, _p("feature", TEXT)),
+    _fn("has_feature", "Whether a plan, or a customer's plan, has a feature.", BOOL,
+        _CUSTOMER_OR_PLAN, _p("feature", TEXT)),
     _fn("prorate", "The part of an amount that falls on a stretch of a period.", MONEY,
         _p("amount", MONEY), _p("from", TIME), _p("to", TIME), _p("period", optional=True)),
     _fn("tiered", "The price of a quantity by tiers.", MONEY, _p("quantity", NUMBER),
