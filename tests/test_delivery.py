@@ -19,6 +19,7 @@ from bizrun.pipeline import check_loaded, open_engine
 from bizrun.providers.base import Call, Guarantee, Limits, MaybeSent, NotSent, Secrets
 from bizrun.runtime.delivery import Worker
 from bizrun.runtime.engine import Engine
+from bizrun.runtime.outbox import idempotency_key
 from bizrun.store.memory import MemoryStore
 
 SPEC = """
@@ -184,6 +185,18 @@ def test_a_server_dates_an_outcome_by_when_it_came(bench: Make) -> None:
     assert one.seen == "succeeded"
     [payment] = one.store.select("Payment")
     assert payment["updated_at"] == one.clock.at
+
+
+def test_a_key_is_the_same_whenever_it_is_made() -> None:
+    """By whatever version of bizrun: another key for what is under way would charge twice. One
+    that changes on purpose has another KEY_VERSION (RELIABILITY.md 4)."""
+    key = "31cc0c1b4f2d8ef6bc0c37d9b3dcf047a23c3fb659a1a824c3668ed526d5288d"
+    assert idempotency_key("", "e1/h", "3", "charge") == key
+
+
+def test_each_part_of_a_key_counts_by_itself() -> None:
+    parts = [("a", "bc"), ("ab", "c"), ("abc",), ("abc", ""), ("", "abc"), ("1:a", "bc")]
+    assert len({idempotency_key(*part) for part in parts}) == len(parts)
 
 
 def test_a_decline_is_an_outcome(bench: Make) -> None:

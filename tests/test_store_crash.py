@@ -265,6 +265,19 @@ def test_a_changed_log_is_found(tmp_path: Path, statement: str, found: str) -> N
     store.close()
 
 
+def test_a_commit_that_is_gone_with_its_link_is_found(tmp_path: Path) -> None:
+    """Each link stands on the one before it, so none can be taken out."""
+    path = tmp_path / "state.db"
+    state(path)
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM _log WHERE seq <= 5")
+    db.execute("DELETE FROM _chain WHERE last_seq = 5")
+    db.commit()
+    db.close()
+    with closing(SqliteStore(str(path))) as store:
+        assert "between the events 1 and 10" in "\n".join(store.verify())
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import asdict
 
+# The source of events that the engine makes itself: their ids are derived, so never claimed.
+INTERNAL = "bizrun"
 EventStatus = Literal["handled", "unmatched", "duplicate", "rejected", "failed"]
 
 
@@ -32,6 +35,16 @@ class Event(msgspec.Struct, gc=False):
     stamp: str | None = None
     tenant: str | None = None
     corrects: str | None = None
+
+    @property
+    def base(self) -> str:
+        """What its work is named after, and by that all ids and keys of what the work makes: an
+        id is unique with its source only (RELIABILITY.md 9), so another source's `e1` has another
+        name. No two events share one: in a source no `@` is left."""
+        id_, source = self.id, self.source
+        if source == INTERNAL or (not source and "@" not in id_):
+            return id_
+        return f"{id_}@{quote(source, ':/?=&+,;', errors='surrogatepass')}"
 
     def envelope(self) -> dict[str, Any]:
         """What a handler reads as `event`."""

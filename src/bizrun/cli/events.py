@@ -255,7 +255,7 @@ def _handler(found: Opened, row: Row, event: Event, entry: LogEntry) -> None:
     if not _looks_at(engine, code, event):
         return
     envelope = event.envelope()
-    work = Work(engine, event.time, f"{event.id}/{handler.id}", envelope, event, code)
+    work = Work(engine, event.time, f"{event.base}/{handler.id}", envelope, event, code)
     live = {name: {**event.data, "event": envelope} for name in code.live[0]}
     engine.run_isolated(work, 0, live)
     engine.drain()

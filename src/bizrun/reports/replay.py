@@ -144,7 +144,7 @@ class Replay(Engine):
 
     def _look(self, event: Event, handler: ir.Handler, pattern: ir.Pattern) -> None:
         """Takes note of a handler whose own condition is false for an event."""
-        work = Work(self, event.time, f"{event.id}/match", event.envelope(), event)
+        work = Work(self, event.time, f"{event.base}/match", event.envelope(), event)
         payload = {**event.data, "event": event.envelope()}
         names = {"event": payload, **({pattern.name: payload} if pattern.name else {})}
         assert pattern.where is not None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -56,7 +56,7 @@ class Corrections:
         row = self.engine.state.get("_corrected", _key(event.source, event.id))
         if row is None or row["known"]:
             return False
-        self._replace(row, event.time, {**row, "at": event.time, "known": True})
+        self._replace(row, {**row, "at": event.time, "known": True}, event.source)
         self.awaited.discard(event.id)
         return True
 
@@ -76,15 +76,15 @@ class Corrections:
             "data": event.data, "known": original is not None,
         }  # fmt: skip
         if held is not None:
-            self._replace(held, held["at"], row)
+            self._replace(held, row, event.source)
         elif original is not None:
             self.metering.count_all(original, -1)
-            self._count(row, 1)
+            self._count(row, 1, event.source)
             self.engine.state.put("_corrected", key, row)
         else:
-            work = Work(self.engine, event.time, f"{event.id}/meter", event.envelope(), event)
+            work = Work(self.engine, event.time, f"{event.base}/meter", event.envelope(), event)
             work.log(f"{event.id} corrects {target}, which has not come yet")
-            self._count(row, 1)
+            self._count(row, 1, event.source)
             self.engine.state.put("_corrected", key, row)
             self.awaited.add(target)
         self._alias(event, target)
@@ -97,19 +97,19 @@ class Corrections:
         row = self.engine.state.get("_corrected", key)
         if row is None or row["known"]:
             return
-        self._count(row, -1)
+        self._count(row, -1, event.source)
         self.engine.state.put("_corrected", key, None)
         self.awaited.discard(event.id)
         newer = Event(row["event"], row["type"], row["stamp"], row["data"], event.source)
         self._correct(newer, self._root(event.source, event.id))
 
-    def _replace(self, held: Row, at: Any, row: Row) -> None:
-        self._count(held, -1)
-        self._count(row, 1)
+    def _replace(self, held: Row, row: Row, source: str) -> None:
+        self._count(held, -1, source)
+        self._count(row, 1, source)
         self.engine.state.put("_corrected", row["id"], row)
 
-    def _count(self, row: Row, sign: int) -> None:
-        event = Event(row["target"], row["type"], row["at"], row["data"])
+    def _count(self, row: Row, sign: int, source: str) -> None:
+        event = Event(row["target"], row["type"], row["at"], row["data"], source)
         self.metering.count_all(event, sign)
 
     # --- what it replaces ------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class Directories:
 
     def before(self, directory: Directory, event: Event) -> None:
         """Makes or changes the row that an event tells of; Refusal where it can't be."""
-        work = Work(self.engine, event.time, f"{event.id}/directory", event.envelope(), event)
+        work = Work(self.engine, event.time, f"{event.base}/directory", event.envelope(), event)
         entity, data = directory.entity, event.data
         key, changes = str(data[snake(entity)]), dict(data.get("changes") or {})
         verb = event.type.partition(".")[2]
@@ -112,7 +112,7 @@ class Directories:
         """Removes the row of who is deprovisioned."""
         if not event.type.endswith(".deprovisioned"):
             return
-        work = Work(self.engine, event.time, f"{event.id}/removed", event.envelope(), event)
+        work = Work(self.engine, event.time, f"{event.base}/removed", event.envelope(), event)
         key = event.data[snake(directory.entity)]
         if self.engine.state.get(directory.entity, key) is None:
             return

@@ -108,7 +108,7 @@ class Dispatch:
         def match(event: Event) -> tuple[list[int], list[tuple[Code, Exception]]]:
             work: Any = None
             if asks:
-                work = Work(engine, event.time, f"{event.id}/match", event.envelope(), event)
+                work = Work(engine, event.time, f"{event.base}/match", event.envelope(), event)
             indexes, errors = matches(work, event.data)
             return indexes, [(codes[index], error) for index, error in errors] if errors else []
 

@@ -38,7 +38,7 @@ class Emitting:
         if subject is None and declared is not None:
             subject = data.get(declared.key or "subject")
         event = Event(
-            f"{work.base}/{site}", type_, work.now, data, "bizrun", subject, 0,
+            f"{work.base}/{site}", type_, work.now, data, INTERNAL, subject, 0,
             source.seq if source else None, depth, None, work.tenant,
         )  # fmt: skip
         self.engine.later(event)
@@ -108,7 +108,7 @@ class Emitting:
             self.engine.metering.forget(key)
         for type_, data in self.engine.dispatch.changes(entity, key, old, row):
             event = Event(
-                f"{work.base}/{type_}/{key}", type_, work.now, data, "bizrun", key, 0,
+                f"{work.base}/{type_}/{key}", type_, work.now, data, INTERNAL, key, 0,
                 work.source.seq if work.source else None,
                 work.depth + 1, None, work.tenant,
             )  # fmt: skip

@@ -178,7 +178,7 @@ class Engine:
         return True
 
     def _event_default(self, declared: EventType, name: str, event: Event) -> Any:
-        work = Work(self, event.time, event.id, event.envelope(), event)
+        work = Work(self, event.time, event.base, event.envelope(), event)
         return self.compiled(declared.defaults[name], ())(work)
 
     def _find(self, entity: str, key: str) -> str | None:
@@ -291,7 +291,7 @@ class Engine:
             for index in indexes:
                 code = route.handlers[index]
                 work = Work(
-                    self, event.time, f"{event.id}/{code.unit.handler.id}", event.envelope(),
+                    self, event.time, f"{event.base}/{code.unit.handler.id}", event.envelope(),
                     event, code,
                 )  # fmt: skip
                 failure = self._run_handler(work, event, code)
@@ -305,7 +305,7 @@ class Engine:
         if route.metered:
             self.metering.count(event)
         if self.triggers.pending:
-            self.triggers.look(event.time, event.id, event)
+            self.triggers.look(event.time, event.base, event)
         if route.directory is not None:
             self.directories.after(route.directory, event)
         return (",".join(fired) if touched else None), reply, failures

@@ -92,7 +92,7 @@ class Lifecycles:
             row = self.engine.state.get(lifecycle.entity, key) if key else None
             if row is None or key is None or not self._own(event, lifecycle.entity, key, row):
                 continue
-            work = Work(self.engine, event.time, f"{event.id}/lifecycle", event.envelope(), event)
+            work = Work(self.engine, event.time, f"{event.base}/lifecycle", event.envelope(), event)
             state = row[lifecycle.field]
             for arrow in self._arrows(lifecycle, event.type):
                 if arrow.source not in (None, state) or arrow.target == state:

@@ -204,7 +204,7 @@ class Metering:
                 customer = event.data.get(meter.per) if meter.per else event.subject
                 if value is not None and isinstance(customer, str):
                     by = {name: show(event.data.get(name)) for name in meter.by}
-                    self.add(meter, customer, value, event.time, event.id, by, sign)
+                    self.add(meter, customer, value, event.time, event.base, by, sign)
 
     def concerns(self, event: Event, customer: str) -> bool:
         """Whether an event counts for a customer on any meter."""
@@ -230,7 +230,7 @@ class Metering:
         if condition is None:
             condition = self.engine.compiled(meter.where, ("_event",))
             self._conditions[meter.name] = condition
-        work = Work(self.engine, event.time, f"{event.id}/meter", event.envelope(), event)
+        work = Work(self.engine, event.time, f"{event.base}/meter", event.envelope(), event)
         return bool(condition(work, event.data))
 
     def _value(self, meter: Meter, event: Event) -> Any:

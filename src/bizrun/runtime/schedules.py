@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..ir.program import Schedule
-from ..model import Event
+from ..model import INTERNAL, Event
 from ..times import zone
 from ..values import Duration, instant_text
 from .schedule import next_due
@@ -60,7 +60,7 @@ class Schedules:
             self._measure(name.removeprefix(METRIC), now, base, envelope)
             return
         code = self.engine.dispatch.code(self.schedules[name].handler)
-        source = Event(base, "schedule", now, {}, "bizrun")
+        source = Event(base, "schedule", now, {}, INTERNAL)
         work = Work(self.engine, now, base, envelope, source, code)
         self.engine.run_isolated(work, 0, {})
 

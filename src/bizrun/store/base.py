@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
+from ..model import INTERNAL as INTERNAL
+
 Row = dict[str, Any]
 
-# The source of events that the engine makes itself: their ids are derived, so never claimed.
-INTERNAL = "bizrun"
 # The type of an entry of the log that says how far time has moved on where no event came.
 CLOCK = "clock"
 # The event that tells what was erased from the log. Its payload has `links`: what each link of the

@@ -1,0 +1,109 @@
+"""An event's id is unique with its source: the same id from two sources is two events, in all
+that follows from them (RELIABILITY.md 9)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bizrun.model import INTERNAL, Event
+from bizrun.runtime.engine import Engine
+from bizrun.store.memory import MemoryStore
+from bizrun.values import Money, instant
+
+from .streams import feed, open_on, write_spec
+
+SPEC = """
+business "Two" { currency USD, bills Shop }
+entity Shop { id text key }
+entity Visit { shop Shop, stage text }
+event Shop.opened key id { id text }
+event Shop.seen key shop { shop Shop, level number, amount money = 0 USD }
+event Visit.over { visit Visit }
+meter level { last level of Shop.seen per shop }
+meter mean { average level of Shop.seen per shop }
+on Shop.opened as opened {
+  let shop = create Shop { ...opened }
+  charge { customer: shop, amount: 1 USD }
+  charge { customer: shop, amount: 2 USD }
+}
+on Shop.seen(shop, amount) {
+  let visit = create Visit { shop, stage: "new" }
+  if amount > 0 USD { charge { customer: shop, amount } }
+  email { to: "a@example.com", subject: "s", body: "b" }
+  after 1 day {
+    update visit { stage: "over" }
+    emit Visit.over { visit }
+  }
+}
+"""
+SOURCES = ("", "till", "web", "https://shop.example/a@b", "naïve")
+
+
+def seen(source: str, level: int, hour: int, **more: Any) -> dict[str, Any]:
+    data = {"shop": "s", "level": level, "amount": f"{level} USD"}
+    return {
+        "id": "e1", "source": source, "type": "Shop.seen", "data": data,
+        "time": f"2026-01-02T{hour:02}:00:00Z", **more,
+    }  # fmt: skip
+
+
+def run(folder: Path, events: list[dict[str, Any]]) -> Engine:
+    opened = {"id": "o", "type": "Shop.opened", "time": "2026-01-01T00:00:00Z", "data": {"id": "s"}}
+    engine = open_on(write_spec(folder, SPEC, "two.biz"), MemoryStore())
+    lines = [json.dumps(event) for event in (opened, *events)]
+    counts = feed(engine, "\n".join(lines).encode(), until="2026-01-05T00:00:00Z")
+    assert not counts.refusals
+    return engine
+
+
+def test_each_has_its_own_rows_effects_and_timers(tmp_path: Path) -> None:
+    engine = run(tmp_path, [seen(source, 10 + n, n) for n, source in enumerate(SOURCES)])
+    store, expected = engine.state.store, len(SOURCES)
+    visits = list(store.select("Visit"))
+    assert [visit["stage"] for visit in visits] == ["over"] * expected
+    effects = list(store.select("_effect"))
+    amounts = [row["data"]["amount"] for row in effects if row["kind"] == "charge"]
+    assert sorted(amounts) == [Money(n, "USD") for n in (1, 2, 10, 11, 12, 13, 14)]
+    assert sum(row["kind"] == "email" for row in effects) == expected
+    emitted = [entry.id for entry in store.log() if entry.type == "Visit.over"]
+    assert len(set(emitted)) == expected
+
+
+def test_each_counts_on_meters_of_levels(tmp_path: Path) -> None:
+    events = [seen("till", 10, 0), seen("web", 30, 12), seen("", 20, 18)]
+    start, end = instant("2026-01-02T00:00:00Z"), instant("2026-01-03T00:00:00Z")
+    rows = list(run(tmp_path, events).state.store.select("_reading"))
+    levels = [row["value"] for row in rows if start <= row["at"] < end]
+    assert sorted(levels) == [10, 10, 20, 20, 30, 30]
+
+
+def test_a_correction_replaces_the_event_of_its_own_source(tmp_path: Path) -> None:
+    events = [seen("till", 10, 0), seen("web", 30, 12)]
+    corrected = {**seen("till", 50, 13), "id": "e2", "corrects": "e1"}
+    rows = list(run(tmp_path, [*events, corrected]).state.store.select("_reading"))
+    assert sorted(row["value"] for row in rows) == [30, 30, 50, 50]
+
+
+texts = st.text("ae1@:/ %\0", max_size=6)
+
+
+@given(st.tuples(texts, texts), st.tuples(texts, texts))
+@example(("e1@a", ""), ("e1", "a"))
+@example(("e1@", ""), ("e1", ""))
+@example(("e1", "a@b"), ("e1@a", "b"))
+def test_no_two_events_work_under_one_name(one: tuple[str, str], other: tuple[str, str]) -> None:
+    first, second = (
+        Event(id_, "A.b", instant("2026-01-01T00:00:00Z"), {}, source).base
+        for id_, source in (one, other)
+    )
+    assert (first == second) == (one == other)
+
+
+def test_the_engine_names_its_own_as_they_are() -> None:
+    event = Event("e1/h@2026", "A.b", instant("2026-01-01T00:00:00Z"), {}, INTERNAL)
+    assert event.base == event.id
