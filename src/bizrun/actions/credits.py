@@ -14,7 +14,7 @@ from ..billing.invoicing import Line
 from ..billing.proration import portion
 from ..errors import EvalError, Refusal
 from ..values import Money
-from . import ledger, payments, settlement, wallets
+from . import given_back, ledger, payments, settlement, wallets
 from .customers import settings
 from .desk import Desk
 from .numbers import next_number
@@ -171,6 +171,8 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     wallets.take_back(desk, str(made), key, given)
     parts = {rows[n.place]["id"]: n.amount for n in note.lines}
     payments.uncharge(desk, row, parts, {r["id"]: r["amount"] - r["discount"] for r in rows})
+    for n in note.lines:
+        given_back.noted(desk, row, rows[n.place], n.amount)
     _settle(desk, row, made, note.total, args, site, place)
     return str(made)
 

@@ -19,6 +19,7 @@ from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
 from ..values import Money, Number
+from . import given_back
 from .customers import lives, settings, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, addon_since, cycle_of, dated, items
@@ -214,6 +215,9 @@ def meter_window(
 ) -> Metered:  # fmt: skip
     """The lines of a window and the row that remembers it."""
     rated = rate_window(desk, sub, item.plan, price, start, end, running)
+    if start >= end:
+        # It ended where it began: nothing is due for time that there was not.
+        rated = tuple(part for part in rated if part.quantity)
     half_even = settings(desk).half_even
     if billed:
         # Both rates rounded: what did not change makes no line of a half unit.
@@ -259,18 +263,34 @@ def keep(desk: Desk, found: Sequence[Metered], made: Sequence[Line] | None, invo
     """Remembers windows that an invoice has billed, by its lines; None where they wait for one."""
     for metered in found:
         parts = metered.row["billed"] if made is None else charged_parts(metered, made)
-        desk.put("_usage", metered.row["id"], {**metered.row, "billed": parts, "invoice": invoice})
+        row = {**metered.row, "billed": parts, "invoice": invoice}
+        if metered.lines and metered.lines[0].kind == "correction":
+            row["terms"] = _corrected(desk, metered, made or ())
+        desk.put("_usage", metered.row["id"], row)
+
+
+def _corrected(desk: Desk, metered: Metered, made: Sequence[Line]) -> dict[str, Any]:
+    """The terms of a corrected window, with the invoice that first charged for it."""
+    old = desk.peek("_usage", metered.row["id"]) or metered.row
+    first = old["terms"].get("first") or old["invoice"]
+    mine = [line for line in made if line.kind == "correction" and _stands_for(line, metered)]
+    given_back.corrected(desk, first, mine)
+    return {**metered.row["terms"], "first": first}
+
+
+def _stands_for(line: Line, metered: Metered) -> bool:
+    """Whether a line of an invoice is one of a window's."""
+    place = (metered.row["subscription"], metered.price.meter, metered.item.plan.name,
+             metered.start)  # fmt: skip
+    return (line.subscription, line.meter, line.plan, line.period_start) == place
 
 
 def charged_parts(metered: Metered, made: Sequence[Line]) -> list[list[Any]]:
     """What was billed of a window, with what the lines of its invoice really charged."""
-    place = (metered.row["subscription"], metered.price.meter, metered.item.plan.name,
-             metered.start)  # fmt: skip
     lines = {
         line.dimensions: line
         for line in made
-        if line.kind in ("usage", "correction")
-        and (line.subscription, line.meter, line.plan, line.period_start) == place
+        if line.kind in ("usage", "correction") and _stands_for(line, metered)
     }
     before = billed_of(metered.before)
     parts = []
