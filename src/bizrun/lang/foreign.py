@@ -44,6 +44,7 @@ _FIND = "write `Entity(key)`, or `first Entity where .field == value`"
 _ANY_ALL = "write `count(list where condition) > 0`, with `== 0` for none of them"
 _CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not cut"
 _PART = 'a part of a date is a format of it: `number("{{date:{}}}")`'
+_SPAN = "a duration is a number and its unit: `3 days`"
 _NOTHING_RANDOM = "the same events give the same result: `hash(x)` is a steady number for a value"
 
 PARTS = ("year", "month", "day", "hour", "weekday")
@@ -73,6 +74,7 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("isnull", "is_null", "isNone", "is_none", "isEmpty"), "write `x == none`"),
     **dict.fromkeys(("datediff", "date_diff", "diff"), "write `days(a, b)`, or `b - a`"),
     **dict.fromkeys(("dateadd", "date_add", "addDays", "add_days"), "write `date + 3 days`"),
+    **dict.fromkeys(("hours", "minutes", "seconds", "weeks", "years", "interval"), _SPAN),
     **dict.fromkeys(("average", "mean"), "write `avg(x)`"),
     "ceiling": "write `ceil(x)`",
     **dict.fromkeys(("concat", "format"), 'values stand in a text: `"{first} {second}"`'),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import cached
-from .lalr import Lines, Newline, Tables, plain_tables, read
+from .lalr import WORD_END, Lines, Newline, Tables, keyword, plain_tables, read
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # How many levels of texts in the braces of texts are read; the pattern doubles with each.
 _NESTED = 4
 # Counts up where the tables of `lalr` change their shape.
-FORMAT = 1
+FORMAT = 2
 
 STARTS = (
     "declaration",
@@ -93,9 +93,20 @@ def parser() -> Lark:
         propagate_positions=True,
         maybe_placeholders=False,
         postlex=Newlines(),
+        edit_terminals=_bounded,
     )
     cached.save(_lark_tables(built), place)
     return built
+
+
+def _bounded(terminal: Any) -> None:
+    """Ends a keyword where its word ends: `upto` is no `up to`, wherever no name can stand."""
+    from lark.lexer import PatternRE
+
+    pattern = terminal.pattern
+    if pattern.type == "str" and pattern.value.isidentifier():
+        terminal.pattern = PatternRE(pattern.value + WORD_END)
+        terminal.priority = 1
 
 
 @cache
@@ -138,7 +149,7 @@ _OPEN_ENDED = frozenset(
         "MINUS",
         "MUL",
         "COMPARE",
-        "COMMA_ROW",
+        "_COMMA_ROW",
         "ARROW",
         "FAT_ARROW",
         "RANGE",
@@ -192,7 +203,7 @@ _HUMAN = {
     "LONG_TEXT": "a text",
     "COMPARE": "a comparison",
     "MUL": "`*`",
-    "COMMA_ROW": "`,`",
+    "_COMMA_ROW": "`,`",
     "_NL": "a new line",
     "$END": "the end",
 }
@@ -222,7 +233,7 @@ def _human(name: str) -> str:
         return _HUMAN[name]
     for terminal in parser().terminals:
         if terminal.name == name:
-            return f"`{terminal.pattern.value}`"
+            return f"`{keyword(terminal) or terminal.pattern.value}`"
     return name
 
 
@@ -234,12 +245,15 @@ def _place(kind: str, version: str = "") -> Path | None:
     return cached.place(f"{grammar_text()}\0{version}\0{sys.version}\0{STARTS}\0{FORMAT}", kind)
 
 
+_HOOKS = ("postlex", "edit_terminals")
+
+
 def _lark_tables(built: Lark) -> Any:
     from lark.grammar import Rule
     from lark.lexer import TerminalDef
 
     data, memo = built.memo_serialize([TerminalDef, Rule])
-    options = {name: value for name, value in data["options"].items() if name != "postlex"}
+    options = {name: value for name, value in data["options"].items() if name not in _HOOKS}
     return _plain({"data": {**data, "options": options}, "memo": memo})
 
 

@@ -217,13 +217,15 @@ class Lines:
 
 # --- Making the tables -------------------------------------------------------------------------
 
+# What a keyword's pattern ends with.
+WORD_END = r"(?!\w)"
 # What a token may begin with, where that is more than the first character of its text.
 _FIRST = {
     "COMPARE": r"[=!<>]",
     "MUL": r"[*/]",
     "TEXT": '"',
     "LONG_TEXT": '"',
-    "COMMA_ROW": ",",
+    "_COMMA_ROW": ",",
     "_NL": r"[\r\n]",
 }
 
@@ -245,7 +247,7 @@ def plain_tables(lark: Any) -> dict[str, Any]:
     )
     by_name = {terminal.name: terminal.pattern.to_regexp() for terminal in terminals}
     ignored = ("CONTINUED", "COMMENT", "BLANK")
-    keywords = [t for t in terminals if t.pattern.type == "str" and t.pattern.value.isidentifier()]
+    keywords = [t for t in terminals if keyword(t)]
     other = [t for t in terminals if t not in keywords and t.name not in ("NAME", *ignored)]
     return {
         "rows": rows,
@@ -259,9 +261,15 @@ def plain_tables(lark: Any) -> dict[str, Any]:
         ),
         "skip": "(?:" + "|".join(f"(?:{by_name[name]})" for name in ignored) + ")+",
         "name": by_name["NAME"],
-        "keywords": {t.pattern.value: t.name for t in keywords},
+        "keywords": {keyword(t): t.name for t in keywords},
         "patterns": [(t.name, _first(t), t.pattern.to_regexp()) for t in other],
     }
+
+
+def keyword(terminal: Any) -> str:
+    """The word that a terminal is; empty where it is none."""
+    word = str(terminal.pattern.value).removesuffix(WORD_END)
+    return word if word.isidentifier() else ""
 
 
 def _rule_number(rules: dict[Any, int], lark: Any, rule: Any) -> int:

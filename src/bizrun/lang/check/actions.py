@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Span
 from .. import ast
+from ..foreign import STATEMENTS
 from ..symbols import ActionField, ActionSignature, NoMethod
 from ..types import ANY, TEXT, ListOf, Record, Type, known, maybe
 from .context import Checker, listed, nearest, resolved
@@ -64,7 +65,10 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
         before, _, after = name.rpartition(found.part)
         c.unknown("E0213", span, what, name, [f"{before}{one}{after}" for one in found.known])
         return
-    root, dot, _ = name.partition(".")
+    root, dot, verb = name.partition(".")
+    if dot and root in c.symbols.entities:
+        c.report.add("E0213", span, f"There is no action `{name}`", _of_entity(root, verb))
+        return
     if dot and root not in {known.partition(".")[0] for known in c.signatures}:
         code, what, names = "E0228", f"connection `{root}`", list(c.symbols.connections)
         if root in c.symbols.connections:
@@ -86,7 +90,19 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
             f"its value needs a place: `let x = {name}(…)`",
         )
         return
+    if name in STATEMENTS:
+        help_ = f"write `{STATEMENTS[name]}`"
+        c.report.add("E0213", span, f"There is no action `{name}`", help_)
+        return
     c.unknown("E0213", span, f"There is no action `{name}`", name, c.signatures)
+
+
+def _of_entity(entity: str, verb: str) -> str:
+    """How a statement about an entity is written."""
+    if verb in ("update", "delete", "remove", "destroy", "save"):
+        what = "delete row" if verb in ("delete", "remove", "destroy") else "update row { … }"
+        return f"write `{what}`, with a row of {entity}"
+    return f"write `create {entity} {{ … }}`, or `emit Noun.verb {{ … }}` for an event"
 
 
 def _target(c: Checker, node: ast.Action, signature: ActionSignature, scope: Scope) -> None:

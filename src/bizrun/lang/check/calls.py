@@ -9,6 +9,7 @@ from ..foreign import FUNCTIONS
 from ..symbols import Ref
 from ..types import (
     ANY,
+    DURATION,
     NONE,
     NUMBER,
     TEXT,
@@ -26,11 +27,12 @@ from .comparisons import ORDERED
 from .context import Checker, nearest
 from .fit import fits, join, untyped
 from .meters import figure_type
-from .operands import carry_both, plain
+from .operands import carry_both, plain, source_text
 from .rights import check_feature
 from .scope import Local, Scope
 
 SIZE_UNITS = ("KB", "MB", "GB", "TB", "PB")
+SPANS = ("days", "months")
 SUMMED = ("number", "money", "duration", "size", "percent")
 
 
@@ -155,6 +157,8 @@ def fn_type(c: Checker, fn: ast.Fn) -> tuple[tuple[Type, ...], Type]:
 
 
 def _builtin(c: Checker, node: ast.Call, builtin: Builtin, scope: Scope) -> Type:
+    if builtin.name in SPANS and len(node.args) == 1 and isinstance(node.args[0], ast.Literal):
+        return _span(c, node, builtin)
     right = _count(c, node, builtin.name, builtin.least, builtin.most, builtin.usage)
     types: list[Type] = []
     for i, arg in enumerate(node.args):
@@ -167,6 +171,18 @@ def _builtin(c: Checker, node: ast.Call, builtin: Builtin, scope: Scope) -> Type
     if not right or not types:
         return builtin.result if isinstance(builtin.result, Prim | ListOf) else ANY
     return _result(c, node, builtin, types, scope)
+
+
+def _span(c: Checker, node: ast.Call, builtin: Builtin) -> Type:
+    """`days(3)`, which other languages write for a duration."""
+    size = source_text(c, node.args[0])
+    c.report.add(
+        "E0314",
+        node.span,
+        f"`{builtin.usage}` counts the {builtin.name} between two dates",
+        f"a duration is written `{size} {builtin.name}`",
+    )
+    return DURATION
 
 
 def _argument(

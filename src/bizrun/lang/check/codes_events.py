@@ -214,6 +214,11 @@ SERVICES = {
         "role writer { can pages.write }\nentity User { id text key, role text }\n"
         'fn may(user: User) -> bool = user.role can "pages.wirte"   # W0813: pages.write',
     ),
+    "W0814": Code(
+        "a right to all that is a mere word",
+        "A role may do what it names. Everything is `*`, all of a kind `pages.*`.",
+        "role owner { all }   # W0814: *",
+    ),
     "W0810": Code(
         "a connection does not read this",
         "The built-in services read a fixed list of keys.",

@@ -162,6 +162,12 @@ VALUES = {
         "`...value` spreads a payload, a row or a map.",
         "fn f(x: number) = { ...x }",
     ),
+    "W0325": Code(
+        "a `$` before a value in a text",
+        "Braces alone hold an expression; a `$` before them is a sign of the text. Money prints "
+        "with its currency's code.",
+        'on A.b as e { log "${e.type}" }                        # W0325: "{e.type}"',
+    ),
     "W0301": Code(
         "not all values are matched",
         "For a value without a case nothing happens, or a `match` has no value.",

@@ -12,6 +12,7 @@ from ..types import (
     CLOCK,
     DATE,
     DURATION,
+    INTEGER,
     MONEY,
     NONE,
     NUMBER,
@@ -126,13 +127,27 @@ def _literal(c: Checker, node: ast.Literal) -> Type:
 
 def text(c: Checker, node: ast.Text, scope: Scope) -> Type:
     """A text, with the values inside it."""
+    before: str | ast.Interpolation = ""
     for part in node.parts:
         if isinstance(part, ast.Interpolation):
             type_ = infer(c, part.value, scope)
             c.checked.types[part] = type_
+            if isinstance(before, str) and before.endswith("$"):
+                _dollar(c, part, known(type_))
             if part.format is not None:
                 _format(c, part, known(type_))
+        before = part
     return TEXT
+
+
+def _dollar(c: Checker, part: ast.Interpolation, type_: Type) -> None:
+    """Warns of `"${name}"`: a sign before the value; only before a plain number it may be meant."""
+    if untyped(type_) or type_ in (NUMBER, INTEGER):
+        return
+    help_ = "an expression stands in its braces alone: leave the `$` out"
+    if type_ == MONEY:
+        help_ = "money prints with its code, as `29.00 USD`: leave the `$` out"
+    c.report.add("W0325", part.span, "The text has a `$` before this value", help_)
 
 
 def _format(c: Checker, part: ast.Interpolation, type_: Type) -> None:

@@ -163,6 +163,13 @@ def _unknown(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> None:
     _unknown_name(c, node, scope)
 
 
+_OTHERS = {
+    **dict.fromkeys(("yes", "on", "no", "off"), "a bool is `true` or `false`"),
+    **dict.fromkeys(("_", "default", "otherwise", "others"),
+                    "what no other case of a `match` names is `else => …`"),
+}  # fmt: skip
+
+
 def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
     """Reports a name that stands for nothing, once in a declaration: wherever else it stands there
     the same is missing."""
@@ -185,8 +192,8 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
         help_ = f"the row's own field is `.{name}`"
     elif name in c.signatures:
         help_ = f"what was sent is expected as `{name} {{ … }}`, `no {name}` or `1 {name}`"
-    elif name in ("yes", "on", "no", "off"):
-        help_ = "a bool is `true` or `false`"
+    elif name in _OTHERS:
+        help_ = _OTHERS[name]
     else:
         owners = [n for n in scope.names() if _has_field(c, scope, n, name)]
         help_ = f"did you mean `{owners[0]}.{name}`?" if len(owners) == 1 else None

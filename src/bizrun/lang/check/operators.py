@@ -26,7 +26,7 @@ from ..types import (
 )
 from .comparisons import COMPARISONS, can, equality, membership, ordering, span_between
 from .context import Checker
-from .fit import join, untyped
+from .fit import fits, join, untyped
 from .names import text_fits
 from .operands import (
     can_be_none,
@@ -110,6 +110,8 @@ def binary(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) 
     match node.op:
         case "+" | "-" | "*" | "/" | "of":
             return _arithmetic(c, node, left, right, scope)
+        case "or" if _instead(c, node, left, right):
+            return ANY
         case "and" | "or":
             for side, type_ in ((node.left, left), (node.right, right)):
                 condition(c, side, type_, scope, f"`{node.op}` takes", _each_side(c, node))
@@ -128,6 +130,18 @@ def binary(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) 
     if node.op in COMPARISONS:
         return ordering(c, node, left, right, scope)
     return ANY
+
+
+def _instead(c: Checker, node: ast.Binary, left: Type, right: Type) -> bool:
+    """Whether `x or "a"` is written for a value in place of none; reports it."""
+    if not isinstance(left, Maybe) or known(left) == BOOL or untyped(known(left)):
+        return False
+    if not fits(right, left) or known(right) == BOOL:
+        return False
+    sides = f"{source_text(c, node.left)} ?? {source_text(c, node.right)}"
+    text = "`or` joins conditions; what stands in for none is given with `??`"
+    c.report.add("E0310", node.span, text, f"write `{sides}`")
+    return True
 
 
 def _each_side(c: Checker, node: ast.Binary) -> str | None:
@@ -207,6 +221,10 @@ def _mismatch(c: Checker, node: ast.Binary, a: Type, b: Type) -> None:
                 f"Two points in time can't be added: {type_text(a)} + {type_text(b)}",
                 "add a duration (`now + 14 days`), or subtract to get one (`b - a`)",
             )
+        case "+", ListOf(item), _ if fits(b, item):
+            text = f"A list is joined with a list: {type_text(a)} + {type_text(b)}"
+            help_ = f"write `{source_text(c, node.left)} + [{source_text(c, node.right)}]`"
+            c.report.add("E0307", node.span, text, help_)
         case "+", _, _ if TEXT in (a, b):
             c.report.add(
                 "E0321",

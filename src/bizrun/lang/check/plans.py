@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...diagnostics import Label, Span, did_you_mean
 from ...values import Money
 from .. import ast
+from .context import listed
 from .facts import Facts, entries, positive
 from .pricing import check_each, check_pricing, currencies
 
@@ -199,11 +200,24 @@ def _check_clause(item: ast.PlanClause, seen: dict[tuple[object, ...], Span], pl
         case "only" | "provider":
             pass
         case _:
-            near = did_you_mean(item.key, CLAUSES)
-            if near:
-                text = f"A plan has no `{item.key}`"
-                hint = f"did you mean `{near}`?"
-                plan.facts.report.add("E0614", item.span, text, help=hint)
+            _unknown_clause(item, plan)
+
+
+_OTHER_CLAUSES = {
+    "min": "minimum", "at_least": "minimum", "floor": "minimum", "commitment": "minimum",
+    "max": "maximum", "cap": "maximum", "at_most": "maximum",
+    "overage": "usage METER: …", "tiers": "usage METER graduated { … }",
+    "allowance": "includes", "included": "includes",
+}  # fmt: skip
+
+
+def _unknown_clause(item: ast.PlanClause, plan: _Plan) -> None:
+    """A text or a map may be a note of the author's; an amount or a number was to do something."""
+    near = _OTHER_CLAUSES.get(item.key) or did_you_mean(item.key, CLAUSES)
+    if near or not isinstance(item.value, ast.Text | ast.MapLiteral | None):
+        hint = f"did you mean `{near}`?" if near else "a plan has " + listed(CLAUSES)
+        text = f"A plan has no `{item.key}`"
+        plan.facts.report.add("E0614", item.span, text, help=hint)
 
 
 def _below(value: ast.Literal) -> bool:

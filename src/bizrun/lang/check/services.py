@@ -24,6 +24,8 @@ def check_services(facts: Facts) -> None:
     for connect in facts.all(ast.Connect):
         check_connect(connect, facts)
     customers = ["customer", *(snake(name) for name in facts.symbols.entities)]
+    for role in facts.all(ast.Role):
+        _check_rights(role, facts)
     for experiment in facts.all(ast.Experiment):
         by = experiment.by.partition(".")[0]
         if by not in customers and nearest(by, customers)[0]:
@@ -82,6 +84,19 @@ def _check_places(api: ast.Api, facts: Facts) -> None:
         if meant is not None:
             text = f"`{param.name}` is no place of the path, and `{meant}` is no parameter"
             facts.report.add("E0811", param.span, text, help=f"did you mean `{meant}`?")
+
+
+_EVERYTHING = frozenset(("all", "any", "anything", "everything"))
+
+
+def _check_rights(role: ast.Role, facts: Facts) -> None:
+    """`all` is a right like any other, which nobody asks for."""
+    for right in role.can:
+        if right.lower() in _EVERYTHING:
+            text = f"`{right}` is a right of that name, not every right"
+            facts.warn(
+                "W0814", role.name_span, text, help="write `*`, or `pages.*` for all of a kind"
+            )
 
 
 def _check_role(role: str, api: ast.Api, facts: Facts) -> None:

@@ -173,6 +173,10 @@ def _effect_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None
 
 def _unknown_effect(c: Checker, node: ast.ExpectEffect) -> None:
     names = [*EFFECTS, *c.signatures]
+    if find_event(c.symbols, node.kind) is not None:
+        message = f"`{node.kind}` is an event"
+        c.report.add("E0213", node.kind_span, message, f"write `expect event {node.kind}`")
+        return
     if "." in node.kind and nearest(node.kind, names)[0] is None:
         unknown_action(c, node.kind, node.kind_span)
         return
@@ -188,6 +192,10 @@ def _unknown_effect(c: Checker, node: ast.ExpectEffect) -> None:
 
 def _event_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None:
     name = node.event or ""
+    if not name:
+        text = "No event is named here"
+        c.report.add("E0206", node.kind_span, text, "write it bare: `expect event Noun.verb`")
+        return None
     info = find_event(c.symbols, name)
     if info is None or (not info.declared and name not in c.sent):
         c.unknown(
