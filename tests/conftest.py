@@ -13,6 +13,8 @@ import pytest
 from bizrun.cli.main import main
 from bizrun.store.base import Store
 
+from .postgres import Server, postgres_server
+
 ROOT = Path(__file__).parent.parent
 # Runs the command in an empty folder, with `code` as its exit code; what it printed.
 Command = Callable[..., str]
@@ -59,17 +61,24 @@ def bizrun() -> Path:
     return Path(sys.executable).parent / "bizrun"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Every store there is, with the tables of `tests/test_store.py`."""
-    from bizrun.store.memory import MemoryStore
-    from bizrun.store.sqlite import SqliteStore
+    from bizrun.store.open import open_store
 
     from .test_store import ACCOUNT, ALL
 
-    opened: Store = (
-        MemoryStore() if request.param == "memory" else SqliteStore(str(tmp_path / "state.db"))
-    )
+    address = {"memory": ":memory:", "sqlite": str(tmp_path / "state.db")}.get(request.param)
+    if address is None:
+        address = request.getfixturevalue("postgres").address("contract")
+    opened = open_store(address, fresh=True)
     opened.prepare([ALL, ACCOUNT])
     yield opened
     opened.close()

@@ -423,7 +423,6 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(store, SqliteStore)
     store.close()
     for address, message in {
-        "postgresql://localhost/x": "PostgreSQL is not there yet",
         "mysql://x": "mysql:// is no kind of state",
         " ": "has no name",
         "a\0b": "NUL",

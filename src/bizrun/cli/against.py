@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ import click
 
 from ..errors import StoreError, UsageError
 from ..ir.lacking import lacking
+from ..store.postgres_address import is_postgres, shown
 from .state import check_belongs, clock_row, found_state, program_of
 
 if TYPE_CHECKING:
     from ..runtime.engine import Engine
+    from ..store.base import Store
 
 _SAME = "unaffected"
 _OLD = "goes on with the version it began with"
@@ -24,32 +27,45 @@ _GONE = "needs a decision: the spec has no such handler any more; it goes on wit
 def tell(spec: str, state: str) -> int:
     """Prints what an edited spec does to a state; 1 where what is stored does not fit.
 
-    The state is copied first, and the copy opened as the next run would open it.
+    Nothing of the state changes.
     """
     from ..pipeline import open_engine
     from ..providers.sandbox import Sandbox
-    from ..store.backup import back_up
-    from ..store.open import open_store
 
     address = found_state(state, spec)
     _, program = program_of(spec)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = str(Path(folder) / "state.db")
-        back_up(address, copy)
-        store = open_store(copy)
+    name = shown(address)
+    with _rehearsed(address) as store:
         try:
             check_belongs(clock_row(store), program, address)
             engine = open_engine(program, store, Sandbox())
             lines = [*engine.migrated, *_under_way(engine)]
         except (StoreError, UsageError) as problem:
-            click.echo(f"{address} does not fit {spec}: {problem}", err=True)
+            click.echo(f"{name} does not fit {spec}: {problem}", err=True)
             return 1
-        finally:
-            store.close()
-    click.echo(f"against {address}:" + ("" if lines else " nothing changes"))
+    click.echo(f"against {name}:" + ("" if lines else " nothing changes"))
     for line in lines:
         click.echo(f"  {line}")
     return 0
+
+
+@contextmanager
+def _rehearsed(address: str) -> Iterator[Store]:
+    """A state to be opened as the next run would open it, with nothing kept of that."""
+    from ..store.backup import back_up
+    from ..store.open import open_store
+
+    with ExitStack() as stack:
+        if not is_postgres(address):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            copy = str(Path(folder) / "state.db")
+            back_up(address, copy)
+            store = open_store(copy)
+        else:
+            # A reader has what an edit changes in temporary tables, and says so.
+            store = open_store(address, reading=True)
+        stack.callback(store.close)
+        yield store
 
 
 def _under_way(engine: Engine) -> Iterator[str]:

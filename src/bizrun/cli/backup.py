@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import click
 
 from ..errors import UsageError
+from ..store.postgres_address import is_postgres, shown
 from .state import found_state, json_option, spec_option, state_option
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
@@ -22,8 +25,14 @@ def backup(file: str, state: str | None, spec: str | None, as_json: bool) -> int
     from .render import plural
 
     address = found_state(state, spec)
+    if is_postgres(address):
+        raise UsageError(
+            f"{shown(address)} is backed up with PostgreSQL's own tools, also while it is in use: "
+            f"pg_dump --format=custom{_schema(address)} --file={file} ADDRESS (without ?schema=), "
+            "and pg_restore puts it back."
+        )
     if "://" in address:
-        raise UsageError(f"{address} is no file: back it up with the tools of its database.")
+        raise UsageError(f"{address} is no file.")
     made = back_up(address, file)
     if as_json:
         told = {"state": address, "backup": file, "events": made.events, "bytes": made.size}
@@ -31,6 +40,12 @@ def backup(file: str, state: str | None, spec: str | None, as_json: bool) -> int
     else:
         click.echo(f"{file}: {plural(made.events, 'event')} of {address}, {_amount(made.size)}")
     return 0
+
+
+def _schema(address: str) -> str:
+    """pg_dump's option for the schema that an address names."""
+    named = dict(parse_qsl(address.partition("?")[2])).get("schema")
+    return f" --schema='\"{named}\"'" if named else ""
 
 
 def _amount(size: int) -> str:

@@ -43,7 +43,7 @@ def erase(
         told = erased(found.engine, person(), entity, key, documents)
         found.engine.commit()
         found.store.purge()
-        address, name = found.state, spec_name(found.program.path)
+        address, name = found.address, spec_name(found.program.path)
     folder = Path(out) if out else Path("out", name)
     files = erase_files(folder, told.orders, told.documents) if out != "none" else 0
     tokens = TokenFile(address)

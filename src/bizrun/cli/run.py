@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from ..errors import EvalError, StoreError, UsageError
+from ..store.postgres_address import shown
 from .state import (
     check_belongs,
     clock_row,
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 @click.option("--events", metavar="FILE", callback=filled, help="The events; - for standard input.")
 @click.option(
     "--state",
-    metavar="FILE",
+    metavar="STATE",
     callback=filled,
-    help="Where the state lasts; :memory: keeps nothing.",
+    help="Where the state lasts: a file, or postgresql://…; :memory: keeps nothing.",
 )
 @click.option("--fresh", is_flag=True, help="Start over: delete the state first.")
 @click.option("--until", metavar="INSTANT", help="Move the clock on after the last event.")
@@ -132,8 +133,8 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         check_belongs(clock_row(store), program, options.state)
         engine = open_engine(program, store, None if options.live else Sandbox())
         for change in engine.migrated:
-            click.echo(f"{options.state}: {change}", err=True)
-        check_live(store, options.live, options.state)
+            click.echo(f"{shown(options.state)}: {change}", err=True)
+        check_live(store, options.live, shown(options.state))
         worker = go_live(engine) if options.live else None
         sink = _sink(program, options, engine, store) if worker is None else None
         _stream(engine, lines, options, sink, store)
@@ -289,11 +290,10 @@ def _report(found: Summary, engine: Engine, options: Options, sink: Sink | None)
 
     problems += unattended(engine, found)
     files = sink.written if sink else {}
+    state = shown(options.state)
     click.echo(
-        text(
-            found, files, options.folder, options.state, problems, engine.tz, colours(sys.stdout)
-        ),
+        text(found, files, options.folder, state, problems, engine.tz, colours(sys.stdout)),
         nl=False,
-    )  # fmt: skip
+    )
     if sink is not None and sink.hint:
         click.echo(sink.hint)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from ..store.postgres_address import shown
 from .state import (
     check_belongs,
     clock_row,
@@ -31,9 +32,9 @@ MISSING = "Serving needs the `server` extra: pip install 'bizrun[server]'."
 @click.argument("spec", metavar="SPEC")
 @click.option(
     "--state",
-    metavar="FILE",
+    metavar="STATE",
     callback=filled,
-    help="Where the state lasts; :memory: keeps nothing.",
+    help="Where the state lasts: a file, or postgresql://…; :memory: keeps nothing.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
@@ -77,7 +78,7 @@ def serve(
         checked, program, store, address, folder, os.environ if live else None, _say
     )
     for change in business.engine.migrated:
-        _say(f"{address}: {change}")
+        _say(f"{shown(address)}: {change}")
     access = Access(
         None if no_auth else TokenFile(address), rate, None if no_auth else SessionFile(address)
     )
@@ -94,7 +95,7 @@ def _open(program: Program, address: str, live: bool) -> Store:
     store = open_store(address)
     check_belongs(clock_row(store), program, address)
     store.prepare(SYSTEM)
-    check_live(store, live, address)
+    check_live(store, live, shown(address))
     return store
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from ..store.postgres_address import shown
 
 if TYPE_CHECKING:
     from ..ir.program import Program
@@ -31,7 +32,10 @@ def filled(_context: click.Context, option: click.Parameter, value: str | None) 
 
 
 state_option = click.option(
-    "--state", metavar="FILE", callback=filled, help="The state; default .bizrun/NAME.db."
+    "--state",
+    metavar="STATE",
+    callback=filled,
+    help="The state: a file, or postgresql://…; default .bizrun/NAME.db.",
 )
 spec_option = click.option("--spec", metavar="FILE", help="The spec; default: the state's own.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -51,11 +55,16 @@ def default_state(spec: str) -> str:
 class Opened:
     """A state with its spec, ready to be asked."""
 
-    state: str
+    address: str
     store: Store
     checked: Checked
     program: Program
     engine: Engine
+
+    @property
+    def state(self) -> str:
+        """The address as it may be shown."""
+        return shown(self.address)
 
 
 def program_of(spec: str) -> tuple[Checked, Program]:
@@ -124,6 +133,7 @@ def check_belongs(row: Row | None, program: Program, state: str) -> None:
     """Refuses a state of another spec, or of a newer bizrun."""
     if row is None:
         return
+    state = shown(state)
     if row["format"] > FORMAT:
         raise UsageError(
             f"{state} was written by a newer bizrun (format {row['format']}, this one reads "
@@ -143,10 +153,11 @@ def _path(row: Row) -> str:
 
 def spec_path(row: Row | None, state: str) -> str:
     """The file of the spec that a state belongs to."""
+    beside = Path(state).parent if "://" not in state else Path()
+    state = shown(state)
     if row is None:
         raise UsageError(f"{state} is empty: run a spec with it first, or say --spec FILE.")
     name = row["spec"]
-    beside = Path(state).parent
     tried = [row.get("path"), f"specs/{name}.biz", f"{name}.biz", f"{beside}/{name}.biz"]
     tried.append(f"{beside.parent}/{name}.biz")
     for path in tried:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +18,10 @@ SCOPES = ("ingest", "read", "scim", "admin")
 COLUMNS = ("id", "scope", "customer", "role", "created", "revoked")
 
 _state = click.option(
-    "--state", metavar="FILE", callback=filled, help="The state; default: the one of .bizrun/."
+    "--state",
+    metavar="STATE",
+    callback=filled,
+    help="The state: a file, or postgresql://…; default: the one of .bizrun/.",
 )
 
 
@@ -78,10 +80,10 @@ def revoke(id_: str, state: str | None) -> int:
 
 
 def _tokens(state: str | None, make: bool = False) -> TokenFile:
-    from ..store.open import open_store
+    from ..store.open import is_there, open_store
     from ..store.tokens import TokenFile
 
-    if make and state is not None and "://" not in state and not Path(state).exists():
+    if make and state is not None and state != ":memory:" and not is_there(state):
         open_store(state).close()
     return TokenFile(found_state(state, None))
 

@@ -34,7 +34,8 @@ class Codec(NamedTuple):
 
     `compare` is the expression that is compared, indexed and ordered by ({} is the column), with
     `bound` making the value beside it. `equal`: SQL finds just the equal ones; `ranges`: by
-    operator, a condition that holds for all that match; `exact`: and for no others.
+    operator, a condition that holds for all that match; `exact`: and for no others. `mark` is what
+    stands for a value in a list of them.
     """
 
     sql: str
@@ -45,6 +46,7 @@ class Codec(NamedTuple):
     equal: bool = True
     ranges: Mapping[str, tuple[str, Callable[[Any], Any] | None]] = {}
     exact: bool = True
+    mark: str = "?"
 
 
 # --- values ----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ _CLAIM = """INSERT INTO _log_id (source, id, seq, status) VALUES (?, ?, ?, ?)
   WHERE _log_id.status = 'rejected'"""
 _KNOWN = "SELECT id, seq, status FROM _log_id WHERE source = ? AND id IN"
 _PAGE = 1000
+_AHEAD = 64
 _MOST_SOURCES = 10_000
 _SIZES = (1, 8, 64, 512)
 
@@ -39,6 +40,8 @@ class EventLog:
         self._db = db
         self._plain = PlainLog(db)
         self._running: Any = None
+        # Entries from one seq to another that have a row of their own.
+        self._page: tuple[int, int, dict[int, LogEntry]] = (1, 0, {})
         # The largest known id by source: a larger one can't be known. Empty: nothing is.
         self._tops: dict[str, str] = {}
         # Within `append`: what the database has not been given yet.
@@ -58,6 +61,7 @@ class EventLog:
         last = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").get
         self.digest = last or ""
         self._running = None
+        self._page = (1, 0, {})
         self._entries, self._claims, self._runs = [], [], []
         self._tops.clear()
         self._plain.clear()
@@ -218,9 +222,15 @@ class EventLog:
             after = int(rows[-1][0])
 
     def entry(self, seq: int) -> LogEntry | None:
-        """One entry."""
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM _log WHERE seq = ?", (seq,)).fetchone()
-        return self._plain.entry(seq) if row is None else LogEntry._make(row)
+        """One entry; those that follow it are read with it, since they are asked for next."""
+        low, high, page = self._page
+        if not low <= seq <= high:
+            some = f"SELECT {_COLUMNS} FROM _log WHERE seq >= ? ORDER BY seq LIMIT {_AHEAD}"
+            rows = self._db.execute(some, (seq,)).fetchall()
+            page = {row[0]: LogEntry._make(row) for row in rows}
+            high = rows[-1][0] if len(rows) == _AHEAD else max(seq, self.seq)
+            self._page = seq, high, page
+        return page[seq] if seq in page else self._plain.entry(seq)
 
     def verify(self) -> list[str]:
         """Where the chain breaks, or an id points to an entry that isn't there."""
@@ -270,6 +280,7 @@ class EventLog:
 
     def redact(self, entries: Mapping[int, tuple[str, str | None]]) -> dict[str, str]:
         """Replaces the text and reason of entries; what each link with one of them comes to now."""
+        self._page = (1, 0, {})
         single = [(storable(raw), storable(why), seq) for seq, (raw, why) in entries.items()]
         self._db.executemany("UPDATE _log SET raw = ?, reason = ? WHERE seq = ?", single)
         self._plain.redact({seq: storable(raw) for seq, (raw, _) in entries.items()})
@@ -311,12 +322,12 @@ def storable(value: Any) -> Any:
 
 
 def select_in(
-    db: Database, sql: str, first: Sequence[Any], values: Iterable[Any]
+    db: Database, sql: str, first: Sequence[Any], values: Iterable[Any], mark: str = "?"
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement that ends in IN, for any number of values: few different texts."""
     left = list(values)
     while left:
         size = next(n for n in _SIZES if n >= min(len(left), _SIZES[-1]))
         some, left = left[:size], left[size:]
-        marks = f" ({', '.join('?' * size)})"
+        marks = f" ({', '.join([mark] * size)})"
         yield from db.execute(sql + marks, [*first, *some, *some[-1:] * (size - len(some))])

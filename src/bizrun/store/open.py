@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from ..errors import UsageError
 from .base import Store
 from .memory import MemoryStore
+from .postgres_address import MISSING, is_postgres
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def open_store(address: str, fresh: bool = False, reading: bool = False) -> Store:
-    """Opens `:memory:` or a state's file; `fresh` deletes what was there, if that was a state.
+    """Opens `:memory:`, a file or a schema of PostgreSQL; `fresh` deletes what was there, if that
+    was a state.
 
     Who is only `reading` shares the state with whoever writes to it, and sees one moment of it.
     """
@@ -22,13 +25,18 @@ def open_store(address: str, fresh: bool = False, reading: bool = False) -> Stor
         raise UsageError("the state has no name: give --state a file, or :memory:")
     if "\0" in address:
         raise UsageError("a file's name holds no NUL character")
+    if is_postgres(address):
+        # Imported here: who has no state in PostgreSQL needs nothing of it.
+        try:
+            from .postgres import PostgresReader, PostgresStore
+        except ImportError:
+            raise UsageError(MISSING) from None
+        return PostgresReader(address) if reading else PostgresStore(address, fresh)
     scheme = _SCHEME.match(address)
-    if scheme and scheme[1].lower() in ("postgresql", "postgres"):
-        raise UsageError(
-            "a state in PostgreSQL is not there yet: give --state a file such as state.db"
-        )
     if scheme:
-        raise UsageError(f"{scheme[1]}:// is no kind of state: give --state a file, or :memory:")
+        raise UsageError(
+            f"{scheme[1]}:// is no kind of state: give --state a file, postgresql://…, or :memory:"
+        )
     # Imported here: a run in memory needs no SQLite.
     if reading:
         from .reading import SqliteReader
@@ -37,3 +45,14 @@ def open_store(address: str, fresh: bool = False, reading: bool = False) -> Stor
     from .sqlite import SqliteStore
 
     return SqliteStore(address, fresh)
+
+
+def is_there(address: str) -> bool:
+    """Whether there is a state, or anything else, by that name."""
+    if is_postgres(address):
+        try:
+            from .postgres import there
+        except ImportError:
+            raise UsageError(MISSING) from None
+        return there(address)
+    return "://" in address or Path(address).exists()

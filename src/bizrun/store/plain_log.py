@@ -28,9 +28,11 @@ class PlainLog:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._unfolded = Unfolded()
+        self._run = (0, 0)  # the one that was read last: its first seq, and what comes behind
 
     def clear(self) -> None:
         """Forgets what it has read."""
+        self._run = (0, 0)
         self._unfolded.clear()
 
     def last_seq(self) -> int:
@@ -72,10 +74,12 @@ class PlainLog:
     def entry(self, seq: int) -> LogEntry | None:
         """One entry."""
         at = "SELECT seq, count FROM _log_plain WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
-        row = self._db.execute(at, (seq,)).fetchone()
-        if row is None or seq >= row[0] + row[1]:
-            return None
-        first: int = row[0]
+        first, behind = self._run
+        if not first <= seq < behind:
+            row = self._db.execute(at, (seq,)).fetchone()
+            if row is None or seq >= row[0] + row[1]:
+                return None
+            first, behind = self._run = row[0], row[0] + row[1]
         return self._unfolded.entries(first, partial(self._load, first))[seq - first]
 
     def entries(self, after: int) -> Iterator[LogEntry]:

@@ -7,13 +7,14 @@ from secrets import token_hex, token_urlsafe
 from typing import NamedTuple
 
 from ..values import instant_text
-from .tokens import TokenFile, hash_of
+from .beside import beside
+from .tokens import hash_of
 
 PREFIX = "ses_"
 
 _TABLE = """CREATE TABLE IF NOT EXISTS _session (
   hash TEXT PRIMARY KEY, id TEXT NOT NULL, entity TEXT NOT NULL, key TEXT NOT NULL,
-  provider TEXT NOT NULL, began TEXT NOT NULL, expires TEXT NOT NULL) STRICT, WITHOUT ROWID"""
+  provider TEXT NOT NULL, began TEXT NOT NULL, expires TEXT NOT NULL)"""
 _COLUMNS = "hash, id, entity, key, provider, began, expires"
 
 
@@ -31,10 +32,10 @@ class Session(NamedTuple):
 
 
 class SessionFile:
-    """The sessions of a state in a file."""
+    """The sessions of a state, which must be there."""
 
-    def __init__(self, path: str) -> None:
-        self._file = TokenFile(path)
+    def __init__(self, address: str) -> None:
+        self._state = beside(address)
 
     def new(
         self, entity: str, key: str, provider: str, began: datetime, expires: datetime
@@ -45,22 +46,22 @@ class SessionFile:
             hash_of(secret), f"ses_{token_hex(6)}", entity, key, provider,
             instant_text(began), instant_text(expires),
         )  # fmt: skip
-        with self._file.opened() as db:
-            db.execute(_TABLE)
+        with self._state.opened() as db:
+            db.execute(_TABLE + self._state.table_end)
             db.execute("DELETE FROM _session WHERE expires < ?", (instant_text(began),))
             db.execute(f"INSERT INTO _session ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", session)
         return session, secret
 
     def find(self, hashed: str) -> Session | None:
         """The session of a hash."""
-        with self._file.opened() as db:
-            if not db.table_exists("main", "_session"):
+        with self._state.opened() as db:
+            if not self._state.has(db, "_session"):
                 return None
             rows = list(db.execute(f"SELECT {_COLUMNS} FROM _session WHERE hash = ?", (hashed,)))
         return Session(*rows[0]) if rows else None
 
     def end(self, hashed: str) -> None:
         """Ends a session."""
-        with self._file.opened() as db:
-            if db.table_exists("main", "_session"):
+        with self._state.opened() as db:
+            if self._state.has(db, "_session"):
                 db.execute("DELETE FROM _session WHERE hash = ?", (hashed,))

@@ -282,6 +282,9 @@ class SqlStore(ABC):
     def tally(self, table: str, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
         """The different values of some columns, grouped by the database."""
         self._flush(table)
+        return self._tallied(table, columns)
+
+    def _tallied(self, table: str, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
         statement, decode = tally_sql(self._tables[table], columns)
         found = self._connection().execute(statement).fetchall()
         return iter([(decode(values), int(str(rows))) for *values, rows in found])
@@ -372,7 +375,9 @@ class SqlStore(ABC):
         text = (
             f"SELECT {quoted(sql.table.key)}, {name} FROM {quoted(sql.table.name)} WHERE {name} IN"
         )
-        for key, stored in select_in(self._connection(), text, (), dict.fromkeys(encoded)):
+        for key, stored in select_in(
+            self._connection(), text, (), dict.fromkeys(encoded), codec.mark
+        ):
             yield key, stored if codec.decode is None else codec.decode(stored)
 
     def _claim_values(self, table: str, column: str, rows: Mapping[str, Row | None]) -> None:
@@ -384,10 +389,13 @@ class SqlStore(ABC):
     def _upsert(self, sql: TableSQL, rows: list[tuple[Any, ...]]) -> None:
         """Inserts or replaces rows."""
         try:
-            self._connection().executemany(sql.upsert, rows)
+            self._insert(sql, rows)
         except UnicodeEncodeError:
-            known = [[storable(value) for value in row] for row in rows]
-            self._connection().executemany(sql.upsert, known)
+            self._insert(sql, [[storable(value) for value in row] for row in rows])
+
+    def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
+        """The same, of texts that a database takes."""
+        self._connection().executemany(sql.upsert, rows)
 
     def _flush_all(self) -> None:
         for table in list(self._pending):

@@ -1,32 +1,24 @@
 """Who may ask the server for what: tokens, kept as hashes beside the state's own tables.
 
-They are written by `bizrun token` also while a server holds the state, so they have a connection
-of their own and belong to no hash or replay of the state.
+`bizrun token` writes them, also while a server holds the state: see `beside`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from typing import NamedTuple
 
-import apsw
-
-from ..errors import UsageError
 from ..values import instant_text
-from .file import failure
+from .beside import beside
 
 PREFIX = "biz_"
-BUSY_MS = 30_000  # a server may be in the middle of a long transaction
 SCOPES = ("ingest", "read", "scim", "admin")
 
 _TABLE = """CREATE TABLE IF NOT EXISTS _token (
   id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL, customer TEXT, role TEXT,
-  created TEXT NOT NULL, revoked TEXT) STRICT, WITHOUT ROWID"""
+  created TEXT NOT NULL, revoked TEXT)"""
 _COLUMNS = "id, hash, scopes, customer, role, created, revoked"
 
 
@@ -48,14 +40,11 @@ def hash_of(secret: str) -> str:
 
 
 class TokenFile:
-    """The tokens of a state in a file, which must be there."""
+    """The tokens of a state, which must be there."""
 
-    def __init__(self, path: str) -> None:
-        if "://" in path or path == ":memory:":
-            raise UsageError(f"{path} can't keep tokens: give --state a file.")
-        self.name = path
-        if not Path(path).is_file():
-            raise UsageError(f"There is no state {path}.")
+    def __init__(self, address: str) -> None:
+        self._state = beside(address)
+        self.name = self._state.name
 
     def new(
         self, scopes: frozenset[str], customer: str | None, role: str | None, now: datetime
@@ -65,8 +54,8 @@ class TokenFile:
         token = Token(
             f"tok_{token_hex(6)}", hash_of(secret), scopes, customer, role, instant_text(now), None
         )
-        with self.opened() as db:
-            db.execute(_TABLE)
+        with self._state.opened() as db:
+            db.execute(_TABLE + self._state.table_end)
             db.execute(
                 f"INSERT INTO _token ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*token[:2], ",".join(sorted(scopes)), *token[3:]),
@@ -75,27 +64,16 @@ class TokenFile:
 
     def all(self) -> list[Token]:
         """Every token, the oldest first; revoked ones too."""
-        with self.opened() as db:
-            if not db.table_exists("main", "_token"):
+        with self._state.opened() as db:
+            if not self._state.has(db, "_token"):
                 return []
             rows = list(db.execute(f"SELECT {_COLUMNS} FROM _token ORDER BY created, id"))
         return [Token(row[0], row[1], frozenset(row[2].split(",")), *row[3:]) for row in rows]
 
     def revoke(self, id: str, now: datetime) -> None:
         """Lets a token that is there be good for nothing from now on."""
-        with self.opened() as db:
+        with self._state.opened() as db:
             db.execute(
                 "UPDATE _token SET revoked = coalesce(revoked, ?) WHERE id = ?",
                 (instant_text(now), id),
             )
-
-    @contextmanager
-    def opened(self) -> Iterator[apsw.Connection]:
-        """A connection to the file, closed behind it."""
-        try:
-            with closing(apsw.Connection(str(Path(self.name).resolve()))) as db:
-                db.set_busy_timeout(BUSY_MS)
-                db.execute("PRAGMA synchronous = FULL")
-                yield db
-        except apsw.Error as error:
-            raise failure(self.name, error) from None
