@@ -52,7 +52,9 @@ class Renewed(NamedTuple):
 def plain_plan(desk: Desk, sub: Mapping[str, Any]) -> Plan | None:
     """The plan of a subscription where it is all that holds for it, at any time."""
     plan = desk.program.plans.get(sub["plan"])
-    if plan is None or plan.versions or plan.phases or plan.usages or sub["addons"]:
+    if plan is None or plan.versions or plan.phases or plan.usages:
+        return None
+    if sub["addons"] or sub["price"] is not None:
         return None
     return None if plan.minimums or plan.maximums else plan
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing import catalog, lines, periods, proration
+from ..billing.agreed import with_price
 from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.proration import Change
@@ -26,16 +27,18 @@ from .terms import (
     addon_named,
     addon_since,
     advance_amount,
-    choose_interval,
+    checked_price,
     choose_quantity,
     cycle_of,
     dated,
     first_paid,
     held,
+    interval_of,
     items,
     monthly,
     next_version,
     plan_named,
+    priced_interval,
     prices_of,
     terms,
 )
@@ -53,13 +56,9 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     sub = living(desk, key, "changed")
     plan = plan_named(desk, args["plan"])
     day = _anchor_day(sub, args.get("anchor_day"))
-    fresh = {**sub, "plan": plan.name, "billing": {**held(sub), "since": desk.now}}
-    new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
-    interval = choose_interval(new, sub["currency"], args.get("interval"), sub["interval"])
+    fresh, new = _with_plan(desk, sub, plan, args)
+    interval = interval_of(fresh)
     _check_addons(desk, sub, plan, str(interval))
-    if _same_terms(sub, plan.name, interval):
-        # Phases and dated prices go on: it is the plan that one has.
-        fresh["billing"] = held(sub)
     wanted, later = args.get("quantity"), args.get("when", "now") == "period_end"
     running = sub["pending_quantity"] if later else None
     if running is None:
@@ -70,7 +69,10 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     if args.get("coupon") is not None:
         entry = coupons.redeem(desk, sub["customer"], args["coupon"], [fresh])
     if later:
-        scheduled = {"interval": str(interval), "coupon": entry, "anchor_day": day}
+        scheduled = {
+            "interval": str(interval), "coupon": entry, "anchor_day": day,
+            "price": args.get("price"),
+        }  # fmt: skip
         _later(desk, sub, plan.name, scheduled, wanted)
         return str(key)
     if wanted is None:
@@ -78,11 +80,11 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     if entry is not None:
         fresh["coupons"] = coupons.attached(sub, entry)
         sub = desk.change("Subscription", key, coupons=fresh["coupons"])
-    after = {**fresh, "interval": str(interval), "quantity": quantity, "pending_plan": None}
+    after = {**fresh, "quantity": quantity, "pending_plan": None}
     after["billing"].pop("pending", None)
     if wanted is not None:
         after["pending_quantity"] = None
-    same = (sub["plan"], sub["quantity"]) == (after["plan"], quantity)
+    same = all(sub[name] == after[name] for name in ("plan", "quantity", "price"))
     same_interval = catalog.same_interval(interval, catalog.interval(sub["interval"]))
     if day is not None:
         after["billing"]["anchor_day"] = day
@@ -99,6 +101,25 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     announce(desk, "Subscription.plan_changed", key, sub["customer"],
              **{"from": sub["plan"], "to": plan.name})  # fmt: skip
     return str(key)
+
+
+def _with_plan(
+    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, args: Mapping[str, Any]
+) -> tuple[dict[str, Any], catalog.Plan]:
+    """A subscription with the plan, interval and price that it is moved to, and what these say."""
+    agreed = checked_price(args.get("price"), sub["currency"])
+    fresh = {
+        **sub, "plan": plan.name, "price": None, "billing": {**held(sub), "since": desk.now},
+    }  # fmt: skip
+    new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
+    interval = priced_interval(new, sub["currency"], args.get("interval"), agreed, sub["interval"])
+    if _same_terms(sub, plan.name, interval):
+        # Phases, dated and agreed prices go on: it is the plan that one has.
+        fresh |= {"billing": held(sub), "price": sub["price"]}
+    if agreed is not None:
+        fresh["price"] = agreed
+        new = with_price(new, agreed, interval)
+    return {**fresh, "interval": str(interval)}, new
 
 
 def _anchor_day(sub: Mapping[str, Any], wanted: int | None) -> int | None:
@@ -164,7 +185,7 @@ def _check_scheduled(desk: Desk, sub: Mapping[str, Any]) -> None:
     at = sub["period_end"]
     then = {**sub, "plan": sub["pending_plan"] or sub["plan"], "period_start": at}
     if sub["pending_plan"] is not None:
-        then["billing"] = {**held(sub), "since": at}
+        then |= {"billing": {**held(sub), "since": at}, "price": None}
     quantity = sub["quantity"] if sub["pending_quantity"] is None else sub["pending_quantity"]
     try:
         choose_quantity(terms(desk, then, at), quantity)

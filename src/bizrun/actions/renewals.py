@@ -104,8 +104,10 @@ def _taken(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
     interval = catalog.interval(pending.get("interval") or sub["interval"])
     other_interval = not catalog.same_interval(interval, catalog.interval(sub["interval"]))
     if sub["pending_plan"] is not None:
-        after |= {"plan": sub["pending_plan"], "pending_plan": None}
-        if other_interval or sub["pending_plan"] != sub["plan"]:
+        other = other_interval or sub["pending_plan"] != sub["plan"]
+        agreed = pending.get("price", None if other else sub["price"])
+        after |= {"plan": sub["pending_plan"], "pending_plan": None, "price": agreed}
+        if other:
             known["since"] = sub["period_end"]
     if sub["pending_quantity"] is not None:
         after |= {"quantity": sub["pending_quantity"], "pending_quantity": None}
@@ -257,7 +259,7 @@ def settle(desk: Desk, turned: Turn, made: Issued | None) -> None:
         known["before"] = base_of(turned.advance, after["currency"], settings(desk).half_even)
     after["billing"] = known
     names = ("status", "plan", "quantity", "interval", "anchor", "period_start", "period_end",
-             "usage_start", "monthly_amount", "pending_plan", "pending_quantity",
+             "usage_start", "monthly_amount", "pending_plan", "pending_quantity", "price",
              "billing")  # fmt: skip
     changes = {name: after[name] for name in names if after[name] != before[name]}
     desk.change("Subscription", key, **changes)

@@ -78,6 +78,7 @@ _BILLING = (
             ("interval", TEXT),
             ("currency", TEXT),
             ("trial", ANY),
+            ("price", MONEY),
         ),
     ),
     _action(
@@ -96,6 +97,7 @@ _BILLING = (
             ("quantity", INTEGER),
             ("interval", TEXT),
             ("anchor_day", INTEGER),
+            ("price", MONEY),
         ),
     ),
     _action(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..billing import catalog, periods
+from ..billing.agreed import with_price
 from ..billing.invoicing import Line
 from ..errors import EvalError, Refusal
 from ..model import Event
@@ -21,18 +22,19 @@ from .owed import Owed
 from .settlement import recover
 from .status import announce, is_end, living, may_become, own, set_status, tell
 from .terms import (
+    checked_price,
     choose_currency,
-    choose_interval,
     choose_quantity,
     cycle_of,
     held,
     items,
     monthly,
     plan_named,
+    priced_interval,
 )
 
 _DEFAULTS = dict.fromkeys((
-    "price", "paused_at", "cancel_at", "cancelled_at", "ended_at", "pending_plan",
+    "paused_at", "cancel_at", "cancelled_at", "ended_at", "pending_plan",
     "pending_quantity", "addons", "coupons",
 ))  # fmt: skip
 
@@ -41,7 +43,7 @@ _DEFAULTS = dict.fromkeys((
 
 
 def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`subscribe { customer, plan, quantity?, coupon?, anchor_day? }`."""
+    """`subscribe { customer, plan, quantity?, coupon?, anchor_day?, price? }`."""
     customer, start = args["customer"], args.get("start") or desk.now
     customer_row(desk, customer)
     if start > desk.now:
@@ -55,8 +57,13 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     if plan.versions:
         began = periods.local_day(start, zone)
         now_plan = catalog.version_for(plan, began, began, periods.local_day(desk.now, zone))
-    currency = choose_currency(desk, now_plan, customer, args.get("currency"))
-    interval = choose_interval(now_plan, currency, args.get("interval"))
+    agreed: Money | None = args.get("price")
+    wanted = args.get("currency") or (agreed.currency if agreed is not None else None)
+    currency = choose_currency(desk, now_plan, customer, wanted)
+    agreed = checked_price(agreed, currency)
+    interval = priced_interval(now_plan, currency, args.get("interval"), agreed)
+    if agreed is not None:
+        now_plan = with_price(now_plan, agreed, interval)
     trial = _trial(now_plan, args.get("trial"))
     try:
         trial_end, cycle = periods.after_trial(
@@ -77,7 +84,7 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         **_DEFAULTS, "id": "", "customer": customer, "plan": plan.name, "status": "active",
         "quantity": choose_quantity(now_plan, args.get("quantity")), "currency": currency,
         "interval": interval.text, "started": start, "anchor": cycle.start,
-        "trial_end": trial_end, "billing": billing,
+        "trial_end": trial_end, "billing": billing, "price": agreed,
     }  # fmt: skip
     sub["coupons"] = coupons.claim(desk, sub) or None
     if args.get("coupon") is not None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..billing import addons, catalog, periods, proration, rating
+from ..billing.agreed import with_price
 from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
 from ..errors import EvalError, Refusal
@@ -53,18 +54,22 @@ def addon_named(desk: Desk, name: Any) -> catalog.Plan:
 
 
 def terms(desk: Desk, sub: Mapping[str, Any], at: datetime) -> catalog.Plan:
-    """The plan of a subscription as it holds for it at an instant: its version, its phase."""
-    return dated(desk, sub, plan_named(desk, sub["plan"]), at)
+    """The plan of a subscription as it holds for it at an instant: its version, its phase, the
+    price that was agreed for it."""
+    return dated(desk, sub, plan_named(desk, sub["plan"]), at, agreed=sub["price"])
 
 
 def dated(
     desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime,
-    since: datetime | None = None,
+    since: datetime | None = None, agreed: Money | None = None,
 ) -> catalog.Plan:  # fmt: skip
     """A plan or add-on with the version and phase that hold for a subscription: `since` it was
-    added, or the subscription has its plan."""
+    added, or the subscription has its plan.
+
+    An `agreed` price stands for that of every version; phases have their own before it.
+    """
     if not plan.versions and not plan.phases:
-        return plan
+        return plan if agreed is None else with_price(plan, agreed, interval_of(sub))
     zone = zone_of(desk, sub["customer"])
     paid_since = since or first_paid(sub)
     since = since or (sub["billing"] or {}).get("since")
@@ -78,6 +83,8 @@ def dated(
             plan, began, max(began, renewed), today,
             lambda version: _migrates(desk, sub, version),
         )  # fmt: skip
+    if agreed is not None:
+        plan = with_price(plan, agreed, interval_of(sub))
     return catalog.plan_at(plan, paid_since, at, zone) if plan.phases else plan
 
 
@@ -237,6 +244,27 @@ def choose_interval(
         if not own or any(catalog.same_interval(now, interval) for interval in own):
             return now
     return own[0] if own else catalog.Interval(1, "month")
+
+
+def priced_interval(
+    plan: catalog.Plan, currency: str, wanted: str | None, agreed: Money | None,
+    running: str | None = None,
+) -> catalog.Interval:  # fmt: skip
+    """The interval as chosen; a price may be agreed for one that the plan has no price for."""
+    if agreed is not None and wanted is not None:
+        return interval_named(wanted)
+    return choose_interval(plan, currency, wanted, running)
+
+
+def checked_price(agreed: Money | None, currency: str) -> Money | None:
+    """A price to be agreed; refused where it is below zero or in another currency."""
+    if agreed is None:
+        return None
+    if agreed.amount < 0:
+        raise Refusal(f"`price` can't be below zero, and is {show(agreed)}")
+    if agreed.currency != currency:
+        raise Refusal(f"the subscription is in {currency}, and `price` is {show(agreed)}")
+    return agreed
 
 
 def interval_named(text: str) -> catalog.Interval:

@@ -25,7 +25,7 @@ _KEPT: Mapping[str, frozenset[str]] = {
 _BILLED = frozenset({
     "customer", "plan", "quantity", "currency", "interval", "started", "anchor", "period_start",
     "period_end", "usage_start", "trial_end", "monthly_amount", "addons", "coupons", "billing",
-    "pending_plan", "pending_quantity",
+    "pending_plan", "pending_quantity", "price",
 })  # fmt: skip
 
 
