@@ -1,4 +1,4 @@
-"""Changes of a running subscription: its plan, its quantity, its add-ons."""
+"""Changes of a running subscription: its plan, its quantity."""
 
 from __future__ import annotations
 
@@ -25,12 +25,10 @@ from .terms import (
     PLAN,
     Item,
     addon_named,
-    addon_since,
     advance_amount,
     checked_price,
     choose_quantity,
     cycle_of,
-    dated,
     first_paid,
     held,
     interval_of,
@@ -47,9 +45,6 @@ from .terms import (
 _NEW_TERMS = ("plan_change", "version_change")
 
 
-# --- plan and quantity -----------------------------------------------------------------------
-
-
 def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`change_plan { subscription, plan, when?, prorate?, invoice?, coupon?, reset?, … }`."""
     key = args["subscription"]
@@ -58,7 +53,7 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     day = _anchor_day(sub, args.get("anchor_day"))
     fresh, new = _with_plan(desk, sub, plan, args)
     interval = interval_of(fresh)
-    _check_addons(desk, sub, plan, str(interval))
+    check_addons(desk, sub, plan, str(interval))
     wanted, later = args.get("quantity"), args.get("when", "now") == "period_end"
     running = sub["pending_quantity"] if later else None
     if running is None:
@@ -88,8 +83,8 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     same_interval = catalog.same_interval(interval, catalog.interval(sub["interval"]))
     if day is not None:
         after["billing"]["anchor_day"] = day
-    if _is_free(sub):
-        _rewrite(desk, sub, after)
+    if is_free(sub):
+        rewrite(desk, sub, after)
     elif args.get("reset") or day is not None or not same_interval:
         _restart(desk, sub, after, args, site, place)
     elif same:
@@ -140,7 +135,7 @@ def _same_terms(sub: Mapping[str, Any], plan: str, interval: catalog.Interval) -
     return bool(plan == sub["plan"]) and catalog.same_interval(interval, running)
 
 
-def _check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interval: str) -> None:
+def check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interval: str) -> None:
     """Refuses a plan or an interval that an add-on of the subscription does not go with."""
     for held_ in sub["addons"] or ():
         addon = desk.program.addons.get(held_["addon"])
@@ -148,14 +143,14 @@ def _check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interv
             continue
         if addon.only and plan.name not in addon.only:
             raise Refusal(f"addon `{addon.name}` is not for plan `{plan.name}`: remove it first")
-        if not _priced(addon, {**sub, "interval": interval}):
+        if not priced(addon, {**sub, "interval": interval}):
             raise Refusal(
                 f"addon `{addon.name}` has no price in {sub['currency']} per {interval}: remove it "
                 "first"
             )
 
 
-def _priced(addon: catalog.Plan, sub: Mapping[str, Any]) -> bool:
+def priced(addon: catalog.Plan, sub: Mapping[str, Any]) -> bool:
     """Whether an add-on has a price for a subscription, or needs none."""
     recurring = any(price.interval for price in addon.prices)
     return not recurring or bool(prices_of(addon, sub))
@@ -204,8 +199,8 @@ def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
         return str(key)
     after = {**sub, "quantity": quantity, "pending_quantity": None}
     _check_scheduled(desk, after)
-    if _is_free(sub):
-        _rewrite(desk, sub, after)
+    if is_free(sub):
+        rewrite(desk, sub, after)
     elif quantity == sub["quantity"] or not _by_quantity(desk, sub):
         desk.change("Subscription", key, quantity=quantity, pending_quantity=None)
     else:
@@ -213,7 +208,7 @@ def set_quantity(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     return str(key)
 
 
-def _is_free(sub: Mapping[str, Any]) -> bool:
+def is_free(sub: Mapping[str, Any]) -> bool:
     """Whether nothing is charged now: in a trial, paused, suspended."""
     return sub["status"] in ASLEEP or in_trial(sub)
 
@@ -232,7 +227,7 @@ def _by_quantity(desk: Desk, sub: Mapping[str, Any]) -> bool:
     return any(price.per_unit is not None for price in prices_of(plan, sub))
 
 
-def _rewrite(desk: Desk, sub: Mapping[str, Any], after: dict[str, Any]) -> None:
+def rewrite(desk: Desk, sub: Mapping[str, Any], after: dict[str, Any]) -> None:
     """A change that costs nothing now: in a trial, or while nothing is billed."""
     after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
     if in_trial(sub) and after["billing"]:
@@ -261,10 +256,10 @@ def _change_now(
     prorate = args.get("prorate") is not False
     if new_plan and prorate:
         _less(found, owed.unused(desk, sub, owed.charges_of(sub, PLAN)))
-    change = _prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN, prorate)
+    change = prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN, prorate)
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
-    part = _part_left(desk, sub, period)
+    part = part_left(desk, sub, period)
     made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN, part)
     if new_plan:
         after["usage_start"] = desk.now
@@ -277,13 +272,13 @@ def _change_now(
         after["billing"] = known
     after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
     found.lines += [*base, *made]
-    surplus = _surplus(sub, args, site, place)
+    surplus = surplus_of(sub, args, site, place)
     next_ = args.get("invoice") == "next"
-    _bill_change(desk, sub, after, found, PLAN, change, f"{reason}/{desk.base}/{site}", reason,
+    bill_change(desk, sub, after, found, PLAN, change, f"{reason}/{desk.base}/{site}", reason,
                  surplus, next_)  # fmt: skip
 
 
-def _prorated(
+def prorated(
     desk: Desk, sub: Mapping[str, Any], after: Mapping[str, Any], having: Sequence[Item],
     item: str, prorate: bool,
 ) -> Change:  # fmt: skip
@@ -297,13 +292,18 @@ def _prorated(
     )  # fmt: skip
 
 
-def _part_left(desk: Desk, sub: Mapping[str, Any], period: Period) -> Fraction:
+def part_left(desk: Desk, sub: Mapping[str, Any], period: Period) -> Fraction:
+    """Which part of a period is left now, as the business prorates."""
     return proration.part_left(
         period, desk.now, settings(desk).proration, zone_of(desk, sub["customer"])
     )
 
 
-def _surplus(sub: Mapping[str, Any], args: Mapping[str, Any], site: object, place: Any) -> Surplus:
+def surplus_of(
+    sub: Mapping[str, Any], args: Mapping[str, Any], site: object, place: Any
+) -> Surplus:
+    """Where what a change credits beyond its charge goes: onto the invoices that were charged,
+    else to the customer."""
     billed = tuple(c["invoice"] for c in owed.charges_of(sub) if c["invoice"])
     return Surplus(billed, bool(args.get("refund")), str(site), place)
 
@@ -315,7 +315,7 @@ def version_due(desk: Desk, key: str) -> None:
     if not lives(sub) or next_version(desk, sub, just_before) != desk.now:
         return  # it has ended, or has another plan by now
     after = {**sub, "billing": {**held(sub), "versioned": desk.now}}
-    if _is_free(sub):
+    if is_free(sub):
         _store(desk, sub, after)
         renewals.await_version(desk, after, desk.now)
         return
@@ -330,7 +330,7 @@ def _less(found: Owed, amount: Money) -> None:
     ]
 
 
-def _bill_change(
+def bill_change(
     desk: Desk, sub: Mapping[str, Any], after: dict[str, Any], found: Owed, item: str,
     change: Change, site: str, reason: str, surplus: Surplus, next_: bool,
 ) -> None:  # fmt: skip
@@ -390,7 +390,7 @@ def _restart(
 ) -> None:  # fmt: skip
     """A change to another interval or anchor day: a new period begins now."""
     found = owed.arrears(desk, sub, desk.now, True)
-    surplus = _surplus(sub, args, site, place)
+    surplus = surplus_of(sub, args, site, place)
     if args.get("prorate") is not False:
         _less(found, owed.unused(desk, sub, owed.charges_of(sub)))
         found.lines += credit_unused(desk, sub, None, store=False)
@@ -496,106 +496,6 @@ def _rest_line(
             "proration", f"Remaining time on {item.plan.title or item.plan.name}", amount,
             quantity=item.quantity, subscription=sub["id"], plan=item.plan.name,
             period_start=start, period_end=period.end, covers=item.name,
-            part=_part_left(desk, sub, period),
+            part=part_left(desk, sub, period),
         )
     ]  # fmt: skip
-
-
-# --- add-ons ---------------------------------------------------------------------------------
-
-
-def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`add_addon { subscription, addon, quantity? }`: charged for the rest of the period."""
-    addon = addon_named(desk, args["addon"])
-    sub = living(desk, args["subscription"], "changed")
-    if addon.only and sub["plan"] not in addon.only:
-        raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
-    if not _priced(addon, sub):
-        raise Refusal(
-            f"addon `{addon.name}` has no price in {sub['currency']} per {sub['interval']}"
-        )
-    wanted = args.get("quantity")
-    quantity = choose_quantity(addon, wanted)
-    having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
-    since = addon_since(sub, addon.name) or desk.now
-    having.append({"addon": addon.name, "quantity": quantity, "since": since})
-    if begins_now(desk, sub["id"]):
-        _begin_with(desk, sub, having)
-        return str(sub["id"])
-    if sub["pending_plan"] is not None:
-        then = (held(sub).get("pending") or {}).get("interval") or sub["interval"]
-        _check_addons(desk, {**sub, "addons": having}, plan_named(desk, sub["pending_plan"]), then)
-    _change_addon(desk, sub, having, addon, quantity, args, site, place)
-    return str(sub["id"])
-
-
-def begins_now(desk: Desk, key: str) -> bool:
-    """Whether a subscription begins in this step: its first invoice is still to be made."""
-    return any(turn.after["id"] == key for turn in desk.begun)
-
-
-def _begin_with(desk: Desk, sub: Mapping[str, Any], having: list[dict[str, Any]]) -> None:
-    """Has an add-on begin with its subscription, on the first invoice."""
-    after = {**sub, "addons": having}
-    amount = monthly(items(desk, after, desk.now), after)
-    row = desk.change("Subscription", sub["id"], addons=having, monthly_amount=amount)
-    turns = list(desk.begun)
-    place = next(n for n, turn in enumerate(turns) if turn.after["id"] == sub["id"])
-    turn = renewals.begin(desk, row, dict(row), Owed(), turns[place].period, True)
-    turn.after["usage_start"] = row["usage_start"]
-    desk.begun[place] = turn
-
-
-def _is_new(sub: Mapping[str, Any], addon: catalog.Plan) -> bool:
-    return all(held_["addon"] != addon.name for held_ in sub["addons"] or ())
-
-
-def remove_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
-    """`remove_addon { subscription, addon }`: the unused part of its price is credited."""
-    addon = addon_named(desk, args["addon"])
-    sub = living(desk, args["subscription"], "changed")
-    having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
-    if len(having) == len(sub["addons"] or ()):
-        raise Refusal(f"subscription {sub['id']} has no addon `{addon.name}`")
-    _change_addon(desk, sub, having, addon, 0, args, site, place)
-    return str(sub["id"])
-
-
-def _change_addon(
-    desk: Desk, sub: Mapping[str, Any], having: list[dict[str, Any]], addon: catalog.Plan,
-    quantity: Any, args: Mapping[str, Any], site: object, place: Any,
-) -> None:  # fmt: skip
-    after = {**sub, "addons": having or None}
-    if _is_free(sub):
-        _rewrite(desk, sub, after)
-        return
-    since = addon_since(after, addon.name) or addon_since(sub, addon.name)
-    addon = dated(desk, after, addon, desk.now, since)
-    item = Item(addon.name, addon, quantity)
-    change = _prorated(desk, sub, after, [item] if quantity else [], addon.name, True)
-    subject = lines.Subject.of(sub["id"], addon)
-    period = periods.period_at(cycle_of(desk, sub), desk.now)
-    found = Owed(owed.waiting(sub))
-    late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
-    part = _part_left(desk, sub, period)
-    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name, part)
-    if quantity and _is_new(sub, addon):
-        made += owed.set_up(sub, [item])
-    found.lines += [*late, *made]
-    known = held(after)
-    known["arrears_from"] = {**(known.get("arrears_from") or {}), addon.name: desk.now}
-    after["billing"] = known
-    after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
-    if not quantity:
-        windows = [w for w in usage.owed(desk, sub, desk.now, True) if w.item.name == addon.name]
-        found.metered += windows
-        found.lines += [line for window in windows for line in window.lines]
-        # Were it added again in the period, that is billed.
-        billed = {f"{addon.name}|{w.price.meter}": w.row["billed"] for w in windows}
-        known["billed"] = {**(known.get("billed") or {}), **billed}
-    if not quantity or _is_new(sub, addon):
-        known |= usage.cut(desk, sub, addon)
-    _bill_change(
-        desk, sub, after, found, addon.name, change, f"addon/{desk.base}/{site}", "addon_change",
-        _surplus(sub, args, site, place), False,
-    )  # fmt: skip

@@ -14,6 +14,7 @@ from ..ir.program import Program
 from ..model import Outcome
 from ..values import Duration, show
 from . import (
+    addons,
     changes,
     coupons,
     credits,
@@ -42,8 +43,8 @@ IMMEDIATE: Mapping[str, Immediate] = {
     "subscribe": subscriptions.subscribe,
     "change_plan": changes.change_plan,
     "set_quantity": changes.set_quantity,
-    "add_addon": changes.add_addon,
-    "remove_addon": changes.remove_addon,
+    "add_addon": addons.add_addon,
+    "remove_addon": addons.remove_addon,
     "bill_usage": renewals.bill_usage,
     "pause": subscriptions.pause,
     "resume": subscriptions.resume,
@@ -66,7 +67,7 @@ def _joins(work: Desk, name: str, data: Mapping[str, Any]) -> bool:
     """Whether what an action does stands on the first invoice of what begins in this step."""
     match name:
         case "add_addon":
-            return changes.begins_now(work, data["subscription"])
+            return addons.begins_now(work, data["subscription"])
         case "invoice":
             return data.get("when") == "next"
     return name == "subscribe"

@@ -1,0 +1,132 @@
+"""Add-ons of a running subscription: added and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..billing import catalog, lines, periods
+from ..errors import Refusal
+from . import owed, renewals, usage
+from .changes import (
+    bill_change,
+    check_addons,
+    is_free,
+    part_left,
+    priced,
+    prorated,
+    rewrite,
+    surplus_of,
+)
+from .desk import Desk
+from .owed import Owed
+from .status import living
+from .terms import (
+    Item,
+    addon_named,
+    addon_since,
+    choose_quantity,
+    cycle_of,
+    dated,
+    held,
+    items,
+    monthly,
+    plan_named,
+)
+
+
+def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`add_addon { subscription, addon, quantity? }`: charged for the rest of the period."""
+    addon = addon_named(desk, args["addon"])
+    sub = living(desk, args["subscription"], "changed")
+    if addon.only and sub["plan"] not in addon.only:
+        raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
+    if not priced(addon, sub):
+        raise Refusal(
+            f"addon `{addon.name}` has no price in {sub['currency']} per {sub['interval']}"
+        )
+    wanted = args.get("quantity")
+    quantity = choose_quantity(addon, wanted)
+    having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
+    since = addon_since(sub, addon.name) or desk.now
+    having.append({"addon": addon.name, "quantity": quantity, "since": since})
+    if begins_now(desk, sub["id"]):
+        _begin_with(desk, sub, having)
+        return str(sub["id"])
+    if sub["pending_plan"] is not None:
+        then = (held(sub).get("pending") or {}).get("interval") or sub["interval"]
+        check_addons(desk, {**sub, "addons": having}, plan_named(desk, sub["pending_plan"]), then)
+    _change_addon(desk, sub, having, addon, quantity, args, site, place)
+    return str(sub["id"])
+
+
+def begins_now(desk: Desk, key: str) -> bool:
+    """Whether a subscription begins in this step: its first invoice is still to be made."""
+    return any(turn.after["id"] == key for turn in desk.begun)
+
+
+def _begin_with(desk: Desk, sub: Mapping[str, Any], having: list[dict[str, Any]]) -> None:
+    """Has an add-on begin with its subscription, on the first invoice."""
+    after = {**sub, "addons": having}
+    amount = monthly(items(desk, after, desk.now), after)
+    row = desk.change("Subscription", sub["id"], addons=having, monthly_amount=amount)
+    turns = list(desk.begun)
+    place = next(n for n, turn in enumerate(turns) if turn.after["id"] == sub["id"])
+    turn = renewals.begin(desk, row, dict(row), Owed(), turns[place].period, True)
+    turn.after["usage_start"] = row["usage_start"]
+    desk.begun[place] = turn
+
+
+def _is_new(sub: Mapping[str, Any], addon: catalog.Plan) -> bool:
+    return all(held_["addon"] != addon.name for held_ in sub["addons"] or ())
+
+
+def remove_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`remove_addon { subscription, addon }`: the unused part of its price is credited."""
+    addon = addon_named(desk, args["addon"])
+    sub = living(desk, args["subscription"], "changed")
+    having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
+    if len(having) == len(sub["addons"] or ()):
+        raise Refusal(f"subscription {sub['id']} has no addon `{addon.name}`")
+    _change_addon(desk, sub, having, addon, 0, args, site, place)
+    return str(sub["id"])
+
+
+def _change_addon(
+    desk: Desk, sub: Mapping[str, Any], having: list[dict[str, Any]], addon: catalog.Plan,
+    quantity: Any, args: Mapping[str, Any], site: object, place: Any,
+) -> None:  # fmt: skip
+    after = {**sub, "addons": having or None}
+    if is_free(sub):
+        rewrite(desk, sub, after)
+        return
+    since = addon_since(after, addon.name) or addon_since(sub, addon.name)
+    addon = dated(desk, after, addon, desk.now, since)
+    item = Item(addon.name, addon, quantity)
+    change = prorated(desk, sub, after, [item] if quantity else [], addon.name, True)
+    subject = lines.Subject.of(sub["id"], addon)
+    period = periods.period_at(cycle_of(desk, sub), desk.now)
+    found = Owed(owed.waiting(sub))
+    late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
+    part = part_left(desk, sub, period)
+    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name, part)
+    if quantity and _is_new(sub, addon):
+        made += owed.set_up(sub, [item])
+    found.lines += [*late, *made]
+    known = held(after)
+    known["arrears_from"] = {**(known.get("arrears_from") or {}), addon.name: desk.now}
+    after["billing"] = known
+    after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
+    if not quantity:
+        windows = [w for w in usage.owed(desk, sub, desk.now, True) if w.item.name == addon.name]
+        found.metered += windows
+        found.lines += [line for window in windows for line in window.lines]
+        # Were it added again in the period, that is billed.
+        billed = {f"{addon.name}|{w.price.meter}": w.row["billed"] for w in windows}
+        known["billed"] = {**(known.get("billed") or {}), **billed}
+    if not quantity or _is_new(sub, addon):
+        known |= usage.cut(desk, sub, addon)
+    bill_change(
+        desk, sub, after, found, addon.name, change, f"addon/{desk.base}/{site}", "addon_change",
+        surplus_of(sub, args, site, place), False,
+    )  # fmt: skip
