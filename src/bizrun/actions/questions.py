@@ -105,6 +105,8 @@ def _running(
     if price is None:
         return begun, sub["period_end"]
     period = usages.meter_period(desk, sub, price, at)
+    if at < period.start:
+        return begun, sub["period_end"]  # in a trial: the first period is still to come
     return max(begun, period.start), min(period.end, sub["period_end"])
 
 
