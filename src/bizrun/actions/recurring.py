@@ -89,9 +89,13 @@ def _within(desk: Desk, within: Any) -> Tally:
 
 
 def _bounds(desk: Desk, within: Any, start: datetime) -> tuple[datetime, datetime]:
+    """Where a range begins and ends. One that ends at midnight ends with the day before: what
+    happens at the first instant of a month is of that month alone."""
     if within is None:
         return start, desk.now + MOMENT
-    return within.start, within.end + MOMENT
+    end: datetime = within.end
+    closed = end == midnight(local_date(end, desk.tz), desk.tz) and end > within.start
+    return within.start, end if closed else end + MOMENT
 
 
 def _moved(desk: Desk) -> list[Movement]:
