@@ -336,6 +336,7 @@ def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     zero = Money(0, row["currency"])
     if any(p["status"] in ("succeeded", "pending") for p in desk.select("Payment", invoice=key)):
         raise Refusal(f"invoice {row['number']} has a payment: refund it by a credit note")
+    _not_given_back_twice(desk, row)
     changed = desk.change("Invoice", key, status="void", amount_open=zero, draft=None)
     for timer in ("retry", "overdue", "draft"):
         desk.drop_timer(f"{timer}|{key}")
@@ -346,3 +347,16 @@ def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     settlement.stop(desk, changed)
     announce(desk, "Invoice.voided", changed)
     return str(key)
+
+
+def _not_given_back_twice(desk: Desk, row: Mapping[str, Any]) -> None:
+    """Refuses to void what a later invoice has given back a part of: that stays given back."""
+    if row["status"] == "draft":
+        return
+    taken = sum((use["amount"] for use in row["credits"] or ()), row["amount_open"])
+    twice = taken - payments.still_charged(desk, row["id"])
+    if twice.amount > 0:
+        raise Refusal(
+            f"{twice} of invoice {row['number']} was given back on a later invoice: void that one "
+            "first, or take the rest back by a credit note"
+        )

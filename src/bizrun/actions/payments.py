@@ -212,6 +212,7 @@ def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
     """Notes that a voided invoice charged nothing, and that what it credited stays charged."""
     lines = desk.select("InvoiceLine", invoice=invoice["id"])
     for key in subscriptions_of(invoice):
+        _charge_again(desk, invoice, [line for line in lines if line["subscription"] == key])
         known = dict(desk.row("Subscription", key)["billing"] or {})
         charges = known.get("charges") or []
         rows = [
@@ -228,6 +229,29 @@ def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
         ]  # fmt: skip
         if rows:
             desk.change("Subscription", key, billing={**known, "charges": rows})
+
+
+def _charge_again(
+    desk: Desk, invoice: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
+) -> None:  # fmt: skip
+    """Notes on earlier invoices of a subscription, the newest first, that what a voided one gave
+    back of them is not given back."""
+    zero = invoice["total"] * 0
+    back = sum(
+        (line["discount"] - line["amount"] - line["tax"] for line in lines
+         if line["kind"] == "proration" and line["amount"] < zero), zero,
+    )  # fmt: skip
+    if not back:
+        return
+    given = (
+        row for row in desk.select("Invoice", customer=invoice["customer"])
+        if row["returned"] and row["currency"] == invoice["currency"]
+        and lines[0]["subscription"] in subscriptions_of(row)
+    )  # fmt: skip
+    for row in sorted(given, key=lambda row: row["issued_at"], reverse=True):
+        part = min(back, row["returned"])
+        desk.change("Invoice", row["id"], returned=row["returned"] - part)
+        back = back - part
 
 
 def _charged_again(line: Mapping[str, Any], item: str) -> dict[str, Any]:

@@ -20,12 +20,13 @@ from .figures import Figures, Month, Span
 def recognised(
     amount: Money, starts: datetime, ends: datetime, posted: datetime, at: datetime, tz: ZoneInfo
 ) -> Money:
-    """What of an amount for `[starts, ends)`, invoiced when it was posted, is earned at an instant.
+    """What of an amount for `[starts, ends)`, invoiced when it was posted, is earned before an
+    instant: nothing as yet of what is posted at it.
 
     By whole local days: a day is earned when it is over, and the parts of two instants differ by
     what the days between them earn, to the unit. A period without a whole day is earned at once.
     """
-    if at < posted:
+    if at <= posted:
         return amount * 0
     first, last = local_date(starts, tz), local_date(ends, tz)
     days, gone = (last - first).days, (local_date(at, tz) - first).days
