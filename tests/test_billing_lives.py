@@ -39,6 +39,10 @@ event A.give_back { account Account, part number }
 event A.note { account Account, part number, refund bool }
 event A.void { account Account }
 event A.pay { account Account }
+event A.later { account Account, amount money }
+on A.later as e {
+  invoice { customer: e.account, when: "next", lines: [{ description: "Later", amount: e.amount }] }
+}
 on Subscription.* as e {
   let s = e.subscription
   create Span {
@@ -77,13 +81,19 @@ on A.pay as e {
 """
 
 
-def start(world: World, folder: Path) -> tuple[Any, Sandbox]:
-    """An engine of a world that has no customers yet, and its processor."""
+def start(world: World, folder: Path, least: int = 0) -> tuple[Any, Sandbox]:
+    """An engine of a world that has no customers yet, and its processor.
+
+    `least` is the smallest charge, if there is one.
+    """
     currency = world.rules.currency
     step = str(Decimal(1).scaleb(-EXPONENTS[currency]))
     more = MORE.replace("STEP", f"{step} {currency}").replace("ZERO", f"0 {currency}")
     path = folder / "lives.biz"
-    path.write_text(biz(world) + more, encoding="utf-8")
+    text = biz(world)
+    if least:
+        text = text.replace("  billing ", f"  smallest_charge {least} {currency}\n  billing ", 1)
+    path.write_text(text + more, encoding="utf-8")
     checked, program = compile_spec(str(path))
     assert program is not None, [d.message for d in checked.diagnostics]
     sandbox = Sandbox()
@@ -97,7 +107,8 @@ class Life:
         self.r = Random(seed)
         maker = Maker(seed, 0)
         self.world, self.rules = maker.world, maker.rules
-        self.engine, self.sandbox = start(self.world, folder)
+        self.least = seed % 3 * 15
+        self.engine, self.sandbox = start(self.world, folder, self.least)
         self.at = FIRST
         self.ids = 0
         self.deals: dict[str, list[str]] = defaultdict(list)
@@ -129,7 +140,7 @@ class Life:
         kind = self.r.choice(
             ("change", "change", "quantity", "quantity", "usage", "usage", "usage", "pause",
              "resume", "cancel", "subscribe", "coupon", "grant", "oneoff", "refund", "note", "void",
-             "pay", "cards", "addon", "late")
+             "pay", "cards", "addon", "late", "later")
         )  # fmt: skip
         getattr(self, kind)(buyer)
 
@@ -211,6 +222,10 @@ class Life:
         amounts = [f"{self.r.randint(1, 90)} {self.rules.currency}" for _ in range(2)]
         self.send("A.oneoff", account=buyer, lines=amounts)
 
+    def later(self, buyer: str) -> None:
+        amount = f"{self.r.randint(-9, 30)} {self.rules.currency}"
+        self.send("A.later", account=buyer, amount=amount)
+
     def refund(self, buyer: str) -> None:
         part = self.r.choice(("0.1", "0.5", "1", "1.5"))
         self.send("A.give_back", account=buyer, part=Decimal(part))
@@ -260,7 +275,10 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_something_happened(life: Life) -> None:
-    assert len(life.rows("Invoice")) > 60
+    invoices = life.rows("Invoice")
+    assert len(invoices) > 60
+    carried = [use for row in invoices for use in row["credits"] or () if use.get("carried")]
+    assert bool(carried) == bool(life.least)
     reasons = [row["reason"] for row in life.engine.state.select("_dead", {})]
     assert reasons
     # A mistake of the engine is no refusal.
