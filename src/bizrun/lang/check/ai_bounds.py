@@ -17,9 +17,10 @@ from .facts import Facts
 
 ANSWERS = ("ai.generate", "ai.decide", "ai.analyze")
 AMOUNTS = {
-    "charge": ("amount",), "refund": ("amount",), "transfer": ("amount",), "credit": ("amount",),
-    "credit_note": ("amount",), "invoice": ("lines",), "hold": ("amount",),
-    "release": ("amount",),
+    "charge": ("amount",), "refund": ("amount",), "transfer": ("amount",),
+    "credit": ("amount", "price"), "credit_note": ("amount",), "invoice": ("lines",),
+    "hold": ("amount",), "release": ("amount",), "subscribe": ("price",),
+    "change_plan": ("price",),
 }  # fmt: skip
 PAYEES = {
     "charge": ("customer", "card", "split"), "refund": ("payment",), "transfer": ("to",),
