@@ -109,9 +109,12 @@ def _programs(folder: Path) -> Path:
     with contextlib.suppress(PermissionError):
         if subprocess.run(asked, **_unprivileged()).returncode == 0:
             return home / "bin"
-    copy = folder / "postgres"
-    shutil.copytree(home, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    return copy / "bin"
+    # With the libraries that the wheel has put beside its package: programs look for them there.
+    package = home.parent
+    for part in (home, *package.parent.glob(f"{package.name}.libs")):
+        copy = folder / part.relative_to(package.parent)
+        shutil.copytree(part, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    return folder / package.name / "pginstall" / "bin"
 
 
 def _unprivileged() -> dict[str, Any]:

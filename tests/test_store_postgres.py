@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from bizrun.store.memory import MemoryStore
 from bizrun.store.open import open_store
 from bizrun.store.postgres import PostgresStore
 from bizrun.store.postgres_address import shown
+from bizrun.store.tokens import TokenFile
 from bizrun.values import Money
 
 from .conftest import ROOT, Command
 from .postgres import PASSWORD, Server
+from .serving import SHOP, serving, until
 from .test_store import (
     ACCOUNT,
     ALL,
@@ -410,3 +413,31 @@ def test_no_password_is_printed(postgres: Server, command: Command) -> None:
     other = str(ROOT / "specs" / "newsletter.biz")
     told += command("run", other, "--state", state, "--out", "none", code=2)
     assert PASSWORD not in told and "postgresql://secure@/postgres?" in told
+
+
+def test_a_server_goes_on_when_its_database_is_back(postgres: Server, tmp_path: Path) -> None:
+    address = postgres.address("served")
+    open_store(address, fresh=True).close()
+    signup = {"id": "e1", "type": "Customer.signup", "data": {"id": "ada"}}
+    bought = {"id": "e2", "type": "Credits.bought", "data": {"account": "ada", "number": 5}}
+    _, secret = TokenFile(address).new(frozenset(["ingest"]), None, None, datetime.now(UTC))
+    with serving(tmp_path, SHOP, "--state", address) as served:
+        served.token = secret
+        assert [result["status"] for result in served.results([signup])] == ["handled"]
+        postgres.stop(signal.SIGQUIT)
+        try:
+            answer = served.post([bought])
+            assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+            stranger = {"authorization": "Bearer biz_unknown"}  # it has to be looked up
+            answer = served.http.post("/events", json=[bought], headers=stranger)
+            assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        finally:
+            postgres.start()
+        until(lambda: served.post([signup, bought]).status_code == 200)
+        assert [r["status"] for r in served.results([signup, bought])] == ["duplicate"] * 2
+        assert served.stop() == 0
+    with closing(open_store(address, reading=True)) as store:
+        row = store.get("Account", "ada")
+        assert row is not None and row["credits"] == 5
+        assert store.verify() == []
+    assert "Traceback" not in (tmp_path / "stderr.txt").read_text()

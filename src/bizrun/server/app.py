@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ..errors import StoreError
 from .access import Access
 from .acting import Acting
 from .apis import call
@@ -24,8 +25,12 @@ from .scim import PREFIX, Scim
 from .sign_in import SignIns
 from .watching import Watching
 from .webhooks import Webhooks
+from .writer import RETRY_SECONDS
 
 WEBHOOKS = "/webhooks/"
+
+
+_UNKNOWN = "Who asks can't be told just now: try again in a moment."
 
 
 class App:
@@ -74,7 +79,10 @@ class App:
         try:
             response = await self._answer(request, handlers)
         except Problem as problem:
-            response = Response(problem.body(), PROBLEM, problem.status, problem.headers)
+            response = _refused(problem)
+        except StoreError:
+            # Tokens and sessions can't be looked up; the writer says why, once, to who runs this.
+            response = _refused(Problem(503, _UNKNOWN, RETRY_SECONDS))
         except Gone:
             return
         if response is not None:
@@ -146,3 +154,7 @@ async def _send(request: Request, response: Response) -> None:
         body = b""
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _refused(problem: Problem) -> Response:
+    return Response(problem.body(), PROBLEM, problem.status, problem.headers)
