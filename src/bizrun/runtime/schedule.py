@@ -35,6 +35,24 @@ def next_due(schedule: Schedule, after: datetime, tz: ZoneInfo) -> datetime:
     raise AssertionError(schedule)
 
 
+def newest_due(
+    schedule: Schedule, after: datetime, until: datetime, tz: ZoneInfo
+) -> datetime | None:
+    """The last instant later than `after`, and at the latest `until`, at which a schedule ticks."""
+    chained = schedule.interval is not None and (schedule.interval.months or schedule.interval.days)
+    window = timedelta(minutes=1)
+    # From the end backwards: a schedule of every second may have missed years.
+    while not chained and until - after > window:
+        if next_due(schedule, until - window, tz) <= until:
+            after = until - window
+            break
+        window *= 4
+    found, due = None, next_due(schedule, after, tz)
+    while due <= until:
+        found, due = due, next_due(schedule, due, tz)
+    return found
+
+
 def _interval(interval: Duration, after: datetime, tz: ZoneInfo) -> datetime:
     """Even steps: exact ones counted from the epoch, calendar ones from local midnight."""
     if interval.months or interval.days:

@@ -9,7 +9,7 @@ from ..ir.program import Schedule
 from ..model import INTERNAL, Event
 from ..times import zone
 from ..values import Duration, instant_text
-from .schedule import next_due
+from .schedule import newest_due, next_due
 from .work import Work
 
 if TYPE_CHECKING:
@@ -38,22 +38,24 @@ class Schedules:
             if self.engine.state.get("_timer", f"tick|{name}") is None:
                 self._set(name, now)
 
-    def _set(self, name: str, after: datetime) -> None:
+    def _set(self, name: str, after: datetime) -> bool:
+        """Sets the next tick; whether it is due already, and stands for the one at `after`."""
         schedule = self.schedules[name]
         tz = zone(schedule.zone) if schedule.zone else self.engine.tz
-        due = next_due(schedule, after, tz)
+        newest = None
         if schedule.catch_up == "last" and self.horizon is not None:
-            later = next_due(schedule, due, tz)
-            while later <= self.horizon:
-                due, later = later, next_due(schedule, later, tz)
+            newest = newest_due(schedule, after, self.horizon, tz)
+        due = newest or next_due(schedule, after, tz)
         self.engine.timers.add(f"tick|{name}", due, "tick", {"schedule": name})
+        return newest is not None
 
     def tick(self, key: str, task: dict[str, Any], now: datetime) -> None:
         """Runs a schedule's handler at its due time, and sets the next."""
         name = task["schedule"]
         if name not in self.schedules:
             return
-        self._set(name, now)
+        if self._set(name, now):
+            return
         base = f"{name}@{instant_text(now)}"
         envelope = {"id": base, "type": "schedule", "time": now, "subject": None}
         if name.startswith(METRIC):

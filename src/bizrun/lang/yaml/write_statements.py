@@ -141,7 +141,7 @@ def _made(to: Printer, node: ast.Create | ast.Upsert) -> Data:
 
 
 def _with(to: Printer, data: ast.MapLiteral | None) -> Data:
-    return {"with": map_data(to, data)} if data is not None and data.entries else {}
+    return {"with": map_data(to, data)} if data is not None else {}
 
 
 def _action(to: Printer, action: ast.Action) -> Data:
