@@ -139,6 +139,7 @@ def main(args: list[str] | None = None) -> int:
     head = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in head
     given = [arg for arg in head if arg != "--debug"] + given[len(head) :]
+    _stand_in()
     _lenient_output()
     if args is None:
         # A tree and what is found out about it live to the end: looking among them for cycles
@@ -211,11 +212,22 @@ def _report_text(problem: Exception) -> str:
     )
 
 
+def _stand_in() -> None:
+    """Gives what was closed before we began, input included, nothing to read and write.
+
+    Without it the next file to be opened, the state's perhaps, would get that descriptor.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: PTH123, SIM115
+
+
 def _lenient_output() -> None:
     """Lets no character that the terminal's encoding lacks end the program."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed before we began
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -53,12 +53,11 @@ def _base(path: str) -> _Base:
 
 
 def _spread(path: str, options: Options, jobs: int) -> dict[int, bool]:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from .processes import spread
 
     found: dict[int, bool] = {}
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        parts = [pool.submit(try_some, path, n, jobs, options.names) for n in range(jobs)]
+    calls = [(path, first, jobs, options.names) for first in range(jobs)]
+    with spread(jobs, try_some, calls) as parts:
         for part in parts:
             found |= part.result()
     return found

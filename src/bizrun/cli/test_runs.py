@@ -205,25 +205,21 @@ def run_files(paths: Sequence[str], options: Options) -> Iterator[FileReport]:
 
 def _spread(groups: list[list[Part]], options: Options, jobs: int) -> Iterator[FileReport]:
     """Runs groups of parts over processes; a report each, in order."""
-    from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
 
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
+    from .processes import spread
+
+    calls = [(path, first, last, options) for group in groups for path, first, last in group]
     try:
-        futures = [
-            [pool.submit(run_part, path, first, last, options) for path, first, last in group]
-            for group in groups
-        ]
-        for group in futures:
-            report = group[0].result()
-            for other in group[1:]:
-                _add(report, other.result())
-            yield report
+        with spread(jobs, run_part, calls) as futures:
+            left = iter(futures)
+            for group in groups:
+                report = next(left).result()
+                for _ in group[1:]:
+                    _add(report, next(left).result())
+                yield report
     except BrokenProcessPool:
         raise BizError("A process that ran tests was killed; try --jobs 1.") from None
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _add(report: FileReport, other: FileReport) -> None:
