@@ -1,18 +1,36 @@
-"""What commands say of files that are named amiss."""
+"""What commands say of options that are given amiss."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
+
+from bizrun.cli.main import COMMANDS, cli
 
 from .conftest import Command
 
 
-@pytest.mark.parametrize("option", ["--state", "--events", "--out"])
-def test_an_empty_name_is_refused(command: Command, option: str) -> None:
-    said = command("run", "shop.biz", option, "", code=2)
-    assert said == f"bizrun: {option} was given an empty name.\n"
+def options() -> list[tuple[str, ...]]:
+    """Every option that takes any text, behind its command."""
+    found = []
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        parts = command.commands if isinstance(command, click.Group) else {}
+        for path, each in [((name,), command), *(((name, n), c) for n, c in parts.items())]:
+            found += [
+                (*path, option.opts[0]) for option in each.params
+                if isinstance(option, click.Option) and option.type is click.STRING
+                and not option.multiple
+            ]  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("args", options(), ids=" ".join)
+def test_an_empty_value_is_refused(command: Command, args: tuple[str, ...]) -> None:
+    assert command(*args, "", code=2) == f"bizrun: {args[-1]} was given an empty value.\n"
 
 
 def test_an_empty_state_has_nothing_to_tell(command: Command) -> None:

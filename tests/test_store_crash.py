@@ -250,6 +250,10 @@ def test_another_program_may_read_but_not_hold(tmp_path: Path) -> None:
             " fired FROM _log WHERE seq = 6",
             "events from 16 on have no link",
         ),
+        (
+            "UPDATE _log SET raw = CAST(x'41ff' AS TEXT) WHERE seq = 7",
+            "event 7: b'A\\xff' is no text",
+        ),
         ("UPDATE _log_id SET seq = 3 WHERE seq = 4", "`e000000004` of s is known as number 3"),
     ],
 )
@@ -282,6 +286,7 @@ def test_a_commit_that_is_gone_with_its_link_is_found(tmp_path: Path) -> None:
     ("statement", "found"),
     [
         ("UPDATE _log_plain SET text = replace(text, 'A.b', 'A.c')", "between the events 1 and 20"),
+        ("UPDATE _log_plain SET text = CAST(x'ff' AS TEXT)", "a run of events has bytes that"),
         ("UPDATE _log_plain SET fired = '[]'", "between the events 1 and 20"),
         ("UPDATE _log_plain SET high = 'x'", "from number 1 of the log on are not those"),
         ("DELETE FROM _log_plain", "between the events 1 and 20"),

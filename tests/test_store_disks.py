@@ -211,6 +211,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         ("UPDATE Row SET n = 1.5", "`1.5` in n is no number"),
         ("UPDATE Row SET data = '{'", "in data is no json"),
         ('UPDATE Row SET data = \'{"$t":"x"}\'', "in data is no json"),
+        ("UPDATE Row SET data = CAST(x'7bff' AS TEXT)", "is damaged (bytes that are no text)"),
         ("UPDATE Row SET span = 'a while'", "in span is no duration"),
         ("UPDATE Row SET share = '%'", "in share is no percent"),
         (

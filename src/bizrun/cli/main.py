@@ -14,7 +14,7 @@ import click
 
 from .. import __version__
 from ..diagnostics import did_you_mean
-from ..errors import BizError
+from ..errors import BizError, UsageError
 from .examples import epilog
 
 # name: where the command stands (module:attribute), and its line in `--help`.
@@ -100,6 +100,7 @@ class Commands(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         command.epilog = command.epilog or epilog(cmd_name)
+        _refuse_empty(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -131,6 +132,21 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, help="Show a traceback where bizrun itself fails.")
 def cli(debug: bool) -> None:
     """Is what `main` runs; `--debug` has been taken out of the arguments by then."""
+
+
+def _refuse_empty(command: click.Command) -> None:
+    """Has each option refuse an empty text: it is mostly a variable of a script that nobody set."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.type is click.STRING:
+            option.callback = option.callback or _filled
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        _refuse_empty(part)
+
+
+def _filled(_context: click.Context, option: click.Parameter, value: Any) -> Any:
+    if value == "":
+        raise UsageError(f"{option.opts[0]} was given an empty value.")
+    return value
 
 
 def main(args: list[str] | None = None) -> int:
@@ -208,7 +224,7 @@ def _report_text(problem: Exception) -> str:
     return (
         f"This is a mistake in bizrun {__version__}, not in your files "
         f"({type(problem).__name__}: {reason}). Please report it, with what the same command "
-        "prints with --debug."
+        "prints with --debug, unless `bizrun verify` finds that the state was changed."
     )
 
 
@@ -223,7 +239,7 @@ def _stand_in() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest that is free
         if getattr(sys, name) is None:
-            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: PTH123, SIM115
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115
 
 
 def _lenient_output() -> None:

@@ -20,7 +20,6 @@ from .state import (
     check_belongs,
     clock_row,
     default_state,
-    filled,
     json_option,
     program_of,
     spec_name,
@@ -36,18 +35,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("spec", metavar="SPEC")
-@click.option("--events", metavar="FILE", callback=filled, help="The events; - for standard input.")
+@click.option("--events", metavar="FILE", help="The events; - for standard input.")
 @click.option(
     "--state",
     metavar="STATE",
-    callback=filled,
     help="Where the state lasts: a file, or postgresql://…; :memory: keeps nothing.",
 )
 @click.option("--fresh", is_flag=True, help="Start over: delete the state first.")
 @click.option("--until", metavar="INSTANT", help="Move the clock on after the last event.")
-@click.option(
-    "--out", metavar="DIR", callback=filled, help="Where emails and invoices go; none for no files."
-)
+@click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
 @click.option(
     "--invoices",
     type=click.Choice(["html", "pdf"]),
@@ -55,7 +51,7 @@ if TYPE_CHECKING:
 )
 @click.option("--live", is_flag=True, help="Deliver to the real providers.")
 @click.option("--progress", type=click.Choice(["json"]), help="Say after each commit what it has.")
-@click.option("--batch", type=click.IntRange(1), default=1000, hidden=True)
+@click.option("--batch", type=click.IntRange(1, 1_000_000), default=1000, hidden=True)
 @click.option("--strict", is_flag=True, help="End with 1 where events were rejected.")
 @json_option
 def run(

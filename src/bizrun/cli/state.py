@@ -24,17 +24,9 @@ FOLDER = ".bizrun"
 FORMAT = 1  # of the rows; the file has a format of its own
 
 
-def filled(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuses an empty name: it is mostly a variable of a script that nobody has set."""
-    if value == "":
-        raise UsageError(f"{option.opts[0]} was given an empty name.")
-    return value
-
-
 state_option = click.option(
     "--state",
     metavar="STATE",
-    callback=filled,
     help="The state: a file, or postgresql://…; default .bizrun/NAME.db.",
 )
 spec_option = click.option("--spec", metavar="FILE", help="The spec; default: the state's own.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from .state import filled, found_state, json_option, one_of
+from .state import found_state, json_option, one_of
 
 if TYPE_CHECKING:
     from ..store.tokens import Token, TokenFile
@@ -20,7 +20,6 @@ COLUMNS = ("id", "scope", "customer", "role", "created", "revoked")
 _state = click.option(
     "--state",
     metavar="STATE",
-    callback=filled,
     help="The state: a file, or postgresql://…; default: the one of .bizrun/.",
 )
 

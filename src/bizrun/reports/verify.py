@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..errors import StoreError
 from ..store.base import Row, Store
 from ..values import Money
 from .ledger import problems
@@ -22,7 +23,10 @@ def verify(store: Store, program: Program) -> list[str]:
     """A sentence for each thing that is wrong; none where the state is sound."""
     found: list[str] = []
     for check in (_store, _ledger, _invoices, _numbers, _payments, _effects, _references):
-        problems = list(check(store, program))
+        try:
+            problems = list(check(store, program))
+        except StoreError as error:  # it is damaged: nothing more can be read
+            return [*found, str(error)]
         found += problems[:MOST]
         if len(problems) > MOST:
             found.append(f"… and {len(problems) - MOST:,} more like these")

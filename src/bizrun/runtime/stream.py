@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ..errors import UsageError
 from ..model import Event, Receipt
 from ..store.base import CLOCK, INTERNAL, Known
 from ..values import instant_text
@@ -45,7 +46,7 @@ def run_stream(
 
     `engine.counts` says what was done. A line that is no event is kept with its reason, and the
     stream goes on. `until` moves the clock on after the last event: that is committed as it goes,
-    and `acknowledge` told with no ids.
+    and `acknowledge` told with no ids; UsageError where it is a mistaken year, behind the events.
     """
     left, number = iter(lines), 1
     reader = Reader(engine.program)
@@ -59,6 +60,7 @@ def run_stream(
             if acknowledge is not None and acked:
                 acknowledge(acked)
         if until is not None:
+            _check_until(engine.clock, until)
 
             def keep() -> None:
                 engine.commit()
@@ -68,6 +70,17 @@ def run_stream(
             move_on(engine, until, keep)
     engine.waits.sweep()
     engine.commit()
+
+
+def _check_until(clock: datetime | None, until: datetime) -> None:
+    if _beyond(clock, until) is None:
+        return
+    span = f"between the years {FIRST_YEAR} and {LAST_YEAR}"
+    if clock is not None:
+        span = (
+            f"at most {YEARS_AHEAD} years after the last event, up to {instant_text(_limit(clock))}"
+        )
+    raise UsageError(f"The clock does not move on to {instant_text(until)} at once: say {span}.")
 
 
 def move_on(engine: Engine, until: datetime, between: Callable[[], None] | None = None) -> None:

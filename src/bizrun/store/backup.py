@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from ..errors import StoreError, UsageError
-from .file import failure
+from .file import FAILURES, failure
 from .reading import SqliteReader
 
 _PAGES = 1_000  # of 4 KB, between which the copy can be interrupted
@@ -41,7 +41,7 @@ def back_up(state: str, target: str) -> Backup:
         _copy(state, part)
         events = _checked(part, state)
         _settle(part, path)
-    except apsw.Error as error:
+    except FAILURES as error:
         raise failure(target, error) from None
     except OSError as error:
         raise StoreError(f"{target} can't be written: {error.strerror}.") from None

@@ -15,7 +15,7 @@ import apsw
 
 from ..errors import UsageError
 from .database import Database
-from .file import failure
+from .file import FAILURES, failure
 from .postgres_address import MISSING, is_postgres
 
 BUSY_MS = 30_000  # a server may be in the middle of a long transaction
@@ -66,7 +66,7 @@ class BesideFile:
                 db.set_busy_timeout(BUSY_MS)
                 db.execute("PRAGMA synchronous = FULL")
                 yield db
-        except apsw.Error as error:
+        except FAILURES as error:
             raise failure(self.name, error) from None
 
     def has(self, db: Database, table: str) -> bool:

@@ -234,7 +234,21 @@ class EventLog:
 
     def verify(self) -> list[str]:
         """Where the chain breaks, or an id points to an entry that isn't there."""
-        return [*self._broken_link(), *self._lost_ids(), *islice(self._plain.problems(), 3)]
+        try:
+            return [*self._broken_link(), *self._lost_ids(), *islice(self._plain.problems(), 3)]
+        except UnicodeDecodeError:
+            return [self._no_text()]
+
+    def _no_text(self) -> str:
+        """Which entry can't be read, since the disk has changed a byte of it."""
+        each = ", ".join(f"CAST({column} AS BLOB)" for column in LogEntry._fields)
+        for seq, *values in self._db.execute(f"SELECT seq, {each} FROM _log ORDER BY seq"):
+            for value in values:
+                try:
+                    bytes(value or b"").decode()
+                except UnicodeDecodeError:
+                    return f"the event log is damaged at event {seq}: {value[:60]!r} is no text"
+        return "the event log is damaged: a run of events has bytes that are no text"
 
     def _broken_link(self) -> Iterator[str]:
         """The first break only: after it nothing can be told."""

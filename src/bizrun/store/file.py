@@ -182,10 +182,17 @@ _SENTENCES = {
 _FINAL = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 
-def failure(name: str, error: apsw.Error) -> StoreError:
+# What SQLite raises; a text that the disk has changed can no longer be read as one.
+FAILURES = (apsw.Error, UnicodeDecodeError)
+
+
+def failure(name: str, error: Exception) -> StoreError:
     """What a failure of SQLite is called, and what to do about it."""
-    sentence = _SENTENCES.get(getattr(error, "result", -1) & 0xFF, _FAILING)
-    found = StoreError(sentence.format(name=name, detail=error))
+    result, detail = getattr(error, "result", -1) & 0xFF, str(error)
+    if isinstance(error, UnicodeDecodeError):
+        result, detail = apsw.SQLITE_CORRUPT, "bytes that are no text"
+    sentence = _SENTENCES.get(result, _FAILING)
+    found = StoreError(sentence.format(name=name, detail=detail))
     # After a failed sync the system may take for written what is not on the disk.
     found.final = getattr(error, "extendedresult", -1) in _FINAL or sentence is _DAMAGED
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import apsw
 
+from ..errors import UsageError
 from .base import Table
 from .event_log import EventLog
 from .file import StateFile, Tail, check_is_state
@@ -61,6 +62,9 @@ class SqliteReader(SqliteStore):
             address = f"{self._file.path.as_uri()}?immutable=1"
             flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
             db = _begun(apsw.Connection(address, flags))
+        if not db.execute("SELECT count(*) FROM sqlite_master").get:
+            # Whoever made it was stopped before its first commit.
+            raise UsageError(f"{self._file.name} is empty: run a spec with it first.")
         if is_first_format(db):
             db = self._copied_of(db)
             upgrade(db)
@@ -109,5 +113,5 @@ def _begun(db: apsw.Connection) -> apsw.Connection:
     db.set_busy_timeout(5000)
     db.execute("PRAGMA query_only = 1")
     db.execute("BEGIN")
-    db.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    db.execute("SELECT count(*) FROM sqlite_master").fetchall()  # the moment is this one
     return db

@@ -36,7 +36,7 @@ class SqlStore(ABC):
     """
 
     lasting = True
-    errors: ClassVar[type[Exception]]
+    errors: ClassVar[type[Exception] | tuple[type[Exception], ...]]
     dialect: ClassVar[Dialect]
     format: ClassVar[int]
     _begins: ClassVar[str]

@@ -12,9 +12,9 @@ from typing import Any
 
 import apsw
 
-from ..errors import StoreError
+from ..errors import BizError, StoreError
 from .event_log import EventLog
-from .file import APPLICATION_ID, StateFile, Tail, failure
+from .file import APPLICATION_ID, FAILURES, StateFile, Tail, failure
 from .formats import FORMAT, PRAGMAS, create, upgrade
 from .guard import guarded as _guarded
 from .sql_store import SqlStore
@@ -26,7 +26,7 @@ _CACHE_ROWS = 10_000
 class SqliteStore(SqlStore):
     """A state in a file."""
 
-    errors = apsw.Error
+    errors = FAILURES
     dialect = SQLITE
     format = FORMAT
     _begins = "BEGIN IMMEDIATE"
@@ -38,10 +38,10 @@ class SqliteStore(SqlStore):
             self._db = self._open()
             self._log = EventLog(self._db)
             self._load()
-        except apsw.Error as error:
+        except FAILURES as error:
             self.close()
             raise failure(path, error) from None
-        except StoreError:
+        except BizError:
             self.close()
             raise
 
@@ -87,7 +87,6 @@ class SqliteStore(SqlStore):
         )
 
     def _failure(self, error: Exception) -> StoreError:
-        assert isinstance(error, apsw.Error)
         return failure(self.name, error)
 
     def _commit_counted(self) -> None:
@@ -121,7 +120,7 @@ class SqliteStore(SqlStore):
             rows = db.execute("PRAGMA integrity_check(5)").fetchall()
             found += [f"{self.name} is damaged: {text}" for (text,) in rows if text != "ok"]
             found += self._log.verify()
-        except apsw.Error as error:
+        except FAILURES as error:
             found.append(str(failure(self.name, error)))
         if tail and tail.commits == self._commits and tail.digest != (self._log.digest or "-"):
             found.append(
