@@ -8,7 +8,7 @@ from typing import Any
 from ..billing import catalog
 from ..billing.credits import Grant
 from ..billing.discounts import Attached
-from ..values import Money
+from ..values import Duration, Money
 from .desk import Desk, Row
 
 _DEFAULTS = catalog.BillingSettings()
@@ -48,6 +48,12 @@ def zone_of(desk: Desk, customer: str) -> str:
     row = desk.peek(program.bills, customer)
     own = row["timezone"] if row else None
     return own if isinstance(own, str) and own else program.timezone
+
+
+def due_after(desk: Desk, customer: str) -> Duration:
+    """How long a customer has to pay what is sent: its own `due_after`, else the business's."""
+    own = customer_row(desk, customer).get("due_after")
+    return own if isinstance(own, Duration) else settings(desk).due_after
 
 
 def subscriptions(desk: Desk, customer: str) -> list[Row]:

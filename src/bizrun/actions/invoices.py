@@ -17,7 +17,7 @@ from ..times import add
 from ..values import Money, plain
 from . import alike, coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
-from .customers import customer_row, grants, has_credit, settings, zone_of
+from .customers import customer_row, due_after, grants, has_credit, settings, zone_of
 from .desk import Desk, Row
 from .numbers import next_number
 
@@ -169,7 +169,7 @@ def _final(
     if not collecting:
         return said
     if _is_sent(desk, customer):
-        term = add(now, settings(desk).due_after, desk.tz)
+        term = add(now, due_after(desk, customer), desk.tz)
         return {**said, "status": "sent", "due_at": due or term}
     return {**said, "attempts": 1}
 
@@ -304,7 +304,7 @@ def send_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
         raise Refusal(f"invoice {row['number'] or row['id']} is {row['status']} and can't be sent")
     due = row["due_at"]
     if due is None or due <= desk.now:
-        due = add(desk.now, settings(desk).due_after, desk.tz)
+        due = add(desk.now, due_after(desk, row["customer"]), desk.tz)
     _await_payment(desk, desk.change("Invoice", row["id"], status="sent", due_at=due))
     return str(row["id"])
 
