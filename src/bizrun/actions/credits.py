@@ -171,6 +171,7 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     wallets.take_back(desk, str(made), key, given)
     parts = {rows[n.place]["id"]: n.amount for n in note.lines}
     payments.uncharge(desk, row, parts, {r["id"]: r["amount"] - r["discount"] for r in rows})
+    payments.charge_again(desk, row, [(rows[n.place], n.amount, n.tax) for n in note.lines])
     for n in note.lines:
         given_back.noted(desk, row, rows[n.place], n.amount)
     _settle(desk, row, made, note.total, args, site, place)

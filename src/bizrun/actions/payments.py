@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -210,43 +210,51 @@ def uncharge(
 
 def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
     """Notes that a voided invoice charged nothing, and that what it credited stays charged."""
-    lines = desk.select("InvoiceLine", invoice=invoice["id"])
     for key in subscriptions_of(invoice):
-        _charge_again(desk, invoice, [line for line in lines if line["subscription"] == key])
         known = dict(desk.row("Subscription", key)["billing"] or {})
-        charges = known.get("charges") or []
         rows = [
             {**row, "given_back": row["amount"]} if row["invoice"] == invoice["id"] else row
-            for row in charges
+            for row in known.get("charges") or []
         ]
+        if rows:
+            desk.change("Subscription", key, billing={**known, "charges": rows})
+    lines = desk.select("InvoiceLine", invoice=invoice["id"])
+    charge_again(desk, invoice, [(row, row["amount"], row["tax"]) for row in lines])
+
+
+def charge_again(
+    desk: Desk, invoice: Mapping[str, Any], taken: Iterable[tuple[Mapping[str, Any], Money, Money]]
+) -> None:
+    """Notes that what the credit lines of a change gave back stays charged: their invoice is void,
+    or a note takes them back. `taken` has lines, what of each, and the tax on it."""
+    zero = invoice["total"] * 0
+    credits = [
+        (row, amount, tax) for row, amount, tax in taken
+        if row["kind"] == "proration" and amount < zero
+    ]  # fmt: skip
+    for key in subscriptions_of(invoice) if credits else ():
+        mine = [each for each in credits if each[0]["subscription"] == key]
+        back = sum((-amount - tax for _, amount, tax in mine), zero)
+        _less_returned(desk, invoice, key, back)
+        known = dict(desk.row("Subscription", key)["billing"] or {})
+        charges = known.get("charges") or []
         # A change is of the plan or of one add-on: what it gave back is of what it charged.
         items = {row["item"] for row in charges if row["invoice"] == invoice["id"]}
         item = items.pop() if len(items) == 1 else ""
-        rows += [
-            _charged_again(line, item) for line in lines
-            if line["subscription"] == key and line["kind"] == "proration"
-            and line["amount"] < line["amount"] * 0 and line["period_end"] > desk.now
+        again = [
+            _charged_again(row, -amount, item) for row, amount, _ in mine
+            if row["period_end"] > desk.now
         ]  # fmt: skip
-        if rows:
-            desk.change("Subscription", key, billing={**known, "charges": rows})
+        if again:
+            desk.change("Subscription", key, billing={**known, "charges": [*charges, *again]})
 
 
-def _charge_again(
-    desk: Desk, invoice: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
-) -> None:  # fmt: skip
-    """Notes on earlier invoices of a subscription, the newest first, that what a voided one gave
-    back of them is not given back."""
-    zero = invoice["total"] * 0
-    back = sum(
-        (line["discount"] - line["amount"] - line["tax"] for line in lines
-         if line["kind"] == "proration" and line["amount"] < zero), zero,
-    )  # fmt: skip
-    if not back:
-        return
+def _less_returned(desk: Desk, invoice: Mapping[str, Any], sub: str, back: Money) -> None:
+    """Notes on earlier invoices of a subscription, the newest first, what is not given back."""
     given = (
         row for row in desk.select("Invoice", customer=invoice["customer"])
         if row["returned"] and row["currency"] == invoice["currency"]
-        and lines[0]["subscription"] in subscriptions_of(row)
+        and sub in subscriptions_of(row)
     )  # fmt: skip
     for row in sorted(given, key=lambda row: row["issued_at"], reverse=True):
         part = min(back, row["returned"])
@@ -254,9 +262,8 @@ def _charge_again(
         back = back - part
 
 
-def _charged_again(line: Mapping[str, Any], item: str) -> dict[str, Any]:
+def _charged_again(line: Mapping[str, Any], amount: Money, item: str) -> dict[str, Any]:
     """What a credit line gave back, as a charge."""
-    amount = -line["amount"]
     return {
         "item": item, "amount": amount, "start": line["period_start"], "end": line["period_end"],
         "given_back": amount * 0, "line": None, "invoice": None, "full": amount,
