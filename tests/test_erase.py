@@ -28,17 +28,22 @@ event Member.joined key id {
 event Seat.added key id { id text, member Member, email text }
 event Page.read key member { member Member, pages integer, shelf text }
 event Note.written key id { id text, member Member, text text }
+event Note.read key id { id text }
 on Member.joined as joined {
   let member = create Member { ...joined }
   subscribe { customer: member, plan: basic }
   email { to: member.email, subject: "Hello {member.name ?? "you"}", body: "Hi {member.email}" }
   slack { channel: "sales", text: "New: {member.email}" }
-  log "joined: {joined.email}"
+  log "joined: {joined.email}, {joined.name ?? "no name"}"
   emit Member.greeted { member, text: joined.email }
-  after 60 days { email { to: member.email, subject: "Still here", body: "…" } }
+  after 60 days { email { to: member.email, subject: "Still here, {joined.name ?? "you"}", body: "…" } }
 }
 on Seat.added as seat { create Seat { ...seat } }
-on Note.written as note { create Note { ...note } }
+on Note.written as note {
+  create Note { ...note }
+  wait for Note.read as read where read.id == note.id
+  log "read: {note.text}"
+}
 """
 ADA, BOB = "ada@lovelace.example", "bob@babbage.example"
 PRIVATE = (

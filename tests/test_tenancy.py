@@ -58,6 +58,7 @@ api GET "/sums" () for org {
     new: mrr_movement("new")
     docs: [for d in Doc: d.text], groups: len((group Doc by .text count))
     one: Doc("d-b")?.text, by_email: (first User where .email == "b@x.example")?.id
+    by_unique: User("b@x.example")?.id, last: (first Doc order by .id desc)?.id
     payments: count(Payment), subscriptions: count(Subscription), credit: sum(Wallet.balance)
   }
 }
@@ -147,6 +148,7 @@ def test_no_row_and_no_sum_has_anything_of_another(attack: Attack) -> None:
     assert attack.ours.get("/sums").json() == {
         "mrr": "10.00 USD", "income": "10.00 USD", "invoices": 1, "total": "10.00 USD",
         "new": "10.00 USD", "docs": ["secret of a"], "groups": 1, "one": None, "by_email": None,
+        "by_unique": None, "last": "d-a",
         "payments": 1, "subscriptions": 1, "credit": "50.00 USD",
     }  # fmt: skip
 

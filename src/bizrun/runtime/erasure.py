@@ -214,6 +214,17 @@ class _Erasure:
                 return [self.soft(item, find) for item in value]
         return value
 
+    def undated(self, value: Any) -> Any:
+        """A value without their dates: where it is theirs, since others share a birthday."""
+        match value:
+            case str() | date() if value in self.dates:
+                return None
+            case Mapping():
+                return {name: self.undated(item) for name, item in value.items()}
+            case list() | tuple():
+                return [self.undated(item) for item in value]
+        return value
+
     def _log(self) -> Iterator[tuple[int, tuple[str, str | None]]]:
         for entry in self.engine.state.store.log():
             raw, reason = self._entry(entry), self.soft(entry.reason, self._any)
@@ -350,18 +361,22 @@ class _Erasure:
         state = self.engine.state
         for table, column in (("_note", "text"), ("_dead", "reason"), ("_dead", "retry")):
             for row in list(state.select(table, {})):
-                clean = self.soft(row[column], self._any) if row["event"] in self.events else None
-                if clean is not None and clean != row[column]:
-                    state.replace(table, row["id"], row, {**row, column: clean})
-                    self.told.others += 1
+                if row["event"] in self.events:
+                    self._clean(table, row, {column: self.undated(row[column])})
         for table, columns in (("_wait", ("live", "event")), ("_timer", ("task",))):
             for row in list(state.select(table, {})):
                 held = {column: row[column] for column in columns}
                 if self._concerns(held):
-                    clean = {n: self.soft(v, self._any) for n, v in held.items()}
-                    if clean != held:
-                        state.replace(table, row["id"], row, {**row, **clean})
-                        self.told.others += 1
+                    begun = row["event"] if table == "_wait" else row["task"].get("event")
+                    theirs = begun is not None and begun.get("id") in self.events
+                    self._clean(table, row, self.undated(held) if theirs else held)
+
+    def _clean(self, table: str, row: Row, columns: Mapping[str, Any]) -> None:
+        """Writes what is left of some columns of a row without their texts."""
+        left = {**row, **{name: self.soft(value, self._any) for name, value in columns.items()}}
+        if left != row:
+            self.engine.state.replace(table, row["id"], row, left)
+            self.told.others += 1
 
     def _sweep(self) -> None:
         """Their addresses, wherever else they stand."""
