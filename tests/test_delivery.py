@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from bizrun.errors import ProviderError
+from bizrun.errors import ProviderError, StoreError
 from bizrun.ir.lower_program import lower
 from bizrun.lang.modules import load
 from bizrun.model import Effect, Event, Outcome
 from bizrun.pipeline import check_loaded, open_engine
 from bizrun.providers.base import Call, Guarantee, Limits, MaybeSent, NotSent, Secrets
+from bizrun.runtime.calls import Calls
 from bizrun.runtime.delivery import Worker
 from bizrun.runtime.engine import Engine
+from bizrun.runtime.jobs import Job
 from bizrun.runtime.outbox import idempotency_key
 from bizrun.store.memory import MemoryStore
 
@@ -197,6 +199,54 @@ def test_a_key_is_the_same_whenever_it_is_made() -> None:
 def test_each_part_of_a_key_counts_by_itself() -> None:
     parts = [("a", "bc"), ("ab", "c"), ("abc",), ("abc", ""), ("", "abc"), ("1:a", "bc")]
     assert len({idempotency_key(*part) for part in parts}) == len(parts)
+
+
+def test_who_was_taken_over_sends_nothing_more(bench: Make) -> None:
+    """Two processes over one state: the one that came first may not know that it is over."""
+    one = bench()
+    first = one.engine
+    one.again()
+    with pytest.raises(StoreError, match="Another process has taken over"):
+        first.submit(Event("late", "Go.now", START + timedelta(days=1), {"a": "a1"}), "{}")
+    assert one.provider.keys == []
+
+
+def test_an_answer_that_was_given_up_for_lost_is_not_the_next_one_s() -> None:
+    """A call whose answer is late was begun again: each lease takes its own answer alone."""
+    gates = [Flag(), Flag()]
+
+    def held(gate: Flag, status: str) -> Callable[[Effect, Call], Outcome]:
+        def act(effect: Effect, call: Call) -> Outcome:
+            assert gate.wait(10)
+            return Outcome(status)  # type: ignore[arg-type]
+
+        return act
+
+    provider = Scripted([held(gates[0], "failed"), held(gates[1], "succeeded")])
+    effect = Effect("k", "charge", {}, START, "e1", "t.biz:1", "a1", 1)
+    secrets = Secrets("scripted", {}, {})
+    job = Job(effect, "scripted", provider, secrets, ("scripted", "a1"), "scripted", START)
+    calls, call = Calls(), Call("k", secrets, START, timedelta(seconds=1), None, None, None, None)
+
+    def answered() -> list[Any]:
+        end = time.monotonic() + 10
+        while not calls.answered:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return [answer for _, answer in calls.answers(START)]
+
+    calls.lease(job, START)
+    calls.begin(job, call)
+    [(_, lost)] = calls.answers(START + timedelta(days=1))
+    assert isinstance(lost, MaybeSent)
+    calls.lease(job, START)
+    calls.begin(job, call)
+    gates[0].set()
+    assert answered() == []
+    gates[1].set()
+    assert [answer.status for answer in answered()] == ["succeeded"]
+    assert not calls
+    calls.close()
 
 
 def test_a_decline_is_an_outcome(bench: Make) -> None:

@@ -36,7 +36,9 @@ on Member.joined as joined {
   slack { channel: "sales", text: "New: {member.email}" }
   log "joined: {joined.email}, {joined.name ?? "no name"}"
   emit Member.greeted { member, text: joined.email }
-  after 60 days { email { to: member.email, subject: "Still here, {joined.name ?? "you"}", body: "…" } }
+  after 60 days {
+    email { to: member.email, subject: "Still here, {joined.name ?? "you"}", body: "…" }
+  }
 }
 on Seat.added as seat { create Seat { ...seat } }
 on Note.written as note {
