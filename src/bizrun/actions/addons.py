@@ -106,7 +106,7 @@ def _change_addon(
     change = prorated(desk, sub, after, [item] if quantity else [], addon.name, True)
     subject = lines.Subject.of(sub["id"], addon)
     period = periods.period_at(cycle_of(desk, sub), desk.now)
-    found = Owed(owed.waiting(sub))
+    found = owed.standing(desk, sub)
     late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
     part = part_left(desk, sub, period)
     made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name, part)

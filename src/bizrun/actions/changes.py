@@ -248,14 +248,14 @@ def _change_now(
     """Credits what is unused, charges the rest at the new price, on an invoice made at once."""
     old, new = terms(desk, sub, sub["period_start"]), terms(desk, after, desk.now)
     new_plan = reason in _NEW_TERMS
-    found = owed.arrears(desk, sub, desk.now, True) if new_plan else Owed(owed.waiting(sub))
+    found = owed.arrears(desk, sub, desk.now, True) if new_plan else owed.standing(desk, sub)
     base: list[Line] = []
     if not new_plan:
         # The days used at the old quantity.
         base = owed.base_in_arrears(desk, sub, desk.now, PLAN)
     prorate = args.get("prorate") is not False
     if new_plan and prorate:
-        _less(found, owed.unused(desk, sub, owed.charges_of(sub, PLAN)))
+        _less(found, owed.unused(desk, sub, owed.charges_of(sub)))
     change = prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN, prorate)
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
@@ -361,9 +361,12 @@ def bill_change(
     known["charges"] = kept
     if bounds.bounded(desk, after):
         whole = reason in _NEW_TERMS
-        known["before"] = change.charge if whole else _rebased(desk, sub, mine, change)
+        others = [row for row in rows if row["item"] != item]
+        begun = change.charge + owed.unused(desk, sub, others)
+        known["before"] = begun if whole else _rebased(desk, sub, mine, change)
     after["billing"] = known
     _store(desk, sub, after)
+    renewals.await_inner(desk, after, desk.now)
     renewals.await_version(desk, after, desk.now)
 
 
@@ -466,7 +469,7 @@ def bill_rest(desk: Desk, key: str, reason: str) -> None:
     if sub["period_end"] <= desk.now or any(c["end"] > desk.now for c in owed.charges_of(sub)):
         return
     period = periods.period_at(cycle_of(desk, sub), desk.now)
-    found = Owed(owed.waiting(sub))
+    found = owed.standing(desk, sub)
     share = proration.unused_share(
         period, desk.now, settings(desk).proration, zone_of(desk, sub["customer"])
     )

@@ -76,6 +76,14 @@ def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = Fal
     return found
 
 
+def standing(desk: Desk, sub: Mapping[str, Any]) -> Owed:
+    """What any next invoice takes with it: the lines that wait for one, and corrections."""
+    found = Owed(waiting(sub), metered=usage.corrections(desk, sub))
+    found.bounds += bounds.again(desk, found.metered)
+    found.lines += [line for metered in found.metered for line in metered.lines]
+    return found
+
+
 def base_in_arrears(
     desk: Desk, sub: Mapping[str, Any], end: datetime, only: str | None = None
 ) -> list[Line]:

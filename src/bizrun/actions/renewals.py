@@ -277,12 +277,12 @@ def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime, plain: bool = Fal
     key = sub["id"]
     desk.set_timer(f"renew|{key}", sub["period_end"], what="renew", sub=key)
     if not plain:
-        _await_inner(desk, sub, at)
+        await_inner(desk, sub, at)
         await_version(desk, sub, at)
 
 
-def _await_inner(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
-    """The timer of a usage period that ends within the subscription's own."""
+def await_inner(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
+    """The timer of the next usage period that ends within the subscription's own, if one does."""
     inner = usage.next_boundary(desk, sub, at)
     if inner is not None:
         desk.set_timer(f"usage|{sub['id']}", inner, what="usage", sub=sub["id"])
@@ -415,7 +415,7 @@ def _wait_for_recovery(desk: Desk, sub: Mapping[str, Any]) -> None:
     known["waiting"] = owed.as_rows([line for line in found.lines if line.amount])
     known.pop("late", None)
     usage.keep(desk, found.metered, None, None)
-    _await_inner(desk, desk.change("Subscription", sub["id"], billing=known), desk.now)
+    await_inner(desk, desk.change("Subscription", sub["id"], billing=known), desk.now)
 
 
 def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
@@ -428,7 +428,7 @@ def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
     known["billed"] = billed
     if made and "before" in known:
         bounds.note(desk, part.sub, known, made.lines)
-    _await_inner(desk, desk.change("Subscription", key, billing=known), desk.now)
+    await_inner(desk, desk.change("Subscription", key, billing=known), desk.now)
 
 
 def tail_due(desk: Desk, key: str) -> None:

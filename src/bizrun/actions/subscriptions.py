@@ -294,12 +294,13 @@ def _last_owed(desk: Desk, sub: Mapping[str, Any], last: datetime, whole: bool) 
         return Owed()
     match sub["status"]:
         case "paused":
-            return Owed(owed.waiting(sub))
+            return owed.standing(desk, sub)
         case "suspended":
             # Without its minimum: nothing was provided for it.
-            metered = list(usage.owed(desk, sub, last, True))
-            used = [line for each in metered for line in each.lines if line.amount]
-            return Owed([*owed.waiting(sub), *used], [], metered)
+            found, metered = owed.standing(desk, sub), list(usage.owed(desk, sub, last, True))
+            found.lines += [line for each in metered for line in each.lines if line.amount]
+            found.metered += metered
+            return found
     return owed.arrears(desk, sub, last, not whole)
 
 

@@ -84,7 +84,9 @@ def used_up(sub: Mapping[str, Any], found: Sequence[Metered], now: datetime) -> 
         if (start := each.row["start"]) >= now and any(part[1] for part in each.row["billed"])
     }
     used = (sub["billing"] or {}).get("used") or {}
-    return {"used": {**used, **spent}} if used or spent else {}
+    # What a plan between two changes at one instant had no price for is nobody's.
+    later = {meter: until + _MOMENT for meter, until in used.items() if until >= now}
+    return {"used": {**used, **later, **spent}} if used or spent else {}
 
 
 def own_meters(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> list[catalog.UsagePrice]:
