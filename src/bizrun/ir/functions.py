@@ -282,6 +282,13 @@ def _instant(name: str, ctx: Context, value: Any) -> datetime:
     return instant
 
 
+def _midnight(ctx: Context, x: Any) -> Any:
+    """Dates as the instants they begin with, also those of a list; anything else as it is."""
+    if isinstance(x, list | tuple):
+        return [_midnight(ctx, item) for item in x]
+    return times.midnight(x, ctx.tz) if kind(x) == "date" else x
+
+
 def _age(ctx: Context, x: Any) -> Duration:
     return times.between(_instant("age", ctx, x), ctx.now)
 
@@ -389,6 +396,7 @@ TIMED: Mapping[str, Callable[..., Any]] = {
     "days": _days,
     "months": _months,
     "prorate": _prorate,
+    "midnight": _midnight,
 }
 
 ALL: Mapping[str, Callable[..., Any]] = {**PURE, **TIMED}

@@ -58,17 +58,21 @@ class ExpressionLowering:
         self.compared: dict[str, dict[tuple[str, ...], None]] = {}
         self._rows = 0
 
-    def fresh(self) -> str:
+    def fresh(self, kind: str = "_row") -> str:
         """A name for a row that no author can write."""
         self._rows += 1
-        return f"_row{self._rows}"
+        return f"{kind}{self._rows}"
 
     def type(self, node: ast.Expr) -> Type:
         """The checked type of an expression, none aside."""
         return known(self.checked.type_of(node))
 
     def lower(self, node: ast.Expr, scope: Scope) -> ir.Expr:
-        """The IR of an expression in a scope."""
+        """The IR of an expression in a scope; a date where an instant is wanted is its midnight."""
+        value = self._lower(node, scope)
+        return ir.Builtin("midnight", (value,)) if node in self.checked.midnights else value
+
+    def _lower(self, node: ast.Expr, scope: Scope) -> ir.Expr:
         match node:
             case ast.Literal(type=kind, value=value):
                 return ir.Const(UNLIMITED if kind == "unlimited" else value)
@@ -361,10 +365,9 @@ class ExpressionLowering:
             return entity, source.name, None
         lowered = self.lower(source, scope)
         type_ = self.type(source)
-        if isinstance(type_, ListOf) and isinstance(known(type_.item), EntityType):
-            item = known(type_.item)
-            assert isinstance(item, EntityType)
-            return item.name, None, lowered
+        # References that may be none are read one by one, where a condition has ruled none out.
+        if isinstance(type_, ListOf) and isinstance(type_.item, EntityType):
+            return type_.item.name, None, lowered
         return None, None, lowered
 
     def _row_type(self, node: ast.Node, entity: str | None, source: ast.Expr | None) -> Type:
@@ -383,12 +386,15 @@ class ExpressionLowering:
         node: ast.Query | None,
         scope: Scope,
     ) -> ir.Query:
-        var = self.fresh()
+        of_node = self._row_type(node, entity, node.source) if node is not None else AnyType()
+        # Of references that may be none an item is the reference, not its row.
+        kept = entity is None and isinstance(known(of_node), EntityType)
+        var = self.fresh("_item" if kept else "_row")
         row = ir.Local(var)
         picked = ir.Get(row, select) if select else None
         if node is None:
             return ir.Query(entity, source, var, select=picked)
-        inner = scope.on_row(row, self._row_type(node, entity, node.source))
+        inner = scope.on_row(row, of_node)
         if name := self.checked.row_names.get(node):
             value = picked or (self._key(row, entity) if entity else row)
             inner = Scope({**inner.names, name: value}, inner.row)

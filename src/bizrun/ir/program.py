@@ -95,7 +95,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A change that a lifecycle allows: on events, or after a time in its source."""
+    """A change that a lifecycle allows: on events, after a time in its source, or by handlers."""
 
     source: str | None
     target: str

@@ -43,12 +43,13 @@ def build_lifecycle(tree: Any, context: Context) -> ast.Lifecycle:
 
 
 def _arrow(tree: Any, context: Context) -> ast.Arrow:
-    source, target, cause = tree.children
+    source, target, *causes = tree.children
     on = after = None
-    if cause.data == "arrow_on":
-        on = build_pattern(cause.children[0], context)
-    else:
-        after = build_expr(cause.children[0], context)
+    for cause in causes:
+        if cause.data == "arrow_on":
+            on = build_pattern(cause.children[0], context)
+        else:
+            after = build_expr(cause.children[0], context)
     return ast.Arrow(
         context.of(tree),
         plain_text(source, context) if source.type == "TEXT" else None,

@@ -35,8 +35,11 @@ class _Wrong(Exception):
 
 
 def _decimal(text: str) -> values.Number:
+    plain = text.replace("_", "")
     try:
-        return values.number(text.replace("_", ""))
+        if len(plain.partition(".")[2].rstrip("0")) > values.MAX_EXPONENT:
+            raise EvalError(f"`{plain}` has more digits than are kept")
+        return values.number(plain)
     except EvalError:
         message = f"A number has at most {values.MAX_DIGITS} digits, {values.MAX_EXPONENT} of them"
         raise _Wrong("E0110", f"{message} behind the point.") from None

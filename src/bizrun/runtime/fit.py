@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refusal
 from ..lang.types import Choice, EntityType, ListOf, Maybe, Prim, Type, type_text
-from ..times import local_date
+from ..times import local_date, midnight
 from ..values import Duration, Money, Percent, check_number, show
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _NUMBERS = ("number", "integer", "size")
 
 
 def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
-    """The value as that type holds it: numbers bounded, times to dates; refused if it is none.
+    """The value as that type holds it: numbers bounded, times and dates turned; refused if none.
 
     What came from outside without a type (a reply, an answer) is read as an event's data is.
     """
@@ -44,6 +44,8 @@ def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
             if not isinstance(value, _CLASSES[name]):
                 return _from_json(engine, value, type_, what)
         case Prim("time"):
+            if type(value) is date:
+                return midnight(value, engine.tz)
             if not isinstance(value, datetime):
                 return _from_json(engine, value, type_, what)
         case Prim("date"):

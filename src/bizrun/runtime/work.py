@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from ..ir.nodes import Place
 from ..ir.program import Program
 from ..model import Effect, Event
 from ..store.base import Range, Row
-from ..times import add
+from ..times import add, midnight
 from ..values import UNLIMITED, Duration, Number, show
 from .books import check_books, check_kept
 from .bounds import check_effects
@@ -471,6 +471,8 @@ class Work:
             return add(self.now, when, self.tz)
         if isinstance(when, datetime):
             return when
+        if isinstance(when, date):
+            return midnight(when, self.tz)
         raise EvalError(f"`{show(when)}` is no time to wait for")
 
     def await_action(

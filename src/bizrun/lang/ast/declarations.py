@@ -380,6 +380,8 @@ class Dunning(Declaration, frozen=True):
 class Arrow(Node, frozen=True):
     """`"a" -> "b" on E.x` or `after 14 days`; source None is `any`.
 
+    With neither, handlers alone make the change.
+
     `events` as in a pattern, with an optional `where`.
     """
 

@@ -25,7 +25,7 @@ from ..types import (
 from . import expressions, values
 from .comparisons import ORDERED
 from .context import Checker, nearest
-from .fit import fits, join, untyped
+from .fit import begins, fits, join, untyped
 from .meters import figure_type
 from .operands import carry_both, plain, source_text
 from .rights import check_feature
@@ -319,6 +319,9 @@ def _together(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -
         )
         return ANY
     carry_both(c, node, *node.args)
+    for arg, type_ in zip(node.args, types, strict=True):
+        if begins(type_, result):
+            c.checked.midnights.add(arg)
     return result
 
 

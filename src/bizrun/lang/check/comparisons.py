@@ -29,7 +29,7 @@ from ..types import (
     type_text,
 )
 from .context import Checker
-from .fit import comparable, untyped
+from .fit import begins, comparable, untyped
 from .names import text_fits
 from .operands import (
     ambiguous,
@@ -88,11 +88,19 @@ def equality(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
                 "only what has a type with `?` may be none",
             )
             return BOOL
+    _dates_begin(c, (node.left, left), (node.right, right))
     if not comparable(plain_choice(left), plain_choice(right)):
         _never_equal(c, node, left, right)
     elif two_currencies(c, node) or ambiguous(c, node):
         return BOOL
     return BOOL
+
+
+def _dates_begin(c: Checker, *sides: tuple[ast.Expr, Type]) -> None:
+    """A date that is compared with an instant is its midnight; the field of a row stays a date."""
+    for (side, type_), (_, other) in zip(sides, reversed(sides), strict=True):
+        if begins(type_, other) and not isinstance(side, ast.RowField):
+            c.checked.midnights.add(side)
 
 
 def plain_choice(type_: Type) -> Type:
@@ -230,6 +238,10 @@ def _member(c: Checker, node: ast.Binary, left: Type, item: Type) -> None:
             return
     if not text_fits(c, node.left, known(item)):
         return
+    if begins(left, item):
+        c.checked.midnights.add(node.left)
+    elif begins(item, left):
+        c.checked.midnights.add(node.right)
     if not comparable(left, item):
         _never_equal(c, node, left, item)
 

@@ -34,7 +34,7 @@ from ..types import (
 from . import calls, fields, queries, values
 from .context import Checker, listed
 from .damage import hurt
-from .fit import fits, join, untyped
+from .fit import begins, fits, join, untyped
 from .names import fits_literal, infer_name
 from .operands import carry_both, condition
 from .operators import binary, unary
@@ -230,7 +230,13 @@ def _joined(c: Checker, node: ast.Expr, branches: list[tuple[ast.Expr, Type]]) -
             )
             return ANY
         result = merged
+    _begin(c, branches, result)
     return ANY if result is None else result
+
+
+def _begin(c: Checker, values: list[tuple[ast.Expr, Type]], joined: Type | None) -> None:
+    """Dates among instants are their midnights."""
+    c.checked.midnights.update(v for v, type_ in values if joined and begins(type_, joined))
 
 
 def check_condition(c: Checker, node: ast.Expr, scope: Scope, who: str) -> None:
@@ -336,11 +342,14 @@ def _list(c: Checker, node: ast.ListLiteral, scope: Scope, want: Type) -> Type:
     wanted = want.item if isinstance(want, ListOf) else ANY
     item: Type | None = None
     mixed = False
+    items: list[tuple[ast.Expr, Type]] = []
     for entry in node.items:
         type_ = infer(c, entry, scope, wanted)
+        items.append((entry, type_))
         merged = type_ if item is None else join(item, type_)
         mixed = mixed or merged is None
         item = merged if merged is not None else item
+    _begin(c, items, item)
     return ListOf(ANY if mixed or item is None else item)
 
 

@@ -31,6 +31,7 @@ from ..types import (
     Prim,
     Record,
     Type,
+    known,
 )
 
 # What a text that arrives from outside may name.
@@ -116,6 +117,15 @@ def _named_fits(value: Type, wanted: Type) -> bool:
         case Prim(), Choice():
             return value in _NAMED
     return False
+
+
+def begins(value: Type, wanted: Type) -> bool:
+    """Whether a date, or a list of dates, stands where an instant or a list of them is wanted."""
+    match known(value), known(wanted):
+        case ListOf(item), ListOf(other):
+            return begins(item, other)
+        case one, other:
+            return one == DATE and other == TIME
 
 
 def comparable(left: Type, right: Type) -> bool:

@@ -114,6 +114,8 @@ def _check_ambiguous(lifecycle: ast.Lifecycle, facts: Facts) -> None:
     """Two arrows from one state on one event, where no `where` tells them apart."""
     seen: dict[tuple[str | None, str], ast.Arrow] = {}
     for arrow in lifecycle.arrows:
+        if arrow.on is None and arrow.after is None:
+            continue
         keys = [event for event, _ in arrow.on.types] if arrow.on else ["after"]
         for event in keys:
             first = seen.setdefault((arrow.source, event), arrow)

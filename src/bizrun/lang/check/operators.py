@@ -26,7 +26,7 @@ from ..types import (
 )
 from .comparisons import COMPARISONS, can, equality, membership, ordering, span_between
 from .context import Checker
-from .fit import fits, join, untyped
+from .fit import begins, fits, join, untyped
 from .names import text_fits
 from .operands import (
     can_be_none,
@@ -305,6 +305,9 @@ def _fallback(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
         )
         return ANY
     carry_both(c, node, node.left, node.right)
+    for side, type_ in ((node.left, inner), (node.right, right)):
+        if begins(type_, result):
+            c.checked.midnights.add(side)
     return result
 
 

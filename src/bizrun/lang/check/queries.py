@@ -125,6 +125,7 @@ def _group(c: Checker, node: ast.Group, scope: Scope) -> Type:
     inner = scope.child(row=row)
     if node.where is not None:
         expressions.check_condition(c, node.where, inner, "`where` takes")
+        inner.learn(c.flow.facts(node.where, True))
     columns: dict[str, Type] = {}
     wrong = untyped(row)
     for key in node.by:
@@ -173,4 +174,16 @@ def _comprehension(c: Checker, node: ast.Comprehension, scope: Scope) -> Type:
     item = elements(c, node.source, before, "`for`")
     inner = scope.child()
     inner.locals[node.variable] = Local(item, span=node.span)
+    rows_know(c, node.variable, node.source, inner)
     return ListOf(expressions.infer(c, node.value, inner))
+
+
+def rows_know(c: Checker, variable: str, source: ast.Expr, scope: Scope) -> None:
+    """What `where .trial_ends != none` says of every row may be taken as given of each."""
+    if not isinstance(source, ast.Query) or source.where is None:
+        return
+    for path, how in c.flow.facts(source.where, True):
+        if path.startswith("."):
+            scope.facts[f"{variable}{path}"] = how
+        elif path == variable or path.startswith(f"{variable}."):
+            scope.facts[path] = how

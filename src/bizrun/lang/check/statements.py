@@ -25,7 +25,7 @@ from .context import Checker, nearest
 from .events import find_event, payload_of, undeclared
 from .expressions import MAX_DEPTH, check_condition, infer, match_patterns
 from .fit import join, untyped
-from .queries import elements
+from .queries import elements, rows_know
 from .scope import Local, Scope
 from .symbols import type_of
 from .values import expect
@@ -315,17 +315,8 @@ def _for_each(c: Checker, node: ast.ForEach, scope: Scope) -> None:
     inner = scope.child()
     # What comes after may run when other rounds have waited.
     declare(c, inner, node.variable, node.span, Local(item))
-    if isinstance(node.source, ast.Query) and node.source.where is not None:
-        _rows_know(c, node.variable, node.source, inner)
+    rows_know(c, node.variable, node.source, inner)
     check_block(c, node.body, inner)
-
-
-def _rows_know(c: Checker, variable: str, query: ast.Query, scope: Scope) -> None:
-    """What `where .trial_ends != none` says of every row, each round may take as given."""
-    assert query.where is not None
-    for path, how in c.flow.facts(query.where, True):
-        if path.startswith("."):
-            scope.facts[f"{variable}{path}"] = how
 
 
 def _later(c: Checker, node: ast.After | ast.At, scope: Scope) -> None:

@@ -33,7 +33,7 @@ from . import expressions
 from .context import Checker, listed
 from .events import ENVELOPE
 from .fields import described, record_field
-from .fit import fits
+from .fit import begins, fits
 from .names import text_fits
 from .operands import report_none
 from .scope import Scope
@@ -77,6 +77,8 @@ def fit_value(
         return False
     if isinstance(node, ast.Literal) and wanted == INTEGER and node.type == "number":
         return _whole(c, node, what)
+    if begins(type_, want):
+        c.checked.midnights.add(node)
     if fits(type_, want, written):
         return True
     if isinstance(node, ast.MapLiteral) and isinstance(wanted, Record | MapOf):

@@ -305,9 +305,7 @@ def _lifecycle(to: Composer, section: Section, name: Scalar | None, value: Value
 
 def _arrow(to: Composer, value: Mapping) -> None:
     taken = to.take(value, ARROW, "An arrow")
-    if "on" not in taken and "after" not in taken and value not in to.unsure:
-        to.report(value, "An arrow needs `on` or `after`")
-    if not {"from", "to"} <= set(taken) or not {"on", "after"} & set(taken):
+    if not {"from", "to"} <= set(taken):
         return
     source = taken["from"]
     to.add("\n", value)
@@ -320,7 +318,7 @@ def _arrow(to: Composer, value: Mapping) -> None:
     if "after" in taken:
         to.add(" after ", value)
         to.words(taken["after"])
-    else:
+    elif "on" in taken:
         to.add(" on ", value)
         to.words(taken["on"])
         pattern(to, taken)
