@@ -138,7 +138,13 @@ def amount_off(rules: Rules, lines: list[Line], amount: Fraction) -> Fraction:
     for change in dict.fromkeys(line.change for line in lines):
         mine = [line for line in lines if line.change is change]
         left = [line.amount - line.share for line in mine]
-        off = min(rules.round(amount * mine[0].part), sum(left, ZERO))
+        cost = sum((line.amount for line, rest in zip(mine, left, strict=True) if rest > 0), ZERO)
+        if not cost:
+            continue
+        share = mine[0].part
+        if change is not None:
+            share *= cost / (cost + mine[0].beside)
+        off = min(rules.round(amount * share), sum(left, ZERO))
         if off <= 0:
             continue
         parts = in_proportion(off, [max(value, ZERO) for value in left], rules.currency)

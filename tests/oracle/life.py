@@ -186,7 +186,7 @@ class Life(Metered):
         for name in sub.addons:
             lines += self._charge(sub, start, sub.end, kind, name)
         for line in lines:
-            line.change = lines[0].change
+            line.change, line.beside = lines[0].change, ZERO
         return lines
 
     def _charge(
@@ -206,6 +206,9 @@ class Life(Metered):
             assert sub.start is not None
             line.part = self._length(start, end) / self._length(sub.start, end)
             line.change = object()
+            others = [(self._terms(sub, start), sub.quantity), *sub.addons.values()]
+            rest = (base(each, count) * part for each, count in others if not each.arrears)
+            line.beside = sum(rest, ZERO) - base(plan, quantity) * part
         sub.held.append(Held(line, start, end, item))
         sub.base_billed += amount
         return [line]

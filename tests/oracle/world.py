@@ -129,8 +129,10 @@ class Line:
     owner: Any = None
     """The subscription that it is of, where an invoice has lines of several."""
     part: Fraction = Fraction(1)
-    """Of a change's charge, the part of the period that is left; `change`: which change it is."""
+    """Of a change's charge, the part of the period that is left; `change`: which change it is;
+    `beside`: what the rest costs of the prices that the change leaves alone."""
     change: Any = None
+    beside: Fraction = Fraction(0)
     share: Fraction = Fraction(0)
     tax: Fraction = Fraction(0)
     given: Fraction = Fraction(0)

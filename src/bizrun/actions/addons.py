@@ -9,6 +9,7 @@ from ..billing import catalog, lines, periods
 from ..errors import Refusal
 from . import owed, renewals, usage
 from .changes import (
+    beside,
     bill_change,
     check_addons,
     is_free,
@@ -108,8 +109,8 @@ def _change_addon(
     period = periods.period_at(cycle_of(desk, sub), desk.now)
     found = owed.standing(desk, sub)
     late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
-    part = part_left(desk, sub, period)
-    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name, part)
+    rest = part_left(desk, sub, period), beside(desk, after, period, addon.name)
+    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name, *rest)
     if quantity and _is_new(sub, addon):
         made += owed.set_up(sub, [item])
     found.lines += [*late, *made]

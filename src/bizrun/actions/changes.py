@@ -259,8 +259,8 @@ def _change_now(
     change = prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN, prorate)
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
-    part = part_left(desk, sub, period)
-    made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN, part)
+    rest = part_left(desk, sub, period), beside(desk, after, period, PLAN)
+    made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN, *rest)
     if new_plan:
         after["usage_start"] = desk.now
         after["billing"].pop("arrears_from", None)
@@ -290,6 +290,18 @@ def prorated(
         charges, advance_amount(list(having), after), period, desk.now, chosen.proration, zone,
         chosen.half_even, prorate,
     )  # fmt: skip
+
+
+def beside(
+    desk: Desk, after: Mapping[str, Any], period: Period, item: str
+) -> tuple[tuple[str, Money], ...]:
+    """What the rest of a period costs of the prices in advance that a change leaves alone."""
+    chosen, zone = settings(desk), zone_of(desk, after["customer"])
+    share = proration.unused_share(period, desk.now, chosen.proration, zone)
+    others = [each for each in items(desk, after, desk.now) if each.name != item]
+    return tuple(
+        (each.plan.name, proration.portion(advance_amount([each], after), share)) for each in others
+    )
 
 
 def part_left(desk: Desk, sub: Mapping[str, Any], period: Period) -> Fraction:

@@ -128,7 +128,8 @@ def as_rows(made: Sequence[Line], covers: bool = False) -> list[dict[str, Any]]:
             **{name: getattr(line, name) for name in names},
             "explanation": [[getattr(step, name) for name in _STEP] for step in line.explanation],
             "dimensions": list(line.dimensions),
-            "part": line.part.as_integer_ratio(),
+            "part": line.part and line.part.as_integer_ratio(),
+            "beside": [list(each) for each in line.beside],
         }
         for line in made
     ]
@@ -139,7 +140,8 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     return [
         Line(**{
             **row, "dimensions": tuple(row.get("dimensions") or ()),
-            "part": Fraction(*row.get("part") or (1, 1)),
+            "part": Fraction(*row["part"]) if row.get("part") else None,
+            "beside": tuple((plan, amount) for plan, amount in row.get("beside") or ()),
             "explanation": tuple(TierLine(*step) for step in row.get("explanation") or ()),
         })
         for row in rows

@@ -35,8 +35,9 @@ class Attached:
 class Discountable:
     """What a coupon asks about a line; `period_start` is the invoice's instant where it has none.
 
-    The amount is rounded, and may be below zero (a correction, what is above a maximum). `part` is
-    below 1 for a proration's charge: the part of its period that it is for; `covers` says of what.
+    The amount is rounded, and may be below zero (a correction, what is above a maximum). A
+    proration's charge has the `part` of its period that it is for; `covers` says of what, `beside`
+    what that costs of the subscription's other prices, by plan.
     """
 
     amount: Money
@@ -45,8 +46,9 @@ class Discountable:
     period_start: datetime
     subscription: str | None = None
     meter: str | None = None
-    part: Fraction = periods.WHOLE
+    part: Fraction | None = None
     covers: str | None = None
+    beside: tuple[tuple[str, Money], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +153,48 @@ def _parts(
         return spread(total, [part.amount for part in open_])
     if coupon.off.currency != zero.currency:
         return ()
-    if coupon.once or all(line.part == periods.WHOLE for line in lines):
+    if coupon.once or all(line.part is None for line in lines):
         return _amount_off(coupon.off.rounded(half_even), open_)
-    return _by_period(coupon.off, lines, open_, half_even)
+    return _by_period(coupon, coupon.off, lines, open_, half_even)
 
 
 def _by_period(
-    off: Money, lines: Sequence[Discountable], open_: Sequence[Money], half_even: bool
+    coupon: Coupon,
+    off: Money,
+    lines: Sequence[Discountable],
+    open_: Sequence[Money],
+    half_even: bool,
 ) -> tuple[Money, ...]:
-    """An amount off whole periods, and beside it for each change the part left of its period."""
+    """An amount off whole periods, and beside it for each change its part of one."""
     zero = Money(0, off.currency)
     found = [zero] * len(lines)
     changes = _changes(lines)
     for change in dict.fromkeys(changes):
-        amount = portion(off, lines[changes.index(change)].part).rounded(half_even)
         of_it = [part if it == change else zero for part, it in zip(open_, changes, strict=True)]
-        parts = _amount_off(amount, of_it)
-        found = [one + other for one, other in zip(found, parts, strict=True)]
+        mine = [
+            line
+            for line, part, it in zip(lines, open_, changes, strict=True)
+            if it == change and part > zero
+        ]
+        if mine:
+            amount = portion(off, _part_of(coupon, mine)).rounded(half_even)
+            parts = _amount_off(amount, of_it)
+            found = [one + other for one, other in zip(found, parts, strict=True)]
     return tuple(found)
+
+
+def _part_of(coupon: Coupon, mine: Sequence[Discountable]) -> Fraction:
+    """The part of an amount that is for the charges of one change: by the days, and beside prices
+    that are not charged anew by what both cost."""
+    if mine[0].part is None:
+        return periods.WHOLE
+    cost = sum(Fraction(line.amount.amount) for line in mine)
+    others = sum(
+        Fraction(amount.amount)
+        for plan, amount in mine[0].beside
+        if not coupon.only or plan in coupon.only
+    )
+    return mine[0].part * cost / (cost + others)
 
 
 def _changes(lines: Sequence[Discountable]) -> list[tuple[Any, ...]]:
@@ -176,7 +202,7 @@ def _changes(lines: Sequence[Discountable]) -> list[tuple[Any, ...]]:
     times_seen: Counter[tuple[Any, ...]] = Counter()
     found: list[tuple[Any, ...]] = []
     for line in lines:
-        if line.part == periods.WHOLE:
+        if line.part is None:
             found.append(())
             continue
         change = line.subscription, line.period_start, line.part

@@ -19,7 +19,6 @@ from . import discounts, taxes
 from .catalog import BillingSettings, Tax
 from .credits import CreditUse, Grant, Payable, Used, use_credit
 from .discounts import Attached, CouponUse, Discountable
-from .periods import WHOLE
 from .proration import portion
 from .rating import TierLine
 from .split import spread
@@ -34,10 +33,11 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
     kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
-    proration's credit; `part` is the part of its period that a proration's charge is for. `covers`
-    says what it pays in advance for its period: "" the plan, or the name of an add-on. `discount`
-    is taken off the amount, `tax` comes on top of both (the amount of a price that includes its
-    tax is without it in the end; `included_tax` says how much).
+    proration's credit. Of a proration's charge, `part` is the part of its period that it is for,
+    `beside` what that costs of the subscription's other prices, by plan or add-on. `covers` says
+    what it pays in advance for its period: "" the plan, or the name of an add-on. `discount` is
+    taken off the amount, `tax` comes on top of both (the amount of a price that includes its tax
+    is without it in the end; `included_tax` says how much).
     """
 
     kind: str
@@ -54,7 +54,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     explanation: tuple[TierLine, ...] = ()
     dimensions: tuple[str, ...] = ()
     covers: str | None = None
-    part: Fraction = WHOLE
+    part: Fraction | None = None
+    beside: tuple[tuple[str, Money], ...] = ()
     discount: Money | None = None
     tax: Money | None = None
     taxes: tuple[TaxShare, ...] = ()
@@ -353,6 +354,7 @@ def _coupons(
             line.meter,
             line.part,
             line.covers,
+            line.beside,
         )
         for line in lines
     ]

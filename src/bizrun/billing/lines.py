@@ -119,10 +119,11 @@ def change_lines(
     quantity: Number = 1,
     covers: str | None = None,
     part: Fraction = Fraction(1),
+    beside: tuple[tuple[str, Money], ...] = (),
 ) -> list[Line]:
     """A change in mid-period: what the old plan gives back, what the rest costs on the new one.
 
-    `part` is the part of the period that is left.
+    `part` is the part of the period that is left, `beside` what it costs of the other prices.
     """
     if not change.credit and not change.charge:
         return []
@@ -148,6 +149,7 @@ def change_lines(
         period_end=period.end,
         covers=covers,
         part=part,
+        beside=beside,
     )
     return [line for line in (credit, charge) if line.amount]
 
