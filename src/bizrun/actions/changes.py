@@ -93,8 +93,9 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
         return str(key)
     else:
         _change_now(desk, sub, after, args, "plan_change", site, place)
-    announce(desk, "Subscription.plan_changed", key, sub["customer"],
-             **{"from": sub["plan"], "to": plan.name})  # fmt: skip
+    if not same or not same_interval or args.get("reset"):
+        announce(desk, "Subscription.plan_changed", key, sub["customer"],
+                 **{"from": sub["plan"], "to": plan.name})  # fmt: skip
     return str(key)
 
 
