@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from urllib.parse import parse_qsl
 
 import click
 
 from ..errors import UsageError
-from ..store.postgres_address import is_postgres, shown
+from ..store.postgres_address import SERVER, is_postgres, shown
 from .state import found_state, json_option, spec_option, state_option
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
@@ -26,10 +27,10 @@ def backup(file: str, state: str | None, spec: str | None, as_json: bool) -> int
 
     address = found_state(state, spec)
     if is_postgres(address):
+        dump = f"pg_dump --format=custom{_schema(address)} --file={quote(file)}"
         raise UsageError(
             f"{shown(address)} is backed up with PostgreSQL's own tools, also while it is in use: "
-            f"pg_dump --format=custom{_schema(address)} --file={file} ADDRESS (without ?schema=), "
-            "and pg_restore puts it back."
+            f"{dump} {quote(shown(address, SERVER))}; pg_restore puts it back."
         )
     if "://" in address:
         raise UsageError(f"{address} is no file.")

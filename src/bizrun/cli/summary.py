@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from shlex import quote
 
 from ..reports.summary import Summary
 from ..values import Money, show
@@ -184,7 +185,7 @@ def _files(files: Mapping[str, int], folder: str | None) -> list[str]:
 
 
 def _next(found: Summary, state: str) -> str:
-    where = f"--state {state}" if state != ":memory:" else ""
+    where = f"--state {quote(state)}" if state != ":memory:" else ""
     if found.events.failed:
         return f"bizrun events --status failed {where}".rstrip()
     if found.events.rejected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -18,8 +19,11 @@ _ADDRESS = re.compile(
     r"(?P<place>[^/?]*)(?P<path>[^?]*)(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
+# What libpq wonders after it has said what is wrong.
+_ASKED = re.compile(r" (?:Is the server running|This probably means)[^.?]*[.?]")
 _PORT = re.compile(r"(?:[^\[\]:@]*|\[[0-9A-Fa-f:.%]*\])(?::\d*)?")
-_SHOWN = ("host", "port", "user", "dbname", "schema")
+SERVER = ("host", "port", "user", "dbname")
+_SHOWN = (*SERVER, "schema")
 
 
 def is_postgres(address: str) -> bool:
@@ -27,15 +31,16 @@ def is_postgres(address: str) -> bool:
     return address.partition("://")[0].lower() in SCHEMES and "://" in address
 
 
-def shown(address: str) -> str:
-    """A state's address as it may be shown: without a password."""
+def shown(address: str, parts: Container[str] = _SHOWN) -> str:
+    """A state's address as it may be shown: without a password, and with these parts of what
+    follows its question mark."""
     if not is_postgres(address):
         return address
     found = _ADDRESS.fullmatch(address)
     if found is None or "@" in found["path"] or not _is_place(found["place"]):
         return "postgresql://…"
     user = f"{found['user']}@" if found["user"] else ""
-    pairs = [pair for pair in parse_qsl(found["query"] or "") if pair[0] in _SHOWN]
+    pairs = [pair for pair in parse_qsl(found["query"] or "") if pair[0] in parts]
     query = f"?{urlencode(pairs, safe='/')}" if pairs else ""
     return f"postgresql://{user}{found['place']}{found['path']}{query}"
 
@@ -54,11 +59,11 @@ class Place:
     name: str
 
     def scrubbed(self, text: str) -> str:
-        """A text of the server or of libpq, in one line, without what is secret."""
+        """A text of the server or of libpq, in one line, without what is secret or only asked."""
         for name in ("password", "sslpassword"):
             if secret := self.parameters.get(name):
                 text = text.replace(secret, "***")
-        return " ".join(text.split())
+        return _ASKED.sub("", " ".join(text.split()))
 
 
 def place_of(address: str) -> Place:

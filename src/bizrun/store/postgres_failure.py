@@ -82,7 +82,7 @@ def unreachable(place: Place, error: Exception) -> StoreError:
     for fragment, sentence in _REFUSED:
         if fragment in said:
             return StoreError(sentence.format(name=place.name, database=database))
-    said = said.removeprefix("connection failed: ")[:400]
+    said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")[:400]
     return StoreError(f"{place.name} can't be reached: {said}")
 
 
