@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -328,11 +328,19 @@ def version_due(desk: Desk, key: str) -> None:
     if not lives(sub) or next_version(desk, sub, just_before) != desk.now:
         return  # it has ended, or has another plan by now
     after = {**sub, "billing": {**held(sub), "versioned": desk.now}}
-    if is_free(sub):
+    if is_free(sub) or _says_the_same(desk, sub, just_before, after):
         _store(desk, sub, after)
         renewals.await_version(desk, after, desk.now)
         return
     _change_now(desk, sub, after, {}, "version_change", "version", "")
+
+
+def _says_the_same(
+    desk: Desk, sub: Mapping[str, Any], before: datetime, after: Mapping[str, Any]
+) -> bool:
+    """Whether a version says nothing new to a subscription: it may change its price alone, where
+    another was agreed."""
+    return sub["price"] is not None and terms(desk, sub, before) == terms(desk, after, desk.now)
 
 
 def _less(found: Owed, amount: Money) -> None:
