@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .amounts import Money, money, zero
 from .duration import Duration
-from .forms import plain, show_as
+from .forms import is_format, plain, show_as
 from .numbers import (
     CONTEXT,
     MAX_DIGITS,
@@ -44,6 +44,7 @@ __all__ = [
     "instant",
     "instant_stamp",
     "instant_text",
+    "is_format",
     "money",
     "number",
     "number_text",

@@ -15,6 +15,11 @@ from .text import show
 _FORMAT = re.compile(r"(0?)(\d{0,2})(,?)(?:\.(\d{1,2}))?\Z")
 
 
+def is_format(text: str) -> bool:
+    """Whether `show_as` takes a format for numbers and texts."""
+    return _FORMAT.match(text) is not None
+
+
 def show_as(value: Any, format_: str, type: str | None = None) -> str:
     """A value by a format: `05` pads with zeros, `,` groups, `.2` fixes decimals, `%Y-%m` dates."""
     if isinstance(value, date) and "%" in format_:

@@ -9,6 +9,7 @@ from ...currencies import EXPONENTS
 from ...diagnostics import Fix, Label, did_you_mean
 from ...errors import EvalError
 from ...times import zone
+from ...values import is_format
 from .. import ast
 from ..types import ANY, TEXT, Choice, EntityType, Prim, type_text
 from .facts import Facts, listed, positive
@@ -213,7 +214,14 @@ def _number(setting: ast.Setting, facts: Facts) -> str | None:
         return _unknown_place(unknown, _NUMBER_NAMES)
     if "seq" not in names:
         return "has to hold `{seq}`, else two invoices get one number"
-    return "has `{seq}` twice" if names.count("seq") > 1 else None
+    if names.count("seq") > 1:
+        return "has `{seq}` twice"
+    return next(
+        (f"has the format `{part.format}`, which is none; `05` is five digits"
+         for part in setting.value.parts
+         if isinstance(part, ast.Interpolation) and not is_format(part.format or "")),
+        None,
+    )  # fmt: skip
 
 
 def _unknown_place(name: str, names: tuple[str, ...]) -> str:

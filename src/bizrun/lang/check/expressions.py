@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from ...diagnostics import Span
+from ...values import is_format
 from .. import ast
 from ..types import (
     ANY,
@@ -55,8 +54,6 @@ LITERALS: dict[str, Type] = {
 }
 
 MAX_DEPTH = 120
-
-_FORMAT = re.compile(r"0?\d{0,2},?(?:\.\d{1,2})?\Z")
 
 
 def infer(c: Checker, node: ast.Expr, scope: Scope, want: Type = ANY) -> Type:
@@ -153,7 +150,7 @@ def _dollar(c: Checker, part: ast.Interpolation, type_: Type) -> None:
 def _format(c: Checker, part: ast.Interpolation, type_: Type) -> None:
     assert part.format is not None
     date = "%" in part.format
-    right = date or _FORMAT.match(part.format)
+    right = date or is_format(part.format)
     if not right:
         c.report.add(
             "E0322",
