@@ -164,13 +164,16 @@ def test_by_second():
     exact = period(proration="second")
     at = instant("2026-04-16T12:00:00Z")
     assert proration.unused_share(exact, at, "second", "UTC") == Fraction(29, 60)
-    assert proration.used_share(exact, at, "second", "UTC") == Fraction(31, 60)
+    used = proration.share_between(exact, exact.start, at, "second", "UTC")
+    assert used == Fraction(31, 60)
     assert proration.unused_share(exact, at, "none", "UTC") == 0
 
 
 def test_days_used_leave_out_the_day_of_the_cancellation():
     at = instant("2026-04-16T12:00:00Z")
-    assert proration.used_share(period(), at, "day", "UTC") == Fraction(15, 30)
+    month = period()
+    used = proration.share_between(month, month.start, at, "day", "UTC")
+    assert used == Fraction(15, 30)
 
 
 def test_a_leap_year_has_366_days():
@@ -232,10 +235,6 @@ def test_invoice_numbers():
     assert numbering.invoice_number("ACME-{year}-{seq:05}", day, 1) == "ACME-2026-00001"
     assert numbering.invoice_number("{year:02}{month}/{seq}", day, 12) == "2603/12"
     assert numbering.series("ACME-{year}-{seq:05}", day) == "ACME-2026-{seq}"
-    numbering.check_format("{year}-{month}-{day}-{seq:08}")
-    for bad in ("ACME", "{seq}{seq}", "{years}-{seq}", "{seq:abc}", "{seq", "{seq}}"):
-        with pytest.raises(EvalError):
-            numbering.check_format(bad)
 
 
 # Dunning
@@ -250,7 +249,6 @@ STANDARD = Dunning(
 def test_a_list_counts_from_the_first_failure():
     due = dunning.schedule(STANDARD, FAILED, "UTC")
     assert [at - FAILED for at in due] == [timedelta(days=n) for n in (3, 7, 14)]
-    assert dunning.retries(STANDARD) == 3
     second = dunning.after_failure(STANDARD, FAILED, due[0], 1, "card_declined", "UTC")
     assert second == dunning.Retry(due[1], 2)
     end = dunning.after_failure(STANDARD, FAILED, due[2], 3, "card_declined", "UTC")
@@ -328,10 +326,10 @@ def test_the_catalog_survives_json():
 def test_choosing_a_price():
     found = catalog.choose_prices(PRO, "USD", interval("month"))
     assert [price.per_unit for price in found] == [None, "seat"]
-    assert catalog.choose_price(PRO, "USD") == PRO.prices[0]
-    assert catalog.choose_price(PRO, "USD", interval("12 months")) == PRO.prices[1]
-    assert catalog.choose_price(PRO, "EUR") == PRO.prices[2]
-    assert catalog.choose_price(PRO, "GBP") is None
+    assert catalog.choose_prices(PRO, "USD")[0] == PRO.prices[0]
+    assert catalog.choose_prices(PRO, "USD", interval("12 months"))[0] == PRO.prices[1]
+    assert catalog.choose_prices(PRO, "EUR")[0] == PRO.prices[2]
+    assert catalog.choose_prices(PRO, "GBP") == ()
     assert [usage.meter for usage in catalog.choose_usages(PRO, "USD")] == ["calls", "payments"]
     assert [usage.meter for usage in catalog.choose_usages(PRO, "EUR")] == ["payments"]
     assert catalog.allowance(PRO, "calls") == Includes("calls", 100_005)

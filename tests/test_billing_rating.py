@@ -233,13 +233,6 @@ def test_seats():
     assert rating.fixed_amount(base, 12).amount == usd(99)
 
 
-def test_a_correction_is_the_difference():
-    price = UsagePrice("m", tiers("volume", *SEVEN), "USD")
-    billed = rating.rate_usage(price, [Usage(5)], "USD")
-    every = rating.rate_usage(price, [Usage(6)], "USD")
-    assert rating.correction(every, billed, "USD") == usd(4)
-
-
 def test_tiered_of_the_language():
     steps = [{"up_to": 10, "price": usd(7)}, {"price": usd(6)}]
     assert rating.tiered(12, steps) == usd(82)

@@ -23,9 +23,6 @@ class Span:
         return Span(self.file, self.start, max(self.end, other.end))
 
 
-NOWHERE = Span("", 0, 0)
-
-
 @dataclass(slots=True)
 class Source:
     """A file's name as the author gave it, and its text."""

@@ -383,11 +383,6 @@ def choose_prices(plan: Plan, currency: str, interval: Interval | None = None) -
     return tuple(price for price in found if same_interval(price.interval, interval))
 
 
-def choose_price(plan: Plan, currency: str, interval: Interval | None = None) -> Price | None:
-    """The first of `choose_prices`."""
-    return next(iter(choose_prices(plan, currency, interval)), None)
-
-
 def same_interval(left: Interval | None, right: Interval | None) -> bool:
     """Whether two intervals are as long: 12 months are a year, 7 days a week."""
     if left is None or right is None:

@@ -30,11 +30,6 @@ class Exhausted:
     grace_at: datetime | None
 
 
-def retries(policy: Dunning) -> int:
-    """How many retries a policy has."""
-    return len(policy.after) + (policy.times if policy.every else 0)
-
-
 def schedule(policy: Dunning, first_failure: datetime, zone: str) -> tuple[datetime, ...]:
     """When each retry is due if every one is made in time and fails.
 

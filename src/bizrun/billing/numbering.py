@@ -6,7 +6,6 @@ import re
 from datetime import date
 from functools import lru_cache
 
-from ..errors import EvalError
 from ..values import show_as
 
 _FIELD = re.compile(r"\{(\w*)(?::([^{}]*))?\}")
@@ -39,20 +38,6 @@ def series(format_: str, day: date) -> str:
     return _FIELD.sub(
         lambda found: "{seq}" if found[1] == "seq" else _shown(found, day, 0), format_
     )
-
-
-def check_format(format_: str) -> None:
-    """EvalError where a format has no seq, or a field that is none."""
-    names = [found[1] for found in _FIELD.finditer(format_)]
-    for name in names:
-        if name not in _WIDTHS:
-            raise EvalError(f"an invoice number has no {{{name}}}; it knows {{year}} {{month}} "
-                            "{day} {seq}")  # fmt: skip
-    if names.count("seq") != 1:
-        raise EvalError("an invoice number needs {seq}, once")
-    if re.search(r"[{}]", _FIELD.sub("", format_)):
-        raise EvalError("an invoice number has a brace that is never closed")
-    invoice_number(format_, date(2026, 1, 31), 1)
 
 
 def _shown(found: re.Match[str], day: date, seq: int) -> str:

@@ -137,14 +137,6 @@ def period_at(cycle: Cycle, at: datetime) -> Period:
     return period(cycle, k)
 
 
-def next_period(cycle: Cycle, after: Period) -> Period:
-    """The period that begins where another of the same cycle ends."""
-    k = after.index + 1
-    while boundary(cycle, k + 1) <= after.end:
-        k += 1
-    return period(cycle, k)
-
-
 def following(cycle: Cycle, end: datetime) -> Period:
     """The period that begins where the one before it ended.
 
@@ -226,12 +218,6 @@ def days_between(start: date, end: date, zone: str) -> int:
 def days_in(period: Period, zone: str) -> int:
     """The real days of the whole period that ends where this one does."""
     return days_between(local_day(period.whole_start, zone), local_day(period.end, zone), zone)
-
-
-def days_left(period: Period, at: datetime, zone: str) -> int:
-    """Whole local days left of a period, the day of `at` included."""
-    first = local_day(min(max(at, period.start), period.end), zone)
-    return days_between(first, local_day(period.end, zone), zone)
 
 
 def share(period: Period, start: datetime, end: datetime, zone: str, by_second: bool) -> Fraction:

@@ -71,14 +71,6 @@ def part_left(period: Period, at: datetime, proration: Proration, zone: str) -> 
     return unused_share(replace(period, whole_start=period.start), at, proration, zone)
 
 
-def used_share(period: Period, at: datetime, proration: Proration, zone: str) -> Fraction:
-    """The part of a whole period up to an instant, its day not included; none: the period's own."""
-    if proration == "none":
-        return periods.first_share(period, zone, False)
-    end = min(max(at, period.start), period.end)
-    return periods.share(period, period.start, end, zone, proration == "second")
-
-
 def share_between(
     period: Period, start: datetime, end: datetime, proration: Proration, zone: str
 ) -> Fraction:

@@ -123,13 +123,6 @@ def without_least(pricing: Pricing) -> Pricing:
     )  # fmt: skip
 
 
-def correction(every: Sequence[Rated], billed: Sequence[Rated], currency: str) -> Money:
-    """The exact difference that late usage makes: rate(all) − rate(billed)."""
-    zero = Money(0, currency)
-    after = sum((rated.amount for rated in every), zero)
-    return after - sum((rated.amount for rated in billed), zero)
-
-
 def tiered(quantity: Number, tiers: Sequence[Mapping[str, Any]]) -> Money:
     """Graduated: `[{ up_to: 10, price: 7 USD, flat?: 5 USD }, { price: 6 USD }]`.
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from ..billing import recurring
 from ..billing.recurring import Movement, Tally
@@ -50,11 +48,6 @@ def mrr(store: Store, span: Span) -> Figures:
     ]  # fmt: skip
     note = "mrr: the fixed prices of active and past-due subscriptions, before coupons and tax"
     return Figures("Monthly recurring revenue", columns, tuple(rows), note)
-
-
-def first_at(rows: Iterable[Mapping[str, Any]], field: str) -> datetime | None:
-    """When the first of some rows was."""
-    return min((row[field] for row in rows), default=None)
 
 
 def totals(found: Mapping[str, Mapping[str, Money]]) -> dict[str, Money]:

@@ -16,7 +16,6 @@ from ..errors import EvalError, Refusal
 from ..ir.program import Meter
 from ..model import Event
 from ..store.base import Range
-from ..times import local_date, midnight, start_of
 from ..values import SIZE_UNITS, Money, Number, divide, show
 from .corrections import Corrections
 from .counting import BOUND, counting, function, of_dict
@@ -427,11 +426,6 @@ class Metering:
             raise EvalError(f"there is no meter `{meter}`")
         found = self.figures(declared, customer, start, at)
         return sum((figure.quantity for figure in found), 0)
-
-    def month_start(self, at: datetime) -> datetime:
-        """The calendar month of an instant: the period of who has no subscription."""
-        tz = self.engine.tz
-        return midnight(start_of("month", local_date(at, tz)), tz)
 
 
 def _picked(meter: Meter, by: Mapping[str, str], names: Collection[str]) -> dict[str, str]:

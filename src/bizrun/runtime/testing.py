@@ -51,11 +51,6 @@ class TestResult:
     span: Span
     failures: list[Failure] = field(default_factory=list)
 
-    @property
-    def passed(self) -> bool:
-        """Whether everything held."""
-        return not self.failures
-
 
 Open = Callable[[], tuple[Engine, Overrides]]
 Observe = Callable[[Engine], None]

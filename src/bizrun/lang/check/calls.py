@@ -29,7 +29,7 @@ from .fit import begins, fits, join, untyped
 from .meters import figure_type
 from .operands import carry_both, plain, source_text
 from .rights import check_feature
-from .scope import Local, Scope
+from .scope import Scope
 
 SIZE_UNITS = ("KB", "MB", "GB", "TB", "PB")
 SPANS = ("days", "months")
@@ -362,8 +362,3 @@ def _variant(c: Checker, arg: ast.Expr) -> Type:
         type_ = expressions.infer(c, variant.value, Scope("value"))
         result = type_ if result is None else join(result, type_) or ANY
     return result or ANY
-
-
-def local_of_param(type_: Type, span: Span | None = None) -> Local:
-    """A parameter as a local name."""
-    return Local(type_, "param", span)

@@ -13,7 +13,7 @@ from ...values import Duration, Money, Percent
 from .. import ast
 from ..std import in_std
 from ..symbols import Checked, Symbols
-from ..types import EntityType, Type, known
+from ..types import EntityType, known
 from ..walk import walk_code
 from .context import nearest
 from .events import find_event
@@ -246,9 +246,3 @@ def positive(value: ast.Literal) -> bool:
     if isinstance(value.value, Percent):
         return value.value.rate > 0
     return bool(value.value) and not negative(value)
-
-
-def type_name(type_: Type) -> str:
-    """The name of an entity type, else empty."""
-    inner = known(type_)
-    return inner.name if isinstance(inner, EntityType) else ""

@@ -250,13 +250,6 @@ def _check_seats(item: ast.PlanClause, plan: _Plan) -> None:
         plan.add("E0612", item.span, "The range of `seats` ends before it begins")
 
 
-def check_plan_name(name: str, span: Span, facts: Facts) -> None:
-    """Reports a name behind `only` that is no plan."""
-    plans = facts.symbols.plans
-    if name not in plans:
-        facts.unknown("E0618", span, f"There is no plan `{name}`", name, plans, "plans")
-
-
 def _check_bounds(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
     """A minimum above the maximum of the same currency."""
     found: dict[tuple[str, str], tuple[Money, ast.PlanClause]] = {}
