@@ -39,6 +39,12 @@ def source_text(c: Checker, node: ast.Node) -> str:
     return source.text[node.span.start : node.span.end].strip() if source else "price"
 
 
+def _operand_text(c: Checker, node: ast.Expr) -> str:
+    """An expression as an operand of a comparison: a query takes all that follows for its own."""
+    text = source_text(c, node)
+    return text if isinstance(node, ast.Name | ast.Field | ast.RowField | ast.Call) else f"({text})"
+
+
 def none_in(
     c: Checker, code: str, node: ast.Binary, left: Type, right: Type, scope: Scope, use: str
 ) -> bool:
@@ -76,12 +82,12 @@ def condition(
     if inner != BOOL:
         help_ = otherwise
         if isinstance(type_, Maybe):
-            help_ = f"say when it holds: `{source_text(c, node)} != none`"
+            help_ = f"say when it holds: `{_operand_text(c, node)} != none`"
         elif isinstance(inner, ListOf):
             help_ = f"say when it holds: `count({source_text(c, node)}) > 0`"
         elif inner in (NUMBER, INTEGER, MONEY):
             zero = "0" if inner != MONEY else f"0 {c.symbols.currency}"
-            help_ = f"say when it holds: `{source_text(c, node)} > {zero}`"
+            help_ = f"say when it holds: `{_operand_text(c, node)} > {zero}`"
         text = f"{who} true or false, not {type_text(type_)}"
         if isinstance(type_, Maybe):
             c.may_be_none(node, "E0310", node.span, text, help_)
