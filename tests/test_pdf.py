@@ -379,7 +379,8 @@ def test_a_logo_that_is_not_there_is_said_and_the_invoices_come(tmp_path: Path) 
 
 def test_an_email_has_the_pdf_attached(tmp_path: Path) -> None:
     made = sink(tmp_path)
-    found = made.papers.attachment({"attachment": "invoice", "invoice": "i0"}, Rows(*invoices(1)))
+    asked = {"attachment": "invoice", "invoice": "i0"}
+    found = made.papers.attachment(asked, Rows(*invoices(1)), FEBRUARY)
     assert found is not None
     assert (found.name, found.type) == ("ACME-00000.pdf", "application/pdf")
     assert found.content.startswith(b"%PDF")

@@ -110,9 +110,11 @@ def value_pricing(rng: Random) -> Iterator[Event]:
         yield when, "Customer.registered", {**data, **size, **industry}
         for _ in range(rng.randrange(1, 4)):
             quote, quotes = f"q{quotes:02}", quotes + 1
-            asked = {"id": quote, "customer": customer, "product": f"p{rng.randrange(4)}"}
+            asked = {"id": quote, "customer": customer}
+            picked = sorted(rng.sample(range(4), rng.randrange(1, 4)))
+            products = [{"product": f"p{n}", "quantity": rng.randrange(1, 6)} for n in picked]
             when = later(rng, when, 1, 40)
-            yield when, "Quote.requested", {**asked, "quantity": rng.randrange(1, 6)}
+            yield when, "Quote.requested", {**asked, "products": products}
             if rng.randrange(2):
                 yield later(rng, when, 1, 36), "Quote.accepted", {"quote": quote}
 

@@ -321,6 +321,11 @@ def pdf(desk: Desk, entity: str | None, key: Any) -> dict[str, Any]:
     return {"attachment": kind, kind: key, "row": {name: row[name] for name in changing}}
 
 
+def sheet(desk: Desk, template: Any, data: Any) -> dict[str, Any]:
+    """An attachment: a template, set as pages with the data it is given."""
+    return {"attachment": "sheet", "template": template, "data": data}
+
+
 _DOCUMENTS = {
     "Invoice": ("invoice", ("number", "status", "amount_open", "issued_at", "due_at", "paid_at")),
     "CreditNote": ("credit_note", ()),
@@ -351,5 +356,6 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "snapshot": snapshot,
     "snapshots": snapshots,
     "pdf": pdf,
+    "sheet": sheet,
     **recurring.QUESTIONS,
 }

@@ -6,6 +6,7 @@ The sandbox keeps them as files, live delivery hands them to a mail server: the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -17,7 +18,8 @@ from .document import Document, Rows
 from .email import Attachment, message, rendered
 from .finder import Finder
 from .html import document_html
-from .templates import TemplateError
+from .sheets import sheet
+from .templates import TemplateError, render
 
 Row = Mapping[str, Any]
 MAX_ATTACHED = 20_000_000
@@ -84,7 +86,8 @@ class Papers:
         if name is not None and name not in self.templates:
             raise TemplateError(f"there is no template `{name}` any more")
         content = rendered(data, self.templates, self.business, row["created"], self.zone)
-        given = [self.attachment(value, store) for value in data.get("attachments") or ()]
+        held = data.get("attachments") or ()
+        given = [self.attachment(value, store, row["created"]) for value in held]
         files = [file for file in given if file is not None]
         if sum(len(file.content) for file in files) > MAX_ATTACHED:
             raise BizError(f"what is attached is larger than {MAX_ATTACHED // 1_000_000} MB")
@@ -102,10 +105,13 @@ class Papers:
             data.setdefault("from", sender)
         return self.email({"id": effect.id, "created": effect.created, "data": data}, store)
 
-    def attachment(self, value: Any, store: Rows) -> Attachment | None:
-        """A file of an email: a document (`pdf(invoice)`), or a text under a name."""
+    def attachment(self, value: Any, store: Rows, written: datetime) -> Attachment | None:
+        """A file of an email: a document (`pdf(invoice)`), a template that is set as pages, or a
+        text under a name."""
         if not isinstance(value, Mapping):
             return None
+        if value.get("attachment") == "sheet":
+            return self._sheet(str(value["template"]), value["data"], written)
         document = self.finder.attached(value, store)
         if document is not None:
             return _attached(document)
@@ -113,6 +119,19 @@ class Papers:
         if isinstance(content, str):
             return Attachment(str(value.get("name", "file.txt")), "text/plain", content.encode())
         return None
+
+    def _sheet(self, name: str, data: Mapping[str, Any], written: datetime) -> Attachment:
+        """A template as a file of its name."""
+        if name not in self.templates:
+            raise TemplateError(f"there is no template `{name}` any more")
+        parts = self.templates[name]
+        if not pdf.available():
+            about = {"now": written, "today": written.astimezone(self.zone).date(), **data}
+            page = render(name, parts, about, self.business, self.zone).html
+            return Attachment(f"{name}.html", "text/html; charset=utf-8", page.encode())
+        said = sheet(name, parts, data, self.business, written, self.zone)
+        content = pdf.sheet_pdf(said, written, self.business.get("fonts"))
+        return Attachment(f"{name}.pdf", "application/pdf", content)
 
 
 def _attached(document: Document) -> Attachment:

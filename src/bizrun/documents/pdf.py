@@ -11,6 +11,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +54,7 @@ def document_pdf(document: Document, problems: list[str] | None = None) -> bytes
             said["xml"] = einvoice.document_xml(document).decode()
         except einvoice.NotConforming as error:
             found.append(f"is no e-invoice: {error}")
-    data, complete = _set(said, timestamp, document.business.get("fonts"))
+    data, complete = _set("document", said, timestamp, document.business.get("fonts"))
     if not complete:
         found.append("has characters that no font here has: put one that has them in `fonts`")
     if problems is not None:
@@ -61,12 +62,19 @@ def document_pdf(document: Document, problems: list[str] | None = None) -> bytes
     return einvoice.declare(data) if said["xml"] else data
 
 
-def _set(said: Mapping[str, Any], timestamp: int, fonts: str | None) -> tuple[bytes, bool]:
+def sheet_pdf(said: Mapping[str, Any], written: datetime, fonts: str | None) -> bytes:
+    """The pages of a template (`sheets.sheet`); CannotSet where typst can't set them."""
+    return _set("sheet", said, int(written.timestamp()), fonts)[0]
+
+
+def _set(
+    page: str, said: Mapping[str, Any], timestamp: int, fonts: str | None
+) -> tuple[bytes, bool]:
     """The PDF of what is said, and whether each character has a shape. An archive wants that:
     where no font has one, its text is still in the file, which is none for an archive then."""
     failed = ""
     for system_fonts, standards in ((False, [ARCHIVE]), (True, [ARCHIVE]), (True, [])):
-        setter = _setter("document", system_fonts, fonts)
+        setter = _setter(page, system_fonts, fonts)
         try:
             return setter.set(said, timestamp, standards), bool(standards)
         except setter.error as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cache, lru_cache
@@ -67,16 +67,13 @@ def render(
     Templates see the data and `business`; values print as they do inside a text. A part `style`
     is CSS, which is written into each element: mail programs leave out style sheets.
     """
-    from .sandbox import Sheet, fill
+    from .sandbox import Sheet
 
     known = {"business": business, **data}
     sheet = Sheet(zone, business.get("locale"))
     if subject is None:
         subject = _subject(name, parts, known, sheet)
-    try:
-        marked = fill(parts.get("body", ""), known, sheet)
-    except Exception as error:
-        raise TemplateError(_sentence(name, "body", error)) from None
+    marked = _body(name, parts, known, sheet)
     style = parts.get("style")
     text, html = _forms(marked, style is None)
     page = framed(subject, _put_html(html, sheet.values), business)
@@ -97,6 +94,30 @@ def subject(
 
     sheet = Sheet(zone, business.get("locale"))
     return _subject(name, parts, {"business": business, **data}, sheet)
+
+
+def tokens(
+    name: str,
+    parts: Mapping[str, str],
+    data: Mapping[str, Any],
+    business: Mapping[str, Any],
+    zone: tzinfo | None = None,
+) -> tuple[Sequence[Any], Callable[[str], str]]:
+    """The tokens of a template's Markdown, and how their texts read with the values put in."""
+    from .sandbox import Sheet
+
+    sheet = Sheet(zone, business.get("locale"))
+    marked = _body(name, parts, {"business": business, **data}, sheet)
+    return _markdown().parse(marked), lambda text: _put(_split(text), sheet.values)
+
+
+def _body(name: str, parts: Mapping[str, str], known: Mapping[str, Any], sheet: Sheet) -> str:
+    from .sandbox import fill
+
+    try:
+        return fill(parts.get("body", ""), known, sheet)
+    except Exception as error:
+        raise TemplateError(_sentence(name, "body", error)) from None
 
 
 def _subject(name: str, parts: Mapping[str, str], known: Mapping[str, Any], sheet: Sheet) -> str:

@@ -202,6 +202,8 @@ class ExpressionLowering:
             return ir.CallFn(name, tuple(self.lower(arg, scope) for arg in node.args))
         if name in self.symbols.entities:
             return ir.Find(name, self.lower(node.args[0], scope))
+        if name == "pdf" and node.args and isinstance(node.args[0], ast.Text):
+            return self._sheet(node, scope)
         args = tuple(self.lower(arg, scope) for arg in node.args)
         if name in ("limit", "has_feature") and _prim(self.type(node.args[0])) == "plan":
             return ir.Builtin(f"{name}_of_plan", args)
@@ -213,6 +215,12 @@ class ExpressionLowering:
                 known = entity.name if isinstance(entity, EntityType) else None
                 args = (ir.Const(known), args[0])
         return ir.Builtin(name, args)
+
+    def _sheet(self, node: ast.Call, scope: Scope) -> ir.Expr:
+        """`pdf("proposal", { quote })`: a template, and what it is filled with."""
+        given = node.args[1] if len(node.args) > 1 else None
+        data = self._snapshot_value(given, scope) if given is not None else ir.MapExpr(())
+        return ir.Builtin("sheet", (self.lower(node.args[0], scope), data))
 
     def _aggregate(self, op: str, arg: ast.Expr, scope: Scope) -> ir.Expr | None:
         type_ = self.type(arg)

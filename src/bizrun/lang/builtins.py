@@ -21,6 +21,7 @@ from .types import (
     TIME,
     EntityType,
     ListOf,
+    Prim,
     Record,
     Type,
     maybe,
@@ -29,6 +30,8 @@ from .types import (
 # A customer, subscription or any other entity, or its key.
 ENTITY = EntityType("")
 LIST = ListOf(ANY)
+# The name of a template, written out.
+TEMPLATE = Prim("template")
 TIMES = Record("range of time", (("start", TIME), ("end", TIME)))
 AMOUNTS = (NUMBER, MONEY, PERCENT, DURATION, SIZE)
 
@@ -197,8 +200,9 @@ _OUTSIDE = (
     _fn("hmac", "A signature of the body: in X-Signature, or another header, behind a prefix.",
         ANY, _p("secret", TEXT), _p("header", TEXT, optional=True),
         _p("prefix", TEXT, optional=True)),
-    _fn("pdf", "An invoice, a credit note or a payment's receipt as a file to attach.", ANY,
-        _p("document", EntityType("Invoice"), EntityType("CreditNote"), EntityType("Payment"))),
+    _fn("pdf", "An invoice, a credit note, a payment's receipt or a template as a file to attach.",
+        ANY, _p("document", EntityType("Invoice"), EntityType("CreditNote"), EntityType("Payment"),
+                TEMPLATE), _p("data", optional=True)),
 )  # fmt: skip
 
 BUILTINS: dict[str, Builtin] = {

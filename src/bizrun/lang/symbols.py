@@ -217,8 +217,9 @@ class Checked:
     row type that a query's, trigger's or meter's `.field` reads, by the node that binds it
     (Query, Group, Trigger, Meter, Update), `actions` the signature of each Action node,
     `bindings` the payload type of each EventPattern that names its event, `shapes` the shape that
-    a map is written as, `row_names` what the list around a query calls its row. `midnights` are the
-    dates that stand where an instant is wanted: each is the local midnight that it begins with.
+    a map is written as, `row_names` what the list around a query calls its row, `sheets` the calls
+    of `pdf` that name a template. `midnights` are the dates that stand where an instant is wanted:
+    each is the local midnight that it begins with.
     """
 
     loaded: Loaded
@@ -232,6 +233,7 @@ class Checked:
     shapes: dict[ast.Node, str] = field(default_factory=dict)
     row_names: dict[ast.Node, str] = field(default_factory=dict)
     midnights: set[ast.Node] = field(default_factory=set)
+    sheets: dict[ast.Call, None] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

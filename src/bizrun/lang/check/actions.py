@@ -7,7 +7,7 @@ from .. import ast
 from ..foreign import STATEMENTS
 from ..symbols import ActionField, ActionSignature, NoMethod
 from ..types import ANY, TEXT, ListOf, Record, Type, known, maybe
-from .context import Checker, listed, nearest, resolved
+from .context import Checker, check_template, listed, nearest, resolved
 from .expressions import infer
 from .names import schema_type
 from .scope import Scope
@@ -180,23 +180,6 @@ def _value(
     if field.name == "template" and isinstance(entry.value, ast.Text):
         check_template(c, entry.value)
     return type_
-
-
-def check_template(c: Checker, node: ast.Text) -> None:
-    """A template that is named must be there."""
-    name = node.plain
-    known_names = {*c.symbols.templates, *c.templates}
-    if name is None or name in known_names:
-        return
-    c.unknown(
-        "E0211",
-        node.span,
-        f"There is no template `{name}`",
-        name,
-        known_names,
-        quoted=True,
-        otherwise=f"write templates/{name}.md beside the spec, or `template {name} {{ … }}`",
-    )
 
 
 def _schema(c: Checker, node: ast.Expr, scope: Scope) -> Type | None:

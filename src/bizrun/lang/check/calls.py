@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Span
 from .. import ast
-from ..builtins import BUILTINS, ENTITY, LIST, Builtin, Parameter
+from ..builtins import BUILTINS, ENTITY, LIST, TEMPLATE, Builtin, Parameter
 from ..foreign import FUNCTIONS
 from ..symbols import Ref
 from ..types import (
@@ -24,7 +24,7 @@ from ..types import (
 )
 from . import expressions, values
 from .comparisons import ORDERED
-from .context import Checker, nearest
+from .context import Checker, check_template, nearest
 from .fit import begins, fits, join, untyped
 from .meters import figure_type
 from .operands import carry_both, plain, source_text
@@ -193,6 +193,9 @@ def _argument(
     if len(param.types) == 1 and param.types[0] not in (ENTITY, LIST, ANY):
         return values.fit_value(c, arg, type_, param.types[0], what, scope, may_be_none=True)
     value = known(type_)
+    if TEMPLATE in param.types and isinstance(arg, ast.Text):
+        check_template(c, arg)
+        return True
     if type_ == NONE and param.types != (ANY,):
         c.report.add("E0404", arg.span, f"{what} can't be none")
         return False
@@ -217,6 +220,8 @@ def _argument(
 
 
 def _fits(value: Type, wanted: Type) -> bool:
+    if wanted == TEMPLATE:
+        return False  # it is told by its name alone
     if wanted == ENTITY:
         return untyped(value) or isinstance(value, EntityType) or fits(value, TEXT)
     if wanted == LIST:
@@ -228,6 +233,8 @@ def _fits(value: Type, wanted: Type) -> bool:
 def _wanted_text(type_: Type) -> str:
     if type_ == ENTITY:
         return "an entity"
+    if type_ == TEMPLATE:
+        return "a template's name"
     return "a list or query" if type_ == LIST else type_text(type_)
 
 
@@ -255,6 +262,8 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], sco
         c.lengths[node] = "exact"
     if builtin.name == "variant_name":
         _variant(c, node.args[0])
+    if builtin.name == "pdf" and isinstance(node.args[0], ast.Text):
+        c.checked.sheets[node] = None
     if builtin.name == "has_feature":
         check_feature(c, node.args[1], scope)
     return builtin.result

@@ -154,3 +154,20 @@ def resolved(type_: Type, symbols: Symbols) -> Type:
         case Record(name, fields, open_):
             return Record(name, tuple((k, resolved(t, symbols)) for k, t in fields), open_)
     return type_
+
+
+def check_template(c: Checker, node: ast.Text) -> None:
+    """A template that is named must be there."""
+    name = node.plain
+    known_names = {*c.symbols.templates, *c.templates}
+    if name is None or name in known_names:
+        return
+    c.unknown(
+        "E0211",
+        node.span,
+        f"There is no template `{name}`",
+        name,
+        known_names,
+        quoted=True,
+        otherwise=f"write templates/{name}.md beside the spec, or `template {name} {{ … }}`",
+    )

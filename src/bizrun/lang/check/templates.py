@@ -66,7 +66,9 @@ class _Mail:
 def check_templates(facts: Facts) -> None:
     """Checks each email's template, then warns of inline templates that no email uses."""
     read: dict[str, tuple[_Part, ...]] = {}
-    mails = [mail for action in facts.actions if (mail := _mail(action, facts)) is not None]
+    found = [_mail(action, facts) for action in facts.actions]
+    found += [_filled(call.args[0], _second(call.args), facts) for call in facts.checked.sheets]
+    mails = [mail for mail in found if mail is not None]
     given: dict[str, set[str]] = {}
     for mail in mails:
         given.setdefault(mail.template, set()).update(mail.given)
@@ -108,18 +110,28 @@ def _mail(action: ast.Action, facts: Facts) -> _Mail | None:
     fields = entries(action.data)
     if "template" not in fields or action.name != "email":
         return None
-    name, data = _named(fields["template"].value), fields.get("data")
+    data = fields.get("data")
+    return _filled(fields["template"].value, data.value if data else None, facts)
+
+
+def _second(args: tuple[ast.Expr, ...]) -> ast.Expr | None:
+    return args[1] if len(args) > 1 else None
+
+
+def _filled(template: ast.Expr, data: ast.Expr | None, facts: Facts) -> _Mail | None:
+    """A template that is filled with data, in an email or as a page of its own."""
+    name = _named(template)
     files = facts.checked.loaded.template_files
     if name is None or (name not in files and name not in facts.symbols.templates):
         return None  # reported with the names
     given = _given(data, facts)
     if given is None:
         return None
-    values = {k: entry.value for k, entry in entries(data.value if data else None).items()}
+    values = {k: entry.value for k, entry in entries(data).items()}
     names = facts.checked.names
     return _Mail(
         name,
-        fields["template"].value.span,
+        template.span,
         given,
         frozenset(k for k, value in values.items() if getattr(value, "name", None) == k),
         frozenset(k for k, value in values.items()
@@ -137,14 +149,14 @@ def _named(template: ast.Expr) -> str | None:
     return None
 
 
-def _given(data: ast.Entry | None, facts: Facts) -> dict[str, Type] | None:
+def _given(data: ast.Expr | None, facts: Facts) -> dict[str, Type] | None:
     """The names that an email gives its template; None where that can't be known here."""
     if data is None:
         return {}
-    if not isinstance(data.value, ast.MapLiteral):
-        return _fields(facts.checked.type_of(data.value), facts)
+    if not isinstance(data, ast.MapLiteral):
+        return _fields(facts.checked.type_of(data), facts)
     given: dict[str, Type] = {}
-    for entry in data.value.entries:
+    for entry in data.entries:
         if isinstance(entry, ast.Entry):
             given[entry.name] = facts.checked.type_of(entry.value)
             continue
@@ -207,7 +219,7 @@ def _report_name(mail: _Mail, used: str, word: Span, anywhere: set[str], facts: 
 
 
 def _check_unused(facts: Facts) -> None:
-    named = set()
+    named = {_named(call.args[0]) for call in facts.checked.sheets}
     for action in facts.actions:
         entry = entries(action.data).get("template")
         if entry is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...diagnostics import Fix, Span
 from .. import ast
 from ..types import ANY, DURATION, TEXT, TIME, EntityType, Record, Type, known, type_text
-from .actions import check_template, find_action, unknown_action
-from .context import Checker, nearest
+from .actions import find_action, unknown_action
+from .context import Checker, check_template, nearest
 from .data import check_emit, check_fields
 from .events import find_event
 from .expressions import check_condition, infer
