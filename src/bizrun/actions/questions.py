@@ -321,9 +321,9 @@ def pdf(desk: Desk, entity: str | None, key: Any) -> dict[str, Any]:
     return {"attachment": kind, kind: key, "row": {name: row[name] for name in changing}}
 
 
-def sheet(desk: Desk, template: Any, data: Any) -> dict[str, Any]:
+def sheet(desk: Desk, template: Any, data: Any = None) -> dict[str, Any]:
     """An attachment: a template, set as pages with the data it is given."""
-    return {"attachment": "sheet", "template": template, "data": data}
+    return {"attachment": "sheet", "template": template, "data": data or {}}
 
 
 _DOCUMENTS = {

@@ -218,9 +218,8 @@ class ExpressionLowering:
 
     def _sheet(self, node: ast.Call, scope: Scope) -> ir.Expr:
         """`pdf("proposal", { quote })`: a template, and what it is filled with."""
-        given = node.args[1] if len(node.args) > 1 else None
-        data = self._snapshot_value(given, scope) if given is not None else ir.MapExpr(())
-        return ir.Builtin("sheet", (self.lower(node.args[0], scope), data))
+        data = tuple(self._snapshot_value(arg, scope) for arg in node.args[1:])
+        return ir.Builtin("sheet", (self.lower(node.args[0], scope), *data))
 
     def _aggregate(self, op: str, arg: ast.Expr, scope: Scope) -> ir.Expr | None:
         type_ = self.type(arg)
