@@ -52,9 +52,10 @@ class Server:
                 cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def start(self) -> None:
-        """Starts it, and waits until it answers."""
-        options = [word for pair in _SETTINGS.items() for word in ("-c", "=".join(pair))]
+    def start(self, **settings: str) -> None:
+        """Starts it, with some settings, and waits until it answers."""
+        given = _SETTINGS | settings
+        options = [word for pair in given.items() for word in ("-c", "=".join(pair))]
         self._process = subprocess.Popen(
             [self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder, *options],
             **_unprivileged(),

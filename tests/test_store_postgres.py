@@ -235,6 +235,10 @@ def test_a_server_that_dies_loses_nothing_acknowledged(postgres: Server) -> None
             store.get("Counter", "any")
         with pytest.raises(StoreError, match="can't be reached"):
             open_store(address)
+        postgres.start(fsync="off")
+        with pytest.raises(StoreError, match="has fsync = off: a power cut would lose"):
+            open_store(address)
+        postgres.stop(signal.SIGQUIT)
     finally:
         postgres.start()
     with closing(open_store(address)) as again:

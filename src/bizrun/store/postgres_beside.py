@@ -51,7 +51,9 @@ class BesidePostgres:
                 return self._link
             except psycopg.Error:
                 self._end()
-        link = connected(self._place, "bizrun tokens")
+        # Whoever asks a server waits for this, and others with them.
+        link = connected(self._place, "bizrun tokens", 3)
+        link.execute("SELECT set_config('statement_timeout', '5s', false)")
         schema = schema_of(link, self._place)
         if not is_state(link, schema):
             link.close()

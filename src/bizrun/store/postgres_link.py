@@ -44,6 +44,14 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
+# Nor does this side wait for a server that is gone without a word.
+_PATIENCE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
 
 class Rows:
     """The rows of a statement."""
@@ -211,13 +219,14 @@ def _restored(value: Any) -> Any:
 # --- connecting ------------------------------------------------------------------------------
 
 
-def connected(place: Place, purpose: str) -> Link:
+def connected(place: Place, purpose: str, seconds: int = 10) -> Link:
     """A session in which values are read exactly, and whose commits last.
 
-    `purpose` is what other sessions see of it. StoreError where there can be none, or where the
-    server would lose what it says is committed; UsageError where it can hold no state.
+    `purpose` is what other sessions see of it, `seconds` how long to wait for it. StoreError where
+    there can be none, or where the server would lose what it says is committed; UsageError where
+    it can hold no state.
     """
-    given: dict[str, Any] = {"connect_timeout": "10", "application_name": purpose}
+    given: dict[str, Any] = {**_PATIENCE, "connect_timeout": seconds, "application_name": purpose}
     given |= place.parameters | {"client_encoding": "UTF8"}
     try:
         connection = psycopg.connect(autocommit=True, **given)
