@@ -30,7 +30,7 @@ from bizrun.errors import BizError
 from bizrun.pipeline import check_loaded, compile_spec, open_engine
 from bizrun.providers.sandbox import Sandbox
 from bizrun.runtime.engine import Engine
-from bizrun.runtime.reading import read_lines
+from bizrun.runtime.lines import read_lines
 from bizrun.runtime.stream import run_stream
 from bizrun.store.memory import MemoryStore
 

@@ -9,7 +9,7 @@ import click
 
 from ..errors import UsageError
 from ..ir.compile_errors import explain_error
-from ..runtime import acts
+from ..runtime import interventions
 from ..store.base import CLOCK
 from ..values import plain
 from .state import Opened, json_option, one_of, opened, person, spec_option, state_option
@@ -116,7 +116,7 @@ def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec:
         failed = reason is not None or found.engine.counts.failed > before
         old = {**row, "status": "retried"}
         found.engine.state.replace("_dead", row["id"], row, old)
-        acts.audit(found.engine, person(), "retried", row["id"], event=row["event"])
+        interventions.audit(found.engine, person(), "retried", row["id"], event=row["event"])
         found.engine.commit()
         newest = list(found.store.select("_dead", {}, (), (("order", True),), 1))
     if failed:

@@ -10,7 +10,7 @@ import click
 
 from ..diagnostics import did_you_mean
 from ..errors import UsageError
-from ..runtime import acts
+from ..runtime import interventions
 from ..runtime.bounds import PARKED
 from ..runtime.outbox import effect_of
 from ..values import plain
@@ -144,7 +144,7 @@ def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec:
             deliver = found.engine.outbox.deliver
             assert deliver is not None
             found.engine.settle(row["id"], deliver(effect_of(row)))
-        acts.audit(found.engine, person(), "retried", row["id"])
+        interventions.audit(found.engine, person(), "retried", row["id"])
         return 1 if _done(found, row["id"]) == "failed" else 0
 
 
@@ -168,7 +168,7 @@ def resolve(
             word = WORDS[row["status"]]
             raise UsageError(f"{row['kind']} {row['id'][:16]} has {word} already.")
         given = Outcome("succeeded") if outcome == "succeeded" else Outcome("failed", error)
-        acts.resolve(found.engine, person(), row["id"], given)
+        interventions.resolve(found.engine, person(), row["id"], given)
         _done(found, row["id"])
         return 0
 
@@ -193,7 +193,7 @@ def stop(
             near = did_you_mean(connector, names)
             hint = f" Did you mean `{near}`?" if near else f" There are {', '.join(names)}."
             raise UsageError(f"There is no connector `{connector}`.{hint}")
-        acts.stop(found.engine, person(), connector, reason)
+        interventions.stop(found.engine, person(), connector, reason)
         found.engine.commit()
     click.echo(f"{connector} is stopped: its effects wait in the outbox.")
     return 0
@@ -209,7 +209,7 @@ def start(
 ) -> int:
     """Let a stopped connector go on; the next run sends what waits."""
     with opened(state or obj[0], spec or obj[1], writing=True) as found:
-        if not acts.start(found.engine, person(), connector):
+        if not interventions.start(found.engine, person(), connector):
             raise UsageError(f"{connector} is not stopped.")
         found.engine.commit()
     click.echo(f"{connector} goes on: what waits is sent by the next run.")
@@ -226,7 +226,7 @@ def unpark(
 ) -> int:
     """Let the money of a customer go on that went over its bound of a day."""
     with opened(state or obj[0], spec or obj[1], writing=True) as found:
-        if not acts.start(found.engine, person(), f"{PARKED}{customer}"):
+        if not interventions.start(found.engine, person(), f"{PARKED}{customer}"):
             raise UsageError(f"{customer} is not parked.")
         found.engine.commit()
     click.echo(f"{customer} is not parked any more: what waits is sent by the next run.")

@@ -196,7 +196,7 @@ class _Lines:
             self.file.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        from ..runtime.reading import read_lines
+        from ..runtime.lines import read_lines
 
         return read_lines(self.file)
 

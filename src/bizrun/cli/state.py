@@ -16,8 +16,8 @@ from ..store.postgres_address import shown
 if TYPE_CHECKING:
     from ..ir.program import Program
     from ..lang.symbols import Checked
-    from ..runtime.acts import Person
     from ..runtime.engine import Engine
+    from ..runtime.interventions import Person
     from ..store.base import Row, Store
 
 FOLDER = ".bizrun"
@@ -194,7 +194,7 @@ def person() -> Person:
     import getpass
     from datetime import UTC, datetime
 
-    from ..runtime.acts import Person
+    from ..runtime.interventions import Person
 
     try:
         name = getpass.getuser()

@@ -25,7 +25,7 @@ from ..model import Effect, Event, Outcome
 from ..providers.sandbox import Sandbox
 from ..runtime.engine import Engine
 from ..runtime.lane import Lanes
-from ..runtime.reading import Reader
+from ..runtime.lines import Reader
 from ..runtime.stream import handle_batch
 from ..runtime.waits import fits
 from ..runtime.work import Work

@@ -32,9 +32,9 @@ from .emitting import Emitting
 from .fit import shape_defaults
 from .intake import Intake, loose
 from .lifecycles import Lifecycles
+from .lines import Batch
 from .metering import Metering
 from .outbox import Deliver, Outbox
-from .reading import Batch
 from .recording import Recording
 from .rounds import run_rounds
 from .rows import Rows

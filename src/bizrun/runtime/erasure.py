@@ -21,9 +21,9 @@ from ..ir.program import Entity
 from ..lang.types import Choice, EntityType, MapOf, Prim, known
 from ..lossless import from_json, to_json
 from ..store.base import INTERNAL, LogEntry, Row
-from .acts import Person, audit
 from .dispatch import snake
 from .happenings import decode_raw
+from .interventions import Person, audit
 from .tables import tables_of
 
 if TYPE_CHECKING:

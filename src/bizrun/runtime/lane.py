@@ -14,7 +14,7 @@ from ..ir.compile import Code, compile_matches
 from ..ir.nodes import Pattern
 from .counting import Read, Space, counting, function
 from .dispatch import Route, needs_context, needs_more_than_rows
-from .reading import Batch
+from .lines import Batch
 from .typed import Integer, Shape
 from .work import Work
 

@@ -9,7 +9,7 @@ from ..ir.program import Schedule
 from ..model import INTERNAL, Event
 from ..times import zone
 from ..values import Duration, instant_text
-from .schedule import newest_due, next_due
+from .recurrence import newest_due, next_due
 from .work import Work
 
 if TYPE_CHECKING:

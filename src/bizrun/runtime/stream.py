@@ -21,7 +21,7 @@ from ..values import instant_text
 from .engine import Engine
 from .erasure import is_erased
 from .lane import Lanes
-from .reading import MAX_LINE, Batch, Line, Reader, decode_any, digest
+from .lines import MAX_LINE, Batch, Line, Reader, decode_any, digest
 from .tenancy import foreign
 
 BATCH = 1000

@@ -11,7 +11,7 @@ import msgspec
 from ..diagnostics import did_you_mean
 from ..model import Outcome
 from ..providers.registry import PROVIDERS
-from ..runtime import acts
+from ..runtime import interventions
 from ..runtime.bounds import PARKED
 from ..store.base import Row
 from .access import Access
@@ -58,24 +58,24 @@ class Acting:
             asked = msgspec.json.decode(body, type=Act)
         except (msgspec.DecodeError, RecursionError) as error:
             raise Problem(400, f"The act can't be read: {str(error)[:200]}.") from None
-        person = acts.Person(f"token {caller.token[:12]}".rstrip(), datetime.now(UTC))
+        person = interventions.Person(f"token {caller.token[:12]}".rstrip(), datetime.now(UTC))
         do = _doing(asked, asked.about(), person)
         return Response(encode(await self.desk.ask(lambda key: Task(key, do))))
 
 
 def _doing(
-    asked: Act, about: str, person: acts.Person
+    asked: Act, about: str, person: interventions.Person
 ) -> Callable[[Business, datetime], dict[str, Any]]:
     def do(business: Business, now: datetime) -> dict[str, Any]:
         business.advance(now)
         match asked.act:
             case "stop":
                 _known(business, about)
-                acts.stop(business.engine, person, about, asked.reason)
+                interventions.stop(business.engine, person, about, asked.reason)
                 return {"act": "stop", "connector": about}
             case "start" | "unpark":
                 name = about if asked.act == "start" else f"{PARKED}{about}"
-                if not acts.start(business.engine, person, name):
+                if not interventions.start(business.engine, person, name):
                     raise Problem(409, f"{about} is not stopped.")
                 business.look()
                 return {"act": asked.act, "about": about}
@@ -83,13 +83,13 @@ def _doing(
                 row = _open_row(business, about)
                 failed = Outcome("failed", asked.error)
                 given = Outcome("succeeded") if asked.outcome == "succeeded" else failed
-                acts.resolve(business.engine, person, row["id"], given)
+                interventions.resolve(business.engine, person, row["id"], given)
                 business.engine.drain()
             case "retry":
                 row = _open_row(business, about)
                 if not business.retry(row):
                     raise Problem(409, "The server is not live: the sandbox leaves nothing open.")
-                acts.audit(business.engine, person, "retried", row["id"])
+                interventions.audit(business.engine, person, "retried", row["id"])
         row = business.engine.state.get("_effect", about) or row
         return {"act": asked.act, "effect": row["id"], "status": row["status"]}
 

@@ -15,7 +15,7 @@ from ..diagnostics import an
 from ..errors import Refusal
 from ..ir.program import Program
 from ..lang.types import ListOf, Prim, Type, known
-from ..runtime.reading import too_deep
+from ..runtime.lines import too_deep
 from ..runtime.routes import Match, allowed, arguments, begin, caller_entity, matches, run
 from .access import Access, Caller
 from .bodies import read_body

@@ -18,7 +18,7 @@ from ..providers.sandbox import Sandbox
 from ..runtime.delivery import Worker
 from ..runtime.engine import Engine
 from ..runtime.lane import Lanes
-from ..runtime.reading import Line, Reader
+from ..runtime.lines import Line, Reader
 from ..runtime.stream import FIRST_YEAR, handle_batch, move_on
 from ..runtime.tenancy import untold
 from ..store.base import Row, Store

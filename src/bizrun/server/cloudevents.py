@@ -1,6 +1,6 @@
 """Events in the body of a request: the HTTP binding of CloudEvents 1.0, and lines of JSON.
 
-Here bodies become the bytes of single events; what those mean is `runtime/reading.py`'s to say.
+Here bodies become the bytes of single events; what those mean is `runtime/lines.py`'s to say.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..runtime.reading import Line
+from ..runtime.lines import Line
 from .access import Access
 from .bodies import read_body
 from .cloudevents import mode_of, split

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ..ir.program import Program
-from ..runtime.reading import too_deep
+from ..runtime.lines import too_deep
 from .access import Access, Caller
 from .bodies import read_body
 from .business import Business

@@ -15,7 +15,7 @@ from ..providers.base import MaybeSent, NotSent
 from ..providers.inbound import Receiver, Settled, SignedWebhooks
 from ..providers.registry import Registry
 from ..providers.secrets import Secrets
-from ..runtime.reading import Line
+from ..runtime.lines import Line
 from .bodies import Room, read_body
 from .business import Business
 from .clock import Clock

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from ..errors import StoreError
-from ..runtime.reading import Line
+from ..runtime.lines import Line
 from ..runtime.stream import rare_collections
 from .business import Business
 from .clock import Clock
