@@ -224,7 +224,7 @@ def test_per_month():
                (interval("month"), interval("year"), interval("6 months"), None)]  # fmt: skip
     assert amounts == [usd(120), usd(10), usd(20), usd(0)]
     assert proration.per_month(usd(84), interval("week")) == usd(365)
-    assert proration.prorated_allowance(100_000, Fraction(1, 4)) == 25_000
+    assert proration.part_of_quantity(100_000, Fraction(1, 4)) == 25_000
 
 
 # Numbers

@@ -174,11 +174,24 @@ def rate_window(
         period = meter_period(desk, sub, price, max(start, end - _MOMENT))
         until = period.end if running else end
         share = share_of(desk, period, start, until, sub["customer"])
-        included = proration.prorated_allowance(included, share)
+        included = proration.part_of_quantity(included, share)
     usages = measured(desk, price, sub["customer"], start, end, included)
+    if desk.program.meters[price.meter].aggregate == "average":
+        usages = _weighted(desk, sub, price, start, end, usages)
     if running:
         price = replace(price, pricing=rating.without_least(price.pricing))
     return rating.rate_usage(price, usages, sub["currency"], included)
+
+
+def _weighted(
+    desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, start: datetime, end: datetime,
+    usages: Sequence[rating.Usage],
+) -> list[rating.Usage]:  # fmt: skip
+    """Averages of a window by its part of a whole period: what a price is for a whole one of."""
+    period = meter_period(desk, sub, price, max(start, end - _MOMENT))
+    part = Fraction((end - start) // _MOMENT, (period.end - period.whole_start) // _MOMENT)
+    weigh = proration.part_of_quantity
+    return [replace(usage, quantity=weigh(usage.quantity, part)) for usage in usages]
 
 
 def usage_key(sub: str, item: str, meter: str, start: datetime) -> str:

@@ -186,8 +186,8 @@ def refunded(charges: Sequence[Charge], amount: Money) -> tuple[Charge, ...]:
     return tuple(reversed(result))
 
 
-def prorated_allowance(quantity: Number, share: Fraction) -> Number:
-    """An allowance for a part of a period, as far as 34 digits go."""
+def part_of_quantity(quantity: Number, share: Fraction) -> Number:
+    """An allowance or a level for a part of a period, as far as 34 digits go."""
     return check_number(divide(quantity * share.numerator, share.denominator))
 
 
