@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,9 +54,14 @@ def draft_of(
         tuple(bounds),
         coupons_of(desk, subs),
         grants(desk, customer, currency),
-        (lambda line: _taxes(desk, customer, line)) if desk.program.taxes else _untaxed,
+        taxes_of(desk, customer),
     )
     return invoicing.invoice(draft, settings(desk), zone_of(desk, customer))
+
+
+def taxes_of(desk: Desk, customer: str) -> Callable[[Line], Sequence[Tax]]:
+    """The taxes of a customer's lines."""
+    return (lambda line: _taxes(desk, customer, line)) if desk.program.taxes else _untaxed
 
 
 def _untaxed(line: Line) -> list[Tax]:

@@ -13,7 +13,7 @@ from ..errors import EvalError, Refusal
 from ..ir.program import Meter
 from ..times import end_of, local_date, midnight, start_of
 from ..values import SIZE_UNITS, UNLIMITED, Money, Number, check_number, show
-from . import recurring
+from . import quotes, recurring
 from . import usage as usages
 from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
 from .desk import Desk, Row
@@ -347,6 +347,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "credit_balance": balance,
     "credit_expires": credit_expires,
     "preview": preview,
+    "estimate": quotes.estimate,
     "has_feature": has_feature,
     "has_feature_of_plan": has_feature_of_plan,
     "variant": variant,

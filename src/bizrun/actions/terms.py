@@ -213,10 +213,14 @@ def choose_currency(desk: Desk, plan: catalog.Plan, customer: str, wanted: str |
         if wanted not in EXPONENTS:
             raise Refusal(f"`{wanted}` is no currency of ISO 4217")
         return wanted
-    for likely in (customer_row(desk, customer).get("currency"), desk.currency):
-        if likely in known:
-            return str(likely)
-    return known[0] if known else desk.currency
+    own = customer_row(desk, customer).get("currency")
+    return str(own) if own in known else currency_of(plan, desk.currency)
+
+
+def currency_of(plan: catalog.Plan, business: str) -> str:
+    """The business's currency where a plan has prices in it, or none; else its first."""
+    known = _currencies(plan)
+    return known[0] if known and business not in known else business
 
 
 @lru_cache(maxsize=1024)

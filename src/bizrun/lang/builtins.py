@@ -147,6 +147,8 @@ _BILLING = (
     _fn("credit_balance", "The account credit that a customer has.", MONEY, _CUSTOMER),
     _fn("preview", "The invoice that a customer would get then.", ANY,
         _CUSTOMER, _p("at", TIME, optional=True)),
+    _fn("estimate", "What a period of a plan comes to with so much usage, for a customer with tax.",
+        ANY, _p("plan", PLAN), _p("usage", optional=True), _p("customer", ENTITY, optional=True)),
     _fn("has_feature", "Whether a plan, or a customer's plan, has a feature.", BOOL,
         _CUSTOMER_OR_PLAN, _p("feature", TEXT)),
     _fn("prorate", "The part of an amount that falls on a stretch of a period.", MONEY,
