@@ -438,6 +438,27 @@ def _next_statement(stop: Stop) -> Complaint | None:
     return complaint if stop.works(complaint.edits) else None
 
 
+_CONTINUES = re.compile(
+    r"[ \t]*(?:#[^\n]*)?\r?\n\s*(limit|then|as|in|within|unless|asc|desc|of|by)\b"
+)
+
+
+def _broken_line(stop: Stop) -> Complaint | None:
+    """A line that should go on: only some words at the next one's beginning let it."""
+    found = _CONTINUES.match(stop.text, len(stop.text[: stop.place].rstrip()))
+    if found is None:
+        return None
+    low = stop.part.head[0]
+    message = f"The line ends before `{found[1]}`, which belongs to it."
+    help = f"write `{found[1]}` behind it, or put all in round brackets"
+    span, fix = (
+        (found.start(1) - low, found.end(1) - low),
+        (found.start() - low, found.start(1) - low, " "),
+    )
+    complaint = stop.complain("E0101", message, help, span=span, fix=fix)
+    return complaint if stop.works(complaint.edits) else None
+
+
 # --- everything else -------------------------------------------------------------------------
 
 _SIGNS = "+ - * / .. ?? . ?. ( [ in not can and or of reaches drops below ] ) ? |"
@@ -497,6 +518,7 @@ def _no_block(stop: Stop) -> Complaint | None:
 
 
 _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
+    _broken_line,
     _foreign_word,
     _order_by,
     _returns,

@@ -129,6 +129,7 @@ def _fields(
     given: dict[str, Type] = {}
     open_, schema = False, None
     names = {f.name: f for f in signature.fields}
+    meant = _meant(node, signature)
     for entry in node.data.entries:
         if isinstance(entry, ast.Spread):
             spread, more = spread_fields(c, entry, scope)
@@ -150,14 +151,28 @@ def _fields(
                     f"`{node.name}` has no field `{entry.name}`",
                     entry.name,
                     names,
-                    otherwise=f"its fields are {listed(names)}",
+                    otherwise=f"it needs {' or '.join(f'`{name}`' for name in meant)}"
+                    if meant
+                    else f"its fields are {listed(names)}",
                 )
             # A mistyped field is one mistake: the one that is meant isn't missing too.
-            given.setdefault(nearest(entry.name, names)[0] or entry.name, ANY)
+            given.setdefault(nearest(entry.name, names)[0] or (*meant, entry.name)[0], ANY)
             continue
         given[entry.name] = _value(c, node, entry, field, scope)
     c.checked.types[node.data] = ANY
     return given, open_, schema
+
+
+def _meant(node: ast.Action, signature: ActionSignature) -> tuple[str, ...]:
+    """What an action lacks where one of its fields is unknown: likely that by another name."""
+    given = {entry.name for entry in node.data.entries if isinstance(entry, ast.Entry)}
+    known_names = {f.name for f in signature.fields}
+    if len(given - known_names) != 1 or len(given) < len(node.data.entries):
+        return ()
+    lacking: list[tuple[str, ...]]
+    lacking = [(f.name,) for f in signature.fields if f.required and f.name not in given]
+    lacking += [tuple(group) for group in signature.one_of if given.isdisjoint(group)]
+    return lacking[0] if len(lacking) == 1 else ()
 
 
 def _value(

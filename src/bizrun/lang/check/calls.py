@@ -274,6 +274,7 @@ def _step(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Ty
     value = plain(known(types[0]))
     if len(types) > 1:
         step = plain(known(types[1]))
+        _decimals(c, node, builtin)
         if not untyped(step) and not untyped(value) and step not in (value, NUMBER):
             c.report.add(
                 "E0315",
@@ -281,6 +282,19 @@ def _step(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Ty
                 f"The step of `{builtin.name}` is {type_text(value)}, not {type_text(types[1])}",
             )
     return value
+
+
+def _decimals(c: Checker, node: ast.Call, builtin: Builtin) -> None:
+    """`round(x, 2)`, where other languages count decimals: nobody rounds to a multiple of two."""
+    step = node.args[1]
+    if isinstance(step, ast.Literal) and step.type == "number" and step.value in (2, 3, 4):
+        count = int(step.value)
+        c.report.add(
+            "W0326",
+            step.span,
+            f"`{builtin.name}` takes a step: this is a multiple of {count}, not {count} decimals",
+            f"write `0.{'0' * (count - 1)}1` for {count} decimals",
+        )
 
 
 def _item(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:

@@ -168,6 +168,11 @@ VALUES = {
         "with its currency's code.",
         'on A.b as e { log "${e.type}" }                        # W0325: "{e.type}"',
     ),
+    "W0326": Code(
+        "a step that looks like decimals",
+        "`round`, `floor` and `ceil` take the step to round to: 0.01 for two decimals.",
+        "fn f(x: number) -> number = round(x, 2)                # W0326: round(x, 0.01)",
+    ),
     "W0301": Code(
         "not all values are matched",
         "For a value without a case nothing happens, or a `match` has no value.",

@@ -159,6 +159,9 @@ def join(left: Type, right: Type) -> Type | None:
             return Choice(tuple(dict.fromkeys((*values, *others))))
         case ListOf(item=mine), ListOf(item=theirs):
             return ListOf(join(mine, theirs) or ANY)
+        case (MapOf() as names, Record() as one) | (Record() as one, MapOf() as names):
+            # `accounts ?? {}`: any name may be asked of it.
+            return names if fits(one, names) else None
         case Record(), Record() if left != right:
             return Record("", _shared(left, right), open=True)
     if fits(left, right):
