@@ -15,6 +15,7 @@ from bizrun.runtime.engine import Engine
 from bizrun.store.memory import MemoryStore
 from bizrun.values import Money, instant
 
+from .conftest import Command
 from .streams import feed, open_on, write_spec
 
 SPEC = """
@@ -87,6 +88,31 @@ def test_a_correction_replaces_the_event_of_its_own_source(tmp_path: Path) -> No
     corrected = {**seen("till", 50, 13), "id": "e2", "corrects": "e1"}
     rows = list(run(tmp_path, [*events, corrected]).state.store.select("_reading"))
     assert sorted(row["value"] for row in rows) == [30, 30, 50, 50]
+
+
+def test_the_one_that_failed_is_handled_again(command: Command) -> None:
+    spec = """
+    business "Two" { currency USD }
+    entity Shop { id text key, visits number = 0 }
+    event Shop.opened key id { id text }
+    event Shop.seen key shop { shop Shop, level number }
+    on Shop.opened as opened { create Shop { ...opened } }
+    on Shop.seen(shop, level) { update shop { visits: .visits + 100 / level } }
+    """
+    opened = {"id": "o", "type": "Shop.opened", "time": "2026-01-01T00:00:00Z", "data": {"id": "s"}}
+    levels = (("till", 0), ("web", 50))
+    events = [
+        {"id": "e1", "source": source, "type": "Shop.seen", "time": f"2026-01-0{day}T00:00:00Z",
+         "data": {"shop": "s", "level": level}}
+        for day, (source, level) in enumerate(levels, 2)
+    ]  # fmt: skip
+    Path("two.biz").write_text(spec)
+    Path("e.jsonl").write_text("".join(json.dumps(e) + "\n" for e in (opened, *events)))
+    command("run", "two.biz", "--events", "e.jsonl", "--state", "s.db")
+    Path("two.biz").write_text(spec.replace("100 / level", "level + 1"))
+    assert "e1: handled" in command("events", "retry", "e1", "--spec", "two.biz", "--state", "s.db")
+    [shop] = json.loads(command("query", "Shop", "--state", "s.db", "--json"))
+    assert shop["visits"] == 2 + 1
 
 
 texts = st.text("ae1@:/ %\0", max_size=6)

@@ -191,13 +191,17 @@ def _event(found: Opened, row: Row) -> tuple[Event, LogEntry]:
     from ..store.base import INTERNAL
     from ..values import instant
 
-    entry = None
-    for status in ("rejected", "failed", "handled"):
-        for logged in found.store.log(0, status):
-            if logged.id == row["event"] and logged.type == row["type"]:
-                entry = logged
-    if entry is None:
+    logged = [
+        entry
+        for status in ("rejected", "failed", "handled")
+        for entry in found.store.log(0, status)
+        if entry.id == row["event"] and entry.type == row["type"]
+    ]
+    if not logged:
         raise UsageError(f"The log has no event {row['event']} to handle again.")
+    # Another source may have sent one with the same id: its time tells which one failed.
+    same = [entry for entry in logged if instant(entry.time) == row["at"]]
+    entry = (same or logged)[-1]
     held = _decoded(entry.raw)
     if entry.source == INTERNAL:
         event = Event(entry.id, entry.type, instant(entry.time), from_json(held), INTERNAL)
