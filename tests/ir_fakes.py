@@ -293,6 +293,7 @@ def _texts(of: Any) -> list[st.SearchStrategy[ir.Expr]]:
     return [
         st.builds(ir.TextExpr, parts.map(tuple)),
         _call("lower", of("text")),
+        _call("upper", of("text")),
         _call("trim", of("text")),
         _entity("plan", of("key")),
         st.just(ir.Get(ir.Special("event"), "type")),
@@ -331,7 +332,7 @@ def _bools(of: Any) -> list[st.SearchStrategy[ir.Expr]]:
         _b("<", of("time"), of("date"), "any"),
         _b(">", of("maybe"), of("number"), "any"),
         _b("can", of("text"), of("text")),
-        _call("contains", of("text"), of("text")),
+        _call("contains", of("text"), of("text")), _call("starts_with", of("text"), of("text")),
         st.builds(ir.BinaryExpr, st.just("in"), of("number"), _b("..", of("number"), of("number"))),
         st.builds(ir.BinaryExpr, st.just("in"), of("maybe"), st.just(
             ir.BinaryExpr("..", ir.Const(1), ir.Const(5)))),
@@ -490,21 +491,16 @@ def _step(draw: st.DrawFn, place: ir.Place, depth: int) -> ir.Step:
     value = lambda t: draw(expressions(t, 1))  # noqa: E731
     data = ir.MapExpr((ir.Pair("n", value("number")), ir.Pair("t", value("text"))))
     site = draw(st.integers(1, 9))
-    match draw(st.integers(0, 15 if depth else 11)):
+    match draw(st.integers(0, 17 if depth else 13)):
         case 0 | 1:
             type_ = draw(st.sampled_from(TYPES))
             return ir.LetStep(place, f"x_{type_}", value(type_))
         case 2:
-            return ir.CreateStep(
-                place, "Account", data, draw(st.sampled_from([None, "x_key"])), False, site
-            )
+            name, upsert = draw(st.sampled_from([None, "x_key"])), draw(st.booleans())
+            return ir.CreateStep(place, "Account", data, name, upsert, site)
         case 3:
-            changes = ir.MapExpr(
-                (
-                    ir.Pair("credits", ir.BinaryExpr("+", _old("credits"), value("number"))),
-                    ir.SpreadExpr(ir.Special("event"), ("id", "none")),
-                )
-            )
+            more = ir.Pair("credits", ir.BinaryExpr("+", _old("credits"), value("number")))
+            changes = ir.MapExpr((more, ir.SpreadExpr(ir.Special("event"), ("id", "none"))))
             return ir.UpdateStep(place, "Account", value("key"), changes, "_row9")
         case 4:
             return ir.EmitStep(place, "A.b", data, site)
@@ -532,20 +528,30 @@ def _step(draw: st.DrawFn, place: ir.Place, depth: int) -> ir.Step:
         case 11:
             return ir.RejectStep(place, value("text"))
         case 12:
-            return ir.IfStep(place, value("bool"), draw(steps(depth - 1)), draw(steps(depth - 1)))
+            return ir.DeleteStep(place, "Account", value("key"))
         case 13:
+            return ir.AcrossStep(place, draw(st.booleans()))
+        case 14:
+            return ir.IfStep(place, value("bool"), draw(steps(depth - 1)), draw(steps(depth - 1)))
+        case 15:
             cases = tuple(((value("text"),), draw(steps(depth - 1))) for _ in range(2))
             return ir.MatchStep(place, value("text"), cases, draw(steps(depth - 1)))
-        case 14:
+        case 16:
             return ir.LoopStep(
                 place, draw(_queries()), "x_key", 1, draw(st.sampled_from([None, 1])), site
             )
+    return draw(_hand_over(place, data, value("duration"), site))
+
+
+def _hand_over(
+    place: ir.Place, data: ir.Expr, within: ir.Expr, site: int
+) -> st.SearchStrategy[ir.Step]:
     wait = ir.Pattern(("A.*",), "r", None, "n", ir.Local("x_text"))
-    return draw(st.sampled_from([
+    return st.sampled_from([
         ir.GotoStep(place, 1),
-        ir.AwaitEvent(place, wait, value("duration"), "x_maybe", 1, site),
+        ir.AwaitEvent(place, wait, within, "x_maybe", 1, site),
         ir.AwaitAction(place, "charge", None, data, "x_maybe", 1, site),
-    ]))  # fmt: skip
+    ])  # fmt: skip
 
 
 def _old(name: str) -> ir.Expr:
