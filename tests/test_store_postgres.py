@@ -40,6 +40,7 @@ from .test_store import (
     _naive,
     all_rows,
     calls,
+    entry,
     exact,
     put,
 )
@@ -114,6 +115,18 @@ def test_texts_that_postgresql_cannot_hold(kept: Store) -> None:
     put(kept, blank | {"id": "more", "a_json": {"name": "a\0b"}}, table="All")
     assert dict(kept.tally("All", ("a_json.name",))) == {("a\0b",): 1, (None,): 9}
     kept.rollback()
+
+
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_entries_with_what_postgresql_cannot_hold(postgres: Server, count: int) -> None:
+    ids = [f"{n}\0\1" for n in range(count)]
+    with closing(open_store(postgres.address("odd"), fresh=True)) as store:
+        store.append([entry(n, id, raw="no\0JSON") for n, id in enumerate(ids, 1)])
+        store.commit()
+    with closing(open_store(postgres.address("odd"))) as store:
+        assert [(e.id, e.raw) for e in store.log()] == [(id, "no\0JSON") for id in ids]
+        assert len(store.known([("s", id) for id in ids])) == count
+        assert store.verify() == []
 
 
 def test_long_names_are_kept_apart(postgres: Server) -> None:

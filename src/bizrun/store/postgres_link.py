@@ -112,12 +112,15 @@ class Link:
         if len(rows) == 1:
             self._cursor.execute(_numbered(statements), rows[0])
         elif rows and _ONE_ROW.fullmatch(statements):
-            self.insert(statements, rows)
+            self._insert(statements, rows)
         elif rows:
             self._cursor.executemany(_numbered(statements), rows)
 
     def insert(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Does an insert for rows, many at a time: no two of them have the same key."""
+        self._insert(statement, [sent(row) for row in rows])
+
+    def _insert(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         done = 0
         for size in _SIZES:
             whole = (len(rows) - done) // size * size
@@ -125,8 +128,7 @@ class Link:
             done += whole
             if some:
                 groups = [
-                    list(chain.from_iterable(map(sent, some[at : at + size])))
-                    for at in range(0, whole, size)
+                    list(chain.from_iterable(some[at : at + size])) for at in range(0, whole, size)
                 ]
                 text = _numbered(_many(statement, size))
                 if len(groups) == 1:
