@@ -23,7 +23,7 @@ from .ir_fakes import NOW, FakeContext, usd
 ASKED = {
     "usage", "limit", "remaining", "credit_balance", "preview", "has_feature", "variant",
     "variant_name", "pdf", "mrr", "arr", "arpa", "mrr_movement", "customer_churn", "revenue_churn",
-    "net_retention", "ltv",
+    "net_retention", "ltv", "estimate",
 }  # fmt: skip
 
 
