@@ -8,7 +8,7 @@ before what it corrects counts at its own time until then.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _COUNTED = ("handled", "failed")
+_MOMENT = timedelta(microseconds=1)
 
 
 class Corrections:
@@ -76,9 +77,13 @@ class Corrections:
             "data": event.data, "known": original is not None,
         }  # fmt: skip
         if held is not None:
+            if held["known"]:
+                row["at"] = held["at"]
             self._replace(held, row, event.source)
         elif original is not None:
-            self.metering.count_all(original, -1)
+            counted = self._as_counted(original)
+            row["at"] = counted.time
+            self.metering.count_all(counted, -1)
             self._count(row, 1, event.source)
             self.engine.state.put("_corrected", key, row)
         else:
@@ -88,6 +93,14 @@ class Corrections:
             self.engine.state.put("_corrected", key, row)
             self.awaited.add(target)
         self._alias(event, target)
+
+    def _as_counted(self, original: Event) -> Event:
+        """The event at the time that it counts for: where a usage period was ended at its very
+        instant after it had counted, the moment before."""
+        if self.metering.holds(original):
+            return original
+        before = msgspec.structs.replace(original, time=original.time - _MOMENT)
+        return before if self.metering.holds(before) else original
 
     def _adopt(self, event: Event) -> None:
         """Hands on what corrects a correction and came before it to what that one replaces."""

@@ -205,6 +205,25 @@ class Metering:
                     by = {name: show(event.data.get(name)) for name in meter.by}
                     self.add(meter, customer, value, event.time, event.base, by, sign)
 
+    def holds(self, event: Event) -> bool:
+        """Whether the usage periods that an event falls in now have counted it."""
+        for meter in self._by_type[event.type]:
+            if meter.aggregate in buckets.BY_TIME or not self._counts(meter, event):
+                continue
+            value = self._value(meter, event)
+            customer = event.data.get(meter.per) if meter.per else event.subject
+            if value is None or not isinstance(customer, str):
+                continue
+            self.drop(meter.name, customer)
+            by = {name: show(event.data.get(name)) for name in meter.by}
+            for start, _ in self.engine.usage_periods(customer, event.time, meter.name):
+                for dimensions in self._groupings(meter):
+                    named = _named(_picked(meter, by, dimensions))
+                    key = self._key(meter.name, customer, start, named)
+                    if not self.readings.has(key, meter.aggregate, value):
+                        return False
+        return True
+
     def concerns(self, event: Event, customer: str) -> bool:
         """Whether an event counts for a customer on any meter."""
         return any(

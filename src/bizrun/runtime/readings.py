@@ -36,11 +36,19 @@ class Readings:
             value = 0 if old else 1
         return buckets.counted(bucket, aggregate, value)
 
+    def has(self, bucket: str, aggregate: str, value: Any) -> bool:
+        """Whether a bucket has counted a value, or anything where values are not kept apart."""
+        if aggregate in buckets.BY_VALUE:
+            return self.state.get("_meter_value", f"{bucket}|{show(value)}") is not None
+        row = self.state.get("_meter", bucket)
+        return row is not None and row["count"] > 0
+
     def without_value(self, bucket: Bucket, aggregate: str, value: Any) -> Bucket:
         """The bucket after one of its values was taken back."""
         key = f"{bucket['id']}|{show(value)}"
         old = self.state.get("_meter_value", key)
-        assert old is not None, key
+        if old is None:
+            return bucket  # counted when its periods lay elsewhere: there it is billed
         last = old["count"] == 1
         self.state.replace(
             "_meter_value", key, old, None if last else {**old, "count": old["count"] - 1}
