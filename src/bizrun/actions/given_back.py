@@ -5,6 +5,7 @@ both together, than was charged for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -14,32 +15,75 @@ from ..values import Money
 from .customers import settings
 from .desk import Desk
 
+# A line shows milliseconds of where its period begins.
+_SHOWN = timedelta(milliseconds=1)
 # Windows of a meter that are looked through for the one a line stands for.
 _LOOKED_AT = 64
 
 
 def noted(desk: Desk, invoice: Mapping[str, Any], line: Mapping[str, Any], part: Money) -> None:
-    """Notes on a billed usage period what a credit note took of its line: a correction gives back
-    of what is left. `part` is before tax."""
+    """Notes on a billed usage period what was given back of its line, by a note, a refund or a
+    void: a correction gives back of what is left. `part` is before tax; below zero it is charged
+    after all (a refund that failed)."""
     net = line["amount"] - line["discount"]
     if line["kind"] not in ("usage", "correction") or not line["meter"] or not net:
         return
+    whole = net + line["tax"] if _inclusive(desk, invoice) else net
+    taken = proration.portion(whole, Fraction(part.amount) / Fraction(net.amount))
+    taken = taken.rounded(settings(desk).half_even)
     about = {"customer": invoice["customer"], "meter": line["meter"]}
     until = [("start", "<=", line["period_end"])]
     for row in desk.rows("_usage", about, until, (("start", True),), _LOOKED_AT):
-        if row["invoice"] == invoice["id"] and row["subscription"] == line["subscription"]:
-            desk.put("_usage", row["id"], {**row, "billed": _less(desk, row, line, part, net)})
+        if _stands_in(line, row):
+            desk.put("_usage", row["id"], {**row, "billed": _less(row["billed"], line, taken)})
+            return
+    _less_running(desk, line, taken)
 
 
-def _less(
-    desk: Desk, row: Mapping[str, Any], line: Mapping[str, Any], part: Money, net: Money
-) -> list[list[Any]]:
+def voided(desk: Desk, invoice: Mapping[str, Any]) -> None:
+    """The same of all lines of an invoice that is void."""
+    given(desk, invoice, Fraction(1))
+
+
+def given(desk: Desk, invoice: Mapping[str, Any], share: Fraction) -> None:
+    """The same of a share of each line of an invoice."""
+    for line in desk.select("InvoiceLine", invoice=invoice["id"]):
+        noted(desk, invoice, line, proration.portion(line["amount"] - line["discount"], share))
+
+
+def _inclusive(desk: Desk, invoice: Mapping[str, Any]) -> bool:
+    """Whether the prices of an invoice have their tax in them."""
+    names = (tax["name"] for tax in invoice["taxes"] or ())
+    return any(name in desk.program.taxes and desk.program.taxes[name].inclusive for name in names)
+
+
+def _stands_in(line: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a line is of a usage period, or of a part of it that was billed before its end."""
+    return bool(
+        row["subscription"] == line["subscription"]
+        and row["start"] <= line["period_start"] + _SHOWN and line["period_end"] <= row["end"]
+    )  # fmt: skip
+
+
+def _less_running(desk: Desk, line: Mapping[str, Any], taken: Money) -> None:
+    """The same of a usage period that still runs, of which a part was billed."""
+    sub = desk.row("Subscription", line["subscription"])
+    known = dict(sub["billing"] or {})
+    billed = {
+        name: _less(parts, line, taken) if name.endswith(f"|{line['meter']}") else parts
+        for name, parts in (known.get("billed") or {}).items()
+    }
+    if billed:
+        desk.change("Subscription", sub["id"], billing={**known, "billed": billed})
+
+
+def _less(parts: Sequence[Any], line: Mapping[str, Any], taken: Money) -> list[list[Any]]:
+    """What was charged of billed parts, less what was taken of a line's: never below nothing."""
     found = []
-    for values, quantity, amount, *charged in row["billed"]:
-        name, was = " ".join((row["meter"], *values)), charged[0] if charged else amount
-        if name == line["description"] and row["end"] == line["period_end"]:
-            taken = proration.portion(was, Fraction(part.amount) / Fraction(net.amount))
-            was = was - taken.rounded(settings(desk).half_even)
+    for values, quantity, amount, *charged in parts:
+        was = charged[0] if charged else amount
+        if " ".join((line["meter"], *values)) == line["description"]:
+            was = min(max(was - taken, was * 0), amount)
         found.append([values, quantity, amount, was])
     return found
 

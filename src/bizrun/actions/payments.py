@@ -10,7 +10,7 @@ from ..billing import proration
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, zero
-from . import marketplace, wallets
+from . import given_back, marketplace, wallets
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
@@ -218,6 +218,7 @@ def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
         ]
         if rows:
             desk.change("Subscription", key, billing={**known, "charges": rows})
+    given_back.voided(desk, invoice)
     lines = desk.select("InvoiceLine", invoice=invoice["id"])
     charge_again(desk, invoice, [(row, row["amount"], row["tax"]) for row in lines])
 
@@ -285,6 +286,7 @@ def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> No
     if not payment["invoice"]:
         return
     invoice = desk.row("Invoice", payment["invoice"])
+    given_back.given(desk, invoice, _ratio(amount, _asked(desk, invoice)))
     for key in subscriptions_of(invoice):
         sub = desk.row("Subscription", key)
         known = dict(sub["billing"] or {})
