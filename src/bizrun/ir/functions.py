@@ -289,6 +289,15 @@ def _midnight(ctx: Context, x: Any) -> Any:
     return times.midnight(x, ctx.tz) if kind(x) == "date" else x
 
 
+def _part(ctx: Context, x: Any, name: str) -> int | None:
+    """A part of a date, or of an instant in the business's zone; none of none. Monday is 1."""
+    if x is None:
+        return None
+    local = times.to_local(x, ctx.tz) if kind(_need(name, x, "time", "date")) == "time" else x
+    found: int = local.isoweekday() if name == "weekday" else getattr(local, name)
+    return found
+
+
 def _age(ctx: Context, x: Any) -> Duration:
     return times.between(_instant("age", ctx, x), ctx.now)
 
@@ -397,6 +406,7 @@ TIMED: Mapping[str, Callable[..., Any]] = {
     "months": _months,
     "prorate": _prorate,
     "midnight": _midnight,
+    "part": _part,
 }
 
 ALL: Mapping[str, Callable[..., Any]] = {**PURE, **TIMED}

@@ -176,6 +176,8 @@ class ExpressionLowering:
                 return ir.EntityGet(entity, base, name, optional)
             case Prim("plan"):
                 return ir.PlanGet(base, name, optional)
+            case Prim("date" | "time"):
+                return ir.Builtin("part", (base, ir.Const(name)))
             case Record(open=loose) as record:
                 return ir.Get(base, name, optional, loose or record.field(name) is None)
             case AnyType() | MapOf() | Prim("json"):
@@ -372,7 +374,6 @@ class ExpressionLowering:
             return entity, source.name, None
         lowered = self.lower(source, scope)
         type_ = self.type(source)
-        # References that may be none are read one by one, where a condition has ruled none out.
         if isinstance(type_, ListOf) and isinstance(type_.item, EntityType):
             return type_.item.name, None, lowered
         return None, None, lowered
@@ -395,8 +396,7 @@ class ExpressionLowering:
     ) -> ir.Query:
         of_node = self._row_type(node, entity, node.source) if node is not None else AnyType()
         # Of references that may be none an item is the reference, not its row.
-        kept = entity is None and isinstance(known(of_node), EntityType)
-        var = self.fresh("_item" if kept else "_row")
+        var = self.fresh("_row" if entity or not isinstance(known(of_node), EntityType) else "_ref")
         row = ir.Local(var)
         picked = ir.Get(row, select) if select else None
         if node is None:

@@ -31,6 +31,8 @@ def spell(node: ir.Expr | str) -> str:
             return f"{name}({', '.join(map(spell, args))})"
         case ir.Builtin("midnight", (day,)):
             return spell(day)
+        case ir.Builtin("part", (whole, ir.Const(name))):
+            return f"{_atom(whole)}.{name}"
         case ir.Builtin(name, args):
             name = name.removesuffix("_of_plan")
             return f"{name}({', '.join(_argument(name, n, arg) for n, arg in enumerate(args))})"

@@ -43,11 +43,10 @@ _LIST = "`[for x in list where condition: value]` makes a list of another"
 _FIND = "write `Entity(key)`, or `first Entity where .field == value`"
 _ANY_ALL = "write `count(list where condition) > 0`, with `== 0` for none of them"
 _CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not cut"
-_PART = 'a part of a date is a format of it: `number("{{date:{}}}")`'
+_PART = "a part of a date or an instant is read of it: `date.{}`"
 _SPAN = "a duration is a number and its unit: `3 days`"
 _NOTHING_RANDOM = "the same events give the same result: `hash(x)` is a steady number for a value"
 
-PARTS = ("year", "month", "day", "hour", "weekday")
 FUNCTIONS: dict[str, str] = {
     "now": "`now` is a value: write it without brackets",
     "today": "`today` is a value: write it without brackets",
@@ -80,10 +79,10 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("concat", "format"), 'values stand in a text: `"{first} {second}"`'),
     **dict.fromkeys(("pow", "power", "sqrt"), "there are `+ - * /`, `mod`, `round`"),
     **dict.fromkeys(("random", "rand", "uuid", "uuid4"), _NOTHING_RANDOM),
-    "year": _PART.format("%Y"),
-    "month": _PART.format("%m"),
-    "day": _PART.format("%d"),
-    "hour": _PART.format("%H"),
-    **dict.fromkeys(("weekday", "dayofweek", "day_of_week"), _PART.format("%u")),
+    "year": _PART.format("year"),
+    "month": _PART.format("month"),
+    "day": _PART.format("day"),
+    "hour": _PART.format("hour"),
+    **dict.fromkeys(("weekday", "dayofweek", "day_of_week"), _PART.format("weekday")),
 }  # fmt: skip
 """What does here what a function of another language does there."""

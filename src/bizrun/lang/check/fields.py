@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ...diagnostics import Span
 from .. import ast
-from ..foreign import FUNCTIONS, PARTS
 from ..symbols import Ref
 from ..types import (
     ANY,
     DATE,
     DURATION,
+    INTEGER,
     MONEY,
     NONE,
     NUMBER,
@@ -33,6 +33,10 @@ from .events import ENVELOPE
 from .fit import fits, untyped
 from .operands import report_none, source_text
 from .scope import Scope
+
+# What is read of a date, and of an instant alone; Monday is weekday 1.
+PARTS = ("year", "month", "day", "weekday", "hour", "minute")
+CLOCK_PARTS = ("hour", "minute")
 
 # What a plan knows of itself, besides the lines that its author adds.
 PLAN_FIELDS: dict[str, Type] = {
@@ -121,6 +125,8 @@ def field_type(c: Checker, base: Type, name: str, node: ast.Node, span: Span) ->
             return _plan_field(c, name, span)
         case AnyType() | Prim("json"):
             return ANY
+        case Prim("date" | "time") if name in PARTS and (base == TIME or name not in CLOCK_PARTS):
+            return INTEGER
     c.report.add(
         "E0323",
         span,
@@ -135,8 +141,8 @@ def _field_help(base: Type, name: str) -> str | None:
         return f"read it of each: `[for x in list: x.{name}]`"
     if name in ("length", "size", "count"):
         return "`len(x)` tells how long a text or list is"
-    if base in (TIME, DATE) and name in PARTS:
-        return FUNCTIONS[name]
+    if base == DATE and name in CLOCK_PARTS:
+        return "a date has no time of day"
     if base == DURATION and name.rstrip("s") in ("second", "minute", "hour", "day", "week"):
         return f"the number of them is `x / 1 {name.rstrip('s')}`"
     return None

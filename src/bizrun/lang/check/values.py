@@ -83,6 +83,8 @@ def fit_value(
         return True
     if isinstance(node, ast.MapLiteral) and isinstance(wanted, Record | MapOf):
         return True
+    if isinstance(node, ast.ListLiteral | ast.Comprehension) and isinstance(wanted, ListOf):
+        return True
     if isinstance(type_, Maybe) and fits(type_.inner, want, written):
         if scope.lenient:
             return True
@@ -163,6 +165,8 @@ def _parts_fit(
                 fit_value(c, i, types[i], wanted.item, what, scope, written=written) for i in items
             ]
             return all(fit)
+        case ast.Comprehension(value=value) if isinstance(wanted, ListOf):
+            return fit_value(c, value, types[value], wanted.item, what, scope, written=written)
         case ast.MapLiteral() if isinstance(wanted, Record | MapOf):
             return _map_fits(c, node, wanted, scope, written)
         case ast.IfExpr(then=then, otherwise=otherwise):
