@@ -45,4 +45,4 @@ def test_example(text: str, tmp_path: Path) -> None:
 
     for test in checked.symbols.tests:
         result = run_test(checked, program, test, fresh)
-        assert result.passed, [(f.message, f.details) for f in result.failures]
+        assert not result.failures, [(f.message, f.details) for f in result.failures]
