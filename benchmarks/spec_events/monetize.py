@@ -56,9 +56,10 @@ def services(rng: Random) -> Iterator[Event]:
         yield at(rng, number), "Provider.joined", {**data, "account": f"acct_{number}"}
     for number in range(15):
         when = at(rng, 10 + number * 8)
-        price = f"{rng.randrange(5, 120)}.{rng.randrange(100):02} USD"
+        price = rng.randrange(500, 12_000)
+        prices = {"standard": f"{price / 100:.2f} USD", "team": f"{price / 25:.2f} USD"}
         data = {"id": f"s{number:02}", "name": f"Service {number}", "provider": f"p{number % 8}"}
-        yield when, "Service.offered", {**data, "price": price}
+        yield when, "Service.offered", {**data, "prices": prices}
         if number % 7 != 6:
             yield when + timedelta(days=1), "Service.published", {"service": f"s{number:02}"}
     for number in range(50):
@@ -71,7 +72,7 @@ def services(rng: Random) -> Iterator[Event]:
         for service in rng.sample(range(15), rng.randrange(1, 8)):
             pair = {"user": user, "service": f"s{service:02}"}
             bought = max(later(rng, when, 1, 140), at(rng, 130))
-            yield bought, "Service.purchase", pair
+            yield bought, "Service.purchase", {**pair, "plan": rng.choice(("standard", "team"))}
             if not able or service % 7 == 6:
                 continue
             if rng.randrange(3) == 0:
