@@ -217,10 +217,14 @@ def _goes_on(line: Line, before: list[Token], waiting: list[tuple[int, str]]) ->
     if not line.tokens or not before:
         return 0
     first, last = line.tokens[0], before[-1]
+    if first.text == "order" and [token.text for token in line.tokens[1:2]] != ["by"]:
+        return 0
     if first.text in _GOES_ON and last.text != "{" and not _else_of_block(first, last, waiting):
         return 1
     if first.text == "." and len(line.tokens) > 1 and last.text not in ("{", ","):
         return 1
+    if len(before) > 1 and before[-2].text == ".":
+        return 0  # a field of that name: `e.in`
     return int(last.text in _SPACED or last.text in ("-", "and", "or", "not", "where", "in"))
 
 

@@ -200,10 +200,10 @@ class Composer:
         """Fields, a line each: `name TYPE flags = default`."""
         for name, value in pairs:
             type_: Value | None = value
+            self.add("\n", name)
             if isinstance(value, Mapping):
                 self.doc(value)
                 type_ = self.take(value, FIELD, "A field").get("type")
-            self.add("\n", name)
             self.words(name)
             self.add(" ", name)
             self.words(type_)
