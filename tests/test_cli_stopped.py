@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, write_shop
+from .conftest import ROOT, Command, write_shop
 from .streams import as_bytes, everything, write_spec
 
 Done = tuple[int, str]
@@ -177,3 +178,37 @@ def test_a_state_that_was_never_begun_is_empty(call: Call, folder: Path) -> None
     code, said = call("verify --state begun.db")
     assert (code, said) == (2, "bizrun: begun.db is empty: run a spec with it first.\n")
     assert call("shop.biz --state begun.db --out none")[0] == 0
+
+
+def denied(path: str) -> OSError:
+    return PermissionError(errno.EACCES, "Permission denied", path)
+
+
+@pytest.mark.parametrize("command_line", ["fmt shop.biz", "convert shop.biz --to yaml"])
+def test_a_spec_that_may_not_be_read(
+    command: Command, folder: Path, command_line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests may run as root, to whom nothing is forbidden."""
+
+    def refused(path: Path) -> bytes:
+        raise denied(str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    said = command(*command_line.split(), code=2)
+    assert said == "bizrun: shop.biz can't be read: Permission denied.\n"
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "plans").mkdir()
+    scandir = os.scandir
+
+    def looked(path: str) -> object:
+        if str(path).endswith("plans"):
+            raise denied(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", looked)
+    said = command("check", ".", code=2)
+    assert said == "bizrun: ./plans can't be read: Permission denied.\n"

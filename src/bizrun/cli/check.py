@@ -90,11 +90,12 @@ def _against(specs: list[str], state: str) -> int:
 
 
 def spec_files(path: str, endings: tuple[str, ...] = SPECS) -> list[str]:
-    """The file itself, or every spec under a folder; a UsageError where there is none."""
+    """The file itself, or every spec under a folder; a UsageError where there is none, or where a
+    folder can't be looked into."""
     if not Path(path).is_dir():
         return [normal(path)]
     found = []
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path, onerror=_unseen):
         folders[:] = sorted(name for name in folders if name[0] != "." and name != "node_modules")
         files = (f"{folder}/{name}" for name in sorted(names) if name.endswith(endings))
         # A pipe that nobody named could be read for ever; a link to nowhere is told.
@@ -102,6 +103,10 @@ def spec_files(path: str, endings: tuple[str, ...] = SPECS) -> list[str]:
     if not found:
         raise UsageError(f"There is no {' or '.join(endings)} file under {path}.")
     return found
+
+
+def _unseen(error: OSError) -> None:
+    raise UsageError(f"{error.filename} can't be read: {error.strerror}.")
 
 
 def explanation(code: str) -> str:

@@ -31,6 +31,8 @@ def convert(spec: str, form: str, output: str | None) -> int:
         raise UsageError(f"There is no file {spec}.") from None
     except IsADirectoryError:
         raise UsageError(f"{spec} is a folder: name a .biz or .biz.yaml file in it.") from None
+    except OSError as error:
+        raise UsageError(f"{spec} can't be read: {error.strerror}.") from None
     source, problems = read_source(spec, data)
     parsed = read_form(source)
     problems = [p for p in [*problems, *parsed.diagnostics] if p.severity == "error"]

@@ -69,6 +69,8 @@ def _read(name: str) -> str:
         return Path(name).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"There is no file {name}.") from None
+    except OSError as error:
+        raise UsageError(f"{name} can't be read: {error.strerror}.") from None
     except UnicodeDecodeError as problem:
         raise UsageError(f"{name} is not UTF-8 (byte {problem.start}).") from None
 
