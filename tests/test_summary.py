@@ -35,3 +35,30 @@ def test_equal_amounts_are_all_counted(command: Command) -> None:
     assert counts["emails"] == 5
     said = command("shop.biz", "--out", "none")
     assert "5: hello 5" in said and "5: notify 5" in said
+
+
+LATE = """
+business "Late" { currency USD, bills Member }
+entity Member { id text key }
+event Buy { id text }
+on Buy(id) {
+  let member = create Member { id }
+  let payment = charge { customer: member, amount: 10 USD }
+  if payment.status == "succeeded" { reject "sold out meanwhile" }
+}
+"""
+
+
+def test_what_is_refused_after_its_event_was_handled_is_told(command: Command) -> None:
+    write_shop(LATE, [("Buy", 1, {"id": "a"}), ("Buy", 2, {"id": "b"})])
+    found = json.loads(command("shop.biz", "--json", "--out", "none"))
+    assert found["events"]["handled"] == 2
+    assert [(row["type"], row["reason"]) for row in found["rejected"]] == [
+        ("Buy", "sold out meanwhile")
+    ] * 2
+    assert found["rejected"][0]["place"] == "shop.biz:8"
+    said = command("shop.biz", "--fresh", "--out", "none")
+    assert "2 new, 0 seen before, 2 handlers refused later" in said
+    assert "2 × Buy: sold out meanwhile" in said
+    assert "next: bizrun events --status rejected" in said
+    assert "later" not in command("shop.biz", "--out", "none")

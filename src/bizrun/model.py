@@ -110,4 +110,5 @@ class Counts:
     malformed: int = 0
     conflicts: int = 0
     failed: int = 0
+    late: int = 0  # handlers that were refused after their event had been handled
     refusals: list[dict[str, Any]] = field(default_factory=list)

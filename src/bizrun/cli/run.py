@@ -143,7 +143,7 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         _report(found, engine, options, sink)
         if worker is not None:
             tell_stuck(store)
-        return 1 if strict and engine.counts.rejected else 0
+        return 1 if strict and (engine.counts.rejected or engine.counts.late) else 0
 
 
 def _sink(program: Program, options: Options, engine: Engine, store: Store) -> Sink | None:

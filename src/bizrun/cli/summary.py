@@ -85,6 +85,8 @@ def _events(found: Summary) -> str:
         more.append(f"{events.unmatched:,} that nothing handles")
     if events.rejected:
         more.append(f"{events.rejected:,} rejected")
+    if events.late:
+        more.append(f"{plural(events.late, 'handler')} refused later")
     if events.failed:
         more.append(f"{plural(events.failed, 'handler')} failed")
     return ", ".join([new, *more])
@@ -133,11 +135,12 @@ def _waiting(found: Summary, zone: tzinfo) -> str:
 
 
 def _refused(found: Summary, colour: bool) -> list[str]:
-    if not found.events.refusals:
+    refusals = [*found.events.refusals, *found.late]
+    if not refusals:
         return []
     groups: dict[tuple[str, str], list[str]] = {}
     said: dict[tuple[str, str], set[str]] = {}
-    for refusal in found.events.refusals:
+    for refusal in refusals:
         place = refusal["id"] or f"line {refusal.get('line')}"
         reason = str(refusal["reason"])
         key = (refusal["type"] or "no event", _PARTICULAR.sub("…", reason))
@@ -188,7 +191,7 @@ def _next(found: Summary, state: str) -> str:
     where = f"--state {quote(state)}" if state != ":memory:" else ""
     if found.events.failed:
         return f"bizrun events --status failed {where}".rstrip()
-    if found.events.rejected:
+    if found.events.rejected or found.events.late:
         return f"bizrun events --status rejected {where}".rstrip()
     if not where:
         return "bizrun run … --state FILE.db keeps what happened, for queries and the next run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from ..values import Money, instant_text, show
 if TYPE_CHECKING:
     from ..runtime.engine import Engine
 
+MOST = 10_000
 ISSUED = ("final", "sent", "paid", "uncollectible")
 
 
@@ -38,6 +40,7 @@ class Summary:
     next_due: datetime | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     failures: list[dict[str, Any]] = field(default_factory=list)
+    late: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The summary of `run --json`."""
@@ -65,7 +68,7 @@ class Summary:
             "rejected": [
                 {key: value for key, value in refusal.items() if key != "line" or value}
                 for refusal in events.refusals
-            ],
+            ] + self.late,
         }  # fmt: skip
 
 
@@ -91,10 +94,28 @@ def summarise(engine: Engine) -> Summary:
     found.waits = state.store.count("_wait")
     if engine.clock is not None:
         found.metrics = metrics(engine, engine.clock)
-    if engine.counts.failed:
-        newest = state.select("_dead", {"status": "failed"}, (), (("order", True),), 20)
-        found.failures = [dict(row) for row in newest]
+    counts = engine.counts
+    if counts.failed:
+        found.failures = _dead(engine, "failed", 20)
+    if counts.late:
+        # What was refused with its event has no handler of its own, and is told with the event.
+        refused = [row for row in _dead(engine, "rejected", MOST) if row["handler"]]
+        found.late = [_late(row) for row in refused[: counts.late][::-1]]
     return found
+
+
+def _late(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A handler that was refused, by the event that had begun it."""
+    begun = (row["retry"] or {}).get("event") or {"id": row["event"], "type": row["type"]}
+    return {
+        "id": begun["id"], "type": begun["type"], "reason": row["reason"], "place": row["place"],
+    }  # fmt: skip
+
+
+def _dead(engine: Engine, status: str, most: int) -> list[dict[str, Any]]:
+    """The newest of what failed or was refused."""
+    rows = engine.state.select("_dead", {"status": status}, (), (("order", True),), most)
+    return [dict(row) for row in rows]
 
 
 def _money(engine: Engine, found: Summary) -> None:

@@ -63,6 +63,8 @@ class Recording:
         counts = self.engine.counts
         if status == "failed":
             counts.failed += 1
+        elif handler:
+            counts.late += 1
 
     @staticmethod
     def raw(event: Event) -> str:
