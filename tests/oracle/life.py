@@ -159,7 +159,9 @@ class Life(Metered):
         sub.quantity = sub.next_quantity or sub.quantity
         sub.next_quantity = None
         if sub.next_plan is not None:
-            sub.plan_began, sub.phases_from = local_date(at, self.zone), at
+            if sub.next_plan.name != sub.plan.name:
+                # The plan that one has goes on with its phases and its price.
+                sub.plan_began, sub.phases_from = local_date(at, self.zone), at
             moved = sub.next_plan.interval != sub.plan.interval
             sub.plan, sub.next_plan = sub.next_plan, None
             if moved:
