@@ -26,6 +26,7 @@ from .pages import page
 
 MISSING = "Invoices are HTML pages; for PDF: pip install 'bizrun[pdf]'"
 ARCHIVE = "a-3b"
+LOOK = "look.typ"  # what all pages have in common
 MAX_LOGO = 500_000
 
 
@@ -101,7 +102,8 @@ class _Setter:
         self._data = (folder / "data.json").open("w+b", buffering=0)
         self._size = 0
         module = f"{page}.typ"
-        (folder / module).write_bytes(Path(__file__).with_name(module).read_bytes())
+        for name in {module, LOOK}:
+            (folder / name).write_bytes(Path(__file__).with_name(name).read_bytes())
         main = folder / "main.typ"
         main.write_text(f'#import "{module}": body\n#body(json("data.json"))\n')
         self._compiler = typst.Compiler(

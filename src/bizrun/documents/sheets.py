@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from .labels import labels
-from .templates import subject, tokens
+from .templates import Lists, subject, tokens
 
 # What a run of text is: the letters that stand for it in `sheet.typ`.
 _STYLES = {"strong": "b", "em": "i", "s": "s"}
@@ -23,7 +23,7 @@ class _Reader:
 
     put: Callable[[str], str]
     blocks: list[Block] = field(default_factory=list)
-    numbers: list[int | None] = field(default_factory=list)
+    lists: Lists = field(default_factory=Lists)
     mark: str = ""
     quotes: int = 0
     rows: list[list[list[Run]]] | None = None
@@ -31,15 +31,11 @@ class _Reader:
 
     def take(self, token: Any) -> None:
         """Adds what a token stands for."""
+        if self.lists.take(token):
+            return
         match token.type:
-            case "bullet_list_open":
-                self.numbers.append(None)
-            case "ordered_list_open":
-                self.numbers.append(int(token.attrGet("start") or 1))
-            case "bullet_list_close" | "ordered_list_close":
-                self.numbers.pop()
             case "list_item_open":
-                self._item()
+                self.mark = self.lists.mark("•")
             case "blockquote_open" | "blockquote_close":
                 self.quotes += token.nesting
             case "table_open":
@@ -64,18 +60,12 @@ class _Reader:
     def _add(self, kind: str, **said: Any) -> None:
         self.blocks.append({"kind": kind, "quoted": self.quotes > 0, **said})
 
-    def _item(self) -> None:
-        number = self.numbers[-1]
-        self.mark = "•" if number is None else f"{number}."
-        if number is not None:
-            self.numbers[-1] = number + 1
-
     def _text(self, runs: list[Run]) -> None:
         last = self.blocks[-1] if self.blocks else None
         if last is not None and last["kind"] == "heading" and not last["runs"]:
             last["runs"] = runs
-        elif self.numbers:
-            self._add("item", depth=len(self.numbers), mark=self.mark, runs=runs)
+        elif self.lists:
+            self._add("item", depth=len(self.lists), mark=self.mark, runs=runs)
             self.mark = ""
         else:
             self._add("text", runs=runs)

@@ -285,28 +285,55 @@ def _text(tokens: Sequence[Any]) -> str:
     return "\n".join(page.lines).strip("\n") + "\n"
 
 
+class Lists:
+    """The lists of a Markdown that are open, each with the number of its next item."""
+
+    def __init__(self) -> None:
+        self._next: list[int | None] = []
+
+    def __len__(self) -> int:
+        return len(self._next)
+
+    def take(self, token: Any) -> bool:
+        """Opens or closes a list; whether the token does."""
+        match token.type:
+            case "bullet_list_open":
+                self._next.append(None)
+            case "ordered_list_open":
+                self._next.append(int(token.attrGet("start") or 1))
+            case "bullet_list_close" | "ordered_list_close":
+                self._next.pop()
+            case _:
+                return False
+        return True
+
+    def mark(self, bullet: str) -> str:
+        """What the next item begins with: its number, or the bullet."""
+        number = self._next[-1]
+        if number is None:
+            return bullet
+        self._next[-1] = number + 1
+        return f"{number}."
+
+
 class _Page:
     """Lines of text so far, and the lists, quotes and table row that are open."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.marks: list[str] = []
-        self.numbers: list[int | None] = []
+        self.lists = Lists()
         self.cells: list[str] | None = None
         self.close = False  # the next block follows without an empty line
 
     def take(self, token: Any) -> None:
         """Adds what a token stands for."""
+        if self.lists.take(token):
+            self.close = self.close and bool(self.lists)
+            return
         match token.type:
-            case "bullet_list_open":
-                self.numbers.append(None)
-            case "ordered_list_open":
-                self.numbers.append(int(token.attrGet("start") or 1))
-            case "bullet_list_close" | "ordered_list_close":
-                self.numbers.pop()
-                self.close = self.close and bool(self.numbers)
             case "list_item_open":
-                self.marks.append(self._bullet())
+                self.marks.append(f"{self.lists.mark('-')} ")
             case "list_item_close" | "blockquote_close":
                 self.marks.pop()
             case "blockquote_open":
@@ -329,13 +356,6 @@ class _Page:
                 self._add("\n".join(f"    {x}" for x in token.content.rstrip().split("\n")))
             case "hr":
                 self._add("---")
-
-    def _bullet(self) -> str:
-        number = self.numbers[-1]
-        if number is None:
-            return "- "
-        self.numbers[-1] = number + 1
-        return f"{number}. "
 
     def _row(self) -> None:
         cells = self.cells or []
