@@ -338,9 +338,10 @@ def version_due(desk: Desk, key: str) -> None:
 def _says_the_same(
     desk: Desk, sub: Mapping[str, Any], before: datetime, after: Mapping[str, Any]
 ) -> bool:
-    """Whether a version says nothing new to a subscription: it may change its price alone, where
-    another was agreed."""
-    return sub["price"] is not None and terms(desk, sub, before) == terms(desk, after, desk.now)
+    """Whether a version says nothing new to a subscription: it may change a price alone, and
+    another holds, for it was agreed, or is that of its interval or phase."""
+    old, new = terms(desk, sub, before), terms(desk, after, desk.now)
+    return replace(old, prices=prices_of(old, sub)) == replace(new, prices=prices_of(new, after))
 
 
 def _less(found: Owed, amount: Money) -> None:
