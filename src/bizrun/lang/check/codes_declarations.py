@@ -373,6 +373,13 @@ METERS = {
         "minimum, maximum and threshold hold for it too.",
         "addon support {\n  price 20 USD per month\n  minimum 30 USD   # W0605\n}",
     ),
+    "W0606": Code(
+        "a term of payment that is no duration",
+        "A customer's `due_after` says how long it has to pay what is sent to it; of another type "
+        "it says nothing, and the business's `due after` holds.",
+        'business "A" { bills C }\n'
+        "entity C { id text key, due_after integer }   # W0606: duration?",
+    ),
     "W0640": Code(
         "a meter of an undeclared event",
         "Its payload is not known, so nothing tells whether it has the fields that are counted.",

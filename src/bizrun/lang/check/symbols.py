@@ -12,12 +12,14 @@ from ..foreign import TYPES
 from ..symbols import EntityInfo, EventInfo, FieldInfo, Loaded, Symbols
 from ..types import (
     ANY,
+    DURATION,
     NUMBER,
     PRIMITIVES,
     SIZE,
     TEXT,
     TIME,
     UNLIMITED,
+    AnyType,
     Choice,
     EntityType,
     ListOf,
@@ -25,7 +27,9 @@ from ..types import (
     Prim,
     Record,
     Type,
+    known,
     maybe,
+    type_text,
 )
 from ..uses import OVERRIDABLE, file_name
 from .context import Checker, listed
@@ -322,6 +326,16 @@ def _entities(checker: Checker, loaded: Loaded) -> None:
         _entity(checker, info, extensions.get(info.name, []))
 
 
+def _check_term(checker: Checker, info: EntityInfo) -> None:
+    """Tells of a customer's term of payment that billing can't read."""
+    term = info.fields.get("due_after")
+    if term is None or term.decl is None or isinstance(known(term.type), AnyType):
+        return
+    if known(term.type) != DURATION:
+        text = f"`{info.name}.due_after` is {type_text(term.type)}, and no term of payment"
+        checker.report.add("W0606", term.decl.name_span, text, "make it `due_after duration?`")
+
+
 def _entity(checker: Checker, info: EntityInfo, extensions: list[ast.Entity]) -> None:
     assert info.decl is not None
     declarations = [info.decl, *extensions]
@@ -343,6 +357,8 @@ def _entity(checker: Checker, info: EntityInfo, extensions: list[ast.Entity]) ->
         fields.setdefault(name, FieldInfo(name, TIME))
     info.fields = {name: _widened(checker, info, field) for name, field in fields.items()}
     info.indexes = tuple(_indexes(checker, info, declarations))
+    if info.name == checker.symbols.bills:
+        _check_term(checker, info)
 
 
 def _widened(checker: Checker, info: EntityInfo, field: FieldInfo) -> FieldInfo:
