@@ -98,6 +98,22 @@ def test_the_same_invoice_is_the_same_file_and_an_archivable_one() -> None:
     assert b"D:20260101080000" in first
 
 
+def _fonts(data: bytes) -> list[bytes]:
+    """The fonts of a file, as they are in it."""
+    reader = pypdf.PdfReader(BytesIO(data))
+    objects = (reader.get_object(number) for number in range(1, len(reader.xref[0]) + 1))
+    return [o.get_data() for o in objects if isinstance(o, pypdf.generic.StreamObject)
+            and o.get("/Subtype") == "/CIDFontType0C"]  # fmt: skip
+
+
+def test_invoices_carry_one_font_and_none_of_the_letters_that_make_it_one() -> None:
+    first = document_pdf(document(line(0, "Zebra crossing", "30"), number="A-17"))
+    second = document_pdf(document(line(0, "quick brown fox", "4"), number="B-3"))
+    assert _fonts(first) and _fonts(first) == _fonts(second)
+    text = pypdf.PdfReader(BytesIO(first)).pages[0].extract_text()
+    assert "ABC" not in text and "xyz" not in text
+
+
 def test_a_page_says_who_what_and_how_much() -> None:
     said = page(document(line(1, "api_calls", "25.01", kind="usage", meter="api_calls",
                               quantity=12501, detail=TIERS)))  # fmt: skip
