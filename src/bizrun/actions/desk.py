@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from ..billing.buckets import Figure
 from ..ir.program import Program
+from ..lang.types import Type
 from ..model import Effect
 from ..values import Number
 
@@ -66,6 +67,9 @@ class Desk(Protocol):
         limit: int | None,
     ) -> Sequence[Row]:
         """Rows of any table that match, in an order."""
+
+    def fitted(self, value: Any, type_: Type, what: str) -> Any:
+        """A value as that type holds it, read where it came from outside without one."""
 
     def log(self, message: str) -> None:
         """A line in the run's log."""

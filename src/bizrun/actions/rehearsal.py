@@ -15,6 +15,7 @@ from ..billing.buckets import Figure
 from ..errors import Refusal
 from ..ir.nodes import Const
 from ..ir.program import Program
+from ..lang.types import Type
 from ..model import Effect
 from ..values import Number, show
 from .desk import Desk, Row
@@ -105,6 +106,10 @@ class Rehearsal:
             if all(_OPS[op](row[name], value) for name, op, value in ranges):
                 found[key] = row
         return list(found.values())
+
+    def fitted(self, value: Any, type_: Type, what: str) -> Any:
+        """A value as that type holds it, read where it came from outside without one."""
+        return self.desk.fitted(value, type_, what)
 
     def measured(
         self, meter: str, customer: str, start: datetime, end: datetime,

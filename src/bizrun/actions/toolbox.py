@@ -11,6 +11,7 @@ from ..billing import catalog
 from ..errors import Refusal
 from ..ir.estimates import forecast
 from ..ir.program import Program
+from ..lang.types import ANY, Type
 from ..model import Outcome
 from ..values import Duration, show
 from . import (
@@ -87,7 +88,7 @@ class Toolbox:
         resume: dict[str, Any] | None,
     ) -> tuple[Any, bool]:
         """Does an action; its result, and whether the outcome of an effect is still to come."""
-        _check(name, data)
+        data = _taken(work, name, data)
         if work.begun and not _joins(work, name, data):
             subscriptions.finish(work)
         if (immediate := IMMEDIATE.get(name)) is not None:
@@ -225,14 +226,25 @@ class Toolbox:
         }  # fmt: skip
 
 
-def _check(name: str, data: Mapping[str, Any]) -> None:
-    """An action that needs a value and gets none refuses the event."""
-    for field in _required(name):
-        if data.get(field) is None:
-            raise Refusal(f"`{name}` needs `{field}`, and there is none")
+def _taken(work: Desk, name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """What an action is given, each field by its type: what an untyped payload or reply says is
+    read as data is. One that needs a value and gets none refuses the event (LANGUAGE.md 3)."""
+    taken = data
+    for field, type_, required, what in _fields(name):
+        value = data.get(field)
+        if value is None:
+            if required:
+                raise Refusal(f"`{name}` needs `{field}`, and there is none")
+        elif (read := work.fitted(value, type_, what)) is not value:
+            taken = {**taken, field: read}
+    return taken
 
 
 @cache
-def _required(name: str) -> tuple[str, ...]:
+def _fields(name: str) -> tuple[tuple[str, Type, bool, str], ...]:
+    """Each field of an action: its name, type, whether it is required, how a message calls it."""
     signature = SIGNATURES.get(name)
-    return tuple(field.name for field in signature.fields if field.required) if signature else ()
+    return tuple(
+        (f.name, ANY if f.many else f.type, f.required, f"`{f.name}` of `{name}`")
+        for f in (signature.fields if signature else ())
+    )

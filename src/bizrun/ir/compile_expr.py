@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from ..values import UNLIMITED
+from ..values import UNLIMITED, money_in
 from . import functions
 from . import nodes as ir
 from .compile_blocks import (
@@ -278,7 +278,8 @@ def _equality(node: ir.BinaryExpr, scope: Scope) -> ast.expr:
 
 
 def _is_text(node: ir.Expr) -> bool:
-    return isinstance(node, ir.Const) and isinstance(node.value, str)
+    """Whether a side is a text that a value of no other kind is equal to."""
+    return isinstance(node, ir.Const) and isinstance(node.value, str) and not money_in(node.value)
 
 
 def _side(node: ir.Expr, scope: Scope) -> ast.expr:

@@ -17,7 +17,7 @@ from .. import times
 from ..currencies import exponent
 from ..errors import EvalError
 from ..lossless import to_json
-from ..values import UNLIMITED, Duration, Money, Number, Percent, Range, number, show
+from ..values import UNLIMITED, Duration, Money, Number, Percent, Range, number, show, written
 from . import rows
 from .context import Context
 from .estimates import forecast, similarity
@@ -28,8 +28,10 @@ _HASH_DIGITS = 12
 
 
 def _need(name: str, value: Any, *kinds: str) -> Any:
-    """The value itself where it is of one of these kinds."""
+    """The value itself where it is of one of these kinds, or what its text says of them."""
     if kind(value) not in kinds:
+        if isinstance(value, str) and (read := written(value, *kinds)) is not value:
+            return read
         words = " or ".join(kinds)
         raise EvalError(f"`{name}` takes {words}, not {quoted(value)}")
     return value
@@ -59,7 +61,8 @@ def _half_up(quotient: Fraction) -> int:
 
 def _stepped(name: str, x: Any, step: Any, whole: Callable[[Fraction], int]) -> Any:
     """A value in whole steps: of 1, of a unit of its currency, of a percent, of a day."""
-    what = kind(_need(name, x, *sorted(SUMMED)))
+    x = _need(name, x, *sorted(SUMMED))
+    what = kind(x)
     if x == UNLIMITED:
         return x
     unit = _UNIT[what] if step is None else _need(name, step, what, "number")
@@ -226,7 +229,7 @@ def _charm(price: Money) -> Money:
 
 def _prestige(price: Money, step: Any = None) -> Money:
     """A round price: in tens, below them in whole units; 47 USD is 50 USD, 3.40 USD is 3 USD."""
-    _need("prestige", price, "money")
+    price = _need("prestige", price, "money")
     if step is None:
         step = Money(10 if abs(price.amount) >= 5 else 1, price.currency)
     rounded: Money = _round(price, step)
@@ -235,8 +238,8 @@ def _prestige(price: Money, step: Any = None) -> Money:
 
 def _discount(price: Money, off: Any) -> Money:
     """A price less a percentage or an amount; never below zero."""
-    _need("discount", price, "money")
-    less = price * off if kind(_need("discount", off, "percent", "money")) == "percent" else off
+    price, off = _need("discount", price, "money"), _need("discount", off, "percent", "money")
+    less = price * off if kind(off) == "percent" else off
     left: Money = price - less
     return max(left, left * 0)
 
@@ -260,9 +263,8 @@ def _tiered(quantity: Number, tiers: Any) -> Money:
 def _split(total: Money, shares: Any) -> list[Money]:
     from ..billing.split import split
 
-    for share in _need("split", shares, "list"):
-        _need("split", share, "number", "percent")
-    return list(split(_need("split", total, "money"), shares))
+    parts = [_need("split", s, "number", "percent") for s in _need("split", shares, "list")]
+    return list(split(_need("split", total, "money"), parts))
 
 
 def _allocate(total: Money, parts: int) -> list[Money]:
@@ -276,9 +278,8 @@ def _allocate(total: Money, parts: int) -> list[Money]:
 
 def _instant(name: str, ctx: Context, value: Any) -> datetime:
     """An instant; of a date the local midnight it begins with."""
-    if kind(_need(name, value, "time", "date")) == "date":
-        return times.midnight(value, ctx.tz)
-    instant: datetime = value
+    value = _need(name, value, "time", "date")
+    instant: datetime = times.midnight(value, ctx.tz) if kind(value) == "date" else value
     return instant
 
 
@@ -293,7 +294,8 @@ def _part(ctx: Context, x: Any, name: str) -> int | None:
     """A part of a date, or of an instant in the business's zone; none of none. Monday is 1."""
     if x is None:
         return None
-    local = times.to_local(x, ctx.tz) if kind(_need(name, x, "time", "date")) == "time" else x
+    x = _need(name, x, "time", "date")
+    local = times.to_local(x, ctx.tz) if kind(x) == "time" else x
     found: int = local.isoweekday() if name == "weekday" else getattr(local, name)
     return found
 
@@ -334,7 +336,7 @@ def _prorate(ctx: Context, amount: Money, start: Any, end: Any, period: Any = No
     """By the day; without a period, that of the calendar month in which it begins."""
     from ..billing.proration import prorate
 
-    _need("prorate", amount, "money")
+    amount = _need("prorate", amount, "money")
     first, last = _instant("prorate", ctx, start), _instant("prorate", ctx, end)
     if period is None:
         day = times.local_date(first, ctx.tz)

@@ -26,6 +26,7 @@ from ..values import (
     divide,
     show,
     show_as,
+    written,
 )
 from .context import Context
 
@@ -87,6 +88,34 @@ def no_value(op: str, left: Any, right: Any) -> EvalError:
 
 def _a(word: str) -> str:
     return word if word in ("none", "money", "text") else f"a {word}"
+
+
+# What a text beside a value of another kind may say: it came from outside, without a type.
+_SAYS: Mapping[str, tuple[str, ...]] = {
+    "time": ("time", "date", "duration"),
+    "date": ("time", "date", "duration"),
+    "duration": ("time", "date", "duration", "percent"),
+    "money": ("money", "percent"),
+    "percent": ("percent", "money", "duration"),
+    "number": ("money", "duration", "percent"),
+    "text": ("time", "date", "money"),
+}
+
+
+def meant(op: str, left: Any, right: Any) -> tuple[Any, Any]:
+    """Both values, texts as what they say beside the other; refused where that changes nothing.
+
+    "Text that arrives from outside fits either" (LANGUAGE.md 1): only of an untyped value is a
+    text not seen when the spec is checked.
+    """
+    one, other = kind(left), kind(right)
+    read = (
+        written(left, *_SAYS.get(other, ())) if one == "text" else left,
+        written(right, *_SAYS.get(one, ())) if other == "text" else right,
+    )
+    if kind(read[0]) == one and kind(read[1]) == other:
+        raise no_value(op, left, right)
+    return read
 
 
 def check_items(count: int) -> int:
@@ -158,7 +187,7 @@ def add(left: Any, right: Any, ctx: Context | None) -> Any:
         return left + right
     if one in SUMMED and other in SUMMED and UNLIMITED in (left, right):
         return UNLIMITED
-    raise no_value("+", left, right)
+    return add(*meant("+", left, right), ctx)
 
 
 def subtract(left: Any, right: Any, ctx: Context | None) -> Any:
@@ -182,7 +211,7 @@ def subtract(left: Any, right: Any, ctx: Context | None) -> Any:
         return left - right
     if other in SUMMED and left == UNLIMITED:
         return UNLIMITED
-    raise no_value("-", left, right)
+    return subtract(*meant("-", left, right), ctx)
 
 
 def multiply(left: Number, right: Number) -> Number:
@@ -216,7 +245,7 @@ def multiply_any(left: Any, right: Any) -> Any:
         return multiply(left, right)
     if pair in _PRODUCTS:
         return left * right
-    raise no_value("*", left, right)
+    return multiply_any(*meant("*", left, right))
 
 
 def divide_any(left: Any, right: Any) -> Any:
@@ -226,7 +255,9 @@ def divide_any(left: Any, right: Any) -> Any:
         return divide_numbers(left, right.rate)
     if pair in _QUOTIENTS:
         return left / right
-    return divide_numbers(left, right)
+    if pair == ("number", "number"):
+        return divide_numbers(left, right)
+    return divide_any(*meant("/", left, right))
 
 
 def divide_numbers(left: Number, right: Number) -> Number:
@@ -259,6 +290,8 @@ def negate(value: Any) -> Any:
 
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _PLAIN = frozenset({int, Decimal, str, datetime})
+# Kinds that data writes as a text.
+_WRITTEN = frozenset({"money", "percent", "duration", "time", "date"})
 
 
 def truth(value: Any) -> bool:
@@ -276,7 +309,11 @@ def equal(left: Any, right: Any) -> bool:
         return len(left) == len(right) and all(map(equal, left, right))
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(equal(v, right[k]) for k, v in left.items())
-    return bool(left == right)
+    same = bool(left == right)
+    if same or (type(left) is str) is (type(right) is str):
+        return same
+    text, value = (left, right) if type(left) is str else (right, left)
+    return kind(value) in _WRITTEN and bool(written(text, kind(value)) == value)
 
 
 def compare(op: str, left: Any, right: Any, ctx: Context | None) -> bool:
@@ -302,7 +339,8 @@ def _alike(op: str, left: Any, right: Any, ctx: Context | None) -> tuple[Any, An
             return 1, 0
         if right == UNLIMITED:
             return 0, 1
-    raise no_value(op, left, right)
+    read = meant(op, left, right)
+    return read if kind(read[0]) == kind(read[1]) else _alike(op, *read, ctx)
 
 
 def compare_rows(op: str, left: Any, right: Any, ctx: Context | None) -> bool:
@@ -330,7 +368,7 @@ def span(low: Any, high: Any, ctx: Context | None) -> Range:
 
 
 def _ends(low: Any, high: Any, ctx: Context | None) -> tuple[Any, Any]:
-    if {kind(low), kind(high)} == {"time", "date"}:
+    if {kind(low), kind(high)} == {"time", "date"} or "text" in (kind(low), kind(high)):
         return _alike("<=", low, high, ctx)
     raise EvalError(f"`{show(low)}..{show(high)}` is no range")
 

@@ -30,7 +30,7 @@ from .directory import Directories
 from .dispatch import Dispatch, Route
 from .emitting import Emitting
 from .fit import shape_defaults
-from .intake import Intake, loose
+from .intake import Intake, undeclared
 from .lifecycles import Lifecycles
 from .lines import Batch
 from .metering import Metering
@@ -154,7 +154,7 @@ class Engine:
             held = event.data.get("corrects")
             event.corrects = held if isinstance(held, str) else None
         if declared is None:
-            event.data = loose(event.data)
+            event.data = undeclared(event.data)
             return
         event.data = self.intake.payload(
             declared, event.data, lambda name: self._event_default(declared, name, event)

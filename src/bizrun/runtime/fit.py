@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refusal
-from ..lang.types import Choice, EntityType, ListOf, Maybe, Prim, Type, type_text
+from ..lang.types import Choice, EntityType, ListOf, Maybe, Prim, Record, Type, type_text
 from ..times import local_date, midnight
-from ..values import Duration, Money, Percent, check_number, show
+from ..values import Duration, Money, Percent, check_number, show, written
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -44,11 +45,15 @@ def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
             if not isinstance(value, _CLASSES[name]):
                 return _from_json(engine, value, type_, what)
         case Prim("time"):
+            if isinstance(value, str):
+                value = written(value, "time", "date")
             if type(value) is date:
                 return midnight(value, engine.tz)
             if not isinstance(value, datetime):
                 return _from_json(engine, value, type_, what)
         case Prim("date"):
+            if isinstance(value, str):
+                value = written(value, "date", "time")
             if isinstance(value, datetime):
                 return local_date(value, engine.tz)
             if not isinstance(value, date):
@@ -63,6 +68,12 @@ def fit(engine: Engine, value: Any, type_: Type, what: str) -> Any:
             if not isinstance(value, list | tuple):
                 raise _misfit(value, type_, what)
             return [fit(engine, each, item, what) for each in value]
+        case Record(_, fields):
+            if not isinstance(value, Mapping):
+                raise _misfit(value, type_, what)
+            given = [(name, inner) for name, inner in fields if value.get(name) is not None]
+            return {**value, **{name: fit(engine, value[name], inner, f"{what}.{name}")
+                                for name, inner in given}}  # fmt: skip
     return value
 
 

@@ -26,13 +26,14 @@ from ..lang.types import (
 from ..values import (
     SIZE_UNITS,
     UNLIMITED,
-    Duration,
     Money,
-    Percent,
     check_number,
+    duration_in,
     instant,
     money,
+    money_in,
     number,
+    percent_in,
     show,
 )
 
@@ -73,7 +74,7 @@ class Intake:
                 read[name] = self.read(value, field, f"`{name}`")
         for name, value in data.items():
             if name not in read:
-                read[name] = loose(value)
+                read[name] = undeclared(value)
         return read
 
     def _missing(self, name: str, field: Type, data: dict[str, Any], record: Record) -> None:
@@ -181,6 +182,18 @@ def loose(value: Any) -> Any:
     return value
 
 
+def undeclared(value: Any) -> Any:
+    """A field that no declaration speaks of: bounded numbers, and money as data writes it."""
+    if isinstance(value, str):
+        amount = money_in(value)
+        return value if amount is None else amount
+    if isinstance(value, list):
+        return [undeclared(item) for item in value]
+    if isinstance(value, dict):
+        return {key: undeclared(item) for key, item in value.items()}
+    return loose(value)
+
+
 def plain_text(value: Any) -> Any:
     """A value for a message."""
     return dict.fromkeys(value, "…") if isinstance(value, dict) else value
@@ -204,30 +217,11 @@ def _text(value: Any) -> Any:
 
 
 def _percent(value: Any) -> Any:
-    if isinstance(value, str) and value.endswith("%"):
-        return Percent.of(Decimal(number(value[:-1])))
-    return None
+    return percent_in(value) if isinstance(value, str) else None
 
 
 def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        return None
-    if value.startswith("P"):
-        return Duration.from_iso(value)
-    words = value.split(" ")
-    try:
-        # As it prints: `1 hour 30 minutes`.
-        parts = [
-            Duration.of(number(count), unit)
-            for count, unit in zip(words[::2], words[1::2], strict=True)
-        ]
-    except (KeyError, ValueError):
-        return None
-    return Duration(
-        sum(part.months for part in parts),
-        sum(part.days for part in parts),
-        sum(part.micros for part in parts),
-    )
+    return duration_in(value) if isinstance(value, str) else None
 
 
 def _size(value: Any) -> Any:

@@ -16,15 +16,17 @@ from ..ir.program import Program
 from ..model import Effect, Event
 from ..store.base import Range, Row
 from ..times import add, midnight
-from ..values import UNLIMITED, Duration, Number, show
+from ..values import UNLIMITED, Duration, Number, show, written
 from .books import check_books, check_kept
 from .bounds import check_effects
+from .fit import fit
 from .ids import prefix_of, stamp
 from .tables import BY_AGE, in_order
 from .tenancy import asked_of, row_references
 
 if TYPE_CHECKING:
     from ..ir.compile import Code
+    from ..lang.types import Type
     from .engine import Engine
 
 FUEL = 20_000_000
@@ -422,6 +424,10 @@ class Work:
         """The value of an expression of the spec that reads no names."""
         return self.engine.compiled(expression, ())(self)
 
+    def fitted(self, value: Any, type_: Type, what: str) -> Any:
+        """A value as that type holds it, read where it came from outside without one."""
+        return fit(self.engine, value, type_, what)
+
     # --- asking --------------------------------------------------------------------------------
 
     def emit(
@@ -466,7 +472,9 @@ class Work:
         self.engine.waits.timer(self, self.moment(when), segment, live, unless, site)
 
     def moment(self, when: Any) -> datetime:
-        """An instant, or the one that is a duration from now."""
+        """An instant, or the one that is a duration from now; a text is one that data says."""
+        if isinstance(when, str):
+            when = written(when, "time", "date", "duration")
         if isinstance(when, Duration):
             return add(self.now, when, self.tz)
         if isinstance(when, datetime):

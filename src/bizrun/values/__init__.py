@@ -27,6 +27,7 @@ from .numbers import (
 from .percent import Percent
 from .ranges import Range
 from .text import instant, instant_stamp, instant_text, show
+from .written import duration_in, money_in, percent_in, written
 
 __all__ = [
     "CONTEXT",
@@ -41,17 +42,21 @@ __all__ = [
     "Range",
     "check_number",
     "divide",
+    "duration_in",
     "instant",
     "instant_stamp",
     "instant_text",
     "is_format",
     "money",
+    "money_in",
     "number",
     "number_text",
+    "percent_in",
     "plain",
     "show",
     "show_as",
     "size_text",
     "use_exact_arithmetic",
+    "written",
     "zero",
 ]
