@@ -40,6 +40,14 @@ def check_live(store: Store, live: bool, state: str) -> None:
         )
 
 
+def check_settings(program: Program) -> None:
+    """UsageError that tells all that is missing or wrong in what providers are configured by,
+    before a state is opened."""
+    from ..pipeline import open_registry
+
+    open_registry(program, os.environ)
+
+
 def go_live(engine: Engine) -> Worker:
     """Lets a worker deliver whenever the engine is quiet; takes up what an earlier run left."""
     from ..pipeline import open_worker

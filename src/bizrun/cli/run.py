@@ -120,10 +120,12 @@ def _run(program: Program, options: Options, strict: bool) -> int:
     from ..providers.sandbox import Sandbox
     from ..reports.summary import summarise
     from ..store.open import open_store
-    from .live import check_live, go_live, tell_stuck
+    from .live import check_live, check_settings, go_live, tell_stuck
 
     with ExitStack() as stack:
         lines = stack.enter_context(_events(options))
+        if options.live:
+            check_settings(program)
         store = open_store(options.state, options.fresh)
         stack.callback(store.close)
         check_belongs(clock_row(store), program, options.state)

@@ -86,8 +86,10 @@ def _open(program: Program, address: str, live: bool) -> Store:
     """A state; refused where it is another spec's, or the other kind of delivery has begun it."""
     from ..runtime.tables import SYSTEM
     from ..store.open import open_store
-    from .live import check_live
+    from .live import check_live, check_settings
 
+    if live:
+        check_settings(program)
     store = open_store(address)
     check_belongs(clock_row(store), program, address)
     store.prepare(SYSTEM)

@@ -225,6 +225,12 @@ def _headers(value: Any, secrets: Secrets) -> dict[str, str]:
     return found
 
 
+def settled(secrets: Secrets) -> dict[str, str]:
+    """The headers of a connection's own block; ProviderError where they can't be made."""
+    auth = authorization(secrets.value("auth"), secrets, b"")
+    return _headers(secrets.value("headers"), secrets) | auth
+
+
 def authorization(auth: Any, secrets: Secrets, body: bytes) -> dict[str, str]:
     """The headers of `auth: bearer(…)`, `basic(user, password)`, `header(name, value)` or
     `hmac(secret, header?, prefix?)`, which signs the body with SHA-256, in hexadecimal digits."""

@@ -6,7 +6,7 @@ A provider is a module here with a class of `base.Provider`; its line says its n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import import_module
@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ProviderError, UsageError
 from ..model import Effect, Outcome
 from ..values import Duration
+from . import settings
 from .base import Call, Configured, Guarantee, Limits, Provider
 from .routes import addressee, preferred
 from .secrets import Secrets
@@ -62,6 +63,8 @@ SANDBOX = Entry("sandbox", "sandbox:SandboxProvider", ("*",))
 # Money that is to go one way does not go another, nor into a sandbox.
 MISSING = Entry("missing", "registry:Missing", ())
 _MONEY = ("charge", "refund", "transfer")
+# A block that is no service: whom `notify` means by a name.
+FREE = ("notify",)
 
 
 class Registry:
@@ -143,27 +146,37 @@ class Registry:
         return found
 
     def check(self) -> None:
-        """UsageError that names every setting without which a connected provider can't work."""
-        missing = []
-        for entry in self._entries:
-            if entry.extra and self.configured(entry) and find_spec(entry.extra) is None:
-                install = f"pip install 'bizrun[{entry.name}]'"
-                missing.append(f"`{entry.name}` needs the extra of that name: {install}.")
-            if entry.needs is None or entry.name not in self._connections:
-                continue
-            if not self._has(entry):
-                how = self.secrets(entry.name).missing(*entry.needs)
-                missing.append(f"`connect {entry.name}` has no {entry.needs[0]}: {how}.")
+        """UsageError that names each setting that a configured provider lacks, or that can't be
+        right, and what to write; nothing is called."""
+        wrong = [line for entry in self._entries for line in self._wrong(entry)]
         known = {entry.name for entry in self._entries}
-        for name, block in self._connections.items():
-            for key in ("url", "auth", "headers") if name not in known else ():
-                missing += [
-                    f"`connect {name}` has no {key}: set the environment variable {variable}."
-                    for variable in _variables(block.get(key))
-                    if not self._environment.get(variable)
-                ]
-        if missing:
-            raise UsageError(" ".join(missing))
+        for name in self._connections:
+            if name not in known and name not in FREE:
+                wrong += self._unset(name) or settings.connection(self.secrets(name))
+        if wrong:
+            raise UsageError(" ".join(dict.fromkeys(wrong)))
+
+    def _wrong(self, entry: Entry) -> Iterator[str]:
+        if not self.configured(entry):
+            return
+        if entry.extra and find_spec(entry.extra) is None:
+            install = f"pip install 'bizrun[{entry.name}]'"
+            yield f"`{entry.name}` needs the extra of that name: {install}."
+        if entry.needs is not None and not self._has(entry):
+            how = self.secrets(entry.name).missing(*entry.needs)
+            yield f"`connect {entry.name}` has no {entry.needs[0]}: {how}."
+        elif entry.needs is not None:
+            yield from settings.faults(entry.name, self.secrets(entry.name))
+
+    def _unset(self, name: str) -> list[str]:
+        """The variables that a service of the spec's own names, and that nothing sets."""
+        block = self._connections[name]
+        return [
+            f"`connect {name}` has no {key}: set the environment variable {variable}."
+            for key in ("url", "auth", "headers")
+            for variable in _variables(block.get(key))
+            if not self._environment.get(variable)
+        ]
 
 
 class Missing:

@@ -107,6 +107,20 @@ class Secrets:
             return f"set the environment variable {variable}"
         return f'write `{key}: env("…")` in its `connect` block'
 
+    def named(self, key: str, variable: str | None = None) -> str:
+        """What a setting is called where it was written: its variable, or its key in the block."""
+        match self._connection.get(key):
+            case {"call": "env", "args": [str() as name]}:
+                return name
+            case None if variable is not None:
+                return variable
+        return f"`{key}` of `connect {self.name}`"
+
+    def from_environment(self, key: str) -> bool:
+        """Whether a setting stands in the environment, by the block or without one."""
+        value = self._connection.get(key)
+        return value is None or (isinstance(value, Mapping) and value.get("call") == "env")
+
     def resolve(self, value: Any) -> Secret | None:
         """The value of a setting: `env("X")` is read now, a text stands for itself."""
         match value:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 from functools import cache, partial
@@ -112,37 +113,83 @@ def server_of(secrets: Secrets) -> Server:
     """The server of `connect smtp`, or of SMTP_URL: `smtp://user:password@host:port`, `smtps://`
     where TLS comes first, `?tls=starttls`, `auto` or `no`; ProviderError where it can't be read."""
     host = secrets.text("host")
-    if host is not None:
-        port, tls = secrets.value("port"), secrets.value("tls")
-        user, password = secrets.find("user"), secrets.find("password")
-        given = isinstance(secrets.value("host"), Mapping) or secrets.value("private") is True
-        return Server(
-            host, port if isinstance(port, int) else 587, _tls(tls, "auto"),
-            user.reveal() if user else None, password.reveal() if password else None, given,
-        )  # fmt: skip
-    url = secrets.need("url", VARIABLE).reveal()
+    if host is None:
+        return _server_at(secrets, secrets.need("url", VARIABLE).reveal())
+    user, password = secrets.find("user"), secrets.find("password")
+    given = isinstance(secrets.value("host"), Mapping) or secrets.value("private") is True
+    tls = secrets.text("tls") or secrets.value("tls")
+    return Server(
+        host, _port(secrets), _tls(tls, "auto", secrets.named("tls")),
+        user.reveal() if user else None, password.reveal() if password else None, given,
+    )  # fmt: skip
+
+
+def _server_at(secrets: Secrets, url: str) -> Server:
+    name = secrets.named("url", VARIABLE)
+    wrong = partial(_unreadable, name)
+    parts = urlsplit(_spelled(url, name))
+    if parts.scheme not in PORTS:
+        raise wrong("begins with neither smtp:// nor smtps://")
     try:
-        parts = urlsplit(url)
-        port = parts.port or PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        raise ProviderError(f"{VARIABLE} is no address: smtp://user:password@host:port") from None
+        port = parts.port
+    except ValueError:
+        raise wrong("has a port that is no number up to 65535") from None
     if not parts.hostname:
-        raise ProviderError(f"{VARIABLE} names no host: smtp://user:password@host:port")
+        raise wrong("names no host")
+    if port == 0 or parts.path not in ("", "/") or parts.fragment:
+        raise wrong("has something behind its host that is no port")
     if parts.password is not None:
         secrets.resolve(unquote(parts.password))  # so that it is scrubbed by itself, too
-    asked = dict(pair.partition("=")[::2] for pair in parts.query.split("&")).get("tls")
+    asked = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair)
+    strange = next((key for key in asked if key != "tls"), None)
+    if strange is not None:
+        raise wrong("asks behind its `?` for something else than tls=starttls, auto or no")
     return Server(
-        parts.hostname, port, _tls(asked, "yes" if parts.scheme == "smtps" else "auto"),
+        parts.hostname, port or PORTS[parts.scheme],
+        _tls(asked.get("tls"), "yes" if parts.scheme == "smtps" else "auto", f"`tls` of {name}"),
         unquote(parts.username) if parts.username else None,
         unquote(parts.password) if parts.password else None,
         True,
     )  # fmt: skip
 
 
-def _tls(value: Any, default: str) -> str:
+def _spelled(url: str, name: str) -> str:
+    """An address without what no address holds: urlsplit passes over line breaks in silence."""
+    if url.isprintable() and " " not in url:
+        try:
+            urlsplit(url)
+        except ValueError:
+            raise _unreadable(name, "can't be read") from None
+        return url
+    raise _unreadable(name, "holds a blank or a line break")
+
+
+def _unreadable(name: str, why: str) -> ProviderError:
+    return ProviderError(
+        f"{name} {why}: write smtp://user:password@host:port, with %40 %2F %3F %23 for the @ / ? # "
+        "of a password"
+    )
+
+
+def _port(secrets: Secrets) -> int:
+    """The port of `connect smtp`, which may come from the environment."""
+    value = secrets.value("port")
+    if value is None:
+        return PORTS["smtp"]
+    text = str(value) if isinstance(value, int | Decimal) else secrets.text("port") or ""
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
+        raise ProviderError(f"{secrets.named('port')} is no port: write a number up to 65535")
+    return int(text)
+
+
+def _tls(value: Any, default: str, name: str) -> str:
+    if value is None:
+        return default
     if value is True:
         return "yes"
-    return value if value in ("yes", "starttls", "auto", "no") else default
+    if value not in ("yes", "starttls", "auto", "no"):
+        raise ProviderError(f"{name} is none of yes, starttls, auto and no")
+    return str(value)
 
 
 # --- the envelope ------------------------------------------------------------------------------
