@@ -1,6 +1,5 @@
 """An invoice: lines, minimum and maximum, coupons, tax, credit, in that order."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -8,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bizrun.billing import discounts, lines, periods, proration, taxes
 from bizrun.billing.catalog import (

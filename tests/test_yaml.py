@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from bizrun.cli.main import main
 from bizrun.diagnostics import Source
 from bizrun.ir import nodes as ir
 from bizrun.ir.lower_program import lower
+from bizrun.ir.program import Program
 from bizrun.lang import ast
 from bizrun.lang.check import check
 from bizrun.lang.format import format_text, same_meaning
@@ -146,10 +146,8 @@ def plain(value: Any) -> Any:
         case set() | frozenset():
             return sorted(map(str, value))
     if isinstance(value, Struct):
-        pairs = ((name, plain(getattr(value, name))) for name in value.__struct_fields__)
-        return [type(value).__name__, *pairs]
-    if is_dataclass(value):
-        named = (f.name for f in fields(value) if f.name != "path")
+        of_files = ("path",) if isinstance(value, Program) else ()
+        named = (name for name in value.__struct_fields__ if name not in of_files)
         pairs = ((name, plain(getattr(value, name))) for name in named)
         return [type(value).__name__, *pairs]
     return value if isinstance(value, str | int | bool | None) else repr(value)

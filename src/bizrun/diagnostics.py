@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A stretch of a file: offsets in characters, the end not included."""
 
     file: str
@@ -23,13 +23,12 @@ class Span:
         return Span(self.file, self.start, max(self.end, other.end))
 
 
-@dataclass(slots=True)
-class Source:
+class Source(Struct):
     """A file's name as the author gave it, and its text."""
 
     name: str
     text: str
-    _lines: list[int] = field(default_factory=list, repr=False)
+    _lines: list[int] = field(default_factory=list)
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column, both counted from 1, of an offset."""
@@ -48,8 +47,7 @@ class Source:
         return self.text[self._lines[number - 1] : end].rstrip("\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A replacement of a span; `certain` where `check --fix` may apply it unasked."""
 
     span: Span
@@ -57,16 +55,14 @@ class Fix:
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """A second place that explains the first."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One mistake: a stable code (see `codes.CODES`), where, what, and what to do."""
 
     code: str

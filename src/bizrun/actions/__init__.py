@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ..lang.symbols import ActionSignature, Symbols
 from .signatures import CONNECTION, METHODS, OPEN_ROOTS

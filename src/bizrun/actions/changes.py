@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
+
+from msgspec.structs import replace
 
 from ..billing import catalog, lines, periods, proration
 from ..billing.agreed import with_price

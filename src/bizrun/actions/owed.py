@@ -6,7 +6,7 @@ Everything here reads and computes; renewals, changes and previews all ask it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -29,7 +29,7 @@ _WAITING = (
 )  # fmt: skip
 
 
-_STEP = tuple(field.name for field in fields(TierLine))
+_STEP = TierLine.__struct_fields__
 
 
 @dataclass(slots=True)

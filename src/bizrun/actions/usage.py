@@ -7,10 +7,12 @@ and what it came to. Counts that come for it afterwards make a correction line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .. import times
 from ..billing import catalog, lines, periods, proration, rating
@@ -32,8 +34,7 @@ _LOOKED_AT = 64
 Billed = dict[tuple[str, ...], Rated]
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(Struct, frozen=True):
     """What a meter came to in a window of a subscription, and what of it was billed before."""
 
     item: Item

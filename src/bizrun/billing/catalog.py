@@ -7,10 +7,12 @@ All of them have a canonical JSON form, so that a subscription can keep the term
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Literal, cast
+
+from msgspec import NODEFAULT, Struct, field
+from msgspec.structs import fields, replace
 
 from .. import lossless, times
 from ..errors import EvalError
@@ -33,8 +35,7 @@ _INTERVAL_UNITS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """So many days, weeks, months or years."""
 
     count: int
@@ -72,8 +73,7 @@ def interval(text: str) -> Interval:
 # Prices
 
 
-@dataclass(frozen=True, slots=True)
-class RatePart:
+class RatePart(Struct, frozen=True):
     """One product of a rate.
 
     unit: "unit" `amount` for every `size` units, in proportion (a percent: of the quantity, which
@@ -86,8 +86,7 @@ class RatePart:
     size: Number = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """The sum of its parts, within bounds; `free` has no parts.
 
     `most_each` and `least_each` are bounds of what a single counted event costs.
@@ -110,24 +109,21 @@ class Rate:
         return self.most_each is not None or self.least_each is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(Struct, frozen=True):
     """A rate up to and including the unit `bound`; None: without end."""
 
     bound: Number | None
     rate: Rate
 
 
-@dataclass(frozen=True, slots=True)
-class DimensionRate:
+class DimensionRate(Struct, frozen=True):
     """The price for these values of the dimensions; None stands for any other value."""
 
     values: tuple[str | None, ...]
     pricing: Pricing
 
 
-@dataclass(frozen=True, slots=True)
-class Pricing:
+class Pricing(Struct, frozen=True):
     """How a quantity becomes money.
 
     "unit" and "package" have a rate (of each started package of `package` units); "graduated",
@@ -143,8 +139,7 @@ class Pricing:
     cases: tuple[DimensionRate, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """A fixed part for each interval, in advance or in arrears; interval None: once.
 
     `per_unit` names what the subscription's quantity counts ("seat"); None: whatever quantity.
@@ -162,8 +157,7 @@ class Price:
         return hash(self.currency)
 
 
-@dataclass(frozen=True, slots=True)
-class UsagePrice:
+class UsagePrice(Struct, frozen=True):
     """What a meter's usage costs; currency None: free or a percentage, good for any.
 
     `interval` is the meter's own period, None the plan's.
@@ -175,8 +169,7 @@ class UsagePrice:
     interval: Interval | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Includes:
+class Includes(Struct, frozen=True):
     """An allowance of a meter for each of its periods."""
 
     meter: str
@@ -187,8 +180,7 @@ class Includes:
 # Plans
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What a phase or a dated version says; None where the plan's own line goes on holding.
 
     Limits and provider ids are laid over the plan's by key, all else replaces it.
@@ -211,8 +203,7 @@ class Terms:
     data: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(Struct, frozen=True):
     """Terms that hold for a while, before the plan's plain lines do."""
 
     title: str
@@ -220,8 +211,7 @@ class Phase:
     terms: Terms
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """Terms for who subscribes from a date on.
 
     `migrate` says when running subscriptions come over: "renewal", "now", or "where" (at the
@@ -234,8 +224,7 @@ class Version:
     where: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A plan or an addon: what it costs, what it allows.
 
     Limits and the bounds of `seats` may be `values.UNLIMITED`; `limit_types` says "number" or
@@ -278,8 +267,7 @@ class Plan:
 # Coupons, taxes, dunning, the business
 
 
-@dataclass(frozen=True, slots=True)
-class Coupon:
+class Coupon(Struct, frozen=True):
     """`once`: one invoice; `duration`: lines whose period begins within it; neither: for ever.
 
     `only` names plans, add-ons and meters: it discounts their lines alone.
@@ -295,8 +283,7 @@ class Coupon:
     only: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tax:
+class Tax(Struct, frozen=True):
     """A tax; which lines it holds for is the caller's question. `provider` computes it if set."""
 
     name: str
@@ -305,8 +292,7 @@ class Tax:
     provider: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dunning:
+class Dunning(Struct, frozen=True):
     """When a failed payment is tried again, and what happens in the end.
 
     `after` counts from the first failure; `every` counts each of `times` from the one before,
@@ -323,8 +309,7 @@ class Dunning:
     grace_action: EndAction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BillingSettings:
+class BillingSettings(Struct, frozen=True):
     """The choices of the `business` block, with their defaults."""
 
     currency: str = "USD"
@@ -351,8 +336,7 @@ class BillingSettings:
         return self.rounding == "half_even"
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """All that a spec says about money."""
 
     settings: BillingSettings = BillingSettings()
@@ -453,7 +437,7 @@ def allowance(plan: Plan, meter: str) -> Includes | None:
 
 def overlay(plan: Plan, terms: Terms) -> Plan:
     """The plan with a phase's or version's lines in place of its own."""
-    said = {f.name: getattr(terms, f.name) for f in fields(terms)}
+    said = {name: getattr(terms, name) for name in terms.__struct_fields__}
     changes = {name: value for name, value in said.items() if value is not None}
     for name in ("limits", "limit_types", "providers", "data"):
         if name in changes:
@@ -511,7 +495,7 @@ def plan_at(plan: Plan, started: datetime, at: datetime, zone: str) -> Plan:
 
 def to_json(value: Any) -> Any:
     """Any value of this module, or what it holds, as plain JSON; defaults are left out."""
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Struct):
         said = {
             f.name: to_json(getattr(value, f.name))
             for f in fields(value)
@@ -545,7 +529,7 @@ def from_json(value: Any) -> Any:
 
 
 def _default(field_: Any) -> Any:
-    if field_.default_factory is not MISSING:
+    if field_.default_factory is not NODEFAULT:
         return field_.default_factory()
     return field_.default
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from ..currencies import exponent
 from ..values import Money
@@ -16,8 +17,7 @@ USUAL = 50
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """Credit that a customer has; grants are passed in the order of granting.
 
     Those of a lower `priority` are used first. `meters` and `kinds` limit it to lines of such a
@@ -32,8 +32,7 @@ class Grant:
     priority: int = USUAL
 
 
-@dataclass(frozen=True, slots=True)
-class Payable:
+class Payable(Struct, frozen=True):
     """What credit may pay of a line; below zero it lowers what the other lines need."""
 
     amount: Money
@@ -41,16 +40,14 @@ class Payable:
     meter: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CreditUse:
+class CreditUse(Struct, frozen=True):
     """How much of a grant an invoice took."""
 
     grant: str
     amount: Money
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """The grants that were used, in order, and what they paid of each line."""
 
     uses: tuple[CreditUse, ...]

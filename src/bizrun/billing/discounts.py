@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from .. import times
 from ..values import Money, Percent
@@ -18,8 +19,7 @@ from .proration import portion
 from .split import spread, spread_exact
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(Struct, frozen=True):
     """A coupon on a subscription or customer: since when, and how many invoices it discounted.
 
     `subscription` is the one whose lines it discounts, None for all of the customer's.
@@ -31,8 +31,7 @@ class Attached:
     subscription: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Discountable:
+class Discountable(Struct, frozen=True):
     """What a coupon asks about a line; `period_start` is the invoice's instant where it has none.
 
     The amount is rounded, and may be below zero (a correction, what is above a maximum). A
@@ -51,8 +50,7 @@ class Discountable:
     beside: tuple[tuple[str, Money], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CouponUse:
+class CouponUse(Struct, frozen=True):
     """What a coupon took off an invoice: `by_line` adds up to the amount.
 
     Where the amount is above zero, the invoice counts for a coupon that holds `once`.

@@ -6,7 +6,6 @@ Quotes, previews, drafts and final invoices are all made here; nothing else comp
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -100,8 +99,7 @@ def going_as(kind: str, meter: str | None) -> str:
     return "usage" if meter else "base"
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """The minimum and maximum of one period of a subscription.
 
     `before` is what earlier invoices charged for base and usage of that period, undiscounted, and

@@ -6,19 +6,20 @@ Amounts are exact; the invoice line that they stand on rounds them, once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import EvalError
 from ..values import Money, Number, Percent, check_number, show
 from .catalog import DimensionRate, Price, Pricing, Rate, RatePart, Tier, UsagePrice
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a meter counted over a period, of one value of each of its dimensions.
 
     `events` are the counted ones, `each` their values in the order of their time, where a price
@@ -32,8 +33,7 @@ class Usage:
     each: tuple[Number, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TierLine:
+class TierLine(Struct, frozen=True):
     """One step of an explanation: so many units above one bound and up to another.
 
     `unit_amount` and `percent` are the rate's; `packages` how many were started; `flat` the flat
@@ -52,8 +52,7 @@ class TierLine:
     bound: Literal["minimum", "maximum"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
+class Rated(Struct, frozen=True):
     """An exact amount and how it came about; `included` was free, `values` are dimensions'.
 
     `charged` is what an invoice really asked for of the amount, less its discounts: None, not

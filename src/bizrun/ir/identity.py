@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..lang import ast
 from ..lang.check.directories import other_state, said, tenant_field
@@ -17,8 +18,7 @@ SESSION = Duration.of(12, "hours")
 SCOPES = "openid email profile"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """An attribute of SCIM and the field that keeps it; of `active` also the states that it means:
     `on` for true and `off` for false, or None where the field is a bool."""
 
@@ -28,8 +28,7 @@ class Kept:
     off: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """What a directory keeps of its `users` or `groups` in an entity; `owner` is the field that
     says to which tenant a row belongs."""
 
@@ -51,8 +50,7 @@ class Directory:
         return value == kept.on if kept.on is not None else value is not False
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(Struct, frozen=True):
     """A way to sign in by OpenID Connect. `find` has claims with the fields that they find;
     a setting is a text, `{"env": [parts]}` or `{"field": name}` of the tenant."""
 

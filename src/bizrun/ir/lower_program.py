@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import fields, replace
 from pathlib import PurePath
+
+from msgspec.structs import replace
 
 from ..billing import catalog
 from ..lang import ast
@@ -42,7 +43,7 @@ ABOUT = (
     "email", "address", "website", "tax_id", "country", "locale", "logo", "footer", "bank",
     "fonts", "pay_url", "einvoice",
 )  # fmt: skip
-_BOUNDS = {field.name for field in fields(Bounds)}
+_BOUNDS = frozenset(Bounds.__struct_fields__)
 
 
 def splits(node: ast.Node) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from ..lang.types import EntityType, ListOf, Record, Type, known
 from . import nodes as ir
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from .identity import Directory, SignIn
 
 
-@dataclass(frozen=True, slots=True)
-class EntityField:
+class EntityField(Struct, frozen=True):
     """A field of an entity: its type, default and whether it is unique."""
 
     name: str
@@ -29,8 +29,7 @@ class EntityField:
         return type(self.type).__name__ in ("Maybe", "AnyType")
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(Struct, frozen=True):
     """A table of the author's."""
 
     name: str
@@ -55,8 +54,7 @@ class Entity:
         return tuple(f.name for f in self.fields.values() if f.unique and f.name != self.key)
 
 
-@dataclass(frozen=True, slots=True)
-class EventType:
+class EventType(Struct, frozen=True):
     """An event's payload as it is checked on arrival."""
 
     name: str
@@ -67,8 +65,7 @@ class EventType:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(Struct, frozen=True):
     """A condition over `self`; what it reads tells when to look again.
 
     `ways` lead from a changed row of an entity to the subjects that may read it: (`of`, a field of
@@ -93,8 +90,7 @@ class Trigger:
     place: ir.Place
 
 
-@dataclass(frozen=True, slots=True)
-class Arrow:
+class Arrow(Struct, frozen=True):
     """A change that a lifecycle allows: on events, after a time in its source, or by handlers."""
 
     source: str | None
@@ -104,8 +100,7 @@ class Arrow:
     place: ir.Place
 
 
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
+class Lifecycle(Struct, frozen=True):
     """The states of a field and the arrows between them."""
 
     entity: str
@@ -118,8 +113,7 @@ class Lifecycle:
         return any(a.target == target and a.source in (None, source) for a in self.arrows)
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
+class Meter(Struct, frozen=True):
     """What is counted: `value` and `where` read the payload as `_event`.
 
     `figure` says what authors read of it: "number", "money", or "size", in bytes, where billing
@@ -137,8 +131,7 @@ class Meter:
     figure: str = "number"
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When a handler without an event runs; `spec` is how it is written."""
 
     handler: ir.Handler
@@ -152,8 +145,7 @@ class Schedule:
     catch_up: str
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """A figure over the state; recorded by its schedule or by `record`."""
 
     name: str
@@ -162,8 +154,7 @@ class Metric:
     every: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(Struct, frozen=True):
     """A parameter of an api."""
 
     name: str
@@ -171,8 +162,7 @@ class Param:
     default: ir.Expr | None
 
 
-@dataclass(frozen=True, slots=True)
-class Api:
+class Api(Struct, frozen=True):
     """A route."""
 
     method: str
@@ -183,8 +173,7 @@ class Api:
     handler: ir.Handler
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """Jinja2 source by part: subject, body and others."""
 
     name: str
@@ -192,8 +181,7 @@ class Template:
     file: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What no event or account goes beyond before a person has a look (RELIABILITY.md 12)."""
 
     effects_per_event: int = 100
@@ -201,8 +189,7 @@ class Bounds:
     items_per_day: int = 15  # lines of a kind on a subscription's invoices
 
 
-@dataclass(slots=True)
-class Program:
+class Program(Struct):
     """Everything the engine needs to know of a spec."""
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .types import (
     ANY,
@@ -36,8 +36,7 @@ TIMES = Record("range of time", (("start", TIME), ("end", TIME)))
 AMOUNTS = (NUMBER, MONEY, PERCENT, DURATION, SIZE)
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One argument: it must fit one of `types`; `rest` takes any number of further ones."""
 
     name: str
@@ -46,8 +45,7 @@ class Parameter:
     rest: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(Struct, frozen=True):
     """A function; `result` is a type, or a word for a rule of `check.calls`:
 
     "first" the type of the first argument, "item" that of the elements of a list or of all

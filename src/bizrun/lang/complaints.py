@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
 from . import foreign
-from .habits import habit
 from .mend import BAD, Complaint, Edit
 from .scan import KEYWORDS
 from .shape import Part
@@ -385,6 +384,8 @@ def _foreign_word(stop: Stop) -> Complaint | None:
 
 def _habit(stop: Stop) -> Complaint | None:
     """What is written as in another language: with a fix only where the text can be read then."""
+    from .habits import habit  # hundreds of patterns, for those alone who made a mistake
+
     for complaint, promises in habit(stop.text, stop.keyword, stop.place, ":" in stop.expected):
         if not promises or stop.works(complaint.edits):
             return complaint

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from . import ast
 from .printer import Printer
@@ -14,8 +15,7 @@ from .walk import children
 _TELLING = ("template", "subject", "plan", "to", "channel")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """kind: event, handler, schedule, api, trigger, effect, state; `group`: its lifecycle."""
 
     id: str
@@ -24,8 +24,7 @@ class Node:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """From one node to another, with what stands on the arrow."""
 
     source: str
@@ -33,8 +32,7 @@ class Edge:
     label: str = ""
 
 
-@dataclass(slots=True)
-class Graph:
+class Graph(Struct):
     """Nodes by kind and label, edges in the order of the spec, each once."""
 
     nodes: dict[tuple[str, str, str | None], Node] = field(default_factory=dict)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from ..diagnostics import Diagnostic, Fix, Source, Span
 from . import ast
@@ -220,10 +220,10 @@ class _Reader:
     def placed(self, diagnostic: Diagnostic) -> Diagnostic:
         """A diagnostic about the parsed text, with the places of the file."""
         fix = diagnostic.fix
-        return dataclasses.replace(
+        return replace(
             diagnostic,
             span=self.span(diagnostic.span.start, diagnostic.span.end),
-            fix=fix and dataclasses.replace(fix, span=self.span(fix.span.start, fix.span.end)),
+            fix=fix and replace(fix, span=self.span(fix.span.start, fix.span.end)),
         )
 
     def span(self, start: int, end: int) -> Span:
@@ -300,7 +300,7 @@ class _Reader:
         if diagnostic.code != "E0120" or not before:
             return diagnostic
         fix = Fix(Span(self.source.name, place, place), f"and {before[1]} ")
-        return dataclasses.replace(diagnostic, fix=fix)
+        return replace(diagnostic, fix=fix)
 
     def named(self, node: ast.Node) -> None:
         """Reports a value that has a name which no value can have."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from array import array
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 _KEYWORDS = (
     "business entity extend event plan addon meter coupon tax dunning lifecycle trigger on every "
@@ -21,8 +22,7 @@ TEMPLATE_BRACE = "brace of a template"
 SILENT = (CONFLICT_END, TEMPLATE_BRACE)
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """A comment with its `#`, not its line end; `own_line` where nothing stands before it."""
 
     start: int
@@ -39,8 +39,7 @@ class Odd(NamedTuple):
     end: int
 
 
-@dataclass(slots=True)
-class Chunk:
+class Chunk(Struct):
     """The text of one declaration; `keyword` None where it begins with no declaration's word.
 
     `brackets` are the places of all brackets outside texts and comments, `long` the stretches of
@@ -57,8 +56,7 @@ class Chunk:
     deep: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What a file consists of: its chunks in order, covering all but blanks and comments.
 
     `odd` is what stands between them, such as comments of another language.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ..diagnostics import Diagnostic, Source
 from . import ast
@@ -12,8 +13,7 @@ from .std import in_std
 from .types import ANY, AnyType, EntityType, Record, Type
 
 
-@dataclass(frozen=True, slots=True)
-class FieldInfo:
+class FieldInfo(Struct, frozen=True):
     """A field of an entity, payload or shape."""
 
     name: str
@@ -23,8 +23,7 @@ class FieldInfo:
     decl: ast.FieldDecl | None = None
 
 
-@dataclass(slots=True)
-class EntityInfo:
+class EntityInfo(Struct):
     """An entity with its extensions; `fields` in order, the key and created_at, updated_at too.
 
     `builtin` where the prelude declares it.
@@ -44,8 +43,7 @@ class EntityInfo:
         return tuple(f.name for f in self.fields.values() if f.unique and f.name != self.key)
 
 
-@dataclass(slots=True)
-class EventInfo:
+class EventInfo(Struct):
     """An event's payload. `declared` False where it is only handled or emitted.
 
     `origin`: "author", "billing" (the prelude), "change" (Entity.created, Entity.field_changed),
@@ -61,8 +59,7 @@ class EventInfo:
     decl: ast.EventDecl | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(Struct, frozen=True):
     """What a Name stands for.
 
     kind: local (a value of the handler), const, fn, param, entity, plan, addon, coupon, meter,
@@ -74,8 +71,7 @@ class Ref:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActionField:
+class ActionField(Struct, frozen=True):
     """A field of an action; `required` unless it may be left out, `many`: one or a list."""
 
     name: str
@@ -85,8 +81,7 @@ class ActionField:
     many: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ActionSignature:
+class ActionSignature(Struct, frozen=True):
     """What the checker, hover and docs know of an action.
 
     `open` takes any other field too (`http`, `stripe.…`); `target` says whether a text may stand
@@ -110,8 +105,7 @@ class ActionSignature:
         return next((f for f in self.fields if f.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class NoMethod:
+class NoMethod(Struct, frozen=True):
     """A name under a provider that stands for nothing: what is wrong in it, and what there is."""
 
     name: str
@@ -122,8 +116,7 @@ class NoMethod:
 OpenAction = Callable[[str, "Symbols"], ActionSignature | NoMethod | None]
 
 
-@dataclass(slots=True)
-class Symbols:
+class Symbols(Struct):
     """All that a spec declares, the prelude and its modules included, by name."""
 
     business: ast.Business | None = None
@@ -172,8 +165,7 @@ class Symbols:
         return EntityType(self.bills) if self.bills else ANY
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What a used file is given: its stand-in, and what the spec's own one is called."""
 
     use: ast.Use
@@ -181,16 +173,14 @@ class Taken:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
+class Replaced(Struct, frozen=True):
     """A used file's declaration, and the one that overrides it."""
 
     old: ast.Declaration
     new: ast.Declaration
 
 
-@dataclass(slots=True)
-class Loaded:
+class Loaded(Struct):
     """The files of a spec, the prelude first, then modules in the order of use, then itself.
 
     `given`, `for` and `override` are settled (see `uses`): the declarations are plain ones, and
@@ -209,8 +199,7 @@ class Loaded:
     used_by: Mapping[str, tuple[ast.Use, ...]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Checked:
+class Checked(Struct):
     """A checked spec: the tree as it was parsed, and side tables keyed by its nodes.
 
     `types` has the type of every expression, `names` what each Name stands for, `row_types` the

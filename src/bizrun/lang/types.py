@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Prim:
+class Prim(Struct, frozen=True):
     """One of: text number integer bool money percent duration size time date clock plan coupon
     meter limit json none unlimited."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """A union of text literals; at run time text."""
 
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EntityType:
+class EntityType(Struct, frozen=True):
     """A reference to a row of an entity; at run time its key."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A map with known fields: a payload, a `type` shape, a group's row, an action's result.
 
     `open` where more fields may be there (an undeclared event, JSON). `name` is what a message
@@ -44,29 +40,25 @@ class Record:
         return next((type_ for key, type_ in self.fields if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(Struct, frozen=True):
     """A list; the rows of a query are a list of EntityType."""
 
     item: Type
 
 
-@dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(Struct, frozen=True):
     """A map from text."""
 
     value: Type
 
 
-@dataclass(frozen=True, slots=True)
-class Maybe:
+class Maybe(Struct, frozen=True):
     """`T?`: a T or none. Never nested."""
 
     inner: Type
 
 
-@dataclass(frozen=True, slots=True)
-class AnyType:
+class AnyType(Struct, frozen=True):
     """Anything: untyped data, or where a mistake has been reported (no cascades)."""
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ..diagnostics import Diagnostic, Fix, Label, Span, did_you_mean
 from . import ast
@@ -47,16 +48,14 @@ def stands_alone(text: str) -> bool:
     return _GIVEN.search(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A `use`, and the file that it reads."""
 
     use: ast.Use
     used: str
 
 
-@dataclass(slots=True)
-class Settled:
+class Settled(Struct):
     """The files without `given`, `for` and `override`, and what the checker has to look at."""
 
     files: list[ast.File] = field(default_factory=list)
@@ -116,8 +115,7 @@ def _without(file: ast.File, texts: Collection[str]) -> ast.File:
 # --- given ------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Names:
+class _Names(Struct):
     """What the spec itself has under a name, and which entities its business speaks of."""
 
     entities: dict[str, ast.Entity] = field(default_factory=dict)

@@ -7,10 +7,11 @@ else about it changes, so that a test does the same with and without.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from ..diagnostics import Span
 from ..ir import nodes as ir

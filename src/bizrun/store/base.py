@@ -8,8 +8,9 @@ tables; a store knows nothing about what they mean.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from ..model import INTERNAL as INTERNAL
 
@@ -27,8 +28,7 @@ ColumnType = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A field of a table. Python values by type: see `values`; json is anything exact, serial a
     whole number of 64 bits.
 
@@ -43,8 +43,7 @@ class Column:
     needed: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table: its key column is text and unique; `indexes` are worth keeping for `select`."""
 
     name: str
@@ -81,8 +80,7 @@ class LogEntry(NamedTuple):
     fired: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Struct, frozen=True):
     """Events in a row, of no source, handled as they came and causing nothing.
 
     `first` is the seq of the first one, `text` their JSON, each with a line's end: it has their

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from ..errors import StoreError
 from .base import Column, ColumnType, Range, Row, Table
@@ -14,8 +15,7 @@ from .packing import Pack, Unpack, packer, unpacker
 Order = tuple[tuple[str, bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """Where databases differ.
 
     `stored`: a name of an author as the database keeps it; `quoted`: as an identifier. `primary`:
@@ -117,8 +117,7 @@ class Select(NamedTuple):
         return found
 
 
-@dataclass(slots=True, eq=False)
-class TableSQL:
+class TableSQL(Struct, eq=False):
     """A table with its statements and with the ways from row to columns and back."""
 
     dialect: Dialect

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ...diagnostics import Span
 from .. import ast
@@ -19,8 +20,7 @@ MOST_FACTS = 100
 Path = tuple[str, int]
 
 
-@dataclass(slots=True)
-class Local:
+class Local(Struct):
     """A name of a handler, function or test; `kind` as in `Ref`."""
 
     type: Type
@@ -31,8 +31,7 @@ class Local:
     length: str | None = None
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """A block's names and facts.
 
     `place`: handler, schedule, api, fn, test, trigger, meter, tax, value (a declaration's
@@ -110,8 +109,7 @@ class Scope:
                     scope.facts[path] = GONE
 
 
-@dataclass(slots=True)
-class Flow:
+class Flow(Struct):
     """What conditions tell about none: paths and facts of the expressions of one check."""
 
     types: dict[ast.Node, Type]

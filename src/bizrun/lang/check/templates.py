@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ...diagnostics import Label, Source, Span, did_you_mean
 from .. import ast
@@ -31,8 +32,7 @@ _SINGLE = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*\}(?!\})")
 _WORDS = {"true", "false", "none", "True", "False", "None", "not", "self", "loop", "range"}
 
 
-@dataclass(slots=True)
-class _Uses:
+class _Uses(Struct):
     """The names and `name.field`s that a text reads, with the line in it; or its mistake."""
 
     names: dict[str, int] = field(default_factory=dict)
@@ -40,8 +40,7 @@ class _Uses:
     error: tuple[int, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A text of a template: where it stands, whole, and what it reads."""
 
     span: Span
@@ -49,8 +48,7 @@ class _Part:
     uses: _Uses
 
 
-@dataclass(frozen=True, slots=True)
-class _Mail:
+class _Mail(Struct, frozen=True):
     """An email: its template, where it names that, and what it gives it.
 
     `sure` are names that it has from where they come from, `unknown` those that stand for nothing.

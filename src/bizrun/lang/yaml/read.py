@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Dict
 from typing import Any
 
+from msgspec import structs
+
 from ...diagnostics import Diagnostic, Fix, Label, Source, Span, did_you_mean
 from .. import ast
 from ..check.business import is_text
@@ -523,7 +525,7 @@ class _Placer:
         """A mistake; its fix stays where it stands in the file to the letter."""
         labels = tuple(Label(self.span(label.span), label.text) for label in problem.labels)
         span, fix = self.span(problem.span), self.fix(problem.fix)
-        return dataclasses.replace(problem, span=span, fix=fix, labels=labels)
+        return structs.replace(problem, span=span, fix=fix, labels=labels)
 
     def fix(self, fix: Fix | None) -> Fix | None:
         if fix is None:
