@@ -204,3 +204,49 @@ def test_without_typst_there_are_web_pages_and_a_word_about_it(
     assert 'src="data:image/svg+xml;base64,' in (notes / "credit_notes/N-001.html").read_text()
     assert list(attached(notes, "Sorry")) == ["credit-note-N-001.html"]
     assert main(["notes.biz", "--invoices", "pdf"]) == 2
+
+
+STORED = """
+business "Moving Co" { language 1, currency USD, bills Account, invoice_number "M-{seq}",
+  collect by_invoice, due after 14 days }
+entity Account { id text key, name text, company text }
+event Account.joined key id { id text, name text, company text }
+event Boxes.stored key account { account Account, bytes size }
+event Account.complains key account { account Account }
+plan pro "Professional" { price 20 USD per month, usage storage: 2 USD per GB }
+meter storage { max bytes of Boxes.stored per account unit GB }
+on Account.joined as a {
+  let account = create Account { ...a }
+  subscribe { customer: account, plan: pro }
+}
+on Account.complains(account) {
+  for each invoice in Invoice where .customer == account and .amount_open > 0 USD {
+    credit_note { invoice, amount: 5 USD }
+    pay_invoice { invoice }
+  }
+}
+"""
+
+
+def test_an_invoice_says_by_what_it_was_settled_and_in_which_unit_it_counts(
+    moving: Path,
+) -> None:
+    (moving / "stored.biz").write_text(STORED)
+    about = {"id": "a", "name": "Attic Ltd.", "company": "Attic Ltd."}
+    events = [
+        ("Account.joined", "01", about),
+        ("Boxes.stored", "02", {"account": "a", "bytes": "12.5 GB"}),
+        ("Account.complains", "03", {"account": "a"}),
+    ]
+    lines = [
+        {"id": day, "type": name, "time": f"2026-01-{day}T10:00:00Z", "data": data}
+        for name, day, data in events
+    ]
+    (moving / "stored.events.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    assert main(["stored.biz", "--json", "--until", "2026-02-02"]) == 0
+    first, second = (
+        words((moving / f"out/stored/invoices/M-{n}.pdf").read_bytes()) for n in (1, 2)
+    )
+    assert "Credit note CN-00001 −$5.00" in first and "Paid −$15.00" in first
+    assert first.count("Attic Ltd.") == 1
+    assert "12.5\u00a0GB $2.00 $25.00" in second.replace("\n", " ")

@@ -321,7 +321,7 @@ def invoices(count: int) -> list[Document]:
 def sink(folder: Path, form: str = "pdf", **about: str) -> Sink:
     program = SimpleNamespace(
         title="Acme", path=str(folder / "a.biz"), timezone="UTC", bills="Account", templates={},
-        about=about,
+        about=about, meters={},
     )  # fmt: skip
     return Sink(folder, program, form)
 

@@ -42,6 +42,14 @@ class Rows(Protocol):
         """The number of the newest entry of the log: nothing changes without one."""
 
 
+class Settled(NamedTuple):
+    """What lowered what is open on an invoice, and by how much; a credit note has a number."""
+
+    by: Literal["paid", "credit", "credit_note"]
+    amount: Money
+    number: str = ""
+
+
 _TAX_IDS = ("tax_id", "vat_id", "vat_number", "tax_number")
 
 
@@ -53,6 +61,8 @@ class Document:
     `about` is the row of the note or payment, and `row` keeps what they have of the invoice.
     `business` has the texts of the business block (`title`, `address`, `email`, `website`,
     `tax_id`, `pay_url`, `bank`, `logo` as the text of an SVG); `customer` is its row, or empty.
+    `settled` is what lowered the amount due to what is open, in its order; without it, that is a
+    payment. `units` are those of meters that have one.
     """
 
     row: Row
@@ -60,6 +70,8 @@ class Document:
     business: Row
     customer: Row
     zone: str
+    settled: tuple[Settled, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["invoice", "credit_note", "receipt"] = "invoice"
     about: Row = field(default_factory=dict)
 
@@ -117,12 +129,6 @@ class Document:
         row = self.row if self.kind == "invoice" else self.about
         found: datetime | None = row.get("issued_at") or row["created_at"]
         return found
-
-    @property
-    def paid(self) -> Money:
-        """What was paid of the amount due."""
-        paid: Money = self.row["amount_due"] - self.row["amount_open"]
-        return paid
 
 
 def unbilled(payment: Row) -> tuple[Row, Row]:
@@ -209,7 +215,8 @@ class Party:
 
 def customer_party(row: Row, key: str) -> Party:
     """Who the invoice is for: its `company` or `name`, else its email, else its key."""
-    names = [text for field in ("company", "name") if (text := _text(row.get(field)))]
+    said = (_text(row.get(field)) for field in ("company", "name"))
+    names = list(dict.fromkeys(name for name in said if name))
     email = _text(row.get("email"))
     held = row.get("billing_address") or row.get("address")
     address = {**row, **held} if isinstance(held, Mapping) else row

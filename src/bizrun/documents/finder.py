@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from .document import Document, Row, Rows, details_at, unbilled
+from ..values import Money
+from .document import Document, Row, Rows, Settled, details_at, unbilled
 
 
 class Finder:
     """The documents of one business; `bills` is the entity of its customers, if it has any."""
 
-    def __init__(self, business: Row, bills: str | None, zone: str) -> None:
+    def __init__(
+        self, business: Row, bills: str | None, zone: str, units: Mapping[str, str]
+    ) -> None:
         self._business = business
         self._bills = bills
         self._zone = zone
+        self._units = units
 
     def invoice(self, row: Row, store: Rows) -> Document:
         """An invoice, made out to the customer as they were on the day of issue."""
         lines = store.select("InvoiceLine", {"invoice": row["id"]})
-        return self._of(row, list(lines), store)
+        return replace(
+            self._of(row, list(lines), store), settled=settled(row, store), units=self._units
+        )
 
     def credit_note(self, note: Row, store: Rows) -> Document | None:
         """A credit note; none where its invoice isn't there."""
@@ -55,6 +62,26 @@ class Finder:
         found = store.get(self._bills, row["customer"]) if self._bills else None
         customer = details_at(store, row["customer"], found, row["issued_at"])
         return Document.of(row, lines, self._business, customer, self._zone)
+
+
+def settled(row: Row, store: Rows) -> tuple[Settled, ...]:
+    """What lowered an invoice's amount due to what is open: payments, then credit notes, and the
+    credit of a later change or of the account."""
+    left: Money = row["amount_due"] - row["amount_open"]
+    if not left or row["status"] == "void":
+        return ()
+    zero = left * 0
+    came = store.select("Payment", {"invoice": row["id"]})
+    good = (p["amount"] for p in came if p["status"] in ("succeeded", "refunded"))
+    parts = [Settled("paid", min(sum(good, zero), left))]
+    left = left - parts[0].amount
+    if left:
+        notes = list(store.select("CreditNote", {"invoice": row["id"]}))
+        for note in sorted(notes, key=lambda note: (note["created_at"], note["id"])):
+            parts.append(Settled("credit_note", min(note["total"], left), str(note["number"])))
+            left = left - parts[-1].amount
+        parts.append(Settled("credit", left))
+    return tuple(part for part in parts if part.amount)
 
 
 TABLES = {"invoice": "Invoice", "credit_note": "CreditNote", "receipt": "Payment"}

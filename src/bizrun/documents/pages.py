@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
 from ..values import Money, number
-from .document import Document, Party, business_party, customer_party, is_reverse_charge
+from .document import Document, Party, Settled, business_party, customer_party, is_reverse_charge
 from .labels import Labels, labels
 
 MAX_TEXT = 4_000
@@ -71,7 +71,8 @@ def _short(found: Mapping[str, Any]) -> bool:
     beside = 3 + max(sum(1 + len(text) // 28 for text in x["lines"]) for x in parties)
     below = len(found["bank"]) + len(found["notes"]) + (5 if found["pay_url"] else 0)
     sums = sum(len(group) + 1 for _, group in found["sums"])
-    height = 60 + 5 * (beside + len(rows) + len(lines) + sums + below)
+    title = 0 if len(found["seller"]["name"]) <= 30 else 5 * (len(found["seller"]["name"]) // 40)
+    height = 60 + title + 5 * (beside + len(rows) + len(lines) + sums + below)
     flat = all(len(text) <= 50 and "\n" not in text for text in rows)
     return flat and height <= 215 and sum(found["widths"]) <= 10_000
 
@@ -223,11 +224,17 @@ def _line(line: Mapping[str, Any], document: Document, said: Labels) -> dict[str
         "description": clean(_description(line, said)),
         # Where all lines are about the invoice's own period it is not said again on each.
         "period": "" if period == _period(document.row, document, said) else period,
-        "quantity": said.number(line["quantity"]),
+        "quantity": _counted(said.number(line["quantity"]), line, document),
         "price": said.money(unit) if unit is not None else "",
         "amount": said.money(line["amount"]),
         "steps": [_step(step, said) for step in line["detail"] or ()],
     }
+
+
+def _counted(number: str, line: Mapping[str, Any], document: Document) -> str:
+    """A quantity with the unit of its meter, if that has one: `12.5 GB`."""
+    unit = document.units.get(line["meter"] or "")
+    return f"{number}\u00a0{unit}" if unit else number
 
 
 def _columns(lines: list[dict[str, Any]]) -> list[str]:
@@ -339,11 +346,20 @@ def _open_sums(document: Document, said: Labels, more: bool) -> list[tuple[str, 
     row = document.row
     found = [(said["total"], row["total"], "total")]
     found += _credits(row, said)
-    if document.paid and row["status"] != "void":
-        found.append((said["paid"], -document.paid, ""))
+    found += [
+        (f"{said[by]} {number}".rstrip(), -amount, "") for by, amount, number in _settled(document)
+    ]
     due = (said["amount_due"], row["amount_open"], "due")
     alone = not more and len(found) == 1 and row["amount_open"] == row["total"]
     return [due] if alone else [*found, due]
+
+
+def _settled(document: Document) -> Sequence[Settled]:
+    row = document.row
+    paid: Money = row["amount_due"] - row["amount_open"]
+    if not paid or row["status"] == "void":
+        return ()
+    return document.settled or (Settled("paid", paid),)
 
 
 def _credits(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, str]]:

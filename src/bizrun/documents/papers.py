@@ -34,6 +34,7 @@ class Business(Protocol):
     timezone: str
     bills: str | None
     templates: dict[str, Any]
+    meters: dict[str, Any]
     about: dict[str, str]
 
 
@@ -55,7 +56,8 @@ class Papers:
         if "einvoice" in self.business and not einvoice.available():
             self.missing = einvoice.MISSING
             del self.business["einvoice"]
-        self.finder = Finder(self.business, program.bills, program.timezone)
+        units = {meter.name: meter.unit for meter in program.meters.values() if meter.unit}
+        self.finder = Finder(self.business, program.bills, program.timezone, units)
 
     def _set_logo(self) -> None:
         name = self.business.pop("logo", "")
