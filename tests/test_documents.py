@@ -341,7 +341,7 @@ class Rows:
 
 
 PROGRAM: Any = SimpleNamespace(
-    title="Acme", timezone="UTC", bills=None, about={}, meters={},
+    title="Acme", timezone="UTC", currency="USD", bills=None, about={}, meters={},
     templates={"hi": SimpleNamespace(parts={"subject": "Hi", "body": "Dear {{ name }}"}),
                "bad": SimpleNamespace(parts={"subject": "Hi", "body": "{{ nobody }}"})},
 )  # fmt: skip

@@ -320,8 +320,8 @@ def invoices(count: int) -> list[Document]:
 
 def sink(folder: Path, form: str = "pdf", **about: str) -> Sink:
     program = SimpleNamespace(
-        title="Acme", path=str(folder / "a.biz"), timezone="UTC", bills="Account", templates={},
-        about=about, meters={},
+        title="Acme", path=str(folder / "a.biz"), timezone="UTC", currency="USD", bills="Account",
+        templates={}, about=about, meters={},
     )  # fmt: skip
     return Sink(folder, program, form)
 

@@ -11,8 +11,12 @@ import pytest
 
 from bizrun.cli.main import main
 from bizrun.documents import pdf
+from bizrun.documents.html import document_html
+from bizrun.documents.pages import page
 from bizrun.documents.sheets import sheet
 from bizrun.values import Money
+
+from .test_pdf import document
 
 NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
 BUSINESS = {"title": "Acme", "address": "1 Street\nTown", "website": "acme.example", "locale": "de"}
@@ -70,6 +74,28 @@ def test_the_page_says_who_writes_and_when() -> None:
     assert said["footer"] == "Acme · acme.example"
     assert said["paper"] == "a4"
     assert plain(said["blocks"][0]["runs"]) == "5,00\xa0€ am 2026-02-01"
+
+
+@pytest.mark.parametrize(
+    ("said", "paper"),
+    [
+        ({"country": "DE", "currency": "USD"}, "a4"),
+        ({"country": "US", "currency": "EUR"}, "us-letter"),
+        ({"country": "PH"}, "us-letter"),
+        ({"currency": "USD"}, "us-letter"),
+        ({"currency": "EUR"}, "a4"),
+        ({}, "a4"),
+    ],
+)
+def test_all_pages_of_a_business_are_of_one_paper(said: dict[str, str], paper: str) -> None:
+    """Whatever zone and currency a customer has."""
+    business = {**BUSINESS, **said}
+    for zone in ("America/New_York", "Europe/Berlin"):
+        about = sheet("t", {"subject": "", "body": ""}, {}, business, NOW, ZoneInfo(zone))
+        one = document(business={"country": "", **said}, zone=zone)
+        assert about["paper"] == page(one)["paper"] == paper
+        size = b"size: letter;" if paper == "us-letter" else b"size: A4;"
+        assert size in document_html(one)
 
 
 def test_a_value_is_no_markup() -> None:

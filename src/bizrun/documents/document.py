@@ -241,38 +241,29 @@ def business_party(business: Row) -> Party:
     )  # fmt: skip
 
 
+# Where letters are written on US Letter: CLDR's `paperSize` of a territory, and of those whose
+# currency says where it is. The dollar is taken for that of the United States.
+_LETTER = frozenset(
+    ("BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE")
+)
+_LETTER_CURRENCIES = frozenset(
+    ("BZD", "CAD", "CLP", "COP", "CRC", "GTQ", "MXN", "NIO", "PAB", "PHP", "USD", "VES")
+)
+
+
+def paper_size(business: Row) -> str:
+    """The paper of all that a business prints, by typst's name (`a4`, `us-letter`): that of its
+    `country`, or of its `currency` where it says no country."""
+    country = _text(business.get("country"))
+    letter = country in _LETTER if country else business.get("currency") in _LETTER_CURRENCIES
+    return "us-letter" if letter else "a4"
+
+
 # The VAT area of the European Union (Directive 2006/112/EC).
 _UNION = frozenset(
-    [
-        "AT",
-        "BE",
-        "BG",
-        "CY",
-        "CZ",
-        "DE",
-        "DK",
-        "EE",
-        "ES",
-        "FI",
-        "FR",
-        "GR",
-        "HR",
-        "HU",
-        "IE",
-        "IT",
-        "LT",
-        "LU",
-        "LV",
-        "MT",
-        "NL",
-        "PL",
-        "PT",
-        "RO",
-        "SE",
-        "SI",
-        "SK",
-    ]
-)
+    ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
+     "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK")
+)  # fmt: skip
 
 
 def is_reverse_charge(seller: Party, buyer: Party) -> bool:

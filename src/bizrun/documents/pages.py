@@ -10,7 +10,15 @@ from typing import Any
 from urllib.parse import quote
 
 from ..values import Money, number
-from .document import Document, Party, Settled, business_party, customer_party, is_reverse_charge
+from .document import (
+    Document,
+    Party,
+    Settled,
+    business_party,
+    customer_party,
+    is_reverse_charge,
+    paper_size,
+)
 from .labels import Labels, labels
 
 MAX_TEXT = 4_000
@@ -21,8 +29,6 @@ _CONTROL = re.compile(
 )
 _LONG = re.compile(r"\S{30,}")
 _UNIT = re.compile(r"(.+) per ([\w-]+)\Z")
-# The paper that an invoice will be printed on goes with where the business is.
-_LETTER = ("USD", "CAD", "MXN")
 
 
 def page(document: Document) -> dict[str, Any]:
@@ -38,7 +44,7 @@ def page(document: Document) -> dict[str, Any]:
     columns = _columns(lines)
     found = {
         "language": said.language,
-        "paper": _paper(document),
+        "paper": paper_size(business),
         "title": said[document.kind],
         "number": clean(document.number),
         "xml": "",
@@ -92,11 +98,6 @@ def clean(text: str) -> str:
 def _breakable(found: re.Match[str]) -> str:
     word = found[0]
     return "\u200b".join(word[at : at + 10] for at in range(0, len(word), 10))
-
-
-def _paper(document: Document) -> str:
-    american = document.zone.startswith("America/") and document.row["currency"] in _LETTER
-    return "us-letter" if american else "a4"
 
 
 def _open(row: Mapping[str, Any]) -> bool:

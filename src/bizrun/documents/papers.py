@@ -32,6 +32,7 @@ class Business(Protocol):
     title: str
     path: str
     timezone: str
+    currency: str
     bills: str | None
     templates: dict[str, Any]
     meters: dict[str, Any]
@@ -45,7 +46,8 @@ class Papers:
     def __init__(self, program: Business) -> None:
         self.program = program
         self.business: dict[str, Any] = {
-            "title": program.title, "name": program.title, **program.about
+            "title": program.title, "name": program.title, "currency": program.currency,
+            **program.about,
         }  # fmt: skip
         self.templates = {name: t.parts for name, t in program.templates.items()}
         self.zone = ZoneInfo(program.timezone)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
+from .document import paper_size
 from .labels import labels
 from .templates import Lists, subject, tokens
 
 # What a run of text is: the letters that stand for it in `sheet.typ`.
 _STYLES = {"strong": "b", "em": "i", "s": "s"}
-_LETTER = ("US", "CA", "MX")
 Run = dict[str, str]
 Block = dict[str, Any]
 
@@ -106,11 +106,6 @@ def _followed(address: str) -> str:
     return address if address.startswith(("https://", "http://", "mailto:")) else ""
 
 
-def _paper(business: Mapping[str, Any], zone: tzinfo | None) -> str:
-    american = str(zone).startswith("America/")
-    return "us-letter" if american and business.get("country", "US") in _LETTER else "a4"
-
-
 def sheet(
     name: str,
     parts: Mapping[str, str],
@@ -139,7 +134,7 @@ def sheet(
         "date": words.calendar_day(local.date()),
         "page": words["page"],
         "logo": str(business.get("logo") or ""),
-        "paper": _paper(business, zone),
+        "paper": paper_size(business),
         "language": words.language,
         "footer": " · ".join(part for part in (title, str(business.get("website") or "")) if part),
         "blocks": reader.blocks,
