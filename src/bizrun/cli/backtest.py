@@ -55,9 +55,9 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _text(told: Backtest) -> str:
-    from .query import table
     from .render import colours, paint, plural
     from .summary import grouped
+    from .table import table
 
     rows: list[dict[str, Any]] = []
     for change in told.customers[:SHOWN]:
@@ -71,7 +71,7 @@ def _text(told: Backtest) -> str:
     head = f"{plural(told.events, 'event')} again{refused}{calls}; "
     head += f"{plural(len(told.customers), 'customer')} would have been billed otherwise"
     head = paint(head, "bold", colours(sys.stdout))
-    shown = table(("customer and line", "recorded", "new", "difference"), rows)
+    shown = table(("customer and line", "recorded", "new", "difference"), rows, whole=True)
     return f"{head}\n\n{shown}{note}".rstrip("\n")
 
 

@@ -25,7 +25,7 @@ LOGGED = ("handled", "unmatched")
 # As the summary of a run counts them: no event at all, or another under a known id.
 REJECTED = ("rejected", "malformed", "conflict")
 NEWEST = 50
-COLUMNS = ("id", "type", "at", "status", "reason")
+COLUMNS = ("at", "type", "status", "reason", "id")
 
 
 @click.group(invoke_without_command=True)
@@ -41,7 +41,8 @@ def events(
     if ctx.invoked_subcommand is not None:
         ctx.obj = (state, spec)
         return 0
-    from .query import json_text, table
+    from .query import json_text
+    from .table import table
 
     with opened(state, spec) as found:
         rows = list(_kept(found, status) if status in KEPT else _logged(found, status))
@@ -57,7 +58,7 @@ def events(
             click.echo(_told(row))
     else:
         names = [name for name in COLUMNS if any(row.get(name) for row in shown)]
-        click.echo(table(names, shown), nl=False)
+        click.echo(table(names, shown, cut="id"), nl=False)
     if len(shown) < len(rows):
         click.echo(f"the newest {len(shown)} of {len(rows):,}; all of them with --json")
     if status in ("rejected", "failed"):

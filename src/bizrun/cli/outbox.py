@@ -53,7 +53,8 @@ def outbox(
     if ctx.invoked_subcommand is not None:
         ctx.obj = (state, spec)
         return 0
-    from .query import json_text, table
+    from .query import json_text
+    from .table import table
 
     with opened(state, spec) as found:
         rows = list(_effects(found, status))

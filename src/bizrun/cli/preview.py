@@ -57,9 +57,9 @@ def _instant(text: str | None, tz: ZoneInfo) -> datetime | None:
 
 
 def _text(customer: str, said: Mapping[str, Any], tz: ZoneInfo) -> str:
-    from .query import table
     from .render import colours, paint, printable
     from .summary import grouped
+    from .table import table
 
     colour = colours(sys.stdout)
     if not said["lines"]:
@@ -78,7 +78,7 @@ def _text(customer: str, said: Mapping[str, Any], tz: ZoneInfo) -> str:
     shown = [name for name in _TOTALS if said[name] or name in ("subtotal", "total", "amount_due")]
     wide = max(len(grouped(said[name])) for name in shown)
     totals = [f"{name.replace('_', ' '):<10}  {grouped(said[name]):>{wide}}" for name in shown]
-    return "\n".join([head, "", table(columns, rows), *totals]) + "\n"
+    return "\n".join([head, "", table(columns, rows, whole=True), *totals]) + "\n"
 
 
 def _day(at: datetime | None, tz: ZoneInfo) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,11 @@ import click
 from ..errors import UsageError
 from ..values import show
 from .state import json_option, opened, spec_option, state_option
+from .table import cell, table
 
 if TYPE_CHECKING:
     from ..diagnostics import Diagnostic
     from ..reports.query import Answer
-
-CELL = 40
-PIPE = 10_000  # columns where no terminal says how wide it is
 
 
 @click.command()
@@ -70,17 +67,11 @@ def _csv(answer: Answer) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     if answer.rows is None:
         values = answer.value if isinstance(answer.value, list) else [answer.value]
-        writer.writerows([[_cell(value)] for value in values])
+        writer.writerows([[cell(value)] for value in values])
         return
     names = [name for name in answer.fields if name != "lines"]
     writer.writerow(names)
-    writer.writerows([[_cell(row.get(name)) for name in names] for row in answer.rows])
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return json_text(value).replace("\n", " ") if isinstance(value, list | dict) else show(value)
+    writer.writerows([[cell(row.get(name)) for name in names] for row in answer.rows])
 
 
 def _text(answer: Answer) -> str:
@@ -98,51 +89,3 @@ def _text(answer: Answer) -> str:
 def _worth(value: Any) -> bool:
     """Whether a cell says something in a table."""
     return value is not None and not isinstance(value, list | dict)
-
-
-def table(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    """Rows under their names, as many columns as fit; numbers and money to the right."""
-    from .render import colours, paint, printable, width
-
-    def short(value: Any) -> str:
-        text = printable(_cell(value)).replace("\n", " ")
-        return text if width(text) <= CELL else text[: CELL - 1] + "…"
-
-    cells = [[short(row.get(name)) for name in names] for row in rows]
-    wide = [max(width(name), *(width(row[i]) for row in cells)) for i, name in enumerate(names)]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE
-    count = fit(wide, room)
-    right = [_right([row.get(name) for row in rows]) for name in names]
-    colour = colours(sys.stdout)
-
-    def line(texts: Sequence[str]) -> str:
-        padded = [
-            " " * (wide[i] - width(t)) + t if right[i] else t + " " * (wide[i] - width(t))
-            for i, t in enumerate(texts[:count])
-        ]
-        return "  ".join(padded).rstrip()
-
-    lines = [paint(line(names), "bold", colour), *(line(row) for row in cells)]
-    if count < len(names):
-        lines.append(paint(f"not shown: {', '.join(names[count:])} (--json)", "dim", colour))
-    return "\n".join(lines) + "\n"
-
-
-def fit(wide: Sequence[int], room: int) -> int:
-    """How many columns fit into so much room, at least one."""
-    used = 0
-    for count, one in enumerate(wide):
-        used += one + (2 if count else 0)
-        if used > room:
-            return max(count, 1)
-    return len(wide)
-
-
-def _right(values: Sequence[Any]) -> bool:
-    """Whether a column is of numbers or money."""
-    there = [value for value in values if value is not None]
-    return bool(there) and all(
-        (not isinstance(v, str | bool))
-        or (isinstance(v, str) and v[:1] in "-0123456789" and v[-4:-3] == " ")
-        for v in there
-    )

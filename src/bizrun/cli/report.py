@@ -153,8 +153,8 @@ def _csv(figures: Figures) -> str:
 
 
 def _table(figures: Figures) -> str:
-    from .query import table
     from .render import colours, paint, printable
+    from .table import note, table
 
     colour = colours(sys.stdout)
     head = paint(printable(figures.title), "bold", colour)
@@ -162,8 +162,8 @@ def _table(figures: Figures) -> str:
         return f"{head}\n\nNothing yet.\n"
     rows: Iterable[dict[str, Any]] = figures.rows
     shown = [{name: _cell(row.get(name)) for name in figures.columns} for row in rows]
-    note = f"\n{paint(figures.note, 'dim', colour)}\n" if figures.note else ""
-    return f"{head}\n\n{table(figures.columns, shown)}{note}"
+    below = f"\n{note(figures.note)}" if figures.note else ""
+    return f"{head}\n\n{table(figures.columns, shown, whole=True)}{below}"
 
 
 def _cell(value: Any) -> Any:
@@ -172,8 +172,9 @@ def _cell(value: Any) -> Any:
 
     if isinstance(value, Money):
         return grouped(value)
-    plain = isinstance(value, int) and not isinstance(value, bool)
-    return None if value is None else value if plain else show(value)
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return value if value is None or isinstance(value, int) else show(value)
 
 
 _WRITERS: dict[str, Callable[[Figures], str]] = {"table": _table, "json": _json, "csv": _csv}

@@ -54,7 +54,7 @@ def new(
 @json_option
 def list_(state: str | None, as_json: bool) -> int:
     """List tokens: what they allow, never what they are."""
-    from .query import table
+    from .table import table
 
     rows = [_shown(token) for token in _tokens(state).all()]
     if as_json:
