@@ -208,3 +208,21 @@ def test_several_files_have_it_and_one_is_meant() -> None:
         assert replaced.old.span.file == module
         assert handlers(found).count("on Subscription.cancelled") == 1
         assert "on Subscription.cancelled #2" in handlers(found)
+
+
+def test_what_a_missing_file_declares_is_missed_nowhere_else() -> None:
+    found = checked(
+        'use "./no_such_plans.biz"\n'
+        'business "Mill" { currency USD, bills Farmer }\n'
+        "entity Farmer { id text key }\n"
+        "event Farmer.joined key farmer { farmer Farmer }\n"
+        "on Farmer.joined(farmer) {\n"
+        "  subscribe { customer: farmer, plan: pro }\n"
+        '  apply_coupon { customer: farmer, coupon: "SPRING" }\n'
+        '  log "{twice(ten)} {frmer.id}"\n'
+        "}\n"
+    )
+    assert [(d.code, d.help) for d in found.diagnostics if d.code != "E0501"] == [
+        ("E0201", "did you mean `farmer`?")
+    ]
+    assert any(d.code == "E0501" for d in found.diagnostics)

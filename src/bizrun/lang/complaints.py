@@ -165,6 +165,10 @@ def _unit(stop: Stop) -> Complaint | None:
 _CONDITION = re.compile(r"\s*(?:if|else\s+if|expect|match)\b|.*\b(?:where|when|and|or|not)\b", re.S)
 
 
+# A second `, name = value` behind one that is told.
+_NAMED_VALUE = re.compile(r",\s*[^\W\d]\w*(\s*=)(?![=>])")
+
+
 def _assignment(stop: Stop) -> Complaint | None:
     if not stop.token.startswith("=") or stop.token not in ("=", "=>"):
         return None
@@ -175,7 +179,12 @@ def _assignment(stop: Stop) -> Complaint | None:
     if ":" in stop.expected and stop.token == "=":
         message = "A value stands behind its name and a colon: `name: value`."
         start = len(head[:at].rstrip())
-        return stop.complain("E0130", message, fix=(start, at + 1, ":"))
+        line_end = stop.text.find("\n", stop.place)
+        others = _NAMED_VALUE.finditer(stop.text, stop.place, max(line_end, stop.place))
+        more = [Edit(*found.span(1), ":") for found in others]
+        fix = (start, at + 1, ":")
+        complaint = stop.complain("E0130", message, fix=fix, certain=not more)
+        return Complaint(complaint.diagnostic, (*complaint.edits, *more))
     name = re.fullmatch(r"\s*([^\W\d]\w*)\s*", head[:at])
     if name and stop.token == "=" and _in_code(stop):
         message = f"A name is given with `let {name[1]} = …`."
@@ -294,21 +303,54 @@ def _entry(stop: Stop) -> Complaint | None:
     if ":" in stop.expected:
         found = re.search(r'([^\W\d]\w*|"[^"]*")\s*\Z', head[:at])
         if found and stop.token and stop.token not in "},":
+            whole = re.match(r"[\w.]*\.(\w+)(?=\s*[,}\n]|\Z)", head[found.start(1) :])
+            if stop.token == "." and whole:
+                message, start = f"`{whole[0]}` needs the name of its field.", found.start(1)
+                help = f"write `{whole[1]}: {whole[0]}`"
+                span = (start, start + whole.end())
+                complaint = stop.complain("E0130", message, help, span=span)
+                low = stop.part.head[0] + start
+                return Complaint(complaint.diagnostic, (Edit(low, low, f"{BAD}: "),))
             message = f"A `:` is missing behind `{found[1]}`."
             place = found.end(1)
+            fix = (place, place, ":")
+            complaint = stop.complain("E0130", message, span=(found.start(1), place), fix=fix)
+            if stop.works(complaint.edits):
+                return complaint
             return stop.complain(
-                "E0130", message, span=(found.start(1), place), fix=(place, place, ":")
+                "E0130", message, span=(found.start(1), place), fix=fix, certain=False
             )
     if "," in stop.expected and re.match(r'(?:[^\W\d]\w*|"[^"\n]*")\s*:', head[at:]):
         place = len(head[:at].rstrip())
         message = f"A comma is missing before `{stop.token}`."
         return stop.complain("E0130", message, fix=(place, place, ","))
+    if "," in stop.expected and re.match(r"[^\W\d]\w*\s*[,}]", head[at:]):
+        place = len(head[:at].rstrip())
+        message = f"A comma is missing before `{stop.token}`."
+        complaint = stop.complain("E0130", message, fix=(place, place, ","), certain=False)
+        if not head[:place][-1:].isdigit() and stop.works(complaint.edits):
+            return complaint
     item = stop.token[:1].isalnum() or stop.token.startswith('"')
     if "," in stop.expected and item and {")", "]"} & stop.expected:
         place = len(head[:at].rstrip())
         message = f"A comma is missing before `{stop.token}`."
         return stop.complain("E0130", message, fix=(place, place, ","), certain=False)
     return None
+
+
+def _tiers(stop: Stop) -> Complaint | None:
+    """Tiers in a block that nothing calls `graduated`, which was read as prices of a dimension."""
+    place = stop.part.opener
+    if stop.token not in ("up", "above") or "else" not in stop.expected or place is None:
+        return None
+    help = (
+        "write `graduated { … }`, where each tier prices its own units, or `volume`, where the one "
+        "that is reached prices all"
+    )
+    at = Span("", place, place + 1)
+    fix = Fix(Span("", place, place), "graduated ", False)
+    diagnostic = Diagnostic("E0140", at, "Tiers say how they are counted.", help, fix)
+    return Complaint(diagnostic, (Edit(place, place, "graduated "),))
 
 
 def _colon(stop: Stop) -> Complaint | None:
@@ -335,7 +377,7 @@ def _returns(stop: Stop) -> Complaint | None:
 
 def _order_by(stop: Stop) -> Complaint | None:
     """`orderby`, `sort by`, and `order` without its `by`."""
-    found = stop.match(r"\b(orderby|order_by|sortby|sort_by|sort\s+by|order)\s+(?!by\b)")
+    found = stop.match(r"\b(order_?[bB]y|sort_?[bB]y|ORDER\s+BY|sort\s+by|order)\s+(?!by\b)")
     if found is None:
         return None
     message = f"`{found[1]}` can't stand here. Did you mean `order by`?"
@@ -526,6 +568,7 @@ _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _quoted_name,
     _next_statement,
     _open_end,
+    _tiers,
     _habit,
     _branch,
     _loop,

@@ -11,6 +11,7 @@ from .scan import KEYWORDS, Chunk
 from .words import RESERVED, STATEMENTS
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_VALUE = re.compile(r"[^\W\d]\w*[ \t]*:?=(?!=)")
 _RHYTHMS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month",
             "yearly": "year", "annually": "year"}  # fmt: skip
 
@@ -43,6 +44,14 @@ def outside(file: str, text: str, chunk: Chunk) -> Complaint:
         fix = Fix(span, f"every {_RHYTHMS[word]}")
         edit = Edit(*found.span(), f"every {_RHYTHMS[word]}")
         return Complaint(Diagnostic("E0107", span, message, None, fix), (edit,))
+    value = _VALUE.match(text, chunk.start)
+    if value:
+        message = f"A value of a whole file is a `const`: `const {word} = …`."
+        start = Span(file, chunk.start, chunk.start)
+        edit = Edit(chunk.start, value.end(), f"const {word} =")
+        return Complaint(
+            Diagnostic("E0107", span, message, None, Fix(start, "const ", False)), (edit,)
+        )
     near = did_you_mean(word, KEYWORDS) or foreign.DECLARATIONS.get(word)
     if near:
         message = f"`{word}` begins no declaration. Did you mean `{near}`?"

@@ -248,7 +248,7 @@ class _Reader:
             place=place,
             token=token_at(text, place),
             expected=expected,
-            works=lambda edits: self.works(edits, part.end),
+            works=lambda edits: self.works(edits, _head_end(part)),
         )
 
     def works(self, edits: tuple[Edit, ...], end: int) -> bool:
@@ -358,6 +358,11 @@ def _literal(word: str, span: Span) -> ast.Literal:
     return ast.Literal(span, "bool", word == "true")
 
 
+def _head_end(part: Part) -> int:
+    """The place beyond which a part is read once its head is right: its block has its own."""
+    return part.end if part.head[1] >= part.end else part.head[1] + 1
+
+
 def _stopped(error: UnexpectedInput, text: str) -> int:
     """The place at which the parser gave up."""
     token = getattr(error, "token", None)
@@ -376,7 +381,9 @@ def _place(error: UnexpectedInput, text: str, shape: Shape) -> int:
     gap = text[before:place]
     if place >= len(text) or text[place] in "\r\n":
         return before
-    if "\n" in gap and before and (text[place] in ")]}" or shape.goes_on(before)):
+    # A comma may end the last line of several as well as go on.
+    open_end = shape.goes_on(before) and text[before - 1 : before] != ","
+    if "\n" in gap and before and (text[place] in ")]}" or open_end):
         return before
     return place
 

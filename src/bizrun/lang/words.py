@@ -8,7 +8,7 @@ STATEMENTS = (
     "reject record log across"
 )
 TEST_STATEMENTS = "advance expect payments answer call succeed fail rejected"
-IN_QUERIES = "where order limit first group each in as unless within then from to by"
+IN_QUERIES = "where order limit first group each in as unless within then from to by asc desc"
 PRICING = "per month year graduated volume stairstep up above flat package arrears free"
 BY_DECLARATION = {
     "business": "language currency timezone bills tenant rounding proration invoice_number",

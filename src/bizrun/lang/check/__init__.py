@@ -22,6 +22,12 @@ from .symbols import collect
 from .uses import check_uses, told_at_use
 
 # What tells that something is named and nobody asks for it.
+# A `use` that leads nowhere, and names that nobody declares.
+NOT_FOUND = ("E0501", "E0503")
+UNKNOWN = (
+    "E0201", "E0202", "E0204", "E0205", "E0206", "E0207", "E0208", "E0209", "E0210", "E0211",
+    "E0212", "E0214", "W0201",
+)  # fmt: skip
 UNUSED = ("W0202", "W0710", "W0711", "W0820", "W0840")
 
 
@@ -71,12 +77,15 @@ def _check_untyped_rows(checker: Checker, loaded: Loaded) -> None:
 
 def _used(loaded: Loaded, found: list[Diagnostic]) -> list[Diagnostic]:
     """Without what is said to be used by nobody, where a mistyped name most likely means it, and
-    without what is said of the stand-in for what could not be read."""
+    without what is said of the stand-in for what could not be read or found."""
     meant = {problem.fix.text.strip('"') for problem in found if problem.fix}
+    missing = any(problem.code in NOT_FOUND for problem in found)
     kept = []
     for problem in found:
         if BAD in problem.message:
             continue  # what could not be read was told by the parser
+        if missing and problem.code in UNKNOWN and problem.fix is None:
+            continue  # the file that is not there most likely declares it
         span = problem.span
         source = loaded.sources.get(span.file) if problem.code in UNUSED else None
         if source is None or source.text[span.start : span.end] not in meant:

@@ -94,7 +94,10 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
         help_ = f"write `{STATEMENTS[name]}`"
         c.report.add("E0213", span, f"There is no action `{name}`", help_)
         return
-    c.unknown("E0213", span, f"There is no action `{name}`", name, c.signatures)
+    same = [known for known in c.signatures if dot and known.startswith(f"{root}.")]
+    otherwise = f"there are {listed(same)}" if same else None
+    message = f"There is no action `{name}`"
+    c.unknown("E0213", span, message, name, c.signatures, otherwise=otherwise)
 
 
 def _of_entity(entity: str, verb: str) -> str:

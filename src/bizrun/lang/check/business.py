@@ -117,6 +117,15 @@ def _timezone(setting: ast.Setting, facts: Facts) -> str | None:
     return None
 
 
+_ABBREVIATIONS = {
+    "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles", "PT": "America/Los_Angeles",
+    "MDT": "America/Denver", "MT": "America/Denver", "CST": "America/Chicago",
+    "CDT": "America/Chicago", "CT": "America/Chicago", "EDT": "America/New_York",
+    "ET": "America/New_York", "BST": "Europe/London", "CEST": "Europe/Berlin",
+    "IST": "Asia/Kolkata", "JST": "Asia/Tokyo", "AEST": "Australia/Sydney",
+}  # fmt: skip
+
+
 def unknown_zone(name: str) -> str | None:
     """The help where a name is no IANA time zone, None where it is one."""
     try:
@@ -124,6 +133,9 @@ def unknown_zone(name: str) -> str | None:
     except EvalError:
         from zoneinfo import available_timezones
 
+        place = _ABBREVIATIONS.get(name.upper())
+        if place is not None:
+            return f"a zone is named by a place, for its summer time: `{place}`"
         near = did_you_mean(name, available_timezones())
         return f"did you mean `{near}`?" if near else 'write a name like "Europe/Berlin"'
     return None

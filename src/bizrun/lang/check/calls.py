@@ -22,6 +22,7 @@ from ..types import (
     known,
     type_text,
 )
+from ..walk import walk
 from . import expressions, values
 from .comparisons import ORDERED
 from .context import Checker, check_template, nearest
@@ -55,8 +56,7 @@ def infer_call(c: Checker, node: ast.Call, scope: Scope) -> Type:
     if name in BUILTINS:
         c.checked.names[node.callee] = Ref("builtin", name)
         return _builtin(c, node, BUILTINS[name], scope)
-    for arg in node.args:
-        expressions.infer(c, arg, scope)
+    _arguments(c, node, scope)
     _unknown(c, node.callee, name)
     return ANY
 
@@ -79,21 +79,34 @@ def _unknown(c: Checker, callee: ast.Name, name: str) -> None:
 
 
 def _dotted(c: Checker, node: ast.Call, scope: Scope) -> Type:
-    for arg in node.args:
-        expressions.infer(c, arg, scope)
+    _arguments(c, node, scope)
     if isinstance(node.callee, ast.Field):
         name = node.callee.name
         help_ = None
+        shown = source_text(c, node.callee)
+        root = node.callee.base.name if isinstance(node.callee.base, ast.Name) else ""
         if name in BUILTINS or name in c.symbols.fns:
             help_ = f"write `{name}(x)`: a function stands before what it takes"
         elif name in FUNCTIONS:
             help_ = FUNCTIONS[name]
         elif nearest(name, BUILTINS)[0] is not None:
             help_ = f"did you mean the function `{nearest(name, BUILTINS)[0]}(x)`?"
-        c.report.add("E0202", node.callee.name_span, f"There is no function `.{name}`", help_)
+        if root in c.symbols.connections:
+            help_ = f'write `{shown} "/path" {{ … }}`'
+        shown = shown if root and scope.find(root) is None else f".{name}"
+        c.report.add("E0202", node.callee.name_span, f"There is no function `{shown}`", help_)
     elif not isinstance(node.callee, ast.Bad):
         c.report.add("E0202", node.callee.span, "Only functions can be called")
     return ANY
+
+
+def _arguments(c: Checker, node: ast.Call, scope: Scope) -> None:
+    """Types what a call is given that there is not, or not so; a condition that was meant for its
+    `where` is no second mistake."""
+    for arg in node.args:
+        rows = any(isinstance(part, ast.RowField) for part in walk(arg))
+        if not rows or scope.row_type() is not None:
+            expressions.infer(c, arg, scope)
 
 
 def _entity(c: Checker, node: ast.Call, name: str, scope: Scope) -> Type:
@@ -160,6 +173,9 @@ def _builtin(c: Checker, node: ast.Call, builtin: Builtin, scope: Scope) -> Type
     if builtin.name in SPANS and len(node.args) == 1 and isinstance(node.args[0], ast.Literal):
         return _span(c, node, builtin)
     right = _count(c, node, builtin.name, builtin.least, builtin.most, builtin.usage)
+    if not right and len(node.args) > 1:
+        _arguments(c, node, scope)
+        return builtin.result if isinstance(builtin.result, Prim | ListOf) else ANY
     types: list[Type] = []
     for i, arg in enumerate(node.args):
         param = builtin.params[min(i, len(builtin.params) - 1)]

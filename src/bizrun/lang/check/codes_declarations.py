@@ -380,6 +380,15 @@ METERS = {
         'business "A" { bills C }\n'
         "entity C { id text key, due_after integer }   # W0606: duration?",
     ),
+    "W0607": Code(
+        "two amounts that are charged for each unit",
+        "Without `per …` or `flat` an amount is for each unit, so that two of them add up.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event Card.charged { c C, amount money }\n"
+        "meter payments { sum amount of Card.charged per c }\n"
+        "plan pro {\n  price 9 USD per month\n"
+        "  usage payments: 2.9% + 0.30 USD   # W0607: per payment\n}",
+    ),
     "W0640": Code(
         "a meter of an undeclared event",
         "Its payload is not known, so nothing tells whether it has the fields that are counted.",

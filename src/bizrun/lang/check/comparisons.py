@@ -182,8 +182,9 @@ def _never_ordered(c: Checker, node: ast.Binary, left: Type, right: Type) -> Non
     help_ = None
     if {plain(a), plain(b)} == {MONEY, NUMBER}:
         number = node.right if plain(b) == NUMBER else node.left
-        unit = c.symbols.currency
-        help_ = f"compare with money: `{source_text(c, number)} {unit}`"
+        help_ = f"compare with money: `{source_text(c, number)} {c.symbols.currency}`"
+        if not isinstance(number, ast.Literal):
+            help_ = "compare with a number, without a currency"
     elif {plain(a), plain(b)} == {SIZE, NUMBER}:
         help_ = "compare with a size: `10 GB`"
     elif {plain(a), plain(b)} == {DURATION, NUMBER}:

@@ -112,8 +112,21 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
         if (steps := _steps(name.lower(), candidate.lower())) is not None
     )
     if not found:
-        return None, False
+        longer = [candidate for candidate in sorted(set(known)) if _goes_on(name, candidate)]
+        return (longer[0] if len(longer) == 1 else None), False
     return found[0][1], len(found) == 1 or found[1][0] > found[0][0]
+
+
+# Shorter beginnings are shared by too many names.
+_BEGINNING = 4
+
+
+def _goes_on(name: str, candidate: str) -> bool:
+    """Whether one of two names goes on where the other ends, as `API.call` and `API.called` do."""
+    *first, a = name.lower().split(".")
+    *second, b = candidate.lower().split(".")
+    short, long = sorted((a, b), key=len)
+    return first == second and len(short) >= _BEGINNING and long.startswith(short)
 
 
 def _steps(name: str, candidate: str) -> int | None:

@@ -270,6 +270,11 @@ def match_patterns(
     values: set[str] = set()
     none_seen = False
     for pattern in (p for patterns in cases for p in patterns):
+        if isinstance(pattern, ast.Binary) and pattern.op == "or" and known(subject) != BOOL:
+            help_ = "`a, b => …` is for both"
+            c.report.add("E0325", pattern.span, "Cases are joined by commas, not by `or`", help_)
+            has_else = True
+            continue
         type_ = infer(c, pattern, scope, known(subject))
         plain = pattern.plain if isinstance(pattern, ast.Text) else None
         none_seen = none_seen or type_ == NONE

@@ -31,6 +31,7 @@ from . import expressions
 from .context import Checker, listed
 from .events import ENVELOPE
 from .fit import fits, untyped
+from .names import has_field
 from .operands import report_none, source_text
 from .scope import Scope
 
@@ -54,12 +55,12 @@ def row_field(c: Checker, node: ast.RowField, scope: Scope) -> Type:
     """The type of `.field`."""
     row = scope.row_type()
     if row is None:
-        c.report.add(
-            "E0225",
-            node.span,
-            f"`.{node.name}` is a field of a row, and there is no row here",
-            "a leading dot stands in `where`, `order by`, triggers, meters and `update`",
-        )
+        help_ = "a leading dot stands in `where`, `order by`, triggers, meters and `update`"
+        owners = [name for name in scope.names() if has_field(c, scope, name, node.name)]
+        if owners:  # the innermost one, which is what a `where` is about
+            help_ = f"write `{owners[0]}.{node.name}`"
+        text = f"`.{node.name}` is a field of a row, and there is no row here"
+        c.report.add("E0225", node.span, text, help_)
         return ANY
     c.checked.types[node] = type_ = field_type(c, row, node.name, node, node.span)
     if isinstance(type_, Maybe) and scope.holds(f".{node.name}"):
@@ -137,6 +138,8 @@ def field_type(c: Checker, base: Type, name: str, node: ast.Node, span: Span) ->
 
 
 def _field_help(base: Type, name: str) -> str | None:
+    if isinstance(base, ListOf) and name in ("length", "size", "count", "len"):
+        return "`len(x)` tells how many a list has"
     if isinstance(base, ListOf):
         return f"read it of each: `[for x in list: x.{name}]`"
     if name in ("length", "size", "count"):
@@ -231,6 +234,11 @@ def element(c: Checker, node: ast.Index, scope: Scope) -> Type:
         report_none(c, "E0401", node.base, base, "none has no elements")
         return ANY
     match known(base):
+        case ListOf(EntityType(entity)) if isinstance(node.base, ast.Name) and index == TEXT:
+            text = f"A row is asked for by its key: {entity}(key)"
+            help_ = f"write `{entity}({source_text(c, node.index)})`"
+            c.report.add("E0318", node.span, text, help_)
+            return maybe(EntityType(entity))
         case ListOf(item):
             _index_fits(c, node.index, index, NUMBER, "a list is asked by a number, from 0")
             if isinstance(node.index, ast.Unary) and isinstance(node.index.operand, ast.Literal):

@@ -18,6 +18,7 @@ from ..types import (
     known,
     type_text,
 )
+from .context import nearest
 from .facts import Facts, is_declared, listed
 
 NUMERIC = (NUMBER, INTEGER, MONEY, SIZE, DURATION)
@@ -64,7 +65,7 @@ def figure_type(symbols: Symbols, meter: ast.Meter) -> Type:
 
 def _report_event(name: str, span: Span, facts: Facts) -> None:
     declared = [event for event in facts.symbols.events if is_declared(event, facts.symbols)]
-    if did_you_mean(name, declared):
+    if nearest(name, declared)[0]:
         facts.unknown("E0640", span, f"There is no event `{name}`", name, declared)
     else:
         text = f"The event `{name}` is not declared, so nothing says that it has these fields"
@@ -79,8 +80,8 @@ def _check_event(meter: ast.Meter, info: EventInfo, facts: Facts) -> None:
             _report_missing("E0644", name, span, info, facts)
     bills = facts.symbols.bills
     if bills is None:
-        if _names_customer(facts):
-            return
+        if _names_customer(facts) or meter is not next(iter(facts.all(ast.Meter))):
+            return  # it is said once
         text = "A meter counts by customer, and the business does not say who that is"
         hint = "add `bills Account` to the business block, with your entity"
         facts.report.add("E0646", meter.name_span, text, help=hint)

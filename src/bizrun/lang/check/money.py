@@ -82,6 +82,10 @@ def _check_dunning(dunning: ast.Dunning, facts: Facts) -> None:
     retry: ast.DunningStep | None = None
     ended: ast.DunningStep | None = None
     for step in dunning.steps:
+        if step.action and step.action.startswith("retr"):
+            text = f"`{step.action}` begins no line of a dunning"
+            facts.report.add("E0658", step.span, text, help="did you mean `retry`?")
+            return
         labels = (Label(ended.span, "the end"),) if ended else ()
         if ended and not _adds(step, ended):
             text = "This step stands after the end and is never reached"

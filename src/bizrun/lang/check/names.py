@@ -160,7 +160,7 @@ def _unknown(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> None:
             f"write `{name}(…)`",
         )
         return
-    _unknown_name(c, node, scope)
+    _unknown_name(c, node, scope, wanted)
 
 
 _OTHERS = {
@@ -170,7 +170,20 @@ _OTHERS = {
 }  # fmt: skip
 
 
-def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
+def _itself(scope: Scope, name: str) -> str | None:
+    """How the row is called that a place is about, where it was called something else."""
+    own = scope.find("self")
+    if own is not None and isinstance(own.type, EntityType):
+        other = name in ("this", "it", "me", "row", "subject")
+        return "self" if other or name == own.type.name.lower() else None
+    return "api … for customer" if scope.place == "api" and name == "customer" else None
+
+
+def _sent(action: str) -> str:
+    return f"what was sent is expected as `{action} {{ … }}`, `no {action}` or `1 {action}`"
+
+
+def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> None:
     """Reports a name that stands for nothing, once in a declaration: wherever else it stands there
     the same is missing."""
     name = node.name
@@ -185,23 +198,36 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope) -> None:
         code, kind = "E0201", "name"
         candidates = [*scope.names(), *symbols.consts, *symbols.plans, *symbols.coupons]
         candidates += [*symbols.meters, *symbols.experiments, *symbols.entities]
+    if scope.place == "test" and name in c.signatures:
+        c.report.add(code, node.span, f"Unknown name `{name}`", _sent(name))
+        return
+    this = _itself(scope, name)
+    if this is not None:
+        c.report.add(code, node.span, f"Unknown name `{name}`", f"write `{this}`")
+        return
     row = scope.row_type()
     help_ = None
     entity = c.entity(row.name) if isinstance(row, EntityType) else None
     if entity and name in entity.fields and nearest(name, candidates)[0] is None:
         help_ = f"the row's own field is `.{name}`"
     elif name in c.signatures:
-        help_ = f"what was sent is expected as `{name} {{ … }}`, `no {name}` or `1 {name}`"
+        help_ = _sent(name)
     elif name in _OTHERS:
         help_ = _OTHERS[name]
+    elif isinstance(row, Record) and row.field(name) is not None:
+        help_ = f"the event's own field is `.{name}`"
+    elif name.isupper() and "_" in name:
+        help_ = f'what the environment holds is `env("{name}")`'
+    elif wanted == TEXT:
+        help_ = f'a text stands in quotes: `"{name}"`'
     else:
-        owners = [n for n in scope.names() if _has_field(c, scope, n, name)]
+        owners = [n for n in scope.names() if has_field(c, scope, n, name)]
         help_ = f"did you mean `{owners[0]}.{name}`?" if len(owners) == 1 else None
     message = f"There is no {kind} `{name}`" if kind == "entity" else f"Unknown name `{name}`"
     c.unknown(code, node.span, message, name, candidates, otherwise=help_)
 
 
-def _has_field(c: Checker, scope: Scope, local: str, field: str) -> bool:
+def has_field(c: Checker, scope: Scope, local: str, field: str) -> bool:
     """Whether a name of the scope stands for something with such a field."""
     found = scope.find(local)
     type_ = known(found.type) if found is not None else None
@@ -232,6 +258,9 @@ def fits_literal(c: Checker, node: ast.Expr, text: str, wanted: Type) -> bool:
     names = declared_names(c, wanted)
     if text in names or text in c.lost:
         return True
+    if not text:
+        c.report.add(code, node.span, f"A {kind} has a name", "that there is none is `none`")
+        return False
     c.unknown(
         code,
         node.span,

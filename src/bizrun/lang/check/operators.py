@@ -232,6 +232,11 @@ def _mismatch(c: Checker, node: ast.Binary, a: Type, b: Type) -> None:
                 f"Text is not joined by `+`: {type_text(a)} + {type_text(b)}",
                 'put values inside a text: `"{first} {second}"`',
             )
+        case "of", Prim("number" | "integer"), _ if isinstance(node.left, ast.Literal):
+            share = source_text(c, node.left)
+            text = f"A share is a percent of something, not a number: {share}"
+            fix = Fix(node.left.span, f"{share}%", certain=False)
+            c.report.add("E0307", node.span, text, f"did you mean `{share}%`?", fix)
         case _:
             c.report.add(
                 "E0307",

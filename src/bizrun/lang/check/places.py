@@ -224,9 +224,11 @@ def _tax(c: Checker, node: ast.Tax) -> None:
 def _coupon(c: Checker, node: ast.Coupon, scope: Scope) -> None:
     type_ = infer(c, node.off, scope)
     if type_ not in (PERCENT, MONEY, ANY):
-        c.report.add(
-            "E0301", node.off.span, "A coupon takes off a percent (`25% off`) or an amount"
-        )
+        text, help_ = "A coupon takes off a percent (`25% off`) or an amount", None
+        if isinstance(node.off, ast.Literal) and type_ == NUMBER:
+            currency = c.symbols.currency
+            help_ = f"write `{node.off.value}% off`, or `{node.off.value} {currency} off`"
+        c.report.add("E0301", node.off.span, text, help_)
     if node.duration is not None:
         expect(c, node.duration, scope, DURATION, "`for`")
     if node.times is not None:

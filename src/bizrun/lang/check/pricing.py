@@ -94,6 +94,7 @@ def _check_rate(rate: ast.Rate, facts: Facts) -> None:
         count = (part.per or "").replace("_", "")
         if count.isdigit() and int(count) == 0:
             facts.report.add("E0625", part.span, "A package holds a number of units above 0")
+    _check_sum(rate, facts)
     most, least = facts.fold(rate.at_most), facts.fold(rate.at_least)
     for bound in bounds_of(rate):
         _check_amount(bound, facts)
@@ -102,6 +103,16 @@ def _check_rate(rate: ast.Rate, facts: Facts) -> None:
             facts.report.add("E0620", bound.span, "A bound is money, not a percentage")
     _check_order(rate, least, most, facts)
     _check_order(rate, facts.fold(rate.least_each), facts.fold(rate.most_each), facts)
+
+
+def _check_sum(rate: ast.Rate, facts: Facts) -> None:
+    """Warns of two amounts that are both for each unit, where one is most likely meant to be fixed:
+    `2.9% + 0.30 USD` without its `per payment`."""
+    each = [part for part in rate.parts if part.unit == "unit"]
+    if len(each) > 1:
+        text = "Both amounts are charged for each unit"
+        hint = "write `… per payment` for an amount of each event, `… flat` for one of the period"
+        facts.warn("W0607", each[-1].span, text, help=hint)
 
 
 def _check_order(

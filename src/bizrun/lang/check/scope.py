@@ -163,6 +163,8 @@ class Flow(Struct):
                 return self._compared(left, right, truth == (op == "=="))
             case ast.Binary(op="in", left=left) if truth:
                 return self.there(left)
+            case ast.Name() | ast.Field() | ast.RowField() if truth:
+                return self.there(node)
         return []
 
     def _compared(self, left: ast.Node, right: ast.Node, equal: bool) -> list[Path]:

@@ -324,9 +324,19 @@ def _later(c: Checker, node: ast.After | ast.At, scope: Scope) -> None:
         expect(c, node.delay, scope, DURATION, "`after`")
     else:
         expect(c, node.time, scope, TIME, "`at`")
-    if node.unless is not None:
+    if node.unless is not None and not _condition(c, node.unless, scope):
         bind_pattern(c, node.unless, scope.child())
     check_block(c, node.body, scope.child(waits=True))
+
+
+def _condition(c: Checker, pattern: ast.EventPattern, scope: Scope) -> bool:
+    """Whether `unless` is given a value (`unless order.paid`) for an event; reports it."""
+    name, span = pattern.types[0]
+    if scope.find(name.partition(".")[0]) is None:
+        return False
+    help_ = f"a condition is asked when it is time: `if not {name} {{ … }}` inside the block"
+    c.report.add("E0206", span, f"`unless` takes an event, and `{name}` is a value", help_)
+    return True
 
 
 def _wait_for(c: Checker, node: ast.WaitFor, scope: Scope) -> None:

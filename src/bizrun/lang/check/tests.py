@@ -171,8 +171,18 @@ def _effect_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None
     return fields
 
 
+_REJECTED = ("reject", "rejected", "error", "refused", "rejection", "failure")
+
+
 def _unknown_effect(c: Checker, node: ast.ExpectEffect) -> None:
     names = [*EFFECTS, *c.signatures]
+    if node.kind in _REJECTED:
+        message = f"There is no effect `{node.kind}`"
+        help_ = 'write `expect rejected`, or `expect rejected "why"`'
+        if node.kind == "rejected":
+            help_ = "that an event was handled is seen by what it did: expect that"
+        c.report.add("E0213", node.kind_span, message, help_)
+        return
     if find_event(c.symbols, node.kind) is not None:
         message = f"`{node.kind}` is an event"
         c.report.add("E0213", node.kind_span, message, f"write `expect event {node.kind}`")
@@ -261,6 +271,8 @@ def _route(c: Checker, node: ast.CallApi) -> ast.Api | None:
 def _unknown_route(c: Checker, node: ast.CallApi, path: str) -> None:
     meant, certain = nearest(path, [a.path for a in c.symbols.apis if a.method == node.method])
     other = next((a for a in c.symbols.apis if route_matches(a.path, path)), None)
+    if other is not None and other.method.upper() == node.method:
+        return  # its method is told to be written in another way
     help_, fix = f'declare it: `api {node.method} "{path}" {{ … }}`', None
     if other is not None:
         help_ = f"there is {other.method} {other.path}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from ...diagnostics import Fix, Span
 from .. import ast
 from ..types import (
@@ -137,6 +139,13 @@ def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) 
         help_ = "an instant is a day and a time: `2026-01-31T09:00:00Z`, `end of day + 9 hours`"
     elif b == DURATION and a == NUMBER and isinstance(node, ast.Literal):
         help_ = f"write its unit: `{node.value} days`"
+    elif b == DURATION and a == TIME and what == "`after`":
+        help_ = "an instant stands behind `at`: `at now + 1 day { … }`"
+    elif b == DURATION and a in (TIME, DATE) and what == "`advance`":
+        help_ = "a test goes on to an instant with `advance to`"
+    elif b == PERCENT and a in (NUMBER, INTEGER) and isinstance(node, ast.Literal):
+        share = Decimal(node.value if node.value >= 1 else node.value * 100)
+        help_ = f"did you mean `{share.normalize():f}%`?"
     elif b == NUMBER and a == DURATION:
         help_ = "the number of days of a duration is `x / 1 day`; of two times, `days(a, b)`"
     elif b == TIME and a == DURATION:
@@ -146,7 +155,8 @@ def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) 
     elif b == TEXT and a in (NUMBER, INTEGER, MONEY, BOOL, TIME, DATE, DURATION):
         help_ = 'put it into a text: `"{x}"`'
     elif isinstance(a, ListOf) and fits(a.item, b):
-        help_ = "`first …` takes one row of a query"
+        rows = isinstance(a.item, EntityType)
+        help_ = "`first …` takes one row of a query" if rows else "`list[0]` is its first"
     elif isinstance(b, ListOf) and fits(a, b.item):
         help_ = "write a list: `[x]`"
     c.report.add(
