@@ -252,9 +252,8 @@ def _handler(found: Opened, row: Row, event: Event, entry: LogEntry) -> None:
     handler = _handlers(found).get(row["handler"])
     if handler is None:
         raise UsageError(f"The spec has no handler {row['handler']} any more ({row['place']}).")
-    declared = found.program.events.get(event.type)
-    if entry.source != INTERNAL and declared is not None and declared.declared:
-        event.data = engine.intake.payload(declared, event.data, lambda name: None)
+    if entry.source != INTERNAL:
+        engine.read(event)
     event.seq = entry.seq
     code = engine.dispatch.code(handler)
     if not _looks_at(engine, code, event):

@@ -72,15 +72,14 @@ class Emitting:
         if declared is None or not declared.declared:
             return data
         for name, field in declared.payload.fields:
-            if data.get(name) is None:
-                if name in declared.defaults:
-                    data[name] = self.engine.compiled(declared.defaults[name], ())(work)
-                else:
-                    data.setdefault(name, None)
-            else:
+            if name in data:
                 data[name] = fit(self.engine, data[name], field, f"{type_}.{name}")
                 if work.tenant is not None:
                     work.check_own(references(field, data[name]))
+            elif name in declared.defaults:
+                data[name] = self.engine.compiled(declared.defaults[name], ())(work)
+            else:
+                data[name] = None
         return data
 
     def changed(self, work: Work, entity: str, key: str, old: Row | None, row: Row | None) -> None:

@@ -39,6 +39,7 @@ from ..values import (
 
 Find = Callable[[str, str], str | None]
 Default = Callable[[str, str], Any]
+LEAVE_OUT = "leave it out for its default, or give a value"
 
 
 class Intake:
@@ -56,22 +57,25 @@ class Intake:
     def payload(
         self, type_: EventType, data: Any, defaults: Callable[[str], Any]
     ) -> dict[str, Any]:
-        """The payload with exact values; `defaults(field)` where one is left out."""
+        """The payload with exact values; `defaults(field)` where one is left out.
+
+        A field that is null was given: it is none where the field may be, and refused elsewhere.
+        """
         if not isinstance(data, dict):
             raise Refusal("`data` must be an object")
         record = type_.payload
         read: dict[str, Any] = {}
         for name, field in record.fields:
-            value = data.get(name)
-            if value is None:
-                if name in type_.defaults:
-                    read[name] = defaults(name)
-                elif isinstance(field, Maybe | AnyType):
-                    read[name] = None
-                else:
-                    self._missing(name, field, data, record)
+            if name in data:
+                if data[name] is None and name in type_.defaults:
+                    check_null(field, f"`{name}`", LEAVE_OUT)
+                read[name] = self.read(data[name], field, f"`{name}`")
+            elif name in type_.defaults:
+                read[name] = defaults(name)
+            elif isinstance(field, Maybe | AnyType):
+                read[name] = None
             else:
-                read[name] = self.read(value, field, f"`{name}`")
+                self._missing(name, field, data, record)
         for name, value in data.items():
             if name not in read:
                 read[name] = undeclared(value)
@@ -98,9 +102,11 @@ class Intake:
         return Refusal(f"{what} must be {_article(type_)}, not {shown[:80]}")
 
     def _read(self, value: Any, type_: Type, what: str) -> Any:
+        if value is None:
+            return check_null(type_, what)
         match type_:
             case Maybe(inner):
-                return None if value is None else self._read(value, inner, what)
+                return self._read(value, inner, what)
             case Prim(name):
                 return self._prim(value, name, type_, what)
             case Choice(values):
@@ -124,7 +130,9 @@ class Intake:
     def _record(self, value: dict[str, Any], record: Record, what: str) -> dict[str, Any]:
         read: dict[str, Any] = {}
         for name, type_ in record.fields:
-            if value.get(name) is not None:
+            if name in value:
+                if value[name] is None and self.default(record.name, name) is not None:
+                    check_null(type_, f"{what}.{name}", LEAVE_OUT)
                 read[name] = self._read(value[name], type_, f"{what}.{name}")
                 continue
             read[name] = self.default(record.name, name)
@@ -169,6 +177,12 @@ class Intake:
             case int() | Decimal() if not isinstance(value, bool):
                 return Money(check_number(value), self.currency)
         raise self._misfit(value, type_, what)
+
+
+def check_null(type_: Type, what: str, hint: str = "it needs a value") -> None:
+    """Refuses null where a field can't be none; what was left out is not null."""
+    if not isinstance(type_, Maybe | AnyType):
+        raise Refusal(f"{what} ({type_text(type_)}) is null: {hint}")
 
 
 def loose(value: Any) -> Any:

@@ -130,9 +130,9 @@ def arguments(work: Work, match: Match, data: Mapping[str, Any]) -> dict[str, An
         name: value for name, value in match.values.items() if name not in declared
     }
     for param in api.params:
-        value = given.get(param.name)
-        if value is not None:
-            live[param.name] = engine.intake.read(plain(value), param.type, f"`{param.name}`")
+        if param.name in given:
+            value = plain(given[param.name])
+            live[param.name] = engine.intake.read(value, param.type, f"`{param.name}`")
         elif param.default is not None:
             live[param.name] = engine.compiled(param.default, ())(work)
         elif isinstance(param.type, Maybe):
