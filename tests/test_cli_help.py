@@ -34,3 +34,16 @@ def test_help_has_them(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "Examples:" in out and "Exit code:" in out
     assert EXAMPLES[name][0][0] in out
+
+
+def test_every_command_has_them() -> None:
+    assert set(COMMANDS) - set(EXAMPLES) == {"lsp"}
+
+
+@pytest.mark.parametrize("name", ["events", "outbox", "token"])
+def test_each_part_of_a_command_has_a_whole_line(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:")[2].partition("Examples:")[0]
+    assert listed and "..." not in listed

@@ -103,7 +103,7 @@ def _logged(found: Opened, status: str | None) -> Iterator[dict[str, Any]]:
 # --- retry ---------------------------------------------------------------------------------------
 
 
-@events.command()
+@events.command(short_help="Handle an event again.")
 @click.argument("id_", metavar="ID")
 @state_option
 @spec_option

@@ -99,6 +99,40 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], str]] = {
         "0 it is erased; 2 the call is wrong, or there is nobody like that; "
         "3 the state is in use, or the disk fails",
     ),
+    "new": (
+        ("bizrun new my-business", "bizrun new shop --template shop"),
+        "0 it is there; 2 the folder has something in it, or the call is wrong",
+    ),
+    "fmt": (
+        ("bizrun fmt shop.biz", "bizrun fmt --check specs", "cat shop.biz | bizrun fmt -"),
+        "0 fine; 1 --check and something would change, or a file has mistakes; "
+        "2 the call is wrong",
+    ),
+    "convert": (
+        ("bizrun convert shop.biz --to yaml -o shop.biz.yaml",
+         "bizrun convert shop.biz.yaml --to biz"),
+        "0 fine; 1 the spec is wrong; 2 the call is wrong",
+    ),
+    "schema": (("bizrun schema",), "0 fine; 2 the call is wrong"),
+    "serve": (
+        ("bizrun serve shop.biz --no-auth", "bizrun serve shop.biz --state shop.db --live",
+         "bizrun serve shop.biz --host 0.0.0.0 --port 80 --state postgresql://db/shop"),
+        "0 it was told to end; 1 the spec is wrong; 2 the call is wrong; "
+        "3 the state, the disk or the address can't be had",
+    ),
+    "token": (
+        ("bizrun token new --scope ingest --state shop.db",
+         "bizrun token new --scope read --customer c017", "bizrun token list"),
+        "0 fine; 2 the call is wrong; 3 the state can't be read",
+    ),
+    "push": (
+        ("bizrun push stripe shop.biz", "bizrun push stripe shop.biz --apply"),
+        "0 fine; 1 the spec is wrong; 2 the call is wrong; 3 Stripe can't be reached",
+    ),
+    "pull": (
+        ("bizrun pull stripe --title 'Bean Street' --out beans.biz",),
+        "0 fine; 2 the call is wrong; 3 Stripe can't be reached",
+    ),
     "state-hash": (
         ("bizrun state-hash", "bizrun state-hash --state .bizrun/saas.db"),
         "0 fine; 2 the call is wrong; 3 the state can't be read",

@@ -17,63 +17,45 @@ from ..diagnostics import did_you_mean
 from ..errors import BizError, UsageError
 from .examples import epilog
 
-# name: where the command stands (module:attribute), and its line in `--help`.
-COMMANDS: dict[str, str] = {
-    "run": "bizrun.cli.run:run",
-    "check": "bizrun.cli.check:check",
-    "test": "bizrun.cli.test:test",
-    "new": "bizrun.cli.new:new",
-    "fmt": "bizrun.cli.fmt:fmt",
-    "graph": "bizrun.cli.graph:graph",
-    "diff": "bizrun.cli.diff:diff",
-    "convert": "bizrun.cli.convert:convert",
-    "schema": "bizrun.cli.convert:schema",
-    "serve": "bizrun.cli.serve:serve",
-    "token": "bizrun.cli.token:token",
-    "query": "bizrun.cli.query:query",
-    "preview": "bizrun.cli.preview:preview",
-    "backtest": "bizrun.cli.backtest:backtest",
-    "why": "bizrun.cli.why:why",
-    "verify": "bizrun.cli.verify:verify",
-    "state-hash": "bizrun.cli.verify:state_hash",
-    "backup": "bizrun.cli.backup:backup",
-    "erase": "bizrun.cli.erase:erase",
-    "report": "bizrun.cli.report:report",
-    "forecast": "bizrun.cli.forecast:forecast",
-    "events": "bizrun.cli.events:events",
-    "outbox": "bizrun.cli.outbox:outbox",
-    "lsp": "bizrun.cli.lsp:lsp",
-    "push": "bizrun.cli.push:push",
-    "pull": "bizrun.cli.push:pull",
+# As `--help` lists them: group, name, where the command stands (module:attribute), its line.
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Write a business": {
+        "new": ("new:new", "Make a folder with a business to begin with."),
+        "check": ("check:check", "Validate specs; run nothing."),
+        "test": ("test:test", "Run the test blocks of specs."),
+        "fmt": ("fmt:fmt", "Format specs."),
+        "graph": ("graph:graph", "Draw what follows from what."),
+        "diff": ("diff:diff", "Tell what changed in meaning between two specs."),
+        "convert": ("convert:convert", "Turn a spec into its YAML form, or back."),
+        "schema": ("convert:schema", "Print the JSON Schema of the YAML form."),
+        "lsp": ("lsp:lsp", "Answer an editor: the language server."),
+    },
+    "Run it": {
+        "run": ("run:run", "Check SPEC, then run it over an event stream."),
+        "serve": ("serve:serve", "Take events over HTTP, on the wall clock."),
+        "token": ("token:token", "Make, list and revoke a server's tokens."),
+        "push": ("push:push", "Make a spec's products and prices in a Stripe account."),
+        "pull": ("push:pull", "Write a spec from a Stripe account."),
+    },
+    "Ask it": {
+        "query": ("query:query", "Evaluate an expression over the state."),
+        "why": ("why:why", "Tell what an invoice, charge or email follows from."),
+        "preview": ("preview:preview", "Show a customer's next invoice before it is made."),
+        "report": ("report:report", "Show figures: revenue, ledger, MRR, churn."),
+        "forecast": ("forecast:forecast", "Continue MRR and revenue along their lines."),
+        "backtest": ("backtest:backtest", "Bill the recorded history under another spec."),
+    },
+    "Look after it": {
+        "events": ("events:events", "List events; retry what failed."),
+        "outbox": ("outbox:outbox", "List effects; retry or resolve them."),
+        "verify": ("verify:verify", "Check a state: hashes, sums, numbers."),
+        "state-hash": ("verify:state_hash", "Print one hash of the whole state."),
+        "backup": ("backup:backup", "Write a consistent copy of a state."),
+        "erase": ("erase:erase", "Remove a person's data, with the books intact."),
+    },
 }
-SUMMARIES: dict[str, str] = {
-    "run": "Check SPEC, then run it over an event stream.",
-    "check": "Validate specs; run nothing.",
-    "test": "Run the test blocks of specs.",
-    "new": "Make a folder with a business to begin with.",
-    "fmt": "Format specs.",
-    "graph": "Draw what follows from what.",
-    "diff": "Tell what changed in meaning between two specs.",
-    "convert": "Turn a spec into its YAML form, or back.",
-    "schema": "Print the JSON Schema of the YAML form.",
-    "serve": "Take events over HTTP, on the wall clock.",
-    "token": "Make, list and revoke a server's tokens.",
-    "preview": "Show a customer's next invoice before it is made.",
-    "query": "Evaluate an expression over the state.",
-    "backtest": "Bill the recorded history under another spec.",
-    "why": "Tell what an invoice, charge or email follows from.",
-    "verify": "Check a state: hashes, sums, numbers.",
-    "state-hash": "Print one hash of the whole state.",
-    "backup": "Write a consistent copy of a state.",
-    "erase": "Remove a person's data, with the books intact.",
-    "report": "Show figures: revenue, ledger, MRR, churn.",
-    "forecast": "Continue MRR and revenue along their lines.",
-    "events": "List events; retry what failed.",
-    "outbox": "List effects; retry or resolve them.",
-    "lsp": "Answer an editor: the language server.",
-    "push": "Make a spec's products and prices in a Stripe account.",
-    "pull": "Write a spec from a Stripe account.",
-}
+COMMANDS = {name: at for group in GROUPS.values() for name, (at, _) in group.items()}
+_LONGEST = max(map(len, COMMANDS))
 
 HELP = """Run a business that is written as rules.
 
@@ -98,15 +80,17 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = getattr(importlib.import_module(f"bizrun.cli.{module}"), attribute)
         command.epilog = command.epilog or epilog(cmd_name)
         _refuse_empty(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, SUMMARIES.get(name, "")) for name in COMMANDS])
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                lines = [(f"{name:<{_LONGEST}}", line) for name, (_, line) in group.items()]
+                formatter.write_dl(lines)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts `run` before a spec; a mistyped command is told apart from a file."""

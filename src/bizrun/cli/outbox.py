@@ -116,7 +116,7 @@ def _about(row: Row) -> str:
     return json.dumps(plain(data), default=str)[:60]
 
 
-@outbox.command()
+@outbox.command(short_help="Send an effect again.")
 @click.argument("id_", metavar="ID")
 @state_option
 @spec_option
@@ -149,7 +149,7 @@ def retry(obj: tuple[str | None, str | None], id_: str, state: str | None, spec:
         return 1 if _done(found, row["id"]) == "failed" else 0
 
 
-@outbox.command()
+@outbox.command(short_help="Say how an effect went.")
 @click.argument("id_", metavar="ID")
 @click.argument("outcome", type=click.Choice(["succeeded", "failed"]))
 @click.option("--error", default="resolved_by_hand", show_default=True, help="Why it failed.")
@@ -177,7 +177,7 @@ def resolve(
 # --- the kill switch, and customers over their bounds ------------------------------------------
 
 
-@outbox.command()
+@outbox.command(short_help="Send nothing to a connector.")
 @click.argument("connector")
 @click.option("--reason", help="Why; whoever looks at the outbox sees it.")
 @state_option
@@ -200,7 +200,7 @@ def stop(
     return 0
 
 
-@outbox.command()
+@outbox.command(short_help="Let a connector go on.")
 @click.argument("connector")
 @state_option
 @spec_option
@@ -217,7 +217,7 @@ def start(
     return 0
 
 
-@outbox.command()
+@outbox.command(short_help="Let a customer's money go on.")
 @click.argument("customer")
 @state_option
 @spec_option
