@@ -11,7 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bizrun.model import INTERNAL, Event
+from bizrun.pipeline import compile_spec
 from bizrun.runtime.engine import Engine
+from bizrun.runtime.lines import Line
+from bizrun.server.business import Business
 from bizrun.store.memory import MemoryStore
 from bizrun.values import Money, instant
 
@@ -133,3 +136,55 @@ def test_no_two_events_work_under_one_name(one: tuple[str, str], other: tuple[st
 def test_the_engine_names_its_own_as_they_are() -> None:
     event = Event("e1/h@2026", "A.b", instant("2026-01-01T00:00:00Z"), {}, INTERNAL)
     assert event.base == event.id
+
+
+ANSWERING = """
+business "Desk" { currency USD, bills User }
+entity User { id text key, payment_method text? }
+event Never.told {}
+event Late.asked { user User, word text, amount money = 0 USD }
+on Late.asked(word, user, amount) where amount == 0 USD {
+  wait for Never.told within 1 day
+  return { word }
+}
+on Late.asked(user, amount) where amount > 0 USD {
+  let paid = charge { customer: user, amount }
+  if paid.status == "failed" { reject "no money" }
+}
+"""
+
+
+def asked(source: str, day: int, **data: Any) -> Line:
+    found = Line(1, "{}", "e1", "Late.asked", instant(f"2026-01-0{day}T00:00:00Z"), source=source)
+    found.data = {"user": "u", **data}
+    return found
+
+
+def desk(folder: Path) -> Business:
+    spec = write_spec(folder, ANSWERING, "desk.biz")
+    checked, program = compile_spec(str(spec))
+    assert program is not None, checked.diagnostics
+    business = Business(checked, program, MemoryStore(), ":memory:", None)
+    refused = {"id": "u", "payment_method": "pm_card_visa_chargeDeclined"}
+    business.engine.state.put("User", "u", {**refused, "created_at": None, "updated_at": None})
+    business.engine.state.put("User", "v", {"id": "v", "payment_method": None})
+    business.engine.state.settle()
+    return business
+
+
+def test_a_late_reply_is_that_of_its_own_source(tmp_path: Path) -> None:
+    """The till's handler ends while the event of the web is handled, whose id is the same."""
+    engine = desk(tmp_path).engine
+    for source, day, word in (("till", 1, "one"), ("web", 2, "two")):
+        event = Event("e1", "Late.asked", instant(f"2026-01-0{day}T00:00:00Z"), {}, source)
+        event.data = {"user": "u", "word": word}
+        receipt = engine.submit(event, "{}")
+        assert (receipt.status, receipt.reply) == ("handled", None)
+
+
+def test_a_late_refusal_is_told_to_its_own_source(tmp_path: Path) -> None:
+    business = desk(tmp_path)
+    lines = [asked("till", 1, word="", amount="5 USD"), asked("web", 1, word="", user="v")]
+    business.handle(lines)
+    assert lines[0].receipt is not None and lines[0].receipt.reason == "no money"
+    assert lines[1].receipt is None or lines[1].receipt.status == "handled"

@@ -15,6 +15,13 @@ INTERNAL = "bizrun"
 EventStatus = Literal["handled", "unmatched", "duplicate", "rejected", "failed"]
 
 
+def base_of(id_: str, source: str) -> str:
+    """An event's id with its source, as one name: see `Event.base`."""
+    if source == INTERNAL or (not source and "@" not in id_):
+        return id_
+    return f"{id_}@{quote(source, ':/?=&+,;', errors='surrogatepass')}"
+
+
 class Event(msgspec.Struct, gc=False):
     """Something that happened: from outside, or emitted by what handled another one.
 
@@ -41,10 +48,7 @@ class Event(msgspec.Struct, gc=False):
         """What its work is named after, and by that all ids and keys of what the work makes: an
         id is unique with its source only (RELIABILITY.md 9), so another source's `e1` has another
         name. No two events share one: in a source no `@` is left."""
-        id_, source = self.id, self.source
-        if source == INTERNAL or (not source and "@" not in id_):
-            return id_
-        return f"{id_}@{quote(source, ':/?=&+,;', errors='surrogatepass')}"
+        return base_of(self.id, self.source)
 
     def envelope(self) -> dict[str, Any]:
         """What a handler reads as `event`."""

@@ -23,20 +23,14 @@ from .wallets import usable
 
 def usage_start(desk: Desk, customer: str, at: datetime, meter: str | None = None) -> datetime:
     """Where the usage period begins that an instant is in: the subscription's, else the month."""
-    return usage_period(desk, customer, at, meter)[0]
-
-
-def usage_period(
-    desk: Desk, customer: str, at: datetime, meter: str | None = None
-) -> tuple[datetime, datetime | None]:
-    """The usage period that an instant is in; its end is none where that can't be said."""
-    return _period_among(desk, desk.subscriptions(customer), customer, at, meter)
+    return _period_among(desk, desk.subscriptions(customer), customer, at, meter)[0]
 
 
 def _period_among(
     desk: Desk, subs: Sequence[Row], customer: str, at: datetime, meter: str | None
 ) -> tuple[datetime, datetime | None]:
-    """The same, of a customer with these subscriptions."""
+    """The usage period that an instant is in, of a customer with these subscriptions; its end is
+    none where that can't be said."""
     sub = _metered(desk, subs, meter)
     if sub is not None and _runs(sub, at, meter):
         return _running(desk, sub, meter, at)
@@ -60,7 +54,7 @@ def usage_periods(
     desk: Desk, customer: str, at: datetime, meter: str
 ) -> tuple[tuple[datetime, datetime | None], ...]:
     """The usage periods that a count belongs to: each subscription with a price for the meter
-    rates what falls into its own. The last one is that of `usage_period`."""
+    rates what falls into its own. The last one is where `at` is."""
     subs = desk.subscriptions(customer)
     own = _period_among(desk, subs, customer, at, meter)
     if len(subs) < 2:

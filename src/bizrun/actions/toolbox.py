@@ -169,12 +169,6 @@ class Toolbox:
         """Where the usage period of a customer begins."""
         return questions.usage_start(work, customer, at, meter)
 
-    def usage_period(
-        self, work: Desk, customer: str, at: datetime, meter: str | None = None
-    ) -> tuple[datetime, datetime | None]:
-        """The usage period of a customer that an instant is in."""
-        return questions.usage_period(work, customer, at, meter)
-
     def watches(self, program: Program, meter: str) -> bool:
         """Whether a meter's usage may be billed as soon as it reaches an amount."""
         return any(map(catalog.bills_at_an_amount, program.plans.values())) and any(
@@ -201,7 +195,7 @@ class Toolbox:
     def usage_periods(
         self, work: Desk, customer: str, at: datetime, meter: str
     ) -> tuple[tuple[datetime, datetime | None], ...]:
-        """The usage periods of a customer that a count belongs to, `usage_period` the last."""
+        """The usage periods of a customer that a count belongs to, that of `at` the last."""
         return questions.usage_periods(work, customer, at, meter)
 
     def period_start(self, work: Desk, customer: str, at: datetime) -> datetime:

@@ -51,16 +51,11 @@ class Actions(Protocol):
     ) -> datetime:
         """Where the usage period of a customer (and of a meter) begins that an instant is in."""
 
-    def usage_period(
-        self, work: Work, customer: str, at: datetime, meter: str | None = None
-    ) -> tuple[datetime, datetime | None]:
-        """The usage period of a customer that an instant is in, its end where it is known."""
-
     def usage_periods(
         self, work: Work, customer: str, at: datetime, meter: str
     ) -> tuple[tuple[datetime, datetime | None], ...]:
         """All usage periods that a count belongs to: several subscriptions may rate the meter,
-        each over its own. The last one is that of `usage_period`."""
+        each over its own. The last one is where `at` is."""
 
     def watches(self, program: Program, meter: str) -> bool:
         """Whether billing has to hear of every count of a meter."""

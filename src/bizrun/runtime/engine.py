@@ -39,12 +39,12 @@ from .recording import Recording
 from .rounds import run_rounds
 from .rows import Rows
 from .schedules import Schedules
-from .state import State
+from .state import Savepoint, State
 from .tables import defaults_of, tables_of
 from .tenancy import Tenancy
 from .timers import AGAIN, Timers
 from .triggers import Triggers
-from .waits import Item, Resume, Waits
+from .waits import Item, Resume, Waits, begun_by
 from .work import Work
 
 
@@ -77,9 +77,9 @@ class Engine:
         # The types of events that nobody looks at, as long as no work waits for more.
         self.unheard: set[str] = set()
         self.rows = Rows(self)
-        # What handlers returned after a wait, by the event that they began with.
+        # What handlers returned after a wait, by the base of the event that they began with.
         self.replies: dict[str, Any] = {}
-        # Why a handler refused after a wait, by the same; until the commit.
+        # Why a handler refused after a wait, by the same base; until the commit.
         self.refusals: dict[str, str] = {}
         self._hashes: dict[int, str] = {}
         self._compiled: dict[tuple[int, tuple[str, ...]], Callable[..., Any]] = {}
@@ -127,11 +127,12 @@ class Engine:
         receipt = self._step(event, raw)
         self.drain()
         self._catch_up()
-        return self._late(receipt) if self.replies else receipt
+        return self.answered(receipt, event.base) if self.replies else receipt
 
-    def _late(self, receipt: Receipt) -> Receipt:
-        """A receipt with what a handler returned that went on at the same instant."""
-        reply = self.replies.get(receipt.id)
+    def answered(self, receipt: Receipt, base: str) -> Receipt:
+        """The receipt of the event of that `base`, with what a handler of it returned that went on
+        at the same instant."""
+        reply = self.replies.get(base)
         self.replies.clear()
         return receipt if reply is None else replace(receipt, reply=reply)
 
@@ -338,6 +339,24 @@ class Engine:
         )  # fmt: skip
         return reason
 
+    def begin_step(self) -> Savepoint:
+        """Begins a step by itself; what it is given back takes it back whole, its log too."""
+        self._pending.clear()
+        self.triggers.pending.clear()
+        return Savepoint(self.state.mark(), len(self.state.entries), self._order, self._seq)
+
+    def undo_step(self, before: Savepoint) -> None:
+        """Takes back all since a step began."""
+        self.state.undo(before.mark)
+        del self.state.entries[before.entries :]
+        self._pending.clear()
+        self.triggers.pending.clear()
+        self._order, self._seq = before.order, before.seq
+
+    def is_quiet(self, before: Savepoint) -> bool:
+        """Whether a step has changed nothing so far, nor asked for anything."""
+        return self.state.mark() == before.mark and not self._pending
+
     def _end_step(self) -> None:
         self._queue.extend(self._pending)
         self._pending.clear()
@@ -372,7 +391,7 @@ class Engine:
             if not isinstance(error, Refusal):
                 status = "failed"
             if status == "rejected":
-                self.refusals[str(work.event.get("id"))] = reason
+                self.refusals[begun_by(work)] = reason
             self.recording.dead(
                 event, status, reason, str(place or code.unit.handler.place),
                 code.unit.handler.id, retry,
@@ -507,16 +526,10 @@ class Engine:
         """Where the usage period of a customer's meter begins."""
         return self.actions.usage_start(self._asker(at), customer, at, meter)
 
-    def usage_period(
-        self, customer: str, at: datetime, meter: str
-    ) -> tuple[datetime, datetime | None]:
-        """The usage period of a customer's meter that an instant is in."""
-        return self.actions.usage_period(self._asker(at), customer, at, meter)
-
     def usage_periods(
         self, customer: str, at: datetime, meter: str
     ) -> tuple[tuple[datetime, datetime | None], ...]:
-        """All usage periods that a count of a customer's meter belongs to, `usage_period` last."""
+        """All usage periods that a count of a customer's meter belongs to, that of `at` last."""
         return self.actions.usage_periods(self._asker(at), customer, at, meter)
 
     def period_start(self, customer: str, at: datetime) -> datetime:

@@ -152,28 +152,19 @@ def run(work: Work, live: Mapping[str, Any]) -> Receipt:
     A call that is refused, or a GET that changes nothing, leaves no trace.
     """
     assert work.code is not None and work.source is not None
-    engine, code, source, state = work.engine, work.code, work.source, work.engine.state
-    mark, order, entries = state.mark(), engine._order, len(state.entries)
-    engine._pending.clear()
-    engine._order += 1
-    engine._seq += 1
-    source.seq = engine._seq
-    line = str(code.unit.handler.place.line)
-    state.entries.append(engine._entry(source, None, "handled", None, line))
+    engine, code = work.engine, work.code
+    before = engine.begin_step()
+    engine.next_order()
+    engine.log(work.source, None, "handled", None, str(code.unit.handler.place.line))
     try:
         work.run(code, 0, *(live.get(name) for name in code.live[0]))
     except Exception as error:
-        state.undo(mark)
-        del state.entries[entries:]
-        engine._pending.clear()
-        engine._order, engine._seq = order, source.seq - 1
+        engine.undo_step(before)
         reason, _ = explain_error(error, code)
         return Receipt(work.base, "rejected", reason)
-    quiet = state.mark() == mark and not engine._pending and not work.loops
-    if quiet and source.type.startswith("GET "):
-        del state.entries[entries:]
-        engine._order, engine._seq = order, source.seq - 1
-        return Receipt(work.base, "handled", None, work.replied)
-    run_rounds(engine, work)
-    engine.settle_work(work)
-    return engine._late(Receipt(work.base, "handled", None, work.replied))
+    if work.source.type.startswith("GET ") and not work.loops and engine.is_quiet(before):
+        engine.undo_step(before)
+    else:
+        run_rounds(engine, work)
+        engine.settle_work(work)
+    return engine.answered(Receipt(work.base, "handled", None, work.replied), work.base)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..ir.program import Entity
 from ..store.base import Plain, Range, Row, Store
@@ -22,6 +22,15 @@ _UNREAD: Any = object()  # in the journal: what the store has, whatever that is
 
 def _by_age(row: Row) -> tuple[Any, ...]:
     return row["created_at"], row[MADE] or 0, row["id"]  # none: made before this was counted
+
+
+class Savepoint(NamedTuple):
+    """How far an engine was when a step began: the journal of changes, the log, its numbers."""
+
+    mark: int
+    entries: int
+    order: int
+    seq: int
 
 
 class State:

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
+# What is kept with the envelope of a handler that waits: its tenant, whether it sees all of them,
+# and the base of its event where that is not its id.
 TENANT = "$tenant"
 ACROSS = "$across"
+BASE = "$base"
 
 
 class Resume(NamedTuple):
@@ -368,15 +371,28 @@ class Waits:
         work.tenant = task["event"].get(TENANT) or work.tenant
         self.engine.run_isolated(work, task["segment"], live)
         if work.replied is not None:
-            self.engine.replies[str(task["event"].get("id"))] = work.replied
+            self.engine.replies[begun_by(work)] = work.replied
+
+
+def begun_by(work: Work) -> str:
+    """The base of the event that a handler began with, whatever has made it go on."""
+    event, source = work.event, work.source
+    begins = source is not None and source.id == event["id"]
+    if source is not None and begins and work.base.startswith(f"{source.base}/"):
+        return source.base
+    return str(event.get(BASE, event["id"]))
 
 
 def _envelope(work: Work) -> dict[str, Any]:
     """The event that a handler began with, and whose tenant it goes on to see."""
-    if work.tenant is None:
-        return dict(work.event)
-    envelope = {**work.event, TENANT: work.tenant}
-    return {**envelope, ACROSS: True} if work.lifted else envelope
+    envelope = dict(work.event)
+    if (base := begun_by(work)) != envelope["id"]:
+        envelope[BASE] = base
+    if work.tenant is not None:
+        envelope[TENANT] = work.tenant
+        if work.lifted:
+            envelope[ACROSS] = True
+    return envelope
 
 
 def _named_reads(steps: tuple[ir.Step, ...]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from ..documents.sink import Sink
 from ..errors import UsageError
 from ..ir.program import Program
 from ..lang.symbols import Checked
-from ..model import Receipt
+from ..model import Receipt, base_of
 from ..pipeline import letters, open_engine, open_registry
 from ..providers.inbound import Settled
 from ..providers.registry import Registry
@@ -196,8 +196,9 @@ class Business:
         refusals = self.engine.refusals
         for line in lines if refusals else ():
             # One that waits for what the sandbox answers at once may refuse after that.
-            if line.id in refusals and (line.receipt is None or line.receipt.status == "handled"):
-                line.receipt = Receipt(line.id, "rejected", refusals[line.id])
+            reason = refusals.get(base_of(line.id, line.source))
+            if reason and (line.receipt is None or line.receipt.status == "handled"):
+                line.receipt = Receipt(line.id, "rejected", reason)
 
     def commit(self) -> None:
         """Makes all that was done durable, and tells of it."""
