@@ -159,6 +159,7 @@ class Life(Metered):
         sub.quantity = sub.next_quantity or sub.quantity
         sub.next_quantity = None
         if sub.next_plan is not None:
+            sub.plans += 1
             if sub.next_plan.name != sub.plan.name:
                 # The plan that one has goes on with its phases and its price.
                 sub.plan_began, sub.phases_from = local_date(at, self.zone), at
@@ -377,6 +378,7 @@ class Life(Metered):
         used += self._bounds(sub, at, used)
         sub.held = [held for held in sub.held if held.item and not moved]
         sub.next_plan, sub.plan, sub.moved = None, plan, None
+        sub.plans += 1
         sub.plan_began, sub.phases_from = local_date(act.at, self.zone), act.at
         sub.base_billed = ZERO
         if moved:

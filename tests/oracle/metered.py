@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from fractions import Fraction
+from math import inf
+from typing import Any
 
 from .books import ZERO, Attached
 from .calendars import Cycle, instant, local_date, shift
@@ -49,8 +51,9 @@ class Metered:
             if months and not (usage.monthly and self._month_end(sub, usage) == at):
                 continue
             start = sub.usage_from[usage.meter]
+            whole = at >= (self._month_end(sub, usage) if usage.monthly else sub.end)
             sub.usage_from[usage.meter] = at
-            lines += self._rated(sub, usage, start, at)
+            lines += self._rated(sub, usage, start, at, whole)
         return lines
 
     def _all_included(self, sub: Sub, usage: Usage) -> Fraction:
@@ -61,16 +64,55 @@ class Metered:
             share = self._length(start, sub.end) / sub.cycle.whole(sub.n, self.seconds)
         return usage.includes * share
 
-    def _rated(self, sub: Sub, usage: Usage, start: datetime, end: datetime) -> list[Line]:
+    def _rated(
+        self, sub: Sub, usage: Usage, start: datetime, end: datetime, whole: bool
+    ) -> list[Line]:
         included = Fraction(usage.includes)
         if usage.prorated and not usage.monthly:
             assert sub.cycle is not None
             included *= self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
-        window = Window(usage, start, end, included)
+        window = self._window(sub, usage, start, end, included)
+        window.whole = whole
         if (before := sub.partly.pop(usage.meter, None)) is not None:
             window.billed, window.lines = before.billed, before.lines
         sub.windows.append(window)
         return self._window_lines(window, end, "usage")
+
+    def _window(
+        self, sub: Sub, usage: Usage, start: datetime, end: datetime, included: Fraction
+    ) -> Window:
+        before = tuple(each for each in sub.windows if each.usage.meter == usage.meter)
+        return Window(usage, start, end, included, before=before, plan=sub.plans)
+
+    def _carried_into(self, window: Window, now: datetime) -> Fraction:
+        """What the windows before left for this one, each of them gone through anew."""
+        lots: list[tuple[Fraction, float]] = []
+        last: Window | None = None
+        for each in (*window.before, window):
+            if each.usage.carried is None or last is None or each.plan > last.plan + 1:
+                lots = []
+            last = each
+            if each.usage.carried is None:
+                continue
+            periods, most = each.usage.carried
+            lots = _newest(lots, most)
+            if each is window:
+                break
+            own = (each.included, inf if periods is None else periods + 1)
+            used = measure(each.usage.meter, self._seen(each, now))
+            pool = sorted([*lots, own], key=lambda lot: lot[1])
+            left = []
+            for quantity, lasts in pool:
+                taken = min(quantity, max(used, ZERO))
+                used -= taken
+                left.append((quantity - taken, lasts))
+            if each.whole:
+                lots = [(quantity, lasts - 1) for quantity, lasts in left if lasts > 1]
+            else:
+                # Of a period that is cut short only what was prorated goes on.
+                mine = pool.index(own) if own not in lots else len(pool) - 1 - pool[::-1].index(own)
+                lots = [lot for n, lot in enumerate(left) if n != mine or each.usage.prorated]
+        return sum((quantity for quantity, _ in lots), ZERO)
 
     def _window_lines(self, window: Window, now: datetime, kind: str) -> list[Line]:
         """What usage known by now costs, less what was billed of it."""
@@ -99,8 +141,8 @@ class Metered:
             moment = act.at + timedelta(microseconds=1)
             running = [
                 sub.partly.get(usage.meter)
-                or Window(
-                    usage, sub.usage_from[usage.meter], moment, self._all_included(sub, usage)
+                or self._window(
+                    sub, usage, sub.usage_from[usage.meter], moment, self._all_included(sub, usage)
                 )
                 for usage in sub.plan.usages
             ]
@@ -122,14 +164,7 @@ class Metered:
 
     def _priced(self, window: Window, now: datetime) -> dict[str, Fraction]:
         """The exact price of a window, by the value of a dimension."""
-        usage = window.usage
-        seen = [
-            act.data
-            for act in self.usage
-            if act.data["meter"] == usage.meter
-            and window.start <= act.at < window.end
-            and act.data.get("sent", act.at) < now
-        ]
+        usage, seen = window.usage, self._seen(window, now)
         if usage.by:
             prices = dict(usage.by)
             values = {data["by"] for data in seen}
@@ -140,15 +175,24 @@ class Metered:
                 * prices.get(value, prices["else"])
                 for value in sorted(values, key=order.index)
             }
-        billable = max(measure(usage.meter, seen) - window.included, ZERO)
+        free = window.included + self._carried_into(window, now)
+        billable = max(measure(usage.meter, seen) - free, ZERO)
         count = len(seen)
-        if usage.model == "share" and window.included:
+        if usage.model == "share" and free:
             # What is covered whole has no fixed part.
-            free = window.included
             for data in seen:
                 count -= data["units"] <= free
                 free -= min(free, data["units"])
         return {usage.meter: rate(usage, billable, count)}
+
+    def _seen(self, window: Window, now: datetime) -> list[dict[str, Any]]:
+        return [
+            act.data
+            for act in self.usage
+            if act.data["meter"] == window.usage.meter
+            and window.start <= act.at < window.end
+            and act.data.get("sent", act.at) < now
+        ]
 
     def _corrections(self, sub: Sub, at: datetime) -> list[Line]:
         """What late events change of periods that were billed: rate(all) − rate(billed)."""
@@ -169,3 +213,16 @@ class Metered:
     def _within(self, cost: Fraction, low: Fraction | None, high: Fraction | None) -> Fraction:
         """What a period costs within its bounds."""
         return low if low is not None and cost < low else min(cost, cost if high is None else high)
+
+
+def _newest(lots: list[tuple[Fraction, float]], most: int | None) -> list[tuple[Fraction, float]]:
+    """As much of what was left as may go on: what lapses last."""
+    over = sum((quantity for quantity, _ in lots), ZERO) - (most or 0)
+    if most is None or over <= 0:
+        return lots
+    kept = []
+    for quantity, lasts in sorted(lots, key=lambda lot: lot[1]):
+        cut = min(quantity, over)
+        over -= cut
+        kept.append((quantity - cut, lasts))
+    return kept

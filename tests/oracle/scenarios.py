@@ -140,11 +140,18 @@ class Maker:
             size = r.choice((2, 10, 100))
             return Usage(
                 meter, model, package=size, unit=self.small(), includes=includes, monthly=monthly,
-                prorated=includes > 0 and r.random() < 0.4,
+                prorated=includes > 0 and r.random() < 0.4, carried=self._carried(includes),
             )  # fmt: skip
         return Usage(
-            meter, model, self._tiers(r.choice((5, 20, 100))), includes=includes, monthly=monthly
-        )
+            meter, model, self._tiers(r.choice((5, 20, 100))), includes=includes, monthly=monthly,
+            carried=self._carried(includes),
+        )  # fmt: skip
+
+    def _carried(self, includes: int) -> tuple[int | None, int | None] | None:
+        """For how long, and up to how much, what is left of an allowance goes on; or not."""
+        if not includes or self.r.random() < 0.4:
+            return None
+        return self.r.choice((None, 1, 2, 3)), self.r.choice((None, None, self.r.randint(1, 90)))
 
     def _tiers(self, step: int) -> tuple[Tier, ...]:
         r, tiers, top = self.r, [], 0

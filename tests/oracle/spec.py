@@ -233,6 +233,7 @@ def usage_text(usage: Usage, cur: str) -> list[str]:
     if usage.includes:
         lines.append(
             f"  includes {usage.includes} {usage.meter}{' prorated' if usage.prorated else ''}"
+            f"{carried_text(usage)}"
         )
     head = f"  usage {usage.meter}{' per month' if usage.monthly else ''}"
     match usage.model:
@@ -252,6 +253,15 @@ def usage_text(usage: Usage, cur: str) -> list[str]:
         case model:
             lines.append(f"{head} {model} {{\n{tiers_text(usage.tiers, cur)}  }}")
     return lines
+
+
+def carried_text(usage: Usage) -> str:
+    """How long, and up to how much, an allowance is carried over."""
+    if usage.carried is None:
+        return ""
+    periods, most = usage.carried
+    lasting = f" for {periods} period{'s' * (periods > 1)}" if periods else ""
+    return f" carried over{lasting}{f' up to {most}' if most else ''}"
 
 
 def events(world: World) -> list[dict[str, Any]]:

@@ -37,6 +37,11 @@ class Window:
     included: Fraction
     billed: dict[str, Fraction] = field(default_factory=dict)
     lines: dict[str, list[Line]] = field(default_factory=dict)
+    before: tuple[Window, ...] = ()
+    """The windows of the same meter before it."""
+    whole: bool = True
+    plan: int = 0
+    """Of which of the subscription's plans, counted."""
 
 
 @dataclass
@@ -84,6 +89,8 @@ class Sub:
     """The local date from which the plan holds for it."""
     phases_from: datetime | None = None
     """Where a change began the plan's phases; else they begin with the first paid period."""
+    plans: int = 0
+    """How often its plan was changed."""
     moved: datetime | None = None
     """When a version took it over within the running period."""
 

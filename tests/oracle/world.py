@@ -57,6 +57,8 @@ class Usage:
     prorated: bool = False
     monthly: bool = False
     by: tuple[tuple[str, Fraction], ...] = ()
+    carried: tuple[int | None, int | None] | None = None
+    """What is left goes on: for how many more periods, and how much of it at most."""
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,26 @@ def limit(desk: Desk, customer: Any, name: Any) -> Number | Money:
     return 0 if plan is None else _allowed(desk, plan, name, customer)
 
 
+def _included(desk: Desk, plan: catalog.Plan, name: str, customer: str | None) -> Number | None:
+    """What is included of a meter: to a customer, in the running period, with what was carried
+    over to it."""
+    included = catalog.included(plan, name)
+    sub = subscription_of(desk, customer) if customer is not None else None
+    if included is None or sub is None or not any(map(_carries, plan.includes)):
+        return included
+    for price in catalog.choose_usages(plan, sub["currency"]):
+        if price.meter == name:
+            start = usages.window_start(desk, sub, price, max(desk.now, sub["period_start"]))
+            end = usages.meter_period(desk, sub, price, start).end
+            item = items(desk, sub, desk.now)[0]
+            return usages.allowance_of(desk, sub, item, price, start, end).quantity
+    return included
+
+
+def _carries(line: catalog.Includes) -> bool:
+    return line.carried is not None
+
+
 def limit_of_plan(desk: Desk, plan: Any, name: Any) -> Number | Money:
     """`limit(plan, name)`: what it allows whoever has it; unlimited where none is set."""
     return _allowed(desk, plan_named(desk, plan), name, None)
@@ -188,11 +208,11 @@ def _allowed(desk: Desk, plan: catalog.Plan, name: Any, customer: str | None) ->
     held = plan.limits.get(name)
     if held is not None:
         return held
-    included = catalog.allowance(plan, name)
+    included = _included(desk, plan, name, customer)
     if included is None:
         return UNLIMITED
     meter = desk.program.meters.get(name)
-    return _as_read(desk, customer, meter, included.quantity) if meter else included.quantity
+    return _as_read(desk, customer, meter, included) if meter else included
 
 
 def remaining(desk: Desk, customer: Any, name: Any) -> Number | Money:

@@ -93,9 +93,8 @@ def _usage(
     made: list[Line] = []
     for price in catalog.choose_usages(plan, currency):
         quantity = _figure(desk, price.meter, asked.pop(price.meter, 0))
-        allowance = catalog.allowance(plan, price.meter)
         counted = rating.Usage(quantity, 1 if quantity else 0)
-        included = allowance.quantity if allowance else 0
+        included = catalog.included(plan, price.meter) or 0
         rated = rating.rate_usage(price, (counted,) if quantity else (), currency, included)
         made += lines.usage_lines(subject, price.meter, rated, desk.now, end)
     for meter in [name for name in asked if name in desk.program.meters]:

@@ -15,13 +15,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .. import times
-from ..billing import catalog, lines, periods, proration, rating
+from ..billing import allowances, catalog, lines, periods, proration, rating
+from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE
 from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
 from ..values import Money, Number
-from . import given_back
+from . import carried, given_back
 from .customers import lives, settings, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, addon_since, cycle_of, dated, items
@@ -163,19 +164,33 @@ def _with_each(
     return replace(usage, each=tuple(each))
 
 
-def rate_window(
-    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, price: catalog.UsagePrice,
-    start: datetime, end: datetime, running: bool = False,
-) -> tuple[Rated, ...]:  # fmt: skip
-    """What the usage of a window costs, the allowance taken off: while it is `running`, that of
-    all of it."""
-    allowance = catalog.allowance(plan, price.meter)
-    included: Number = allowance.quantity if allowance else 0
-    if allowance and allowance.prorated:
+def allowance_of(
+    desk: Desk, sub: Mapping[str, Any], item: Item, price: catalog.UsagePrice,
+    start: datetime, end: datetime,
+) -> Allowance:  # fmt: skip
+    """What a window may use for nothing: the plan's allowance, and what was carried over to it."""
+    lines = catalog.allowances(item.plan, price.meter)
+    if not lines:
+        return Allowance()
+    own = [line.quantity for line in lines]
+    if any(line.prorated for line in lines):
         period = meter_period(desk, sub, price, max(start, end - _MOMENT))
-        until = period.end if running else end
-        share = share_of(desk, period, start, until, sub["customer"])
-        included = proration.part_of_quantity(included, share)
+        share = share_of(desk, period, start, end, sub["customer"])
+        own = [
+            proration.part_of_quantity(line.quantity, share) if line.prorated else line.quantity
+            for line in lines
+        ]
+    left: Sequence[Lot] = ()
+    if any(line.carried for line in lines):
+        left = carried.left_before(desk, sub, item.name, price.meter, start)
+    return allowances.allowance(lines, own, left)
+
+
+def _rate_window(
+    desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice,
+    start: datetime, end: datetime, included: Number, running: bool,
+) -> tuple[Rated, ...]:  # fmt: skip
+    """What the usage of a window costs, what is included taken off."""
     usages = measured(desk, price, sub["customer"], start, end, included)
     if desk.program.meters[price.meter].aggregate == "average":
         usages = _weighted(desk, sub, price, start, end, usages)
@@ -230,7 +245,12 @@ def meter_window(
     start: datetime, end: datetime, billed: Billed, kind: str = "usage", running: bool = False,
 ) -> Metered:  # fmt: skip
     """The lines of a window and the row that remembers it."""
-    rated = rate_window(desk, sub, item.plan, price, start, end, running)
+    period = meter_period(desk, sub, price, max(start, end - _MOMENT))
+    until = period.end if running else end
+    free = allowance_of(desk, sub, item, price, start, until)
+    rated = _rate_window(desk, sub, price, start, end, free.quantity, running)
+    if steps := free.steps(sub["currency"]):
+        rated = (replace(rated[0], free=steps), *rated[1:])
     if start >= end:
         # It ended where it began: nothing is due for time that there was not.
         rated = tuple(part for part in rated if part.quantity)
@@ -253,6 +273,9 @@ def meter_window(
                   "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
                   "anchor": sub["anchor"], "addons": sub["addons"]},
     }  # fmt: skip
+    if free.carries:
+        used = sum((part.included for part in rated), 0)
+        row["terms"]["left"] = [list(lot) for lot in free.left(used, end >= period.end)]
     was = [_part_row(values, part) for values, part in billed.items()]
     return Metered(item, price, shown, end, tuple(made), row, was)
 
@@ -351,6 +374,8 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
         if price.meter == row["meter"]:
             item = Item(then["item"], plan, 1)
             made = meter_window(desk, past, item, price, row["start"], row["end"], billed, kind)
+            if "left" in made.row["terms"]:
+                then = {**then, "left": made.row["terms"]["left"]}
             return replace(made, row={**made.row, "terms": then})
     return None
 
@@ -364,7 +389,19 @@ def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> bool:
     rows = billed_windows(desk, meter, customer, at)
     for row in rows:
         _late(desk, row, customer)
+        _carry_on(desk, row, customer)
     return bool(rows)
+
+
+def _carry_on(desk: Desk, row: Row, customer: str) -> None:
+    """Has the billed periods behind one know what it leaves them, now that more has counted."""
+    for each in carried.chain(desk, row):
+        if each["id"] != row["id"]:
+            _late(desk, each, customer)
+        made = _again(desk, each)
+        if made is None or made.row["terms"].get("left") == each["terms"]["left"]:
+            return
+        desk.put("_usage", each["id"], {**each, "terms": made.row["terms"]})
 
 
 def _late(desk: Desk, row: Row, customer: str) -> None:

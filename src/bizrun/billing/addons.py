@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ..values import Number
-from .catalog import Plan
+from .catalog import Carried, Plan
 
 
 def with_addon(plan: Plan, addon: Plan, quantity: Number) -> Plan:
@@ -20,7 +20,7 @@ def with_addon(plan: Plan, addon: Plan, quantity: Number) -> Plan:
         name: plan.limits.get(name, 0) + limit * times for name, limit in addon.limits.items()
     }
     includes = [
-        replace(line, quantity=line.quantity * times)
+        replace(line, quantity=line.quantity * times, carried=_carried(line.carried, times))
         for line in addon.includes if line.meter not in own
     ]  # fmt: skip
     return replace(
@@ -28,3 +28,9 @@ def with_addon(plan: Plan, addon: Plan, quantity: Number) -> Plan:
         features=tuple(dict.fromkeys((*plan.features, *addon.features))),
         limits={**plan.limits, **limits}, limit_types={**addon.limit_types, **plan.limit_types},
     )  # fmt: skip
+
+
+def _carried(carried: Carried | None, times: Number) -> Carried | None:
+    if carried is None or carried.most is None:
+        return carried
+    return replace(carried, most=carried.most * times)

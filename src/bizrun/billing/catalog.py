@@ -169,12 +169,21 @@ class UsagePrice(Struct, frozen=True):
     interval: Interval | None = None
 
 
+class Carried(Struct, frozen=True):
+    """What is left of an allowance goes on to its next periods: so many of them (None: all), and
+    at most so much of it into one."""
+
+    periods: int | None = None
+    most: Number | None = None
+
+
 class Includes(Struct, frozen=True):
     """An allowance of a meter for each of its periods."""
 
     meter: str
     quantity: Number
     prorated: bool = False
+    carried: Carried | None = None
 
 
 # Plans
@@ -427,12 +436,15 @@ def _every_terms(plan: Plan) -> Iterator[Plan | Terms]:
         yield from (phase.terms for phase in terms.phases or ())
 
 
-def allowance(plan: Plan, meter: str) -> Includes | None:
-    """What the plan includes of a meter, several lines of it added up."""
-    found = [line for line in plan.includes if line.meter == meter]
-    if not found:
-        return None
-    return replace(found[0], quantity=sum((line.quantity for line in found), 0))
+def allowances(plan: Plan, meter: str) -> tuple[Includes, ...]:
+    """What the plan includes of a meter: its own line, and those of its add-ons."""
+    return tuple(line for line in plan.includes if line.meter == meter)
+
+
+def included(plan: Plan, meter: str) -> Number | None:
+    """How much the plan includes of a meter in a whole period; none where it says nothing."""
+    found = allowances(plan, meter)
+    return sum((line.quantity for line in found), 0) if found else None
 
 
 def overlay(plan: Plan, terms: Terms) -> Plan:
@@ -539,8 +551,8 @@ CLASSES = cast(
     {
         f"${kind.__name__}": kind
         for kind in (
-            Interval, RatePart, Rate, Tier, DimensionRate, Pricing, Price, UsagePrice, Includes,
-            Terms, Phase, Version, Plan, Coupon, Tax, Dunning, BillingSettings, Catalog,
+            Interval, RatePart, Rate, Tier, DimensionRate, Pricing, Price, UsagePrice, Carried,
+            Includes, Terms, Phase, Version, Plan, Coupon, Tax, Dunning, BillingSettings, Catalog,
         )
     },
 )  # fmt: skip

@@ -95,7 +95,7 @@ def usage_lines(
                 meter=meter,
                 period_start=start,
                 period_end=end,
-                explanation=part.tiers,
+                explanation=(*part.free, *part.tiers),
                 dimensions=part.values,
                 discountable=given_back is None,
             )

@@ -38,7 +38,8 @@ class TierLine(Struct, frozen=True):
 
     `unit_amount` and `percent` are the rate's; `packages` how many were started; `flat` the flat
     parts that were due. `amount` is what the step came to, after at most and at least; where
-    those are of all tiers together a last step, "minimum" or "maximum", is the difference.
+    those are of all tiers together a last step, "minimum" or "maximum", is the difference. Steps
+    "included" and "carried" say how much was free, for nothing, where some was carried over.
     """
 
     above: Number
@@ -49,14 +50,14 @@ class TierLine(Struct, frozen=True):
     packages: int | None
     flat: Money
     amount: Money
-    bound: Literal["minimum", "maximum"] | None = None
+    bound: Literal["minimum", "maximum", "included", "carried"] | None = None
 
 
 class Rated(Struct, frozen=True):
     """An exact amount and how it came about; `included` was free, `values` are dimensions'.
 
     `charged` is what an invoice really asked for of the amount, less its discounts: None, not
-    known or all of it.
+    known or all of it. `free` explains the allowance where some of it was carried over.
     """
 
     amount: Money
@@ -65,6 +66,7 @@ class Rated(Struct, frozen=True):
     included: Number = 0
     values: tuple[str, ...] = ()
     charged: Money | None = None
+    free: tuple[TierLine, ...] = ()
 
 
 def rate(pricing: Pricing, usage: Usage | Number, currency: str) -> Rated:
@@ -433,7 +435,7 @@ def _case_order(pricing: Pricing, usage: Usage) -> tuple[int, tuple[str, ...]]:
 
 def _values(line: TierLine) -> tuple[Any, ...]:
     if line.bound is not None:
-        return (*[None] * 7, line.amount, line.bound)
+        return (None, None, line.quantity or None, *[None] * 4, line.amount, line.bound)
     return (
         line.above, line.up_to, line.quantity, line.unit_amount, line.percent, line.packages,
         line.flat if line.flat else None, line.amount, None,

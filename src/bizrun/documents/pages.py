@@ -283,8 +283,13 @@ def _description(line: Mapping[str, Any], said: Labels) -> str:
 def _step(step: Mapping[str, Any], said: Labels) -> dict[str, str]:
     """A tier: its bounds, how much of the quantity fell into it, at which rate."""
     if step.get("bound"):
-        amount = said.money(_money(step["amount"]))
-        return {"bounds": said[step["bound"]], "quantity": "", "price": "", "amount": amount}
+        amount, free = said.money(_money(step["amount"])), step.get("quantity")
+        quantity, price = "", ""
+        if free is not None:
+            quantity, price = said.number(number(str(free))), said["free"]
+        return {
+            "bounds": said[step["bound"]], "quantity": quantity, "price": price, "amount": amount,
+        }  # fmt: skip
     above, up_to = number(str(step.get("above", 0))), step.get("up_to")
     bound = (
         said["above"].format(bound=said.number(above))

@@ -67,11 +67,8 @@ class BillingLowering:
                     lists.setdefault("prices", []).append(self._price(item))
                 case ast.UsagePrice():
                     lists.setdefault("usages", []).append(self._usage(item))
-                case ast.Includes(quantity=quantity, meter=meter, prorated=prorated):
-                    count = self._in_unit(quantity, meter)
-                    lists.setdefault("includes", []).append(
-                        catalog.Includes(meter, count, prorated)
-                    )
+                case ast.Includes():
+                    lists.setdefault("includes", []).append(self._includes(item))
                 case ast.PlanClause():
                     self._clause(item, said, lists)
         return {**{key: tuple(found) for key, found in lists.items()}, **said}
@@ -109,6 +106,14 @@ class BillingLowering:
         pricing = self._pricing(item.pricing, None)
         currency = _currency(pricing) or self.symbols.currency
         return catalog.Price(currency, interval, pricing, item.per_unit, item.arrears)
+
+    def _includes(self, item: ast.Includes) -> catalog.Includes:
+        carried = None
+        if (said := item.carried) is not None:
+            most = self._in_unit(said.most, item.meter) if said.most is not None else None
+            carried = catalog.Carried(said.periods, most)
+        quantity = self._in_unit(item.quantity, item.meter)
+        return catalog.Includes(item.meter, quantity, item.prorated, carried)
 
     def _usage(self, item: ast.UsagePrice) -> catalog.UsagePrice:
         pricing = self._pricing(item.pricing, item.meter)

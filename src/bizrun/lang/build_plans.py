@@ -8,6 +8,7 @@ from typing import Any
 from . import ast
 from .build_context import Context, bounds, first, is_tree, named, tokens, trees
 from .build_expr import build_expr
+from .build_statements import whole
 from .build_text import plain_text
 from .build_values import build_literal
 
@@ -225,14 +226,35 @@ def _usage(tree: Any, context: Context) -> ast.UsagePrice:
 
 
 def _includes(tree: Any, context: Context) -> ast.Includes:
-    quantity_tree, meter, *prorated = tree.children
+    quantity_tree, meter, *_ = tree.children
     token = quantity_tree.children[0]
     quantity: ast.Expr
     if token.type == "NAME":
         quantity = ast.Name(context.of(token), str(token))
     else:
         quantity = build_literal(token, context)
-    return ast.Includes(context.of(tree), quantity, str(meter), context.of(meter), bool(prorated))
+    prorated = first(tree, "prorated") is not None
+    carried = _carried(first(tree, "carried"), context)
+    return ast.Includes(
+        context.of(tree), quantity, str(meter), context.of(meter), prorated, carried
+    )
+
+
+def _carried(tree: Any, context: Context) -> ast.Carried | None:
+    if tree is None:
+        return None
+    periods, most = None, first(tree, "carried_up_to")
+    lasting = first(tree, "carried_for")
+    if lasting is not None:
+        count, *unit = lasting.children
+        if [str(word) for word in unit] in (["periods"], ["period"]):
+            periods = whole(count, context)
+        else:
+            message = "What is carried over lasts for a number of periods."
+            help = "write `carried over for 2 periods`: those of the meter's usage price"
+            context.report("E0101", context.of(lasting), message, help)
+    bound = _bound(most.children[0], context) if most is not None else None
+    return ast.Carried(context.of(tree), periods, bound)
 
 
 def _bill_usage(tree: Any, context: Context) -> ast.PlanClause:

@@ -340,8 +340,13 @@ def _tiers(detail: Any) -> Iterator[str]:
     """`500 at 0.03 USD = 15.00 USD` for each tier; nothing where a line has none."""
     for tier in detail if isinstance(detail, list) else ():
         if isinstance(tier, Mapping) and "bound" in tier:
-            yield f"to the {tier['bound']}: {show(tier['amount'])}"
-        if isinstance(tier, Mapping) and "quantity" in tier and "amount" in tier:
+            free, bound = tier.get("quantity"), tier["bound"]
+            known = {"included": "included", "carried": "carried over"}
+            yield (
+                f"{show(free)} {known.get(bound, bound)}" if free is not None
+                else f"to the {bound}: {show(tier['amount'])}"
+            )  # fmt: skip
+        elif isinstance(tier, Mapping) and "quantity" in tier and "amount" in tier:
             price = f" at {show(tier['unit_amount'])}" if tier.get("unit_amount") else ""
             yield f"{show(tier['quantity'])}{price} = {show(tier['amount'])}"
 

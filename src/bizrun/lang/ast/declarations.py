@@ -245,13 +245,22 @@ class UsagePrice(Node, frozen=True):
     interval: tuple[int, str] | None = None
 
 
+class Carried(Node, frozen=True):
+    """`carried over [for 2 periods] [up to 5_000]` of an allowance: for how many more of its
+    periods (None: as long as the subscription), and how much of it at most."""
+
+    periods: int | None
+    most: Expr | None
+
+
 class Includes(Node, frozen=True):
-    """`includes 100_000 api_calls [prorated]`."""
+    """`includes 100_000 api_calls [prorated] [carried over …]`."""
 
     quantity: Expr
     meter: str
     meter_span: Span
     prorated: bool
+    carried: Carried | None = None
 
 
 class PlanClause(Node, frozen=True):

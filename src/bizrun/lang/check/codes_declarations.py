@@ -292,6 +292,15 @@ PLANS = {
         "plan pro {\n  price 9 USD per month\n"
         "  usage disk: 0.02 USD per gigabyte   # E0628: GB\n}",
     ),
+    "E0629": Code(
+        "an allowance that can't be carried over",
+        "What is left of an allowance when its usage is rated goes on to the next period, so its "
+        "meter has a usage price in the plan (`free` is one). It lasts for 1 period or more.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 99 USD per month\n"
+        "  includes 1000 calls carried over   # E0629: usage calls: 0.01 USD\n}",
+    ),
     "W0601": Code(
         "a plan without a price",
         "Nothing will ever be invoiced for it. Where that is meant, a price of 0 says so.",

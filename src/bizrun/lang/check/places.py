@@ -258,6 +258,8 @@ def _plan_item(c: Checker, item: ast.PlanItem, scope: Scope) -> None:
                 _known_meter(c, item.meter, item.meter_span)
         case ast.Includes():
             infer(c, item.quantity, scope)
+            if item.carried is not None and item.carried.most is not None:
+                infer(c, item.carried.most, scope)
             _known_meter(c, item.meter, item.meter_span)
         case ast.PlanClause(key=key, value=value) if value is not None:
             want = _CLAUSES.get(key)

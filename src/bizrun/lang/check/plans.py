@@ -45,6 +45,7 @@ def check_plans(facts: Facts) -> None:
         _check_items(node.items, plan)
         _check_usage_intervals(plan)
         _check_usage_currencies(plan)
+        _check_carried_priced(plan)
         free = not plan.prices and not plan.usages and isinstance(node, ast.Plan)
         if free and not facts.damaged(node):
             text = f"Plan `{node.name}` has no price"
@@ -63,6 +64,7 @@ class _Plan:
     prices: list[ast.Price] = field(default_factory=list)
     usages: list[ast.UsagePrice] = field(default_factory=list)
     limits: list[ast.PlanClause] = field(default_factory=list)
+    carried: list[ast.Includes] = field(default_factory=list)
 
     def add(self, code: str, span: Span, message: str, first: Span | None = None) -> None:
         """Reports a mistake; `first` is the earlier line that it clashes with."""
@@ -169,6 +171,31 @@ def _check_includes(item: ast.Includes, seen: dict[tuple[object, ...], Span], pl
         positive(value) or not value.value
     ):
         plan.add("E0612", item.quantity.span, "An allowance is a number or a size, not below 0")
+    elif item.carried is not None:
+        plan.carried.append(item)
+        if value.type == "unlimited":
+            plan.add("E0629", item.carried.span, "What is unlimited leaves nothing to carry over")
+        _check_carried(item.carried, plan)
+
+
+def _check_carried(carried: ast.Carried, plan: _Plan) -> None:
+    if carried.periods == 0:
+        plan.add("E0629", carried.span, "An allowance is carried over for at least 1 period")
+    most = plan.facts.fold(carried.most)
+    if most is not None and (most.type not in ("number", "size") or not positive(most)):
+        plan.add("E0612", most.span, "`up to` is a number or a size, above 0")
+
+
+def _check_carried_priced(plan: _Plan) -> None:
+    """What is left of an allowance is known when its usage is rated, so it needs a price."""
+    priced = {usage.meter for usage in plan.usages}
+    for item in plan.carried:
+        known = item.meter in plan.facts.symbols.meters
+        if known and item.meter not in priced and isinstance(plan.node, ast.Plan):
+            assert item.carried is not None, item
+            text = f"Plan `{plan.node.name}` has no price for the usage of `{item.meter}`"
+            hint = f"add `usage {item.meter}: …`, or `usage {item.meter}: free`"
+            plan.facts.report.add("E0629", item.carried.span, text, help=hint)
 
 
 # --- other clauses -----------------------------------------------------------------------------
@@ -207,7 +234,8 @@ _OTHER_CLAUSES = {
     "min": "minimum", "at_least": "minimum", "floor": "minimum", "commitment": "minimum",
     "max": "maximum", "cap": "maximum", "at_most": "maximum",
     "overage": "usage METER: …", "tiers": "usage METER graduated { … }",
-    "allowance": "includes", "included": "includes",
+    "allowance": "includes", "included": "includes", "carried": "includes N METER carried over",
+    "rollover": "includes N METER carried over", "rolls": "includes N METER carried over",
 }  # fmt: skip
 
 

@@ -202,12 +202,11 @@ def _includes(to: Composer, name: Scalar, value: Value) -> None:
         return
     for number, (meter, quantity) in enumerate(value.pairs):
         to.add("\nincludes " if number else "includes ", meter)
-        text = quantity.text if isinstance(quantity, Scalar) else ""
-        count, _, rest = text.rpartition(" prorated")
-        to.words(Scalar(quantity.span, count, False) if count and not rest else quantity)
+        found = _ALLOWANCE.match(quantity.text) if isinstance(quantity, Scalar) else None
+        to.words(Scalar(quantity.span, found[1], False) if found else quantity)
         to.add(" ", meter)
         to.words(meter)
-        to.add(" prorated" if count and not rest else "", meter)
+        to.add(found[2] if found else "", quantity)
 
 
 def _phase(to: Composer, name: Scalar, value: Value) -> None:
@@ -243,4 +242,5 @@ _LINES: dict[str, Callable[[Composer, Scalar, Value], None]] = {
     "versions": _version,
     "features": _features,
 }
+_ALLOWANCE = re.compile(r"(.+?)((?: prorated)?(?: carried over.*)?)\Z")
 _REPEATED = frozenset(("price", "usage", "includes", "phases", "versions", "minimum", "maximum"))

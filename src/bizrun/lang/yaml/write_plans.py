@@ -38,8 +38,7 @@ def _item(to: Printer, item: ast.PlanItem) -> tuple[str, Any]:
         case ast.UsagePrice():
             return "usage", {item.meter: _usage(to, item)}
         case ast.Includes():
-            prorated = " prorated" * item.prorated
-            return "includes", f"{to.expr(item.quantity)} {item.meter}{prorated}"
+            return "includes", f"{to.expr(item.quantity)} {item.meter}{_included(to, item)}"
         case ast.Phase():
             head = {"phase": plain_text(item.title), "for": to.chain(item.duration)}
             return "phases", {**head, **plan_items(to, item.items)}
@@ -50,6 +49,17 @@ def _item(to: Printer, item: ast.PlanItem) -> tuple[str, Any]:
         case ast.PlanClause():
             return _clause(to, item)
     return "clause", to.verbatim(item)
+
+
+def _included(to: Printer, item: ast.Includes) -> str:
+    """What stands behind an allowance: how it is prorated and carried over."""
+    said = " prorated" * item.prorated
+    if (carried := item.carried) is None:
+        return said
+    count = carried.periods
+    periods = "" if count is None else f" for {count} period{'s' * (count != 1)}"
+    most = "" if carried.most is None else f" up to {to.expr(carried.most)}"
+    return f"{said} carried over{periods}{most}"
 
 
 def _clause(to: Printer, clause: ast.PlanClause) -> tuple[str, Any]:

@@ -1,0 +1,60 @@
+"""Allowances that are carried over: what the usage period before a window has left for it.
+
+A row of `_usage` keeps what it leaves under `left` of its terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..billing.allowances import Lot
+from .desk import Desk, Row
+from .terms import PLAN, addon_since
+
+# Rows of a customer that are looked through: several subscriptions may rate a meter.
+_LOOKED_AT = 64
+_SAME = timedelta(milliseconds=1)
+
+
+def left_before(
+    desk: Desk, sub: Mapping[str, Any], item: str, meter: str, start: datetime
+) -> tuple[Lot, ...]:
+    """What a usage period that begins at an instant is left by the one before it.
+
+    What a plan leaves goes to the one that it is changed for, and no further; an add-on's ends
+    with it.
+    """
+    found = desk.rows(
+        "_usage", {"customer": sub["customer"], "meter": meter}, [("start", "<", start)],
+        (("start", True),), _LOOKED_AT,
+    )  # fmt: skip
+    mine = (row for row in found if _of(row) == (sub["id"], item))
+    row = next(mine, None)
+    if row is None or not _goes_on(sub, item, row):
+        return ()
+    return tuple(Lot(quantity, periods) for quantity, periods in row["terms"].get("left") or ())
+
+
+def _goes_on(sub: Mapping[str, Any], item: str, row: Mapping[str, Any]) -> bool:
+    terms = row["terms"]
+    if item != PLAN:
+        return addon_since(sub, item) == addon_since({"addons": terms["addons"]}, item)
+    since = (sub["billing"] or {}).get("since")
+    return bool(since == terms["since"] or (since is not None and since - row["end"] < _SAME))
+
+
+def chain(desk: Desk, row: Row) -> Sequence[Row]:
+    """A billed period that leaves something to the next, and those behind it, oldest first."""
+    if "left" not in row["terms"]:
+        return ()
+    found = desk.rows(
+        "_usage", {"customer": row["customer"], "meter": row["meter"]},
+        [("start", ">=", row["start"])], (("start", False),), None,
+    )  # fmt: skip
+    return [each for each in found if _of(each) == _of(row) and "left" in each["terms"]]
+
+
+def _of(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["subscription"], row["terms"]["item"]
