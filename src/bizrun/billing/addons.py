@@ -14,7 +14,7 @@ def with_addon(plan: Plan, addon: Plan, quantity: Number) -> Plan:
     An allowance of a meter that the add-on prices itself is for that price. They count for each of
     the quantity where a price of the add-on does.
     """
-    times = quantity if any(price.per_unit for price in addon.prices) else 1
+    times = quantity if any(price.per_unit is not None for price in addon.prices) else 1
     own = {usage.meter for usage in addon.usages}
     limits = {
         name: plan.limits.get(name, 0) + limit * times for name, limit in addon.limits.items()

@@ -139,10 +139,15 @@ class Pricing(Struct, frozen=True):
     cases: tuple[DimensionRate, ...] = ()
 
 
+# What a quantity counts of an addon whose prices are not per something: the addon itself.
+ITSELF = ""
+
+
 class Price(Struct, frozen=True):
     """A fixed part for each interval, in advance or in arrears; interval None: once.
 
-    `per_unit` names what the subscription's quantity counts ("seat"); None: whatever quantity.
+    `per_unit` names what the subscription's quantity counts ("seat"), or is ITSELF; None: whatever
+    quantity.
     """
 
     currency: str

@@ -48,7 +48,7 @@ def base_lines(
                 "base",
                 f"{subject.title}{unit}",
                 portion(rated.amount, share),
-                quantity=quantity if price.per_unit else 1,
+                quantity=1 if price.per_unit is None else quantity,
                 unit_amount=_unit_amount(rated),
                 subscription=subject.subscription,
                 plan=subject.plan,

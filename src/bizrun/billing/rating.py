@@ -106,7 +106,7 @@ def rate_usage(
 @lru_cache(maxsize=1 << 12, typed=True)
 def fixed_amount(price: Price, quantity: Number = 1) -> Rated:
     """What a price costs for a whole interval; the quantity counts where it is `per` something."""
-    counted = quantity if price.per_unit else 1
+    counted = 1 if price.per_unit is None else quantity
     return rate(price.pricing, Usage(counted), price.currency)
 
 

@@ -12,6 +12,7 @@ from ..billing import catalog
 from ..lang import ast
 from ..lang.symbols import Checked
 from ..lang.types import Prim, known
+from ..lang.walk import walk
 from ..values import SIZE_UNITS, Duration, Money, Percent, divide
 from .constants import constant
 
@@ -22,6 +23,8 @@ class BillingLowering:
     def __init__(self, checked: Checked) -> None:
         self.checked = checked
         self.symbols = checked.symbols
+        # What a price without `per something` counts, in the plan or addon that is lowered.
+        self._counts: str | None = None
 
     def value(self, node: ast.Expr | None) -> Any:
         """The value of a constant expression."""
@@ -32,6 +35,9 @@ class BillingLowering:
     def plan(self, node: ast.Plan | ast.Addon) -> catalog.Plan:
         """A plan or an addon."""
         base = catalog.Plan(node.name, node.title or node.name, addon=isinstance(node, ast.Addon))
+        prices = [part for part in walk(node) if isinstance(part, ast.Price)]
+        by_itself = base.addon and all(price.per_unit is None for price in prices)
+        self._counts = catalog.ITSELF if by_itself else None
         said = self._items(node.items)
         phases = tuple(
             catalog.Phase(item.title, self.value(item.duration), self._terms(item.items))
@@ -105,7 +111,9 @@ class BillingLowering:
         interval = catalog.Interval(item.count, item.unit) if item.unit else None
         pricing = self._pricing(item.pricing, None)
         currency = _currency(pricing) or self.symbols.currency
-        return catalog.Price(currency, interval, pricing, item.per_unit, item.arrears)
+        return catalog.Price(
+            currency, interval, pricing, item.per_unit or self._counts, item.arrears
+        )
 
     def _includes(self, item: ast.Includes) -> catalog.Includes:
         carried = None

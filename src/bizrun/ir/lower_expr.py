@@ -21,6 +21,8 @@ from ..lang.types import (
 from ..lang.walk import walk
 from ..values import UNLIMITED, Money
 from . import nodes as ir
+from .lower_ages import anchored
+from .lower_collections import collection
 from .variables import free_names
 
 AGGREGATES = ("count", "sum", "avg", "min", "max")
@@ -172,6 +174,10 @@ class ExpressionLowering:
 
     def _get(self, base: ir.Expr, type_: Type, name: str, optional: bool) -> ir.Expr:
         match known(type_):
+            case EntityType(entity) if held := self.symbols.collection(entity, name):
+                key = self.symbols.entities[entity].key
+                owner = ir.Get(base, key) if _is_row(base) else ir.EntityGet(entity, base, key)
+                return collection(held, owner, base, optional)
             case EntityType(entity) if not _is_row(base):
                 return ir.EntityGet(entity, base, name, optional)
             case Prim("plan"):
@@ -252,7 +258,7 @@ class ExpressionLowering:
         left, right = self.lower(node.left, scope), self.lower(node.right, scope)
         durations = _prim(self.type(node.left)) == _prim(self.type(node.right)) == "duration"
         if durations and op in _ORDERS:
-            left, right = _anchored(left, right)
+            left, right = anchored(left, right)
         made = ir.BinaryExpr(op, left, right, self._mode(op, node.left, node.right))
         if node.op == "reaches" and _limits(right):
             # Who may use nothing, for want of a plan, has not reached it either.
@@ -543,26 +549,6 @@ def _limits(node: object) -> bool:
 
 def _is_row(base: ir.Expr) -> bool:
     return isinstance(base, ir.Local) and base.name.startswith("_row")
-
-
-def _anchored(left: ir.Expr, right: ir.Expr) -> tuple[ir.Expr, ir.Expr]:
-    """`age(x)` and `now - x` beside a duration: `now` beside x + duration, in the calendar."""
-    start, other = _since(left), _since(right)
-    now = ir.Special("now")
-    if start is not None and other is None:
-        return now, ir.BinaryExpr("+", start, right, "time")
-    if other is not None and start is None:
-        return ir.BinaryExpr("+", other, left, "time"), now
-    return left, right
-
-
-def _since(node: ir.Expr) -> ir.Expr | None:
-    match node:
-        case ir.Builtin(name="age", args=(start,)):
-            return start
-        case ir.BinaryExpr(op="-", left=ir.Special(name="now"), right=start):
-            return start
-    return None
 
 
 def _prim(type_: Type) -> str | None:

@@ -287,7 +287,11 @@ def _expect_action(tree: Any, context: Context) -> ast.Stmt:
 
 def _expect_count(tree: Any, context: Context) -> ast.Stmt:
     name, span = named(context, first(tree, "dotted"))
-    return _effect(tree, name, span, None, context)
+    return _effect(tree, _PLURALS.get(name, name), span, None, context)
+
+
+# After a number or `no` an effect may stand in the plural.
+_PLURALS = {f"{name}s": name for name in ("email", "charge", "refund", "transfer", "invoice")}
 
 
 def _expect_event(tree: Any, context: Context) -> ast.Stmt:

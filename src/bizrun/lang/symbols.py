@@ -43,6 +43,20 @@ class EntityInfo(Struct):
         return tuple(f.name for f in self.fields.values() if f.unique and f.name != self.key)
 
 
+class Collection(Struct, frozen=True):
+    """What belongs to a row of billing, read as a field of it: the rows of `entity` whose field
+    `by` refers to it, in the order of another."""
+
+    entity: str
+    by: str
+    order: str
+
+
+COLLECTIONS: Mapping[tuple[str, str], Collection] = {
+    ("Invoice", "lines"): Collection("InvoiceLine", "invoice", "position"),
+}
+
+
 class EventInfo(Struct):
     """An event's payload. `declared` False where it is only handled or emitted.
 
@@ -154,6 +168,11 @@ class Symbols(Struct):
     fn_types: dict[str, tuple[tuple[Type, ...], Type]] = field(default_factory=dict)
     const_types: dict[str, Type] = field(default_factory=dict)
     metric_types: dict[str, Type] = field(default_factory=dict)
+
+    def collection(self, entity: str, name: str) -> Collection | None:
+        """What `entity.name` collects, where no field of the entity has that name."""
+        info = self.entities.get(entity)
+        return None if info is None or name in info.fields else COLLECTIONS.get((entity, name))
 
     def fn_called(self, callee: ast.Name) -> ast.Fn | None:
         """The function that a call names: not the author's where a module means a built-in one."""

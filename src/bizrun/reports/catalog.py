@@ -54,7 +54,7 @@ def _price(plan: Plan, price: Price, product: str) -> Item | str:
     if every is not None:
         params["recurring"] = {"interval": every.unit, "interval_count": every.count}
     pricing = price.pricing
-    if pricing.model == "unit" and not pricing.dimensions and price.per_unit is None:
+    if pricing.model == "unit" and not pricing.dimensions and not price.per_unit:
         amount = fixed_amount(price).amount
         text = f"price {amount}{per(every)}"
         return Item("price", key, f"{plan.name} {text}", {**params, **unit(amount)})

@@ -110,6 +110,11 @@ def column_type(c: Checker, node: ast.Field, scope: Scope) -> Type | None:
         return None
     c.checked.names[node.base] = Ref("entity", name)
     c.checked.types[node.base] = ListOf(EntityType(name))
+    held = c.symbols.collection(name, node.name)
+    if held is not None:
+        c.report.add("E0323", node.name_span, f"`{name}.{node.name}` would be a list of lists",
+                     f"`{held.entity}` is all of them")  # fmt: skip
+        return ANY
     return ListOf(known(field_type(c, EntityType(name), node.name, node, node.name_span)))
 
 
@@ -169,6 +174,9 @@ def _entity_field(c: Checker, entity: str, name: str, span: Span) -> Type:
     found = info.fields.get(name)
     if found is not None:
         return found.type
+    held = c.symbols.collection(entity, name)
+    if held is not None:
+        return ListOf(EntityType(held.entity))
     if entity not in c.damaged:
         c.unknown(
             "E0203",

@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from ...diagnostics import Fix
+from ...diagnostics import Fix, Label
 from .. import ast
 from ..symbols import Ref
 from ..types import (
@@ -29,7 +29,7 @@ from ..types import (
     type_named,
 )
 from .context import Checker, listed, nearest
-from .fit import fits
+from .fit import fits, untyped
 from .scope import Scope
 from .symbols import type_of
 
@@ -64,6 +64,11 @@ def infer_name(
     if local is not None and not (named and not fits(known(local.type), wanted)):
         local.used = True
         c.checked.names[node] = Ref(local.kind, name)
+        if named and isinstance(wanted, Prim) and untyped(known(local.type)):
+            labels = (Label(local.span, "this one"),) if local.span else ()
+            text = f"`{name}` is the handler's own value here, not the {_KINDS[wanted][0]} `{name}`"
+            c.report.add("W0203", node.span, text, "choose another name for one of them",
+                         labels=labels)  # fmt: skip
         if local.currency:
             c.currencies[node] = local.currency
         if local.length:
