@@ -10,6 +10,7 @@ from ..model import INTERNAL, Event
 from ..times import zone
 from ..values import Duration, instant_text
 from .recurrence import newest_due, next_due
+from .tallies import Tally, tally_of
 from .work import Work
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Schedules:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.horizon: datetime | None = None
+        self._tallies: dict[str, Tally | None] = {}
         program = engine.program
         self.schedules: dict[str, Schedule] = {s.handler.id: s for s in program.schedules}
         for metric in program.metrics.values():
@@ -67,9 +69,20 @@ class Schedules:
         self.engine.run_isolated(work, 0, {})
 
     def _measure(self, name: str, now: datetime, base: str, envelope: dict[str, Any]) -> None:
-        value = self.value(name, now, base, envelope)
+        tally = self._tally(name)
+        value = tally.result() if tally is not None else None
+        if value is None:
+            value = self.value(name, now, base, envelope)
         if value is not None:
             self.engine.recording.point(name, now, value, "every")
+
+    def _tally(self, name: str) -> Tally | None:
+        """What a metric comes to, kept from its first reading on; None where it has to be asked."""
+        if name not in self._tallies:
+            expr = self.engine.program.metrics[name].value
+            assert expr is not None
+            self._tallies[name] = tally_of(self.engine.program, self.engine.state, expr)
+        return self._tallies[name]
 
     def value(self, name: str, now: datetime, base: str, envelope: dict[str, Any]) -> Any:
         """A metric as of now."""

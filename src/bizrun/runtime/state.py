@@ -7,7 +7,7 @@ the store's open transaction when a query needs them there, and the disk with `c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..ir.program import Entity
@@ -17,6 +17,8 @@ from .tables import BY_AGE, MADE
 FLUSH_AT = 4_000
 REMEMBERED = 20_000
 SUBSCRIPTION = "Subscription"
+# What is told of a changed row: its key, the row that was and the one that is, where there is one.
+Follower = Callable[[str, "Row | None", "Row | None"], None]
 _UNREAD: Any = object()  # in the journal: what the store has, whatever that is
 
 
@@ -36,7 +38,10 @@ class Savepoint(NamedTuple):
 class State:
     """Rows by table and key over a store. Rows are never changed in place."""
 
-    __slots__ = ("_dirty_rows", "dirty", "entries", "forgotten", "journal", "remembered", "store")
+    __slots__ = (
+        "_dirty_rows", "_followers", "dirty", "entries", "forgotten", "journal", "remembered",
+        "store",
+    )  # fmt: skip
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -47,6 +52,11 @@ class State:
         self.remembered: dict[str, list[Row]] = {}
         # Customers whose subscriptions have changed, for who has worked something out from them.
         self.forgotten: dict[str, None] = {}
+        self._followers: dict[str, list[Follower]] = {SUBSCRIPTION: [self._follow]}
+
+    def follow(self, table: str, follower: Follower) -> None:
+        """Has a follower told of every row of a table that changes, or changes back."""
+        self._followers.setdefault(table, []).append(follower)
 
     def get(self, table: str, key: str) -> Row | None:
         """The row with that key."""
@@ -66,7 +76,7 @@ class State:
 
     def put(self, table: str, key: str, row: Row | None) -> None:
         """Replaces a row, or removes it; what was there need not be read."""
-        if table == SUBSCRIPTION:
+        if table in self._followers:
             self.replace(table, key, self.get(table, key), row)
             return
         rows = self.dirty[table]
@@ -76,8 +86,8 @@ class State:
     def replace(self, table: str, key: str, old: Row | None, row: Row | None) -> None:
         """The same where the old row is at hand."""
         self.journal.append((table, key, old))
-        if table == SUBSCRIPTION:
-            self._follow(key, old, row)
+        for told in self._followers.get(table, ()):
+            told(key, old, row)
         self.dirty[table][key] = row
 
     def keep(self, table: str, key: str, row: Row) -> None:
@@ -104,8 +114,8 @@ class State:
             if old is _UNREAD:
                 del self.dirty[table][key]
                 continue
-            if table == SUBSCRIPTION:
-                self._follow(key, self.get(table, key), old)
+            for told in self._followers.get(table, ()):
+                told(key, self.get(table, key), old)
             self.dirty[table][key] = old
 
     def settle(self) -> None:
