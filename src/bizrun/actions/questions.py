@@ -57,10 +57,14 @@ def usage_periods(
     rates what falls into its own. The last one is where `at` is."""
     subs = desk.subscriptions(customer)
     own = _period_among(desk, subs, customer, at, meter)
-    if len(subs) < 2:
-        return (own,)
     found: dict[datetime, datetime | None] = {}
     billed = False
+    if any(usages.counts_apart(sub, meter) for sub in subs):
+        billed = True
+        for sub in filter(lives, subs):
+            found |= usages.parts_of(desk, sub, meter, at)
+    elif len(subs) < 2:
+        return (own,)
     for sub in subs:
         if not lives(sub):
             billed = billed or at < (sub["ended_at"] or at)

@@ -60,21 +60,52 @@ def meter_period(desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice,
 
 
 def window_start(
-    desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, at: datetime
+    desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, at: datetime, item: str = PLAN
 ) -> datetime:
-    """Where the running usage of a price begins: its period, or a change of plan within."""
+    """Where the running usage of a price begins: its period, a change of plan within, or where
+    the add-on was added that it is of."""
     start: datetime = sub["usage_start"] or sub["period_start"]
-    start = max(start, billed_before(sub, price.meter) or start)
+    start = max(start, billed_before(sub, price.meter, item) or start)
     if price.interval is None:
         return start
     return max(start, meter_period(desk, sub, price, at).start)
 
 
-def billed_before(sub: Mapping[str, Any], meter: str) -> datetime | None:
+def billed_before(sub: Mapping[str, Any], meter: str, item: str = PLAN) -> datetime | None:
     """Until when the usage of a meter that would be a subscription's own is billed already: by one
-    that has ended since, or by a change at the instant where its usage period began."""
+    that has ended since, or by a change at the instant where its usage period began; or, of an
+    add-on, is not its own: it was added then."""
     used: Mapping[str, datetime] = (sub["billing"] or {}).get("used") or {}
-    return used.get(meter)
+    known = used.get(meter), used.get(part_key(item, meter))
+    return max((until for until in known if until is not None), default=None)
+
+
+def part_key(item: str, meter: str) -> str:
+    """Under which `billing` remembers the usage of one item that other items rate too."""
+    return f"{item}|{meter}"
+
+
+def counts_apart(sub: Mapping[str, Any], meter: str) -> bool:
+    """Whether an add-on of a subscription has, or had, a usage period of its own for a meter."""
+    used = (sub["billing"] or {}).get("used") or {}
+    return any(key.endswith(part_key("", meter)) for key in used)
+
+
+def parts_of(
+    desk: Desk, sub: Mapping[str, Any], meter: str, at: datetime
+) -> Mapping[datetime, datetime]:
+    """The running usage periods of add-ons that were added within that of the subscription, with
+    their ends: they count from there, beside it."""
+    if not counts_apart(sub, meter):
+        return {}
+    found = {}
+    for item in items(desk, sub, at)[1:]:
+        for price in catalog.choose_usages(item.plan, sub["currency"]):
+            start = window_start(desk, sub, price, at, item.name)
+            end = min(meter_period(desk, sub, price, start).end, sub["period_end"])
+            if price.meter == meter and start <= at < end:
+                found[start] = end
+    return found
 
 
 def used_up(sub: Mapping[str, Any], found: Sequence[Metered], now: datetime) -> dict[str, Any]:
@@ -91,24 +122,31 @@ def used_up(sub: Mapping[str, Any], found: Sequence[Metered], now: datetime) -> 
     return {"used": {**used, **later, **spent}} if used or spent else {}
 
 
-def own_meters(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> list[catalog.UsagePrice]:
-    """The usage prices of an add-on for meters that nothing else of the subscription looks at."""
+def _own_meters(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> set[str]:
+    """The meters that an add-on prices and nothing else of the subscription looks at."""
     others = [item.plan for item in items(desk, sub, desk.now) if item.plan.name != addon.name]
     taken = {price.meter for plan in others for price in plan.usages}
     taken |= {part.meter for plan in others for part in plan.includes}
     taken |= {name for plan in (*others, addon) for name in plan.limits}
     mine = catalog.choose_usages(addon, sub["currency"])
-    return [price for price in mine if price.meter not in taken]
+    return {price.meter for price in mine} - taken
 
 
 def cut(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> dict[str, Any]:
     """What of `billing` remembers that an add-on's usage begins or ends at this instant."""
     known = sub["billing"] or {}
     used, billed = dict(known.get("used") or {}), dict(known.get("billed") or {})
-    for price in own_meters(desk, sub, addon):
-        begun = window_start(desk, sub, price, desk.now)
-        used[price.meter] = begun + _MOMENT if begun >= desk.now else desk.now
-        billed.pop(f"{addon.name}|{price.meter}", None)
+    own = _own_meters(desk, sub, addon)
+    for price in catalog.choose_usages(addon, sub["currency"]):
+        key = part_key(addon.name, price.meter)
+        begun = window_start(desk, sub, price, desk.now, addon.name)
+        if price.meter in own:
+            used[price.meter] = begun + _MOMENT if begun >= desk.now else desk.now
+        elif begun < desk.now:
+            used[key] = desk.now
+        else:
+            continue  # it counts from where the others do, less what is billed of it
+        billed.pop(key, None)
     return {"used": used, "billed": billed} if used else {}
 
 
@@ -226,16 +264,18 @@ def owed(
             shorter = price.interval is not None and not final
             if shorter and meter_period(desk, sub, price, end - _MOMENT).end != end:
                 continue
-            start = window_start(desk, sub, price, max(sub["usage_start"], end - _MOMENT))
+            start = window_start(
+                desk, sub, price, max(sub["usage_start"], end - _MOMENT), item.name
+            )
             if final and price.interval is not None:
                 key = usage_key(sub["id"], item.name, price.meter, start)
                 if running or desk.peek("_usage", key) is not None:
                     # A usage period that ended at this instant is billed: what counts is the next.
-                    start = window_start(desk, sub, price, end)
-            before = billed_before(sub, price.meter)
+                    start = window_start(desk, sub, price, end, item.name)
+            before = billed_before(sub, price.meter, item.name)
             if before is not None and start >= end and not (final and start - end < SAME):
                 continue
-            billed = billed_of(known.get(f"{item.name}|{price.meter}") or ())
+            billed = billed_of(known.get(part_key(item.name, price.meter)) or ())
             until = max(start, end)
             yield meter_window(desk, sub, item, price, start, until, billed, running=running)
 
@@ -259,7 +299,7 @@ def meter_window(
         # Both rates rounded: what did not change makes no line of a half unit.
         rated = tuple(replace(part, amount=part.amount.rounded(half_even)) for part in rated)
     subject, shown = lines.Subject.of(sub["id"], item.plan), start
-    if start == billed_before(sub, price.meter):
+    if start == billed_before(sub, price.meter, item.name):
         shown = start.replace(microsecond=start.microsecond // 1000 * 1000)
     made = lines.usage_lines(subject, price.meter, rated, shown, end, billed, kind)
     parts = []
