@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ..billing import catalog, lines, periods, proration
 from ..billing.agreed import with_price
+from ..billing.discounts import Beside
 from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.proration import Change
@@ -294,16 +295,25 @@ def prorated(
     )  # fmt: skip
 
 
-def beside(
-    desk: Desk, after: Mapping[str, Any], period: Period, item: str
-) -> tuple[tuple[str, Money], ...]:
-    """What the rest of a period costs of the prices in advance that a change leaves alone."""
-    chosen, zone = settings(desk), zone_of(desk, after["customer"])
+def beside(desk: Desk, after: Mapping[str, Any], period: Period, item: str) -> tuple[Beside, ...]:
+    """What the rest of a period costs of the prices in advance that a change leaves alone: the
+    subscription's other ones, and those of subscriptions that stand on one invoice with it."""
+    own = [each for each in items(desk, after, desk.now) if each.name != item]
+    found = [*_rest_of(desk, after, period, own, None)]
+    for other in renewals.together(desk, after):
+        if other["id"] != after["id"] and not is_free(other):
+            its = periods.period_at(cycle_of(desk, other), desk.now)
+            found += _rest_of(desk, other, its, items(desk, other, desk.now), other["id"])
+    return tuple(found)
+
+
+def _rest_of(
+    desk: Desk, sub: Mapping[str, Any], period: Period, having: Sequence[Item], whose: str | None
+) -> Iterator[Beside]:
+    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
     share = proration.unused_share(period, desk.now, chosen.proration, zone)
-    others = [each for each in items(desk, after, desk.now) if each.name != item]
-    return tuple(
-        (each.plan.name, proration.portion(advance_amount([each], after), share)) for each in others
-    )
+    for each in having:
+        yield each.plan.name, proration.portion(advance_amount([each], sub), share), whose
 
 
 def part_left(desk: Desk, sub: Mapping[str, Any], period: Period) -> Fraction:

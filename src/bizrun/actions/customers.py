@@ -103,10 +103,20 @@ def coupons(desk: Desk, subs: Sequence[Mapping[str, Any]]) -> tuple[Attached, ..
                 continue
             whose = None if entry.get("shared") or len(subs) == 1 else sub["id"]
             key = (entry["coupon"], entry["at"], whose)
-            found.setdefault(key, Attached(coupon, entry["at"], entry["invoices"], whose))
+            among = _among(desk, sub, entry) if entry.get("shared") else ()
+            found.setdefault(key, Attached(coupon, entry["at"], entry["invoices"], whose, among))
     if len(subs) == 1:
         return tuple(found.values())
     return tuple(sorted(found.values(), key=lambda attached: attached.at))
+
+
+def _among(desk: Desk, sub: Mapping[str, Any], entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The subscriptions that a coupon was given to as one with this."""
+    return tuple(
+        each["id"] for each in desk.subscriptions(sub["customer"])
+        if any(e["coupon"] == entry["coupon"] and e["at"] == entry["at"]
+               for e in each["coupons"] or ())
+    )  # fmt: skip
 
 
 def has_credit(desk: Desk, customer: str) -> bool:

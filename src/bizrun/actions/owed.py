@@ -141,7 +141,10 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
         Line(**{
             **row, "dimensions": tuple(row.get("dimensions") or ()),
             "part": Fraction(*row["part"]) if row.get("part") else None,
-            "beside": tuple((plan, amount) for plan, amount in row.get("beside") or ()),
+            "beside": tuple(
+                (plan, amount, whose[0] if whose else None)
+                for plan, amount, *whose in row.get("beside") or ()
+            ),
             "explanation": tuple(TierLine(*step) for step in row.get("explanation") or ()),
         })
         for row in rows

@@ -22,13 +22,20 @@ from .split import spread, spread_exact
 class Attached(Struct, frozen=True):
     """A coupon on a subscription or customer: since when, and how many invoices it discounted.
 
-    `subscription` is the one whose lines it discounts, None for all of the customer's.
+    `subscription` is the one whose lines it discounts, None for all of the customer's; `among`
+    are the subscriptions that it was given to as one.
     """
 
     coupon: Coupon
     at: datetime
     invoices: int = 0
     subscription: str | None = None
+    among: tuple[str, ...] = ()
+
+
+# What a part of a period costs of a price: its plan or add-on, the amount, and whose it is where
+# that is another subscription of the customer.
+Beside = tuple[str, Money, str | None]
 
 
 class Discountable(Struct, frozen=True):
@@ -36,7 +43,7 @@ class Discountable(Struct, frozen=True):
 
     The amount is rounded, and may be below zero (a correction, what is above a maximum). A
     proration's charge has the `part` of its period that it is for; `covers` says of what, `beside`
-    what that costs of the subscription's other prices, by plan.
+    what that costs of the other prices that are charged with it.
     """
 
     amount: Money
@@ -47,7 +54,7 @@ class Discountable(Struct, frozen=True):
     meter: str | None = None
     part: Fraction | None = None
     covers: str | None = None
-    beside: tuple[tuple[str, Money], ...] = ()
+    beside: tuple[Beside, ...] = ()
 
 
 class CouponUse(Struct, frozen=True):
@@ -119,7 +126,7 @@ def discount(
     uses = []
     for attached in coupons:
         held = [holds(attached, line, zone) for line in lines]
-        parts = _parts(attached.coupon, lines, left, held, half_even)
+        parts = _parts(attached, lines, left, held, half_even)
         if not any(parts):
             continue
         left = [amount - part for amount, part in zip(left, parts, strict=True)]
@@ -129,7 +136,7 @@ def discount(
 
 
 def _parts(
-    coupon: Coupon,
+    attached: Attached,
     lines: Sequence[Discountable],
     left: Sequence[Money],
     held: Sequence[bool],
@@ -137,6 +144,7 @@ def _parts(
 ) -> tuple[Money, ...]:
     if not left:
         return ()
+    coupon = attached.coupon
     zero = Money(0, left[0].currency)
     open_ = [amount if hold else zero for amount, hold in zip(left, held, strict=True)]
     whole = sum(open_, zero)
@@ -153,11 +161,11 @@ def _parts(
         return ()
     if coupon.once or all(line.part is None for line in lines):
         return _amount_off(coupon.off.rounded(half_even), open_)
-    return _by_period(coupon, coupon.off, lines, open_, half_even)
+    return _by_period(attached, coupon.off, lines, open_, half_even)
 
 
 def _by_period(
-    coupon: Coupon,
+    attached: Attached,
     off: Money,
     lines: Sequence[Discountable],
     open_: Sequence[Money],
@@ -175,22 +183,23 @@ def _by_period(
             if it == change and part > zero
         ]
         if mine:
-            amount = portion(off, _part_of(coupon, mine)).rounded(half_even)
+            amount = portion(off, _part_of(attached, mine)).rounded(half_even)
             parts = _amount_off(amount, of_it)
             found = [one + other for one, other in zip(found, parts, strict=True)]
     return tuple(found)
 
 
-def _part_of(coupon: Coupon, mine: Sequence[Discountable]) -> Fraction:
+def _part_of(attached: Attached, mine: Sequence[Discountable]) -> Fraction:
     """The part of an amount that is for the charges of one change: by the days, and beside prices
     that are not charged anew by what both cost."""
+    only = attached.coupon.only
     if mine[0].part is None:
         return periods.WHOLE
     cost = sum(Fraction(line.amount.amount) for line in mine)
     others = sum(
         Fraction(amount.amount)
-        for plan, amount in mine[0].beside
-        if not coupon.only or plan in coupon.only
+        for plan, amount, other in mine[0].beside
+        if (not only or plan in only) and (other is None or other in attached.among)
     )
     return mine[0].part * cost / (cost + others)
 

@@ -17,7 +17,7 @@ from ..values import Money, Number, zero
 from . import discounts, taxes
 from .catalog import BillingSettings, Tax
 from .credits import CreditUse, Grant, Payable, Used, use_credit
-from .discounts import Attached, CouponUse, Discountable
+from .discounts import Attached, Beside, CouponUse, Discountable
 from .proration import portion
 from .rating import TierLine
 from .split import spread
@@ -33,7 +33,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
     kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
     proration's credit. Of a proration's charge, `part` is the part of its period that it is for,
-    `beside` what that costs of the subscription's other prices, by plan or add-on. `covers` says
+    `beside` what that costs of other prices, by plan or add-on. `covers` says
     what it pays in advance for its period: "" the plan, or the name of an add-on. `discount` is
     taken off the amount, `tax` comes on top of both (the amount of a price that includes its tax
     is without it in the end; `included_tax` says how much).
@@ -54,7 +54,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     dimensions: tuple[str, ...] = ()
     covers: str | None = None
     part: Fraction | None = None
-    beside: tuple[tuple[str, Money], ...] = ()
+    beside: tuple[Beside, ...] = ()
     discount: Money | None = None
     tax: Money | None = None
     taxes: tuple[TaxShare, ...] = ()

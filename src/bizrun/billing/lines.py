@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from ..values import Money, Number
 from .catalog import Plan, Price
+from .discounts import Beside
 from .invoicing import Line
 from .periods import Period
 from .proration import Change, portion
@@ -119,7 +120,7 @@ def change_lines(
     quantity: Number = 1,
     covers: str | None = None,
     part: Fraction = Fraction(1),
-    beside: tuple[tuple[str, Money], ...] = (),
+    beside: tuple[Beside, ...] = (),
 ) -> list[Line]:
     """A change in mid-period: what the old plan gives back, what the rest costs on the new one.
 
