@@ -10,6 +10,8 @@ import pytest
 
 from bizrun.store.file import StateFile
 
+from .databases import opened
+
 SPEC = """
 business "Shop" { currency USD, timezone "UTC", bills Member }
 entity Member { id text key }
@@ -73,9 +75,7 @@ def test_nothing_is_overwritten(call: Call, tmp_path: Path) -> None:
 
 
 def test_a_damaged_state_is_no_backup(call: Call, tmp_path: Path) -> None:
-    import sqlite3
-
-    with sqlite3.connect(tmp_path / ".bizrun" / "shop.db") as db:
+    with opened(tmp_path / ".bizrun" / "shop.db") as db:
         db.execute("UPDATE _log SET raw = '{}' WHERE seq = 1")
     assert "damaged" in call("backup", "copy.db", code=3)
     assert not (tmp_path / "copy.db").exists()

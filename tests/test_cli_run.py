@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
+
+from .databases import opened
 
 SPEC = """
 business "Corner Shop" {
@@ -313,7 +314,7 @@ def test_the_state_of_another_spec(call: Call, shop: Path) -> None:
 
 def test_a_state_of_a_newer_version(call: Call, shop: Path) -> None:
     call("shop.biz", "--state", "x.db")
-    with sqlite3.connect(shop / "x.db") as db:
+    with opened(shop / "x.db") as db:
         db.execute("UPDATE _clock SET format = 99")
     assert "written by a newer bizrun" in call("shop.biz", "--state", "x.db", code=2).stderr
 
@@ -471,7 +472,7 @@ def test_a_sound_state(ran: Call) -> None:
     ],
 )
 def test_a_state_that_was_changed(ran: Call, shop: Path, change: str, said: str) -> None:
-    with sqlite3.connect(shop / ".bizrun" / "shop.db") as db:
+    with opened(shop / ".bizrun" / "shop.db") as db:
         assert db.execute(change).rowcount
     done = ran("verify", code=1 if said else 0)
     assert said in done.stdout
@@ -550,7 +551,7 @@ def test_outbox(ran: Call) -> None:
 
 def unsettled(shop: Path) -> str:
     """Makes the declined charge one whose answer never came."""
-    with sqlite3.connect(shop / ".bizrun" / "shop.db") as db:
+    with opened(shop / ".bizrun" / "shop.db") as db:
         db.execute("UPDATE _effect SET status = 'unknown', error = NULL WHERE status = 'failed'")
         (key,) = db.execute("SELECT id FROM _effect WHERE status = 'unknown'").fetchone()
     return str(key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import ROOT, Command, write_shop
+from .databases import opened
 from .streams import as_bytes, everything, write_spec
 
 Done = tuple[int, str]
@@ -171,10 +171,9 @@ def test_a_clock_that_would_run_for_ages_is_refused(call: Call) -> None:
 
 def test_a_state_that_was_never_begun_is_empty(call: Call, folder: Path) -> None:
     """As it is where a run was killed before its first commit."""
-    with sqlite3.connect(folder / "begun.db") as db:
+    with opened(folder / "begun.db") as db:
         db.execute(f"PRAGMA application_id = {0x62697A72}")
         db.execute("PRAGMA user_version = 0")
-    db.close()
     code, said = call("verify --state begun.db")
     assert (code, said) == (2, "bizrun: begun.db is empty: run a spec with it first.\n")
     assert call("shop.biz --state begun.db --out none")[0] == 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .conftest import Command
+from .databases import opened
 
 SPEC = """\
 business "Shop" { currency USD, timezone "UTC", bills Member, invoice_number "S-{seq:03}" }
@@ -106,10 +106,9 @@ def test_nothing_is_left_of_a_person_and_everything_of_the_books(ask: Command) -
     assert "basic (sub_" in said and "goes on being billed" in said
     assert not traces(*PRIVATE)
     assert traces(BOB) and traces("Bob Babbage")
-    assert (
-        "Bob Babbage"
-        in sqlite3.connect(STATE).execute("SELECT raw FROM _log WHERE id = 'e01'").fetchone()[0]
-    ), "he only names her"
+    with opened(STATE) as db:
+        text = db.execute("SELECT raw FROM _log WHERE id = 'e01'").fetchone()[0]
+    assert "Bob Babbage" in text, "he only names her"
     seats = json.loads(ask("query", "Seat order by .id", "--json"))
     assert [seat["email"] for seat in seats] == ["erased s1", "erased s2"]
     assert books(ask) == before
@@ -146,11 +145,12 @@ def test_the_same_stream_handles_nothing_twice_and_brings_nothing_back(ask: Comm
 
 def test_the_chain_still_finds_what_was_changed(ask: Command) -> None:
     head = "SELECT digest FROM _chain WHERE last_seq = (SELECT min(last_seq) FROM _chain)"
-    first = sqlite3.connect(STATE).execute(head).fetchone()
+    with opened(STATE) as db:
+        first = db.execute(head).fetchone()
     ask("erase", "a", "--yes")
     ask("erase", "b", "--yes")
     assert "sound" in ask("verify")
-    with sqlite3.connect(STATE) as db:
+    with opened(STATE) as db:
         assert db.execute(head).fetchone() == first
         db.execute("UPDATE _log SET raw = replace(raw, 'erased a', 'erased x')")
     assert "its hash chain breaks" in ask("verify", code=1)
@@ -162,9 +162,11 @@ def test_runs_of_usage_are_emptied_of_texts_but_stay_countable(ask: Command) -> 
     ]
     Path("usage.jsonl").write_text("\n".join(usage) + "\n")
     ask("shop.biz", "--events", "usage.jsonl", "--out", "none")
-    assert sqlite3.connect(STATE).execute("SELECT count FROM _log_plain").fetchall() == [(16,)]
+    with opened(STATE) as db:
+        assert db.execute("SELECT count FROM _log_plain").fetchall() == [(16,)]
     ask("erase", "a", "--yes")
-    texts = sqlite3.connect(STATE).execute("SELECT text FROM _log_plain").fetchone()[0]
+    with opened(STATE) as db:
+        texts = db.execute("SELECT text FROM _log_plain").fetchone()[0]
     assert "sound" in ask("verify")
     assert (texts.count("fiction"), texts.count('"shelf":"erased a"')) == (8, 8)
     assert texts.count('"pages":3') + texts.count('"pages": 3') == 16
