@@ -105,7 +105,7 @@ def test_a_timer_that_was_called_off_and_an_empty_round(ask: Command) -> None:
 
 
 def test_an_amount_is_one_word(ask: Command) -> None:
-    for wanted in ("charge for a amount 99 USD", "charge for a of 99 USD"):
+    for wanted in ("charge for a amount 99 USD", "charge to a of 99 USD"):
         assert ask("why", "--not", wanted).startswith("no charge for a, amount 99 USD")
 
 

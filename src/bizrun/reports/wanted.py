@@ -20,6 +20,7 @@ _ABOUT = frozenset((
     "template", "subject", "body", "amount", "status", "description", "text", "message", "channel",
     "url", "when", "plan", "coupon", "currency", "quantity", "method", "reason",
 ))  # fmt: skip
+_OF_CUSTOMERS = ("charge", "refund", "invoice")
 _WORDS = {"for": "customer", "of": "customer"}
 _AMOUNT = re.compile(r"-?\d[\d_]*(?:\.\d+)?\s[A-Z]{3}\b")
 # A text in quotes, an amount with its currency, or whatever has no blank in it.
@@ -76,14 +77,14 @@ def read_wanted(text: str, program: Program) -> Wanted:
     kind, *rest = words
     if kind == "event" and rest:
         kind, *rest = rest
-        return Wanted(_event(kind, program), _pairs(rest), event=True)
+        return Wanted(_event(kind, program), _pairs(kind, rest), event=True)
     if kind in program.entities:
         key, *rest = rest or [""]
         if not key:
             raise UsageError(f"Say which {kind}: bizrun why --not '{kind} ID status active'")
-        return Wanted(kind, _pairs(rest), entity=True, key=key)
+        return Wanted(kind, _pairs(kind, rest), entity=True, key=key)
     if kind[:1].isupper():
-        return Wanted(_event(kind, program), _pairs(rest), event=True)
+        return Wanted(_event(kind, program), _pairs(kind, rest), event=True)
     actions = ir.ActStep | ir.AwaitAction
     used = (step.action for _, step in all_steps(program) if isinstance(step, actions))
     known = sorted({*SENT, *used})
@@ -91,7 +92,7 @@ def read_wanted(text: str, program: Program) -> Wanted:
         near = did_you_mean(kind, known)
         hint = f" Did you mean `{near}`?" if near else f" An example: {_FORM}"
         raise UsageError(f"Nothing here is called `{kind}`: no action, event or entity.{hint}")
-    return Wanted(kind, _pairs(rest))
+    return Wanted(kind, _pairs(kind, rest))
 
 
 def _event(name: str, program: Program) -> str:
@@ -105,19 +106,22 @@ def _event(name: str, program: Program) -> str:
     raise UsageError(f"There is no event {name}." + (f" Did you mean {near}?" if near else ""))
 
 
-def _pairs(words: list[str]) -> dict[str, str]:
+def _pairs(kind: str, words: list[str]) -> dict[str, str]:
     if len(words) % 2:
         raise UsageError(
             f"After what is missing, a field's name and its value follow in turn; "
             f"`{words[-1]}` stands alone: {_FORM}"
         )
-    return {_field(name, value): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return {_field(kind, name, value): value for name, value in pairs}
 
 
-def _field(name: str, value: str) -> str:
-    """The field that a word stands for: a charge of somebody, a charge of 5 EUR."""
+def _field(kind: str, name: str, value: str) -> str:
+    """The field that a word stands for: a charge of somebody, to somebody, of 5 EUR."""
     if name == "of" and _AMOUNT.fullmatch(value):
         return "amount"
+    if name == "to" and kind in _OF_CUSTOMERS:
+        return "customer"
     return _WORDS.get(name, name)
 
 
