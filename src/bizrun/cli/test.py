@@ -83,7 +83,7 @@ def _tell(reports: list[FileReport], options: Options, milliseconds: int) -> Non
         click.echo("\n" + report_.totals(reports, milliseconds, colour))
     else:
         click.echo(_nothing(reports, options))
-    if options.coverage:
+    if options.coverage and not all(report.errors for report in reports):
         click.echo("\n" + report_.coverage_text(*report_.covered(reports), colour))
 
 

@@ -8,6 +8,7 @@ fields, tiers, arrows and one-line declarations are aligned where they stand bel
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -36,7 +37,8 @@ _SPACED = frozenset(("+", "*", "/", "==", "!=", "<", "<=", ">", ">=", "??", "=>"
 _GLUED = frozenset(("..", "?.", ".", ".*"))
 # Behind these a sign stands before a value, not between two.
 _BEFORE_VALUE = frozenset(("return", "in", "and", "or", "not", "then", "else", "if", "where"))
-_BEFORE_VALUE |= {"when", "to", "from", "by", "at", "log", "for", "is", "with"}
+# These may be names of values, too: `to - from`.
+_BEFORE_VALUE_OR_NOT = frozenset(("when", "to", "from", "by", "at", "log", "for", "is", "with"))
 _GOES_ON = frozenset(("and", "or", "where", "else", "order"))
 
 
@@ -261,8 +263,8 @@ def _follow(line: Line, base: int, waiting: list[tuple[int, str]]) -> None:
 # --- Blanks --------------------------------------------------------------------------------------
 
 
-def _spacing(left: Token, right: Token, before: Token | None) -> str:
-    """What stands between two tokens of a line; `before` is the one left of the left one."""
+def _spacing(left: Token, right: Token, before: Sequence[Token]) -> str:
+    """What stands between two tokens of a line; `before` are those left of the left one."""
     a, b = left.text, right.text
     if b == "," or a in ("(", "[") or b in (")", "]") or a == "...":
         return ""
@@ -292,10 +294,16 @@ def _glue(left: Token, right: Token) -> str:
     return ""
 
 
-def _prefix(minus: Token, before: Token | None, right: Token) -> bool:
-    """Whether a minus stands before a value."""
-    if before is None or before.text in _BEFORE_VALUE:
+def _prefix(minus: Token, tokens: Sequence[Token], right: Token) -> bool:
+    """Whether a minus stands before a value; `tokens` are those before it."""
+    if not tokens:
         return True
+    before = tokens[-1]
+    if before.kind == "name" and not (len(tokens) > 1 and tokens[-2].text == "."):
+        if before.text in _BEFORE_VALUE:
+            return True
+        if before.text in _BEFORE_VALUE_OR_NOT:
+            return not right.spaced
     if before.kind == "sign" and before.text not in (")", "]", "}", "?"):
         return True
     return minus.spaced and not right.spaced
@@ -305,7 +313,7 @@ def _written(tokens: list[Token]) -> str:
     parts: list[str] = []
     for number, token in enumerate(tokens):
         if number:
-            before = tokens[number - 2] if number > 1 else None
+            before = tokens[max(number - 3, 0) : number - 1]
             parts.append(_spacing(tokens[number - 1], token, before))
         parts.append(token.text)
     return "".join(parts)

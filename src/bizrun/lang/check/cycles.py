@@ -147,6 +147,14 @@ def _report(handler: ast.On, circle: list[tuple[ast.On, ast.Node, str]], facts: 
         "E0730",
         first.span,
         text,
-        help="put one of them under a condition, or after a time",
+        help=_way_out(circle, facts),
         labels=labels,
     )
+
+
+def _way_out(circle: list[tuple[ast.On, ast.Node, str]], facts: Facts) -> str:
+    declared = {event.name for event in facts.all(ast.EventDecl)}
+    for _, node, event in circle:
+        if event in declared and not isinstance(node, ast.Emit):
+            return f"{event} comes by itself with this line: call what comes from outside otherwise"
+    return "put one of them under a condition, or after a time"
