@@ -32,8 +32,8 @@ def _period_among(
     """The usage period that an instant is in, of a customer with these subscriptions; its end is
     none where that can't be said."""
     sub = _metered(desk, subs, meter)
-    if sub is not None and _runs(sub, at, meter):
-        return _running(desk, sub, meter, at)
+    if sub is not None and (begun := _running_since(sub, at, meter)) is not None:
+        return _running(desk, sub, meter, at, begun)
     if meter is not None and desk.program.plans:
         # What is late belongs to the period that was billed, wherever a change has cut it.
         rows = usages.billed_windows(desk, meter, customer, at)
@@ -70,8 +70,8 @@ def usage_periods(
             billed = billed or at < (sub["ended_at"] or at)
         elif not _prices(desk, sub, meter):
             continue
-        elif _runs(sub, at, meter):
-            start, end = _running(desk, sub, meter, at)
+        elif (begun := _running_since(sub, at, meter)) is not None:
+            start, end = _running(desk, sub, meter, at, begun)
             found[start] = end
         else:
             billed = billed or at < _begun(sub, meter)
@@ -81,11 +81,11 @@ def usage_periods(
     return (*found.items(), own)
 
 
-def _runs(sub: Row, at: datetime, meter: str | None) -> bool:
+def _running_since(sub: Row, at: datetime, meter: str | None) -> datetime | None:
+    """Where the running usage of a subscription begins, if an instant is in it."""
     begun = _begun(sub, meter)
-    if begun - at < usages.SAME:
-        begun = sub["usage_start"]
-    return bool(begun <= at < sub["period_end"])
+    first = begun if begun <= at or begun - at >= usages.SAME else sub["usage_start"]
+    return begun if first <= at < sub["period_end"] else None
 
 
 def _begun(sub: Row, meter: str | None) -> datetime:
@@ -96,10 +96,10 @@ def _begun(sub: Row, meter: str | None) -> datetime:
 
 
 def _running(
-    desk: Desk, sub: Row, meter: str | None, at: datetime
+    desk: Desk, sub: Row, meter: str | None, at: datetime, begun: datetime
 ) -> tuple[datetime, datetime | None]:
     """The running usage period of a subscription, or the meter's own within it."""
-    price, begun = _own_period(desk, sub, meter), _begun(sub, meter)
+    price = _own_period(desk, sub, meter)
     if price is None:
         return begun, sub["period_end"]
     period = usages.meter_period(desk, sub, price, at)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from ..billing import addons, catalog, periods, proration, rating
 from ..billing.agreed import with_price
@@ -20,7 +22,7 @@ PLAN = ""
 MOST = 1_000_000_000
 
 
-class Item(NamedTuple):
+class Item(Struct, frozen=True, gc=False):
     """A plan or add-on of a subscription: `name` is empty for the plan."""
 
     name: str
@@ -125,8 +127,10 @@ def _migrates(desk: Desk, sub: Mapping[str, Any], version: catalog.Version) -> b
 def items(desk: Desk, sub: Mapping[str, Any], at: datetime) -> list[Item]:
     """The plan, with what its add-ons give to it, and the add-ons of a subscription."""
     plan = terms(desk, sub, at)
+    if not sub["addons"]:
+        return [Item(PLAN, plan, sub["quantity"])]
     found: list[Item] = []
-    for held_ in sub["addons"] or ():
+    for held_ in sub["addons"]:
         addon = desk.program.addons.get(held_["addon"])
         if addon is not None:
             addon = dated(desk, sub, addon, at, held_.get("since"))

@@ -385,7 +385,7 @@ def same_interval(left: Interval | None, right: Interval | None) -> bool:
     """Whether two intervals are as long: 12 months are a year, 7 days a week."""
     if left is None or right is None:
         return left is right
-    return left.duration == right.duration
+    return left == right or left.duration == right.duration
 
 
 @lru_cache(maxsize=1024)
@@ -426,11 +426,12 @@ def rated_by_event(plan: Plan, addons: Sequence[Plan] = ()) -> Iterator[str]:
 def by_event(pricing: Pricing, included: bool) -> bool:
     """Whether a price depends on what single events counted: it bounds what each of them costs,
     or has a fixed part for each, in tiers or beside an allowance."""
-    tiered = pricing.model == "graduated"
-    return any(
-        rate.by_event or ((included or tiered) and any(part.unit == "event" for part in rate.parts))
-        for rate in (pricing.rate, *(tier.rate for tier in pricing.tiers))
-    ) or any(by_event(case.pricing, included) for case in pricing.cases)
+    apart = included or pricing.model == "graduated"
+    rates = [pricing.rate, *[tier.rate for tier in pricing.tiers]]
+    for rate in rates:
+        if rate.by_event or (apart and "event" in [part.unit for part in rate.parts]):
+            return True
+    return any(by_event(case.pricing, included) for case in pricing.cases)
 
 
 def _every_terms(plan: Plan) -> Iterator[Plan | Terms]:

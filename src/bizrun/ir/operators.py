@@ -271,6 +271,8 @@ def divide_numbers(left: Number, right: Number) -> Number:
 
 def share_of(share: Any, value: Any) -> Any:
     """`80% of x`; a share of unlimited is unlimited."""
+    if type(share) is Percent and type(value) is int:
+        return share * value
     if isinstance(value, Decimal) and value == UNLIMITED and kind(share) in ("percent", "number"):
         return value
     if value is None or share is None:

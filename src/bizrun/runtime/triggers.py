@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from ..errors import BizError
 from ..ir import nodes as ir
 from ..ir.compile import walk
 from ..ir.program import Meter, Trigger
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 MAX_SPANS = 200_000
 
 
-class Span(NamedTuple):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """The figures of a usage period among which a condition stays as it is."""
 
     start: datetime
@@ -187,7 +190,10 @@ class Triggers:
             assert isinstance(compared, ir.BinaryExpr)
             compute = self.engine.compiled(compared.right, ("self",))
             self._threshold[trigger.event] = compute
-        bound = self.engine.guarded(work, lambda: compute(work, key), quiet=True)
+        try:
+            bound = compute(work, key)
+        except BizError:
+            return None
         if not isinstance(bound, int | Decimal):
             return None
         # Who may use nothing, for want of a plan, has not reached it either.
@@ -268,15 +274,13 @@ class Triggers:
             work.tenant = own if own is not None else work.tenant
         bound = self._bound(trigger, key, work)
         holds = self._holds(trigger, key, work, bound)
-        old = state.get("_trigger", id_)
-        period = self._period(key, now) if trigger.once_per_period else None
-        was = old is not None and old["on"]
-        if trigger.once_per_period:
-            # The row says in which period it fired last, and nothing of those in which it has not.
-            fires = holds and (old is None or old["period"] != period)
-        else:
-            fires = holds and not was
-        if fires or (was and not holds and not trigger.once_per_period):
+        once = trigger.once_per_period
+        period = self._period(key, now) if once else None
+        # Of what fires once in a period the row says in which it fired last, and no more.
+        old = state.get("_trigger", id_) if holds or not once else None
+        was = old is not None and (old["period"] == period if once else old["on"])
+        fires = holds and not was
+        if fires or (was and not holds):
             state.replace("_trigger", id_, old, {"id": id_, "on": holds, "period": period})
         if fires:
             self.engine.emitting.fire_trigger(work, trigger, key)

@@ -36,7 +36,7 @@ class Money:
     _text: str | None  # kept, since prices are written again and again
 
     def __init__(self, amount: Decimal | int | str, currency: str) -> None:
-        self.amount = amount if isinstance(amount, Decimal) else Decimal(amount)
+        self.amount = amount if type(amount) is Decimal else Decimal(amount)
         self.currency = currency
         self._text = None
 

@@ -67,17 +67,13 @@ def check_number(value: Number) -> Number:
         raise EvalError(f"`{value}` is no number")
     if value.adjusted() >= MAX_DIGITS:
         raise EvalError(f"a number has more than {MAX_DIGITS} digits")
+    whole = int(value)
+    if value == whole:
+        return whole
+    value = value.normalize(CONTEXT)
     _, digits, places = value.as_tuple()
     assert isinstance(places, int)
-    if places < 0:
-        value = value.normalize(CONTEXT)
-        _, digits, places = value.as_tuple()
-        assert isinstance(places, int)
-        if places < 0:
-            if -places > MAX_EXPONENT or len(digits) > MAX_DIGITS:
-                value = _fit(value)
-            return value
-    return int(value)
+    return _fit(value) if -places > MAX_EXPONENT or len(digits) > MAX_DIGITS else value
 
 
 def _fit(value: Decimal) -> Decimal:

@@ -17,7 +17,7 @@ class Percent:
     rate: Decimal
 
     def __init__(self, rate: Decimal | int) -> None:
-        self.rate = rate if isinstance(rate, Decimal) else Decimal(rate)
+        self.rate = rate if type(rate) is Decimal else Decimal(rate)
 
     @staticmethod
     def of(points: Decimal | int) -> Percent:
