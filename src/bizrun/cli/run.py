@@ -142,7 +142,7 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         found = summarise(engine)  # while pages are set beside it
         if sink is not None:
             _guarded(options, lambda: sink.finish(store))
-        _report(found, engine, options, sink)
+        _report(found, engine, options, sink, lines.shortened())
         if worker is not None:
             tell_stuck(store)
         return 1 if strict and (engine.counts.rejected or engine.counts.late) else 0
@@ -196,6 +196,15 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         if self.own:
             self.file.close()
+
+    def shortened(self) -> str | None:
+        """What to say where the file was cut while it was read: no end of a stream, but a loss."""
+        if not self.size or os.fstat(self.file.fileno()).st_size >= self.size:
+            return None
+        return (
+            f"{self.file.name} became shorter while it was read: what it lost was not handled; "
+            "put it back and run the same again, nothing is done twice"
+        )
 
     def __iter__(self) -> Iterator[bytes]:
         from ..runtime.lines import read_lines
@@ -275,8 +284,10 @@ def _bar(lines: _Lines, options: Options) -> tuple[Callable[[], None], Callable[
 # --- what happened -------------------------------------------------------------------------------
 
 
-def _report(found: Summary, engine: Engine, options: Options, sink: Sink | None) -> None:
-    problems = [*sink.problems] if sink else []
+def _report(
+    found: Summary, engine: Engine, options: Options, sink: Sink | None, lost: str | None
+) -> None:
+    problems = [*([lost] if lost else []), *(sink.problems if sink else [])]
     if options.as_json:
         for problem in problems:
             click.echo(f"warning: {problem}", err=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
+from time import monotonic_ns
 
 from ..model import Effect
 from ..providers.base import Provider, Secrets
@@ -50,11 +51,29 @@ class Job:
         return idempotency_key(self.effect.id, "absent", str(self.generation))
 
 
+def steady(wall: Callable[[], datetime], nanos: Callable[[], int]) -> Callable[[], datetime]:
+    """The wall clock for as long as a process lives: one that is set back goes on from where it
+    was, since what is to be tried again in a second would wait for as long as it was set back."""
+    at, tick = wall(), nanos()
+
+    def now() -> datetime:
+        nonlocal at, tick
+        passed, tick = nanos() - tick, nanos()
+        at = max(wall(), at + timedelta(microseconds=passed // 1000))
+        return at
+
+    return now
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class Clock:
     """The wall clock, and how to wait: handed in, so that tests have their own."""
 
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    now: Callable[[], datetime] = field(default_factory=lambda: steady(_wall, monotonic_ns))
 
     def wait(self, arrived: Flag, span: timedelta | None) -> None:
         """Waits until an answer is there, at most so long."""

@@ -19,11 +19,13 @@ from ..errors import BizError
 from ..ir.program import Program
 from ..model import Receipt
 from ..store.base import INTERNAL
+from ..values import instant_text, leap_second
 from .typed import MAX_ID, Shape, typed_decoder
 
 MAX_LINE = 1_000_000
 MAX_NESTING = 100
 SHALLOW = 2 * MAX_NESTING  # a line of so many bytes can't be nested deeper
+LAST_MICRO = 999_999
 SPECVERSION = "1.0"  # of CloudEvents
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _UNFIT = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
@@ -231,7 +233,7 @@ def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
         raw = data.decode().strip()
     except UnicodeDecodeError:
         line = Line(number, data.decode("utf-8", "replace").strip())
-        line.reason = "the line is not UTF-8"
+        line.reason = f"the line is not UTF-8{_coding(data) if number == 1 else ''}"
         return line
     if not raw:
         return None
@@ -253,6 +255,17 @@ def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
     except (ValueError, ArithmeticError):
         line.reason = "the line has a number that is out of bounds"
     return line
+
+
+_CODINGS = (
+    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "; the file is UTF-16: write it as UTF-8"),
+    ((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"), "; the file is packed: unpack it first"),
+)
+
+
+def _coding(data: bytes) -> str:
+    """What a file is by its first bytes, which is no text in UTF-8."""
+    return next((hint for heads, hint in _CODINGS if data.startswith(heads)), "")
 
 
 def _shape(raw: str) -> str:
@@ -288,6 +301,8 @@ def _fill(line: Line, envelope: Envelope, named: bool) -> None:
         shown = str(envelope.specversion)[:40]
         raise BizError(f"the event's `specversion` is {shown}: {SPECVERSION} is what is read")
     line.time, line.stamp = _time(envelope.time), envelope.time
+    if line.time is not None and line.time.microsecond == LAST_MICRO:
+        line.stamp = instant_text(line.time)  # a leap second is written as what it is read as
     if envelope.data_base64 is not None:
         envelope.data = _coded(envelope)
     line.data, line.subject, line.corrects = envelope.data, envelope.subject, envelope.corrects
@@ -321,6 +336,9 @@ def _time(value: Any) -> Any:
             raise ValueError
         return found if found.tzinfo is UTC else found.astimezone(UTC)
     except (ValueError, OverflowError):
+        leap = leap_second(value.upper())
+        if leap is not None:
+            return leap
         raise BizError(
             f"the event's `time` `{value[:40]}` is no instant like 2026-01-31T09:00:00Z"
         ) from None

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import UsageError
+from ..errors import StoreError, UsageError
 from ..model import Event, Receipt
 from ..store.base import CLOCK, INTERNAL, Known
 from ..values import instant_text
@@ -88,9 +88,20 @@ def move_on(engine: Engine, until: datetime, between: Callable[[], None] | None 
     events, run again, find the same done before them, also those that came late."""
     clock, due = engine.clock, engine.timers.next_due
     if clock is not None and due is not None and due <= until and clock < until:
+        _check_ahead(clock, until)
         told = Event(f"clock@{instant_text(until)}", CLOCK, until, {}, INTERNAL)
         engine.log(told, "{}", "handled", None, None)
     engine.advance(until, between)
+
+
+def _check_ahead(clock: datetime, now: datetime) -> None:
+    """StoreError where a clock is set to a mistaken year: all of it would be billed at once."""
+    if _beyond(clock, now) is not None:
+        raise StoreError(
+            f"this machine's clock says {instant_text(now)}, more than {YEARS_AHEAD} years after "
+            f"what the state has come to ({instant_text(clock)}): set the clock right; until then "
+            "nothing is taken"
+        )
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from .numbers import (
 )
 from .percent import Percent
 from .ranges import Range
-from .text import instant, instant_stamp, instant_text, show
+from .text import instant, instant_stamp, instant_text, leap_second, show
 from .written import duration_in, money_in, percent_in, written
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "instant_stamp",
     "instant_text",
     "is_format",
+    "leap_second",
     "money",
     "money_in",
     "number",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -19,6 +20,7 @@ def instant_text(value: datetime) -> str:
     return encode(value)[1:-1].decode()
 
 
+_LEAP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):60(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
 instant_stamp = lru_cache(maxsize=1 << 14)(instant_text)  # the same texts come again and again
 
 
@@ -27,13 +29,28 @@ def instant(text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
-        raise EvalError(f"`{text[:40]}` is no instant like 2026-01-31T09:00:00Z") from None
+        leap = leap_second(text)
+        if leap is None:
+            raise EvalError(f"`{text[:40]}` is no instant like 2026-01-31T09:00:00Z") from None
+        return leap
     if value.tzinfo is None:
         raise EvalError(f"`{text[:40]}` has no zone; end it with Z or an offset")
     try:
         return value.astimezone(UTC)
     except OverflowError:
         raise EvalError(f"`{text[:40]}` is out of range") from None
+
+
+def leap_second(text: str) -> datetime | None:
+    """The instant of a leap second (RFC 3339, 5.7), which Python has none for: the last
+    microsecond before it, so that it stays in its day and month. None where it is no such text."""
+    found = _LEAP.fullmatch(text)
+    try:
+        value = datetime.fromisoformat(f"{found[1]}:59.999999{found[2]}") if found else None
+        value = value.astimezone(UTC) if value is not None else None
+    except (ValueError, OverflowError):
+        return None
+    return value if value is not None and (value.hour, value.minute) == (23, 59) else None
 
 
 def show(value: Any, type: str | None = None) -> str:
