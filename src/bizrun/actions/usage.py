@@ -169,10 +169,10 @@ def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, date
 
 def measured(
     desk: Desk, price: catalog.UsagePrice, customer: str, start: datetime, end: datetime,
-    included: Number = 0,
+    included: Number = 0, each: bool = False,
 ) -> list[rating.Usage]:  # fmt: skip
-    """What a meter counted in a window, by the values of the price's dimensions; also by event
-    where the price, or the allowance beside it, depends on that."""
+    """What a meter counted in a window, by the values of the price's dimensions; also by `each`
+    event where the price, or the allowance beside it, depends on that."""
     meter = desk.program.meters.get(price.meter)
     if meter is None:
         return []
@@ -183,7 +183,8 @@ def measured(
             desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
         picked = tuple(figure.by.get(name, "") for name in dimensions)
         found.append(rating.Usage(figure.quantity, figure.events, picked))
-    if catalog.by_event(price.pricing, bool(included)) and meter.aggregate in ADDITIVE:
+    each = each or catalog.by_event(price.pricing, bool(included))
+    if each and meter.aggregate in ADDITIVE:
         return [_with_each(desk, price, customer, start, end, usage)
                 for usage in rating.by_values(found)]  # fmt: skip
     return found
@@ -226,15 +227,19 @@ def allowance_of(
 
 def _rate_window(
     desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice,
-    start: datetime, end: datetime, included: Number, running: bool,
+    start: datetime, end: datetime, included: Number | None, running: bool,
+    first: int | None = None,
 ) -> tuple[Rated, ...]:  # fmt: skip
-    """What the usage of a window costs, what is included taken off."""
-    usages = measured(desk, price, sub["customer"], start, end, included)
+    """What the usage of a window costs, what is included taken off, or its `first` events:
+    whichever is used up before."""
+    usages = measured(desk, price, sub["customer"], start, end, included or 0, first is not None)
+    if first is not None:
+        usages, included = rating.without_first(usages, first, included)
     if desk.program.meters[price.meter].aggregate == "average":
         usages = _weighted(desk, sub, price, start, end, usages)
     if running:
         price = replace(price, pricing=rating.without_least(price.pricing))
-    return rating.rate_usage(price, usages, sub["currency"], included)
+    return rating.rate_usage(price, usages, sub["currency"], included or 0)
 
 
 def _weighted(
@@ -288,7 +293,9 @@ def meter_window(
     period = meter_period(desk, sub, price, max(start, end - _MOMENT))
     until = period.end if running else end
     free = allowance_of(desk, sub, item, price, start, until)
-    rated = _rate_window(desk, sub, price, start, end, free.quantity, running)
+    first = catalog.free_events(item.plan, price.meter)
+    units = free.quantity if free.own or free.carried else None
+    rated = _rate_window(desk, sub, price, start, end, units, running, first)
     if steps := free.steps(sub["currency"]):
         rated = (replace(rated[0], free=steps), *rated[1:])
     if start >= end:

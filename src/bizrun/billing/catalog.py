@@ -183,12 +183,14 @@ class Carried(Struct, frozen=True):
 
 
 class Includes(Struct, frozen=True):
-    """An allowance of a meter for each of its periods."""
+    """An allowance of a meter for each of its periods; `events`: the first so many of those that
+    it counts, whatever they count."""
 
     meter: str
     quantity: Number
     prorated: bool = False
     carried: Carried | None = None
+    events: bool = False
 
 
 # Plans
@@ -417,9 +419,11 @@ def rated_by_event(plan: Plan, addons: Sequence[Plan] = ()) -> Iterator[str]:
     """The meters of a plan that have a price which depends on what single events counted; `addons`
     are those that may include some of them."""
     every = (terms for each in (plan, *addons) for terms in _every_terms(each))
-    included = {line.meter for terms in every for line in terms.includes or ()}
+    lines = [line for terms in every for line in terms.includes or ()]
+    included = {line.meter for line in lines}
+    first = {line.meter for line in lines if line.events}
     for price in every_usage(plan):
-        if by_event(price.pricing, price.meter in included):
+        if price.meter in first or by_event(price.pricing, price.meter in included):
             yield price.meter
 
 
@@ -444,7 +448,13 @@ def _every_terms(plan: Plan) -> Iterator[Plan | Terms]:
 
 def allowances(plan: Plan, meter: str) -> tuple[Includes, ...]:
     """What the plan includes of a meter: its own line, and those of its add-ons."""
-    return tuple(line for line in plan.includes if line.meter == meter)
+    return tuple(line for line in plan.includes if line.meter == meter and not line.events)
+
+
+def free_events(plan: Plan, meter: str) -> int | None:
+    """How many events of a meter's period are free; none where that is not said."""
+    found = [line.quantity for line in plan.includes if line.meter == meter and line.events]
+    return int(sum(found, 0)) if found else None
 
 
 def included(plan: Plan, meter: str) -> Number | None:

@@ -103,6 +103,22 @@ def rate_usage(
     return tuple(found) or (Rated(Money(0, currency), 0, ()),)
 
 
+def without_first(
+    usages: Sequence[Usage], count: int, included: Number | None
+) -> tuple[list[Usage], Number]:
+    """The usage less its first events, and what is still included; the usage as it is where an
+    allowance of units is used up before."""
+    left = []
+    for usage in usages:
+        free = max(sum(usage.each[:count], 0), 0)
+        if included is not None and included < free:
+            return list(usages), included
+        each = usage.each[count:]
+        quantity = check_number(usage.quantity - free)
+        left.append(replace(usage, quantity=quantity, events=len(each), each=each))
+    return left, 0
+
+
 @lru_cache(maxsize=1 << 12, typed=True)
 def fixed_amount(price: Price, quantity: Number = 1) -> Rated:
     """What a price costs for a whole interval; the quantity counts where it is `per` something."""

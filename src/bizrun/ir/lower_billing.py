@@ -121,7 +121,7 @@ class BillingLowering:
             most = self._in_unit(said.most, item.meter) if said.most is not None else None
             carried = catalog.Carried(said.periods, most)
         quantity = self._in_unit(item.quantity, item.meter)
-        return catalog.Includes(item.meter, quantity, item.prorated, carried)
+        return catalog.Includes(item.meter, quantity, item.prorated, carried, item.events)
 
     def _usage(self, item: ast.UsagePrice) -> catalog.UsagePrice:
         pricing = self._pricing(item.pricing, item.meter)

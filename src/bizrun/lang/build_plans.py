@@ -235,9 +235,16 @@ def _includes(tree: Any, context: Context) -> ast.Includes:
         quantity = build_literal(token, context)
     prorated = first(tree, "prorated") is not None
     carried = _carried(first(tree, "carried"), context)
-    return ast.Includes(
-        context.of(tree), quantity, str(meter), context.of(meter), prorated, carried
-    )
+    of = first(tree, "free_events")
+    if of is not None:
+        if str(meter) not in ("events", "event"):
+            message = f"There is no `{meter} of` a meter."
+            help = f"write `includes N events of {of.children[0]}`, or `includes N {meter}`"
+            context.report("E0101", context.of(meter), message, help)
+        meter = of.children[0]
+    name, span = str(meter), context.of(meter)
+    free_events = of is not None
+    return ast.Includes(context.of(tree), quantity, name, span, prorated, carried, free_events)
 
 
 def _carried(tree: Any, context: Context) -> ast.Carried | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from ..billing.catalog import Interval, Plan, Pricing, UsagePrice, allowances
+from ..billing.catalog import Interval, Plan, Pricing, UsagePrice
 from ..ir.program import Meter, Program
 from .catalog_items import MODES, Item, one, per, tier_of, unit
 
@@ -60,8 +60,8 @@ def _meter(program: Program, meter: Meter) -> Item:
 def _prices(program: Program, plan: Plan, usage: UsagePrice) -> Iterator[Item]:
     """The price of a usage for each rhythm of its plan, in its currency."""
     amounts = _amounts(usage.pricing, _included(plan, usage.meter))
-    carried = any(each.carried for each in allowances(plan, usage.meter))
-    if amounts is None or usage.currency is None or carried:
+    other = any(each.carried or each.events for each in plan.includes if each.meter == usage.meter)
+    if amounts is None or usage.currency is None or other:
         return
     product = f"{program.name}_{plan.name}"
     for every in _rhythms(plan, usage):

@@ -254,13 +254,15 @@ class Carried(Node, frozen=True):
 
 
 class Includes(Node, frozen=True):
-    """`includes 100_000 api_calls [prorated] [carried over …]`."""
+    """`includes 100_000 api_calls [prorated] [carried over …]`; `events`: `includes 3 events of
+    payments`, so many of those that its meter counts, whatever they count."""
 
     quantity: Expr
     meter: str
     meter_span: Span
     prorated: bool
     carried: Carried | None = None
+    events: bool = False
 
 
 class PlanClause(Node, frozen=True):

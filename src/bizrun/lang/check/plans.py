@@ -46,6 +46,7 @@ def check_plans(facts: Facts) -> None:
         _check_usage_intervals(plan)
         _check_usage_currencies(plan)
         _check_carried_priced(plan)
+        _check_free_events(plan)
         free = not plan.prices and not plan.usages and isinstance(node, ast.Plan)
         if free and not facts.damaged(node):
             text = f"Plan `{node.name}` has no price"
@@ -65,6 +66,7 @@ class _Plan:
     usages: list[ast.UsagePrice] = field(default_factory=list)
     limits: list[ast.PlanClause] = field(default_factory=list)
     carried: list[ast.Includes] = field(default_factory=list)
+    free_events: list[ast.Includes] = field(default_factory=list)
 
     def add(self, code: str, span: Span, message: str, first: Span | None = None) -> None:
         """Reports a mistake; `first` is the earlier line that it clashes with."""
@@ -161,9 +163,12 @@ def _check_usage(item: ast.UsagePrice, seen: dict[tuple[object, ...], Span], pla
 
 
 def _check_includes(item: ast.Includes, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
-    first = _once(("includes", item.meter), item, seen)
+    first = _once(("includes", item.meter, item.events), item, seen)
     if first:
         plan.add("E0607", item.span, f"`{item.meter}` is included twice", first)
+    if item.events:
+        plan.free_events.append(item)
+        return
     value = plan.facts.fold(item.quantity)
     if value is None:
         return
@@ -184,6 +189,26 @@ def _check_carried(carried: ast.Carried, plan: _Plan) -> None:
     most = plan.facts.fold(carried.most)
     if most is not None and (most.type not in ("number", "size") or not positive(most)):
         plan.add("E0612", most.span, "`up to` is a number or a size, above 0")
+
+
+def _check_free_events(plan: _Plan) -> None:
+    """The first events of a period can be told only of a meter that adds them up, all together."""
+    for item in plan.free_events:
+        value = plan.facts.fold(item.quantity)
+        if value is not None and not (value.type == "number" and positive(value)
+                                      and value.value == int(value.value)):  # fmt: skip
+            plan.add("E0612", item.quantity.span, "`includes N events` is a whole number above 0")
+        meter = plan.facts.symbols.meters.get(item.meter)
+        if meter is not None and meter.aggregate not in ("sum", "count"):
+            text = f"Free events are of a meter that sums or counts, and `{item.meter}` does not"
+            plan.add("E0627", item.meter_span, text)
+        for usage in plan.usages:
+            if usage.meter == item.meter and usage.pricing.dimensions:
+                text = "Of a price for each value of a dimension no events are free"
+                plan.add("E0627", item.span, text, usage.span)
+        if item.carried is not None or item.prorated:
+            text = "Free events are those of one period: not prorated, not carried over"
+            plan.add("E0627", item.span, text)
 
 
 def _check_carried_priced(plan: _Plan) -> None:

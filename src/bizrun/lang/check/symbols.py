@@ -500,7 +500,7 @@ def _included(checker: Checker, items: tuple[ast.PlanItem, ...]) -> Iterator[tup
         match item:
             case ast.Phase(items=inner) | ast.PriceVersion(items=inner):
                 yield from _included(checker, inner)
-            case ast.Includes(meter=meter, quantity=quantity):
+            case ast.Includes(meter=meter, quantity=quantity, events=False):
                 yield meter, _measure(checker, quantity)
 
 

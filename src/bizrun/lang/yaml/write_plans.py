@@ -38,7 +38,8 @@ def _item(to: Printer, item: ast.PlanItem) -> tuple[str, Any]:
         case ast.UsagePrice():
             return "usage", {item.meter: _usage(to, item)}
         case ast.Includes():
-            return "includes", f"{to.expr(item.quantity)} {item.meter}{_included(to, item)}"
+            of = "events of " * item.events
+            return "includes", f"{to.expr(item.quantity)} {of}{item.meter}{_included(to, item)}"
         case ast.Phase():
             head = {"phase": plain_text(item.title), "for": to.chain(item.duration)}
             return "phases", {**head, **plan_items(to, item.items)}
