@@ -57,6 +57,10 @@ def build_coupon(tree: Any, context: Context) -> ast.Coupon:
     if off is None:
         help = "write `25% off` or `10 USD off`"
         context.report("E0101", name_span, f"The coupon `{name}` takes nothing off.", help)
+    for word in ("off", "for", "until", "times", "only"):
+        for again in trees(tree, f"coupon_{word}")[1:]:
+            message = f"The coupon `{name}` says this twice."
+            context.report("E0101", context.of(again), message, "one of them holds")
     once = [part.children for part in trees(tree, "coupon_once")]
     for token in (token for rest in once for token in rest):
         context.one_of(token, ("customer",), "a coupon holds once, or once per")

@@ -49,14 +49,22 @@ def build_price(tree: Any, context: Context) -> ast.Price:
     body = tree.children[0] if tree.data == "plan_price" else tree
     amount, model = first(body, "amount"), first(body, "model")
     per_unit: str | None = None
-    count, unit = 1, None
+    count: int = 1
+    unit: str | None = None
     for per in trees(body, "per"):
         interval = _interval(per.children[0], context)
-        if interval:
+        if (unit if interval else per_unit) is not None:
+            message = "A price is per one thing and one interval."
+            help = "a price for each is a line of its own: `price 5 USD per seat per month`"
+            context.report("E0140", context.of(per), message, help)
+        elif interval:
             count, unit = interval
         else:
             per_unit = str(per.children[0])
     if model is not None:
+        if amount is not None:
+            message = "A price in tiers has no amount beside them."
+            context.report("E0140", context.of(amount), message, "the tiers alone say the price")
         pricing = _tiered(body, context)
     else:
         parts = _parts([_rate_part(body, amount, context)]) if amount else ()
