@@ -405,6 +405,7 @@ def test_query_rows(ran: Call) -> None:
     (line,) = found["lines"]
     assert line["quantity"] == 1 and line["unit_amount"] == line["amount"] == "30.00 USD"
     assert "Basic" in line["description"]
+    assert not [name for name in line if name.startswith("_")]
 
 
 @pytest.mark.parametrize(

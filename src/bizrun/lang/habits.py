@@ -396,6 +396,17 @@ _DECLARATIONS = (
 )  # fmt: skip
 
 _EVERY = frozenset(("every",))
+_DAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september",
+           "october", "november", "december")  # fmt: skip
+
+
+def _cron_of(days: str, hour: str | None, minute: str | None) -> str:
+    """Days of the week, by their names, and a time of day as a cron line."""
+    names = ",".join(name[:3] for name in re.findall(_DAY, days))
+    return f'"{int(minute or 0)} {int(hour or 0)} * * {names}"'
+
+
 _SCHEDULES = (
     _habit(r"\bat\s+(?P<x>\"(\d\d?:\d\d)\")", "A time of day stands without quotes.", fix="{2}",
            where=_EVERY),
@@ -405,6 +416,11 @@ _SCHEDULES = (
            fix=lambda found: f"{int(found[2]):02}:00", where=_EVERY),
     _habit(r"\bon\s+(?:the\s+)?\d+(?P<x>st|nd|rd|th)\b", "A day of the month is a number.", fix="",
            where=_EVERY),
+    _habit(rf"^\s*every\s+(?P<x>({_DAY}(?:\s*(?:,|and|or|&)\s*{_DAY})+)(?:\s+at\s+(\d\d):(\d\d))?)",
+           "Several days of the week are a cron line.",
+           fix=lambda found: _cron_of(found[2], found[3], found[4]), where=_EVERY),
+    _habit(rf"\bon\s+(?P<x>({'|'.join(_MONTHS)})\s+(\d\d?))\b", "A day of the year is in figures.",
+           fix=lambda found: f"{_MONTHS.index(found[2]) + 1:02}-{int(found[3]):02}", where=_EVERY),
     _habit(r"^\s*every\s+(?P<x>cron\s+)(?=\")", "A cron line is its text alone.", fix="",
            where=_EVERY),
     _habit(r"^\s*every\s+(?P<x>[\d*/,-]+(?:\s+[\w*/,#-]+){4})\s*(?=\{|at\b|in\b|catch\b)",

@@ -85,9 +85,10 @@ def row_of(engine: Engine, entity: str, key: str) -> dict[str, Any] | None:
     found = {name: plain(row[name]) for name in engine.program.entities[entity].fields}
     if entity == "Invoice":
         lines = engine.state.select("InvoiceLine", {"invoice": key})
-        skipped = ("invoice", "created_at", "updated_at")
+        fields = engine.program.entities["InvoiceLine"].fields
+        shown = [name for name in fields if name not in ("invoice", "created_at", "updated_at")]
         found["lines"] = [
-            {name: plain(value) for name, value in line.items() if name not in skipped}
+            {name: plain(line[name]) for name in shown}
             for line in sorted(lines, key=lambda line: int(line["position"]))
         ]
     return found

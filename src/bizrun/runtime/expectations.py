@@ -83,7 +83,7 @@ def _long_sides(node: ast.Expr, evaluate: Evaluate) -> tuple[str, str] | None:
     start = max(0, same - MAX_TEXT // 2)
     cut = slice(start, start + 2 * MAX_TEXT)
     dots = "…" if start else ""
-    shown = [f"{dots}{' '.join(side[cut].split(chr(10)))}" for side in (left, right)]
+    shown = [f"{dots}{side[cut].replace(chr(10), chr(92) + 'n')}" for side in (left, right)]
     return f"found     {shown[0]}", f"expected  {shown[1]}"
 
 

@@ -22,7 +22,7 @@ def next_due(schedule: Schedule, after: datetime, tz: ZoneInfo) -> datetime:
     """
     match schedule.kind:
         case "interval":
-            return _interval(schedule.interval, after, tz)
+            return _interval(schedule.interval, after, tz, schedule.at or time())
         case "cron":
             assert schedule.cron is not None
             return _cron(schedule.cron, after, tz)
@@ -53,12 +53,11 @@ def newest_due(
     return found
 
 
-def _interval(interval: Duration, after: datetime, tz: ZoneInfo) -> datetime:
-    """Even steps: exact ones counted from the epoch, calendar ones from local midnight."""
+def _interval(interval: Duration, after: datetime, tz: ZoneInfo, at: time = time()) -> datetime:
+    """Even steps: exact ones counted from the epoch, calendar ones at a local time of day."""
     if interval.months or interval.days:
-        local = to_local(after, tz)
-        start = from_local(datetime.combine(local.date(), time()), tz)
-        return add(start, interval, tz)
+        day = to_local(after, tz).date()
+        return add(from_local(datetime.combine(day, at), tz), interval, tz)
     epoch = datetime(1970, 1, 1, tzinfo=after.tzinfo)
     step = timedelta(microseconds=interval.micros)
     return epoch + ((after - epoch) // step + 1) * step

@@ -25,7 +25,7 @@ from ..types import (
 from ..walk import walk
 from . import expressions, values
 from .comparisons import ORDERED
-from .context import Checker, check_template, nearest
+from .context import Checker, check_template, listed, nearest
 from .fit import begins, fits, join, untyped
 from .meters import figure_type
 from .operands import carry_both, plain, source_text
@@ -209,6 +209,8 @@ def _argument(
     if len(param.types) == 1 and param.types[0] not in (ENTITY, LIST, ANY):
         return values.fit_value(c, arg, type_, param.types[0], what, scope, may_be_none=True)
     value = known(type_)
+    if builtin.name == "tiered" and isinstance(arg, ast.ListLiteral):
+        _tiers(c, arg)
     if TEMPLATE in param.types and isinstance(arg, ast.Text):
         check_template(c, arg)
         return True
@@ -233,6 +235,19 @@ def _argument(
             "check first, or give a value for none with `??`",
         )
     return True
+
+
+TIER = ("up_to", "price", "flat")
+
+
+def _tiers(c: Checker, node: ast.ListLiteral) -> None:
+    """Reports what no tier of `tiered` has."""
+    for tier in node.items:
+        for entry in tier.entries if isinstance(tier, ast.MapLiteral) else ():
+            if isinstance(entry, ast.Entry) and entry.name not in TIER:
+                text = f"A tier has no field `{entry.name}`"
+                otherwise = f"its fields are {listed(TIER)}"
+                c.unknown("E0217", entry.name_span, text, entry.name, TIER, otherwise=otherwise)
 
 
 def _fits(value: Type, wanted: Type) -> bool:

@@ -170,6 +170,12 @@ SERVICES = {
         "A schedule says minute, hour, day, weekday, week, month, quarter, year or a day's name.",
         'every mondya at 08:00 { log "tick" }   # E0806: monday',
     ),
+    "E0807": Code(
+        "a time of day where there is one already",
+        "Minutes and hours repeat all day, and a cron line says its own time. Days and weeks take "
+        "`at`.",
+        'every 15 minutes at 09:00 { log "tick" }   # E0807: every day at 09:00',
+    ),
     "W0801": Code(
         "a day that some months don't have",
         "In a shorter month the schedule runs on the last day.",

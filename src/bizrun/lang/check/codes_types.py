@@ -17,7 +17,8 @@ UNITS = {
     ),
     "E0304": Code(
         "a month has no fixed length",
-        "28 to 31 days: whether it is longer than 30 days depends on where it begins.",
+        "28 to 31 days: whether it is longer than 30 days depends on where it begins. No calendar "
+        "unit has parts: a day has 23, 24 or 25 hours.",
         "fn f() -> bool = 1 month < 30 days",
     ),
     "E0305": Code(

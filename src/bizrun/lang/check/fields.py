@@ -248,14 +248,18 @@ def element(c: Checker, node: ast.Index, scope: Scope) -> Type:
             c.report.add("E0318", node.span, text, help_)
             return maybe(EntityType(entity))
         case ListOf(item):
-            _index_fits(c, node.index, index, NUMBER, "a list is asked by a number, from 0")
+            ranged = isinstance(known(index), Record)
+            help_ = "a list is asked by a number, from 0"
+            part = "a part of a list is `[for i in 0..2: list[i]]`"
+            if not _index_fits(c, node.index, index, NUMBER, part if ranged else help_):
+                return ANY
             if isinstance(node.index, ast.Unary) and isinstance(node.index.operand, ast.Literal):
                 help_ = "the last item of a list is `list[len(list) - 1]`"
                 c.report.add("E0318", node.index.span, "An index is never below 0", help_)
             return item
         case MapOf(value):
-            _index_fits(c, node.index, index, TEXT, "a map is asked by a text")
-            return maybe(value)
+            fit = _index_fits(c, node.index, index, TEXT, "a map is asked by a text")
+            return maybe(value) if fit else ANY
         case Record() as record:
             name = node.index.plain if isinstance(node.index, ast.Text) else None
             return record_field(c, record, name, node.index.span) if name is not None else ANY
@@ -264,6 +268,8 @@ def element(c: Checker, node: ast.Index, scope: Scope) -> Type:
     return ANY
 
 
-def _index_fits(c: Checker, node: ast.Expr, type_: Type, wanted: Type, help_: str) -> None:
-    if not fits(type_, wanted):
-        c.report.add("E0318", node.span, f"{described(type_)} is no index here", help_)
+def _index_fits(c: Checker, node: ast.Expr, type_: Type, wanted: Type, help_: str) -> bool:
+    if fits(type_, wanted):
+        return True
+    c.report.add("E0318", node.span, f"{described(type_)} is no index here", help_)
+    return False

@@ -201,9 +201,25 @@ def _carry(c: Checker, node: ast.Binary, result: Prim) -> None:
     if result == DURATION and node.op == "-" and c.checked.types.get(node.left) == TIME:
         c.lengths[node] = "exact"
     elif result == DURATION:
+        _comes_whole(c, node)
         lengths = {c.lengths[s] for s in sides if s in c.lengths}
         if len(lengths) == 1:
             c.lengths[node] = lengths.pop()
+
+
+def _comes_whole(c: Checker, node: ast.Binary) -> None:
+    """Reports a part of a calendar unit, where it can be seen: `1 month * 50%`, `1 day / 2`."""
+    sides = (node.left, node.right) if node.op in ("*", "/", "of") else ()
+    length = next((s for s in sides if c.checked.types.get(s) == DURATION), None)
+    factor = next((s for s in sides if s is not length and isinstance(s, ast.Literal)), None)
+    if length is None or factor is None or c.lengths.get(length) not in ("months", "days"):
+        return
+    value = getattr(factor.value, "rate", factor.value)
+    if node.op in ("*", "of") and value == int(value):
+        return
+    shown = source_text(c, length)
+    text = f"There is no part of {shown}: days, weeks, months and years come whole"
+    c.report.add("E0304", node.span, text, "parts are of exact units: `50% of 24 hours`")
 
 
 def _mismatch(c: Checker, node: ast.Binary, a: Type, b: Type) -> None:

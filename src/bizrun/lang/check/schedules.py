@@ -21,6 +21,7 @@ MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@
 def check_schedules(facts: Facts) -> None:
     """Checks each schedule's rhythm, day, zone and way to catch up."""
     for every in facts.all(ast.Every):
+        _check_place(every, facts)
         match every.kind:
             case "cron":
                 _check_cron(every, facts)
@@ -39,6 +40,26 @@ def check_schedules(facts: Facts) -> None:
             hint = f"did you mean `catch up {near}`?" if near else "say `catch up last`"
             text = f"`catch up {every.catch_up}`: a schedule catches up `all` or the `last`"
             facts.report.add("E0805", every.span, text, help=hint)
+
+
+def _check_place(every: ast.Every, facts: Facts) -> None:
+    """Reports a day or a time of day of what has its own, where it would be passed over."""
+    rhythm = f"every {every.unit}"
+    exact = every.unit in ("minute", "hour")
+    if every.kind == "cron":
+        rhythm, exact = f'every "{every.cron}"', True
+    elif every.kind == "interval":
+        value = facts.fold(every.interval)
+        rhythm = f"every {value.value}" if value else "every …"
+        exact = value is not None and value.type == "duration" and not value.value.days
+    if every.at is not None and exact:
+        text = f"`{rhythm}` takes no time of day"
+        hint = 'write `every day at 09:00`, or a cron line like `every "*/15 9-17 * * *"`'
+        facts.report.add("E0807", every.span, text, help=hint)
+    if every.on is not None and every.kind != "calendar":
+        text = f"`{rhythm}` takes no day of its own"
+        hint = "write `every monday`, `every month on 1` or a cron line; an interval of days or "
+        facts.report.add("E0802", every.span, text, help=f"{hint}weeks counts from its first day")
 
 
 def _check_interval(every: ast.Every, facts: Facts) -> None:
@@ -67,10 +88,11 @@ def _check_day(every: ast.Every, facts: Facts) -> None:
     day = every.on
     if day is None or day == "last" or every.unit not in RHYTHMS:
         return
-    problem = None
+    problem: str | None = None
+    hint: str | None = None
     if every.unit == "month":
         if not day.isdigit() or not 1 <= int(day) <= 31:
-            problem = f"A month has no day {day}"
+            problem, hint = f"A month has no day {day}", _nth_weekday(day, every)
         elif int(day) > 28:
             text = f"Some months have no day {day}; this falls on their last one"
             facts.warn("W0801", every.span, text, help="say `on last day`, or a day up to 28")
@@ -83,7 +105,22 @@ def _check_day(every: ast.Every, facts: Facts) -> None:
     else:
         problem = f"`every {every.unit}` takes no day of its own"
     if problem:
-        facts.report.add("E0802", every.span, problem)
+        facts.report.add("E0802", every.span, problem, help=hint)
+
+
+_NTH = {"first": "1", "second": "2", "third": "3", "fourth": "4", "1st": "1", "2nd": "2"}
+
+
+def _nth_weekday(day: str, every: ast.Every) -> str | None:
+    """How a month's `first friday` is written: as a cron line."""
+    nth, _, weekday = day.partition(" ")
+    if weekday not in DAYS or nth not in (*_NTH, "last"):
+        return None
+    clock = every.at.value if isinstance(every.at, ast.Literal) else None
+    minute, hour = (clock.minute, clock.hour) if clock is not None else (0, 0)
+    short = weekday[:3]
+    which = f"{short}#{_NTH[nth]}" if nth in _NTH else f"L{WEEKDAYS.index(short)}"
+    return f'write `every "{minute} {hour} * * {which}"`'
 
 
 def _no_date(day: str) -> str | None:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...diagnostics import Fix, Span
 from .. import ast
-from ..types import ANY, DURATION, TEXT, TIME, EntityType, Record, Type, known, type_text
+from ..types import (
+    ANY,
+    DURATION,
+    MONEY,
+    NUMBER,
+    TEXT,
+    TIME,
+    EntityType,
+    Record,
+    Type,
+    known,
+    type_text,
+)
 from .actions import find_action, unknown_action
 from .context import Checker, check_template, nearest
 from .data import check_emit, check_fields
@@ -128,9 +142,22 @@ def _effect(c: Checker, node: ast.ExpectEffect, scope: Scope) -> None:
     code = "E0216" if node.event else "E0215"
     check_fields(c, node.data, scope, fields, f"{owner}", code, written=True)
     for entry in node.data.entries:
+        if isinstance(entry, ast.Entry):
+            _amount(c, entry, fields)
         template = isinstance(entry, ast.Entry) and entry.name == "template"
         if template and isinstance(entry.value, ast.Text):
             check_template(c, entry.value)
+
+
+def _amount(c: Checker, entry: ast.Entry, fields: Mapping[str, Type]) -> None:
+    """Reports a number where money came about: it never equals it."""
+    wanted, given = fields.get(entry.name), c.checked.types.get(entry.value)
+    if wanted is None or given is None or known(wanted) != MONEY or known(given) != NUMBER:
+        return
+    help_ = f"compare with money: `0 {c.symbols.currency}`"
+    if isinstance(entry.value, ast.Literal):
+        help_ = f"did you mean `{entry.value.value} {c.symbols.currency}`?"
+    c.report.add("E0301", entry.value.span, f"`{entry.name}` is money, not number", help_)
 
 
 def _target(c: Checker, node: ast.ExpectEffect, target: ast.Expr) -> None:
