@@ -481,6 +481,16 @@ def _next_statement(stop: Stop) -> Complaint | None:
     return complaint if stop.works(complaint.edits) else None
 
 
+def _inner(stop: Stop) -> Complaint | None:
+    """What makes an entity, where a value has to stand."""
+    found = re.search(r"\b(create|upsert)\s+\Z", stop.head[: stop.at])
+    if not found or not stop.token[:1].isupper():
+        return None
+    message = f"`{found[1]}` is a line of its own: it can't stand within another."
+    help = f"name its result first: `let x = {found[1]} {stop.token} {{ … }}`, and go on with `x`"
+    return stop.complain("E0101", message, help, span=found.span(1))
+
+
 _CONTINUES = re.compile(
     r"[ \t]*(?:#[^\n]*)?\r?\n\s*(limit|then|as|in|within|unless|asc|desc|of|by)\b"
 )
@@ -567,6 +577,7 @@ _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _returns,
     _quoted_name,
     _next_statement,
+    _inner,
     _open_end,
     _tiers,
     _habit,
