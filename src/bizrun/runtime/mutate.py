@@ -20,8 +20,9 @@ _CHANGED = {"number", "money", "percent", "duration", "size"}
 # What no test could notice, or what says how the language is to be read.
 _PASSED_OVER = (
     ast.Test, ast.Connect, ast.Directory, ast.SignIn, ast.Use, ast.Business, ast.Template,
-    ast.Given,
 )  # fmt: skip
+# Before what a module's tests put in the place of a user's own: they are no more than its tests.
+_GIVEN = re.compile(r"\bgiven\s+\Z")
 _NUMBER = re.compile(r"\d[\d_]*(?:\.\d+)?")
 
 
@@ -44,6 +45,8 @@ def mutants(checked: Checked) -> list[Mutant]:
             if isinstance(declaration, _PASSED_OVER) or strange:
                 continue
             text = checked.loaded.sources[name].text
+            if _GIVEN.search(text, 0, declaration.span.start):
+                continue
             for mutant in _of(declaration, text):
                 found.setdefault(mutant.span, mutant)
     return sorted(found.values(), key=lambda mutant: (mutant.span.file, mutant.span.start))
