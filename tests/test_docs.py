@@ -45,7 +45,7 @@ def usage(command: Path, *args: str) -> str:
 
 def commands(command: Path) -> list[str]:
     """The sub-commands that the program itself lists."""
-    listed = usage(command).split("Commands:")[1]
+    listed = usage(command).split("Options:")[1]
     return re.findall(r"^  ([a-z][a-z-]*)", listed, re.MULTILINE)
 
 
