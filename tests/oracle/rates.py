@@ -60,6 +60,6 @@ def base(plan: Plan, quantity: int) -> Fraction:
     """What the fixed part of a whole period costs."""
     if not plan.seat_model:
         return plan.price
-    if plan.seat_model == "each":
+    if plan.seat_model in ("each", "itself"):
         return plan.price * quantity
     return rate(Usage("", plan.seat_model, plan.seats), Fraction(quantity))

@@ -29,7 +29,7 @@ class Maker:
         self.plans = self._plans()
         self.coupons = self._coupons()
         self.addons = (
-            Plan("extra_flat", self.money(2, 60), (1, "month")),
+            Plan("extra_flat", self.money(2, 60), (1, "month"), seat_model="itself"),
             Plan("extra_seat", self.money(1, 20), (1, "month"), seat_model="each"),
         )
         made = tuple(self._buyer(f"c{i:03}") for i in range(buyers))

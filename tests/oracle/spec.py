@@ -189,8 +189,8 @@ def plan_text(plan: Plan, rules: Rules, word: str = "plan") -> str:
     per = f"per {unit}" if count == 1 else f"per {count} {unit}s"
     tail = " in arrears" if plan.arrears else ""
     lines = [f"{word} {plan.name} {{"]
-    if plan.seat_model in ("", "each"):
-        seat = "per seat " if plan.seat_model else ""
+    if plan.seat_model in ("", "each", "itself"):
+        seat = "per seat " if plan.seat_model == "each" else ""
         lines.append(f"  price {decimal(plan.price)} {cur} {seat}{per}{tail}")
     else:
         tiers = tiers_text(plan.seats, cur)

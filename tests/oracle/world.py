@@ -70,6 +70,7 @@ class Plan:
     interval: tuple[int, str]
     seats: tuple[Tier, ...] = ()
     seat_model: str = ""
+    """What a quantity counts: "each" seat, by tiers, or, of an add-on, "itself"."""
     arrears: bool = False
     trial: int = 0
     usages: tuple[Usage, ...] = ()
