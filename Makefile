@@ -9,7 +9,7 @@ DEV    := $(VENV)/.installed-dev
 BYTES  := $(BIN)/python -m compileall -q src
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench serving fuzz crash live clean
+.PHONY: help run test lint bench serving fuzz corrupt crash live clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ serving: $(DEV) ## how many durable events a second `bizrun serve` takes
 
 fuzz: $(DEV) ## random and mutated specs and streams; N=10000 for more
 	BIZRUN_FUZZ=$(or $(N),2000) $(BIN)/pytest -n 2 tests/test_fuzz.py
+
+corrupt: $(DEV) ## damaged states against every command; N=500 for more
+	BIZRUN_CORRUPT=$(or $(N),100) $(BIN)/pytest tests/test_corruption.py
 
 crash: $(DEV) ## kill -9 at random moments; N=200 for more
 	BIZRUN_CRASH=$(or $(N),50) $(BIN)/pytest tests/test_crash.py

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
+import resource
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,7 @@ from bizrun.errors import StoreError
 from bizrun.pipeline import compile_spec
 from bizrun.runtime import lines
 from bizrun.runtime.jobs import steady
+from bizrun.runtime.work import Work
 from bizrun.server.business import Business
 from bizrun.store.memory import MemoryStore
 from bizrun.values import instant, instant_text
@@ -98,6 +103,48 @@ def test_a_mistaken_year_is_not_billed(tmp_path: Path) -> None:
     business.catch_up(JANUARY - timedelta(days=400))  # set back: nothing is due, nothing is lost
     business.catch_up(JANUARY.replace(year=2027))
     assert business.engine.clock == JANUARY.replace(year=2027)
+
+
+# --- a machine at its end ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("error", "says"), [
+    (MemoryError(), "not enough memory"),
+    (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
+    (ImportError("x.so: failed to map segment from shared object"), "can't be loaded"),
+])  # fmt: skip
+def test_what_a_machine_lacks_is_no_fault_of_a_handler(
+    command: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    """The event is as if it had never come, and handled by the next run."""
+    Path("a.biz").write_text(SPEC)
+    Path("a.events.jsonl").write_text("".join(map(joined, "abc")))
+    run = Work.run
+
+    def fails(work: Work, *args: Any) -> None:
+        if work.event["id"] == "b":
+            raise error
+        run(work, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "run", fails)
+        assert says in command("a.biz", "--out", "none", code=3)
+    assert json.loads(command("a.biz", "--out", "none", "--json"))["events"]["handled"] == 3
+    command("verify")
+
+
+@pytest.mark.parametrize("most", [8, 10, 14])
+def test_few_open_files(tmp_path: Path, bizrun: Path, most: int) -> None:
+    (tmp_path / "a.biz").write_text(SPEC)
+    (tmp_path / "a.events.jsonl").write_text(joined("a"))
+    for args, codes in ((["run", "a.biz"], (0, 3)), (["serve", "a.biz", "--no-auth"], (2, 3))):
+        done = subprocess.run(
+            [bizrun, *args, "--out", "none"], cwd=tmp_path, capture_output=True, text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)),
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode in codes, done
+        assert done.returncode == 0 or "ulimit -n 1024" in done.stderr
 
 
 # --- streams -------------------------------------------------------------------------------------

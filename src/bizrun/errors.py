@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class BizError(Exception):
     """What is wrong and what to do, as one sentence for a person; never a traceback for a user."""
@@ -24,6 +26,35 @@ class StoreError(BizError):
 
     exit_code = 3
     final = False
+
+
+_TOO_MANY = (
+    "too many files are open: allow more with `ulimit -n 1024`, and run the same again; nothing "
+    "that was acknowledged is lost"
+)
+_NO_MEMORY = (
+    "there is not enough memory: give this process more (see `ulimit -v`), and run the same again; "
+    "nothing that was acknowledged is lost"
+)
+
+
+def machine_failure(error: BaseException) -> StoreError | None:
+    """What to say where the machine fails, and no rule, file or line of bizrun does; else None.
+
+    What is refused for such a reason would be handled a moment later, so nothing is recorded of it.
+    """
+    match error:
+        case StoreError():
+            return error
+        case MemoryError():
+            return StoreError(_NO_MEMORY)
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return StoreError(_TOO_MANY)
+        case OSError(errno=errno.ENOMEM):
+            return StoreError(_NO_MEMORY)
+        case ImportError() if "shared object" in str(error) or "allocate" in str(error):
+            return StoreError(f"{error.name or 'a library'} can't be loaded: {_NO_MEMORY}")
+    return None
 
 
 class ProviderError(BizError):

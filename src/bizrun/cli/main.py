@@ -14,7 +14,7 @@ import click
 
 from .. import __version__
 from ..diagnostics import did_you_mean
-from ..errors import BizError, UsageError
+from ..errors import BizError, UsageError, machine_failure
 from .examples import epilog
 
 # As `--help` lists them: group, name, where the command stands (module:attribute), its line.
@@ -160,10 +160,16 @@ def main(args: list[str] | None = None) -> int:
     except OSError as problem:
         if debug:
             raise
+        failure = machine_failure(problem)
+        if failure is not None:
+            return _say(str(failure), failure.exit_code)
         return _say(_system_text(problem), 3 if problem.errno in _DISK else 2)
     except Exception as problem:
         if debug:
             raise
+        failure = machine_failure(problem)
+        if failure is not None:
+            return _say(str(failure), failure.exit_code)
         return _say(_report_text(problem), 1)
 
 

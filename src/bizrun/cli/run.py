@@ -23,6 +23,7 @@ from .state import (
     json_option,
     program_of,
     spec_name,
+    telling_damage,
 )
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def _run(program: Program, options: Options, strict: bool) -> int:
     from .live import check_live, check_settings, go_live, tell_stuck
 
     with ExitStack() as stack:
+        stack.enter_context(telling_damage(options.state, options.spec))
         lines = stack.enter_context(_events(options))
         if options.live:
             check_settings(program)

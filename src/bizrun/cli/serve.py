@@ -17,6 +17,7 @@ from .state import (
     program_of,
     show_errors,
     spec_name,
+    telling_damage,
 )
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def serve(
     address = state or default_state(spec)
     if address == ":memory:" and not no_auth:
         raise UsageError("A state in :memory: has no tokens: add --no-auth, or give it a file.")
-    store = _open(program, address, live)
     folder = folder_of(out, f"out/{spec_name(spec)}", live)
-    business = Business(
-        checked, program, store, address, folder, os.environ if live else None, _say
-    )
+    with telling_damage(address, spec):
+        store = _open(program, address, live)
+        business = Business(
+            checked, program, store, address, folder, os.environ if live else None, _say
+        )
     for change in business.engine.migrated:
         _say(f"{shown(address)}: {change}")
     access = Access(

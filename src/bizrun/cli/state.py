@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from ..errors import BizError, StoreError, UsageError
 from ..store.postgres_address import shown
 
 if TYPE_CHECKING:
@@ -169,16 +169,50 @@ def opened(state: str | None, spec: str | None, writing: bool = False) -> Iterat
     from ..store.open import open_store
 
     address = found_state(state, spec)
-    store = open_store(address, reading=not writing)
-    try:
+    with telling_damage(address, spec), closing(open_store(address, reading=not writing)) as store:
         row = clock_row(store)
         checked, program = program_of(spec or spec_path(row, address))
         check_belongs(row, program, address)
         # What follows from an act on a live state waits for the next live run.
         engine = open_engine(program, store, None if is_live(store) else Sandbox())
         yield Opened(address, store, checked, program, engine)
-    finally:
-        store.close()
+
+
+@contextmanager
+def telling_damage(address: str, spec: str | None) -> Iterator[None]:
+    """Tells of a state that is not as bizrun wrote it, where that is why something failed.
+
+    A row that holds something else than was written to it fails anywhere: only then is all of the
+    state looked at.
+    """
+    from ..reports.verify import MALFORMED
+
+    try:
+        yield
+    except MALFORMED as error:
+        problem = _damage(address, spec) if address != ":memory:" else None
+        if problem is None:
+            raise
+        raise StoreError(
+            f"{shown(address)} is not as bizrun wrote it ({problem}): keep a copy of it, then put "
+            "a backup in its place, or start over with --fresh"
+        ) from error
+
+
+def _damage(address: str, spec: str | None) -> str | None:
+    """What `verify` finds first in a state; None where it is sound."""
+    from ..pipeline import compile_spec
+    from ..reports.verify import MALFORMED, verify
+    from ..store.open import open_store
+
+    try:
+        with closing(open_store(address, reading=True)) as store:
+            _, program = compile_spec(spec or spec_path(clock_row(store), address))
+            return next(iter(verify(store, program)), None) if program is not None else None
+    except BizError as error:
+        return str(error)
+    except MALFORMED as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def is_live(store: Store) -> bool:

@@ -116,6 +116,8 @@ def _body(name: str, parts: Mapping[str, str], known: Mapping[str, Any], sheet: 
 
     try:
         return fill(parts.get("body", ""), known, sheet)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TemplateError(_sentence(name, "body", error)) from None
 
@@ -125,6 +127,8 @@ def _subject(name: str, parts: Mapping[str, str], known: Mapping[str, Any], shee
 
     try:
         head = fill(parts.get("subject", ""), known, sheet)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TemplateError(_sentence(name, "subject", error)) from None
     return _one_line(_put(_split(head), sheet.values)) or name

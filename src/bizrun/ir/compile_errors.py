@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BizError
+from ..errors import BizError, machine_failure
 from . import nodes as ir
 from .compile_blocks import NODES, NUMBERED
 
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 def explain_error(exc: BaseException, code: Code | None = None) -> tuple[str, ir.Place | None]:
     """A sentence for any exception out of generated code, and where in the spec it arose.
 
-    The place is that of the handler in `code` where the traceback says none.
+    The place is that of the handler in `code` where the traceback says none. Where the machine has
+    failed that is raised instead: it is nothing that a handler did.
     """
+    failure = machine_failure(exc)
+    if failure is not None:
+        raise failure from None
     place, node, frame = _innermost(exc.__traceback__)
     if place is None and code is not None:
         place = code.unit.handler.place

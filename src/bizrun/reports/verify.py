@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..ir.program import Program
 
 MOST = 20  # of one kind
+# What rows raise that hold something else than bizrun wrote: others' SQL, or a failing disk.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _SEQ = re.compile(r"\{seq[^}]*\}")
 
 
@@ -27,6 +29,9 @@ def verify(store: Store, program: Program) -> list[str]:
             problems = list(check(store, program))
         except StoreError as error:  # it is damaged: nothing more can be read
             return [*found, str(error)]
+        except MALFORMED as error:
+            what = f"{check.__name__.strip('_')}: a row is not as bizrun wrote it"
+            problems = [f"{what} ({type(error).__name__}: {error})"]
         found += problems[:MOST]
         if len(problems) > MOST:
             found.append(f"… and {len(problems) - MOST:,} more like these")

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from .writer import Say, Writer
 
 KEEP_ALIVE_SECONDS = 30
 STOP_SECONDS = 20
+LEAST_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def serve(
 
     `say` gets a line for who runs it, `show` an edited spec that has errors.
     """
+    _check_limits()
     listener = listen(place)
     address = _address(listener, place)
     desk = Desk()
@@ -126,6 +129,16 @@ async def _serve(
     finally:
         watching.cancel()
         await asyncio.to_thread(writer.stop)
+
+
+def _check_limits() -> None:
+    """UsageError where so few files may be open that a handful of requests takes them all."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < LEAST_FILES:
+        raise UsageError(
+            f"A server needs at least {LEAST_FILES} open files, and this one may have {allowed}: "
+            "allow more with `ulimit -n 1024`."
+        )
 
 
 def listen(place: Place) -> socket.socket:

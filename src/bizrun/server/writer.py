@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
-from ..errors import StoreError
+from ..errors import StoreError, machine_failure
 from ..runtime.lines import Line
 from ..runtime.stream import rare_collections
 from .business import Business
@@ -171,6 +171,10 @@ class Writer:
             self._fall(error)
             return [self._unavailable()] * len(jobs)
         except Exception as error:
+            failure = machine_failure(error)
+            if failure is not None:
+                self._fall(failure)
+                return [self._unavailable()] * len(jobs)
             self._confess(error)
             return self._alone(jobs)
 

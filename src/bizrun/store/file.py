@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import apsw
 
-from ..errors import StoreError, UsageError
+from ..errors import StoreError, UsageError, machine_failure
 
 APPLICATION_ID = 0x62697A72  # "bizr", at byte 68 of the file
 _MAGIC = b"SQLite format 3\x00"
 _TAIL_WIDTH = 128
+_FILES = 4  # that SQLite opens: the file, its journal, its index, its folder
 
 
 class Tail(NamedTuple):
@@ -44,7 +45,7 @@ class StateFile:
             self._length = os.open(f"{self.path}.len", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             self.close()
-            raise StoreError(_os_sentence(path, error)) from None
+            raise machine_failure(error) or StoreError(_os_sentence(path, error)) from None
 
     def delete(self) -> None:
         """Deletes the state, its journal and its length file; the lock stays."""
@@ -186,9 +187,25 @@ _FINAL = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 FAILURES = (apsw.Error, UnicodeDecodeError)
 
 
+def _descriptors_spent() -> StoreError | None:
+    """What to say where nothing more can be opened, which SQLite does not tell apart."""
+    held: list[int] = []
+    try:
+        for _ in range(_FILES):
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return machine_failure(error)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    return None
+
+
 def failure(name: str, error: Exception) -> StoreError:
     """What a failure of SQLite is called, and what to do about it."""
     result, detail = getattr(error, "result", -1) & 0xFF, str(error)
+    if result == apsw.SQLITE_CANTOPEN and (spent := _descriptors_spent()) is not None:
+        return spent
     if isinstance(error, UnicodeDecodeError):
         result, detail = apsw.SQLITE_CORRUPT, "bytes that are no text"
     sentence = _SENTENCES.get(result, _FAILING)

@@ -39,8 +39,9 @@ class SqliteStore(SqlStore):
             self._log = EventLog(self._db)
             self._load()
         except FAILURES as error:
+            told = failure(path, error)
             self.close()
-            raise failure(path, error) from None
+            raise told from None
         except BizError:
             self.close()
             raise
