@@ -332,8 +332,8 @@ def test_choosing_a_price():
     assert catalog.choose_prices(PRO, "GBP") == ()
     assert [usage.meter for usage in catalog.choose_usages(PRO, "USD")] == ["calls", "payments"]
     assert [usage.meter for usage in catalog.choose_usages(PRO, "EUR")] == ["payments"]
-    assert catalog.allowance(PRO, "calls") == Includes("calls", 100_005)
-    assert catalog.allowance(PRO, "sms") is None
+    assert catalog.included(PRO, "calls") == 100_005
+    assert catalog.included(PRO, "sms") is None
     assert (PRO.minimum("USD"), PRO.minimum("EUR"), PRO.maximum("USD")) == (usd(50), None, None)
 
 
