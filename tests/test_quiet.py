@@ -135,10 +135,11 @@ def test_the_quiet_way_is_the_same(
     assert bool(heard) == bool(more)
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 7])
+@pytest.mark.parametrize(("chunk", "most"), [(1, 2_000), (2, 0), (7, 2_000), (500, 3)])
 def test_timers_are_the_same_in_chunks_of_any_size(
-    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chunk: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(tmp_path, SPEC + LISTENERS, str(tmp_path / "a.db"), 1000)
     monkeypatch.setattr(timers, "CHUNK", chunk)
+    monkeypatch.setattr(timers, "MOST_ADDED", most)
     assert run(tmp_path, SPEC + LISTENERS, str(tmp_path / "b.db"), 1000) == whole

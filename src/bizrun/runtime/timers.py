@@ -1,6 +1,6 @@
 """What becomes due: one queue of rows for waits, schedules, triggers and billing.
 
-Only the earliest instant is kept in memory, so a million pending timers cost nothing until then.
+Only the next few hundred are kept in memory, so a million pending timers cost nothing until then.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..model import Event
-from ..store.base import Range, Row
+from ..store.base import Row
 from ..values import instant_stamp
 from .state import SUBSCRIPTION
 from .work import Work
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 CHUNK = 500
+# So many that come before the last of those in memory are put among them; then all are read anew.
+MOST_ADDED = 2_000
 # How long after it failed a piece of billing is tried again.
 AGAIN = timedelta(days=1)
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
 def _place(row: Row) -> tuple[datetime, int]:
@@ -36,18 +39,31 @@ class Timers:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.next_due: datetime | None = None
+        # All timers up to the horizon, and some that are none any more; it is empty without one.
         self._heap: list[tuple[datetime, int, str]] = []
-        # Those of the heap that nobody has touched since they were fetched, by key.
+        self._horizon: datetime | None = None
+        self._added = 0
+        # Those of the heap that nobody has touched while they fire, by key.
         self._fetched: dict[str, Row] = {}
         # The pieces of it whose work has yet to be read for, each by the place of its first.
         self._ahead: deque[tuple[tuple[datetime, int], Sequence[Row]]] = deque()
-        self._horizon: datetime | None = None
         self.look()
 
     def look(self) -> None:
-        """Reads the earliest instant from the store."""
+        """Finds the earliest instant: in memory, else in the store."""
+        while self._heap and not self._stands(*self._heap[0]):
+            heapq.heappop(self._heap)
+        if self._heap:
+            self.next_due = self._heap[0][0]
+            return
+        self._horizon = None
         first = self.engine.state.select("_timer", {}, (), (("due", False),), 1)
         self.next_due = next((row["due"] for row in first), None)
+
+    def _stands(self, due: datetime, order: int, key: str) -> bool:
+        """Whether a timer of the heap still is, as it was put there."""
+        row = self.engine.state.get("_timer", key)
+        return row is not None and _place(row) == (due, order)
 
     def add(self, key: str, due: datetime, kind: str, task: dict[str, Any]) -> None:
         """Registers or replaces a timer; one in the past fires at once, at the present."""
@@ -60,6 +76,10 @@ class Timers:
             self.next_due = due
         if self._horizon is not None and due <= self._horizon:
             heapq.heappush(self._heap, (due, order, key))
+            self._added += 1
+            if self._added > MOST_ADDED:
+                self._heap.clear()
+                self._horizon = None
 
     def cancel(self, key: str) -> None:
         """Drops a timer, if it still is."""
@@ -71,33 +91,37 @@ class Timers:
     def fire(self, until: datetime, between: Callable[[], None] | None = None) -> None:
         """Fires all that is due at or before an instant, and what that makes due."""
         while self.next_due is not None and self.next_due <= until:
-            self._fetch(until)
-            while self._heap:
-                due, order, key = heapq.heappop(self._heap)
-                while self._ahead and self._ahead[0][0] <= (due, order):
+            if self._horizon is None:
+                self._fetch(until)
+            while self._heap and self._heap[0][0] <= until:
+                place = heapq.heappop(self._heap)
+                while self._ahead and self._ahead[0][0] <= place[:2]:
                     self._preload(self._ahead.popleft()[1])
-                row = self._fetched.pop(key, None) or self.engine.state.get("_timer", key)
-                if row is not None and row["order"] == order:
-                    self._fire_one(row, due)
-            self._horizon = None
+                row = self._fetched.pop(place[2], None) or self.engine.state.get("_timer", place[2])
+                if row is not None and _place(row) == place[:2]:
+                    self._fire_one(row, place[0])
+            self._fetched.clear()
             if between is not None:
                 between()
             self.look()
 
     def _fetch(self, until: datetime) -> None:
-        # By instant alone, so that the store reads no more than a chunk of what is due.
+        """Reads the timers that come next, also behind `until`."""
+        # By instant alone, so that the store reads no more than a chunk.
         select, due = self.engine.state.select, (("due", False),)
-        rows = list(select("_timer", {}, [Range("due", "<=", until)], due, CHUNK))
+        rows = list(select("_timer", {}, (), due, CHUNK))
+        horizon = _ALWAYS
         if len(rows) == CHUNK:
-            until = rows[-1]["due"]
-            rows = [row for row in rows if row["due"] < until]
-            rows += select("_timer", {"due": until})
+            horizon = rows[-1]["due"]
+            rows = [row for row in rows if row["due"] < horizon]
+            rows += select("_timer", {"due": horizon})
         rows.sort(key=_place)
         self._heap = [(*_place(row), row["id"]) for row in rows]
-        self._fetched = {row["id"]: row for row in rows}
-        pieces = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        self._horizon, self._added = horizon, 0
+        now = [row for row in rows if row["due"] <= until]
+        self._fetched = {row["id"]: row for row in now}
+        pieces = [now[start : start + CHUNK] for start in range(0, len(now), CHUNK)]
         self._ahead = deque((_place(piece[0]), piece) for piece in pieces)
-        self._horizon = until
 
     def _preload(self, rows: Sequence[Row]) -> None:
         """Has the store read together what the work of these timers reads first."""
