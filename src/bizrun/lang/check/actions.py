@@ -56,6 +56,10 @@ def find_action(c: Checker, name: str) -> ActionSignature | None:
     return c.actions[name]
 
 
+# Statements that are written like actions.
+CHANGES = ("create", "upsert", "update", "delete", "emit", "reject", "record", "log")
+
+
 def unknown_action(c: Checker, name: str, span: Span) -> None:
     """Reports an action, or the connection that it would go by."""
     found = c.open_action(name, c.symbols)
@@ -97,7 +101,8 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
     same = [known for known in c.signatures if dot and known.startswith(f"{root}.")]
     otherwise = f"there are {listed(same)}" if same else None
     message = f"There is no action `{name}`"
-    c.unknown("E0213", span, message, name, c.signatures, otherwise=otherwise)
+    known_names = [*c.signatures, *(CHANGES if not dot else ())]
+    c.unknown("E0213", span, message, name, known_names, otherwise=otherwise)
 
 
 def _of_entity(entity: str, verb: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ...diagnostics import Diagnostic, Fix, Span, distance
 from .. import ast
+from ..mend import BAD
 from ..symbols import ActionSignature, Checked, EntityInfo, OpenAction, Symbols
 from ..types import ANY, EntityType, ListOf, MapOf, Maybe, Record, Type
 from .report import Report
@@ -147,7 +148,7 @@ def _steps(name: str, candidate: str) -> int | None:
 
 def listed(names: Iterable[str], most: int = 8) -> str:
     """Names as a help line lists them: `a`, `b`, `c`."""
-    every = list(names)
+    every = [name for name in names if name != BAD]
     text = ", ".join(f"`{name}`" for name in every[:most])
     return f"{text} …" if len(every) > most else text
 

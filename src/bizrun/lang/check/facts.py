@@ -11,6 +11,7 @@ from ...diagnostics import Fix, Label, Span, did_you_mean
 from ...errors import EvalError
 from ...values import Duration, Money, Percent
 from .. import ast
+from ..mend import BAD
 from ..std import in_std
 from ..symbols import Checked, Symbols
 from ..types import EntityType, known
@@ -148,7 +149,7 @@ def _sort(node: ast.Node, facts: Facts, in_test: bool) -> None:
 
 def listed(names: Iterable[str]) -> str:
     """`a`, `b` and `c`, in backquotes."""
-    marked = [f"`{name}`" for name in names]
+    marked = [f"`{name}`" for name in names if name != BAD]
     if len(marked) < 2:
         return "".join(marked)
     return f"{', '.join(marked[:-1])} and {marked[-1]}"

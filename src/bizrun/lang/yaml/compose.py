@@ -158,11 +158,15 @@ class Composer:
             self.report(value, f"{what} is a mapping", f"its keys: {keys}")
             return {}
         found: dict[str, Value] = {}
+        lacking = [name for name in form.needs if value.get(name) is None]
+        strange = [name for name, _ in value.pairs if name.text not in (*form.keys, DOC)]
         for name, item in value.pairs:
             if name.text in form.keys or form.open or name.text == DOC:
                 found[name.text] = item
                 continue
             near = did_you_mean(name.text, form.keys)
+            if near is None and len(lacking) == len(strange) == 1:
+                near = lacking[0]
             if near and value.get(near) is None:
                 # Read on as what was meant: what it lacks otherwise is no second mistake.
                 found[near] = item

@@ -48,11 +48,16 @@ def statement(to: Composer, value: Value) -> None:
         to.expr(first)
 
 
+# Words that are too short to be near to what they mean.
+_ALSO = {"wait": "wait for", "await": "wait for", "for": "for each", "loop": "for each"}
+
+
 def _mended(to: Composer, value: Mapping) -> Mapping:
     """A statement with the word that is meant where, as its other keys tell, that is mistyped."""
     (name, first), *rest = value.pairs
     others = [other.text for other, _ in rest if other.text not in ACTION.keys]
     near = did_you_mean(name.text, STATEMENTS) if others else None
+    near = _ALSO.get(name.text, near) if others else None
     if near is None or name.text in STATEMENTS:
         return value
     form = STATEMENTS[near]
