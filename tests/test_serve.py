@@ -197,6 +197,7 @@ def test_time(shop: Served) -> None:
         (b'{"id": "n", "type": "A.b", "data": NaN}', "application/json", 400, "no JSON"),
         (b"[" * 100_000, "application/json", 400, "JSON"),
         (b'{"id":"x","type":"A.b","data":' + b"[" * 500 + b"]" * 500 + b"}", LINES, 400, "nested"),
+        (b"[" * 101 + b'"' + b'\\"' * 400_000, LINES, 400, "nested"),
         (b'{"id": "x", "type": "A.b", "data": "' + b"x" * 2_000_000 + b'"}', LINES, 400, "longer"),
         (b"[" + b"1," * 20_000 + b"1]", BATCH, 413, "at most 10,000 events"),
         (b"x", "text/plain", 415, "text/plain"),
