@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +20,12 @@ from .postgres import Server, postgres_server
 ROOT = Path(__file__).parent.parent
 # Runs the command in an empty folder, with `code` as its exit code; what it printed.
 Command = Callable[..., str]
+
+
+# Commands are started as users have them: a shell has what it starts in the background ignore
+# Ctrl-C, and where this is set Python buffers no output.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -163,7 +163,9 @@ def main(args: list[str] | None = None) -> int:
         failure = machine_failure(problem)
         if failure is not None:
             return _say(str(failure), failure.exit_code)
-        return _say(_system_text(problem), 3 if problem.errno in _DISK else 2)
+        code = _say(_system_text(problem), 3 if problem.errno in _DISK else 2)
+        _give_up_output()
+        return code
     except Exception as problem:
         if debug:
             raise
@@ -237,6 +239,14 @@ def _lenient_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _give_up_output() -> None:
+    """Forgets output that can't be written: Python would try once more, and end with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
 
 
 def _forget_output() -> None:
