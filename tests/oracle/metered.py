@@ -53,7 +53,8 @@ class Metered:
             start = sub.usage_from[usage.meter]
             whole = at >= (self._month_end(sub, usage) if usage.monthly else sub.end)
             sub.usage_from[usage.meter] = at
-            lines += self._rated(sub, usage, start, at, whole)
+            if start < at:  # a change at the instant of a renewal: no time, nothing that is due
+                lines += self._rated(sub, usage, start, at, whole)
         return lines
 
     def _all_included(self, sub: Sub, usage: Usage) -> Fraction:
