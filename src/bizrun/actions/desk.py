@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from ..billing.buckets import Figure
+from ..billing.buckets import Figure, Level
 from ..ir.program import Program
 from ..lang.types import Type
 from ..model import Effect
@@ -108,7 +108,7 @@ class Desk(Protocol):
 
     def measured_each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
-    ) -> Sequence[Number]:
+    ) -> Sequence[Level]:
         """What each event of these values of dimensions counted from an instant until another,
         in the order of their time."""
 

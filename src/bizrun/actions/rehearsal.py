@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..billing.buckets import Figure
+from ..billing.buckets import Figure, Level
 from ..errors import Refusal
 from ..ir.nodes import Const
 from ..ir.program import Program
@@ -120,7 +120,7 @@ class Rehearsal:
 
     def measured_each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
-    ) -> Sequence[Number]:
+    ) -> Sequence[Level]:
         """What each event counted."""
         return self.desk.measured_each(meter, customer, start, end, by)
 

@@ -200,7 +200,8 @@ def _with_each(
     if len(each) < usage.events:
         # A threshold is looked at with an event: that one is of the running period.
         each = desk.measured_each(price.meter, customer, start, end + _MOMENT, by)
-    return replace(usage, each=tuple(each))
+    order = tuple((level.at, level.event) for level in each)
+    return replace(usage, each=tuple(level.value for level in each), order=order)
 
 
 def allowance_of(

@@ -5,7 +5,9 @@ Amounts are exact; the invoice line that they stand on rounds them, once.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -24,13 +26,14 @@ class Usage(Struct, frozen=True):
 
     `events` are the counted ones, `each` their values in the order of their time, where a price
     needs them and the meter adds up; otherwise graduated tiers get the events in proportion to
-    the quantity.
+    the quantity. `order` says where each of them stands among those of other values.
     """
 
     quantity: Number
     events: int = 0
     values: tuple[str, ...] = ()
     each: tuple[Number, ...] = ()
+    order: tuple[tuple[datetime, str], ...] = ()
 
 
 class TierLine(Struct, frozen=True):
@@ -106,16 +109,22 @@ def rate_usage(
 def without_first(
     usages: Sequence[Usage], count: int, included: Number | None
 ) -> tuple[list[Usage], Number]:
-    """The usage less its first events, and what is still included; the usage as it is where an
-    allowance of units is used up before."""
-    left = []
+    """The usage less its first events, of whichever values of the dimensions, and what is still
+    included; the usage as it is where an allowance of units is used up before."""
+    first = sorted(place for usage in usages for place in usage.order)[:count]
+    since = first[-1] if first else None
+    left: list[Usage] = []
+    free: Number = 0
     for usage in usages:
-        free = max(sum(usage.each[:count], 0), 0)
-        if included is not None and included < free:
-            return list(usages), included
-        each = usage.each[count:]
-        quantity = check_number(usage.quantity - free)
-        left.append(replace(usage, quantity=quantity, events=len(each), each=each))
+        gone = bisect_right(usage.order, since) if since is not None else 0
+        each = usage.each[gone:]
+        taken = max(sum(usage.each[:gone], 0), 0)
+        free += taken
+        quantity = check_number(usage.quantity - taken)
+        rest = usage.order[gone:]
+        left.append(replace(usage, quantity=quantity, events=len(each), each=each, order=rest))
+    if included is not None and included < free:
+        return list(usages), included
     return left, 0
 
 

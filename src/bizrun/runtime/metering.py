@@ -418,7 +418,7 @@ class Metering:
 
     def each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
-    ) -> list[Number]:
+    ) -> list[Level]:
         """What each event of these values of dimensions counted from an instant until another."""
         declared = self.engine.program.meters[meter]
         named = _named(_picked(declared, by, by.keys()))

@@ -93,12 +93,12 @@ class Readings:
         held = next((row["value"] for row in before), 0)
         return metering.measure(kind, inside, start, end, held)
 
-    def each(self, series: str, start: datetime, end: datetime) -> list[Number]:
+    def each(self, series: str, start: datetime, end: datetime) -> list[Level]:
         """What each event counted from an instant until another, in the order of their time."""
         ranges = [Range("at", ">=", start), Range("at", "<", end)]
         order = (("at", False), ("event", False))
         rows = self.state.select("_told", {"series": series}, ranges, order)
-        return [row["value"] for row in rows]
+        return [_level(row) for row in rows]
 
     # --- levels: last, average -------------------------------------------------------------------
 

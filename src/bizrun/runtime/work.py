@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from ..billing.buckets import Figure
+from ..billing.buckets import Figure, Level
 from ..diagnostics import an
 from ..errors import EvalError, Refusal
 from ..ir.nodes import Place
@@ -381,7 +381,7 @@ class Work:
 
     def measured_each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
-    ) -> list[Number]:
+    ) -> list[Level]:
         """What each event of these values of dimensions counted from an instant until another,
         in the order of their time."""
         return self.engine.metering.each(meter, customer, start, end, by)

@@ -192,7 +192,7 @@ def _check_carried(carried: ast.Carried, plan: _Plan) -> None:
 
 
 def _check_free_events(plan: _Plan) -> None:
-    """The first events of a period can be told only of a meter that adds them up, all together."""
+    """The first events of a period can be told only of a meter that adds them up."""
     for item in plan.free_events:
         value = plan.facts.fold(item.quantity)
         if value is not None and not (value.type == "number" and positive(value)
@@ -202,10 +202,6 @@ def _check_free_events(plan: _Plan) -> None:
         if meter is not None and meter.aggregate not in ("sum", "count"):
             text = f"Free events are of a meter that sums or counts, and `{item.meter}` does not"
             plan.add("E0627", item.meter_span, text)
-        for usage in plan.usages:
-            if usage.meter == item.meter and usage.pricing.dimensions:
-                text = "Of a price for each value of a dimension no events are free"
-                plan.add("E0627", item.span, text, usage.span)
         if item.carried is not None or item.prorated:
             text = "Free events are those of one period: not prorated, not carried over"
             plan.add("E0627", item.span, text)
