@@ -63,7 +63,7 @@ MEANT = {
     "monetization/limits": ["You've reached your free tier limit"],
     "monetization/marketplace": ["0.36 USD does not cover the fees"],
     "monetization/psychological": ["A bundle has two products at least"],
-    "monetize/services": ["Service 6 is not", "Service 13 is not for sale", "The payment failed"],
+    "monetize/services": ["Service 6 is not", "Service 13 is not for sale"],
     # Nothing is shipped, or given back, of an order that was refused for its stock.
     "shop": ["Not in stock", "`order`: there is no Order", "Order c007-0 has not been shipped"],
 }

@@ -27,7 +27,8 @@ def content_service(rng: Random) -> Iterator[Event]:
 
 
 def hybrid(rng: Random) -> Iterator[Event]:
-    """45 users of five plans; what they use is counted by the week, some can't pay."""
+    """45 users of five plans; what they use is counted by the week, some have help, some
+    can't pay."""
     plans = ("platform", "analytics", "starter", "professional", "enterprise")
     for number in range(45):
         user, plan = f"u{number:02}", plans[number % 5]
@@ -36,6 +37,8 @@ def hybrid(rng: Random) -> Iterator[Event]:
         if number % 15 == 8:
             data["payment_method"] = rng.choice(BAD_CARDS)
         yield when, "User.subscribes", data
+        if number % 4 == 1:
+            yield when + timedelta(days=2), "Setup.ordered", {"user": user}
         disk, calls = rng.randrange(1, 40), rng.choice((400, 3_000, 16_000))
         while (when := later(rng, when, 6, 9)) < YEAR_END:
             called = {"user": user, "units": rng.randrange(1, calls)}
