@@ -34,6 +34,15 @@ on Go.now(a) {
 }
 event Go.mail key a { a A }
 on Go.mail(a) { email { to: "x@example.com", subject: "s", body: "b" } }
+event Bill.a key a { a A }
+on Bill.a(a) { invoice { customer: a, lines: [{ description: "x", amount: 10 USD }] } }
+event Pay.a key a { a A }
+on Pay.a(a) {
+  for each i in Invoice where .customer == a and .amount_open > 0 USD {
+    let paid = pay_invoice { invoice: i }
+    update a { seen: paid.status }
+  }
+}
 event New.a { id text }
 on New.a(id) { create A { id: id } }
 """
@@ -170,6 +179,22 @@ def test_an_outcome_wakes_who_waits(bench: Make) -> None:
     one.send("Go.now", a="a1")
     assert (one.status, one.seen) == ("done", "succeeded")
     assert one.provider.keys == [one.rows()[0]["id"]]
+
+
+def test_an_invoice_is_not_charged_beside_a_charge_that_is_under_way(bench: Make) -> None:
+    """A bank debit takes days: who pays by hand meanwhile waits for it, and nobody pays twice."""
+    one = bench(Outcome("pending"))
+    one.send("Bill.a", a="a1")
+    one.send("Pay.a", a="a1")
+    one.send("Pay.a", a="a1")
+    assert [row["status"] for row in one.rows()] == ["sent"]
+    assert one.seen is None
+    one.engine.settle(one.rows()[0]["id"], Outcome("succeeded"))
+    one.engine.commit()
+    assert one.seen == "succeeded"
+    [invoice] = one.store.select("Invoice")
+    assert invoice["status"] == "paid"
+    assert len(list(one.store.select("Payment"))) == 1
 
 
 def test_a_server_dates_an_outcome_by_when_it_came(bench: Make) -> None:

@@ -15,6 +15,8 @@ from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
 _KEPT = ("invoice", "subscription", "description", "split")
+# Of an effect whose outcome is still to come.
+_UNDER_WAY = ("ready", "leased", "sent", "unknown")
 
 
 def collect(
@@ -31,6 +33,31 @@ def collect(
         invoice=invoice["id"], subscription=invoice["subscription"],
         description=f"Invoice {invoice['number']}",
     )  # fmt: skip
+
+
+def under_way(desk: Desk, invoice: str) -> Row | None:
+    """The charge of an invoice whose outcome is still to come: another one beside it would take
+    the money twice."""
+    made = desk.select("Payment", invoice=invoice)
+    open_ = [payment["id"] for payment in made if payment["status"] == "pending"]
+    if not open_:
+        return None
+    effects = (row for status in _UNDER_WAY for row in desk.select("_effect", status=status))
+    charges = (row for row in effects if row["kind"] == "charge")
+    return next((row for row in charges if row["data"].get("payment") in open_), None)
+
+
+def join(desk: Desk, effect: Row, resume: dict[str, Any] | None) -> str:
+    """Has a handler wait for a charge that is under way; its payment."""
+    payment: str = effect["data"]["payment"]
+    if resume is not None:
+        if effect["resume"] is not None:
+            raise Refusal(
+                f"{effect['data']['description']} is being paid: a charge of "
+                f"{effect['data']['amount']} is under way"
+            )
+        desk.put("_effect", effect["id"], {**effect, "resume": resume})
+    return payment
 
 
 def _charge(

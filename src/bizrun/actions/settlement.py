@@ -140,7 +140,8 @@ def _other_open(desk: Desk, sub: Mapping[str, Any], invoice: str) -> bool:
 def pay_invoice(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> tuple[Any, bool]:
-    """`pay_invoice { invoice }`: a try by hand uses up no step of the policy."""
+    """`pay_invoice { invoice }`: a try by hand uses up no step of the policy; a charge that is
+    under way is that try."""
     row = desk.row("Invoice", args["invoice"])
     if row["status"] not in _PAYABLE:
         raise Refusal(
@@ -149,6 +150,8 @@ def pay_invoice(
     if args.get("from_credit"):
         _from_credit(desk, row)
         return None, False
+    if (charge := payments.under_way(desk, row["id"])) is not None:
+        return payments.join(desk, charge, resume), True
     changed = desk.change("Invoice", row["id"], attempts=row["attempts"] + 1)
     return payments.collect(desk, changed, resume, site, place), True
 
@@ -220,9 +223,10 @@ def _failed(desk: Desk, invoice: str, error: str | None) -> None:
 
 
 def retry(desk: Desk, invoice: str) -> None:
-    """A retry of the policy is due: it uses up a step."""
+    """A retry of the policy is due: it uses up a step. One beside a charge that is under way is
+    left out; if that fails, its failure says what follows."""
     row = desk.row("Invoice", invoice)
-    if row["status"] in _OPEN:
+    if row["status"] in _OPEN and payments.under_way(desk, invoice) is None:
         held = row["dunning"] or {"first": desk.now, "used": 0}
         changed = desk.change(
             "Invoice", invoice, attempts=row["attempts"] + 1,

@@ -29,6 +29,8 @@ AGGREGATES = ("count", "sum", "avg", "min", "max")
 _NUMERIC = ("number", "integer", "size")
 _ORDERS = ("<", "<=", ">", ">=")
 _CALENDAR = ("time", "date")
+# What is asked for by its name where a parameter is one of them.
+_DECLARED = ("plan", "addon", "coupon", "meter", "limit")
 # Columns on which a store's own comparison is exact.
 _ORDERED = ("time", "date", "integer", "number", "size")
 
@@ -139,10 +141,14 @@ class ExpressionLowering:
         )
 
     def _name(self, node: ast.Name, scope: Scope) -> ir.Expr:
+        ref = self.checked.names.get(node)
+        kind = ref.kind if ref else None
+        # `limit(team, seats)` asks for the limit, also where a `seats` of the handler is a number.
+        if kind in _DECLARED:
+            return ir.Const(node.name)
         if node.name in scope.names:
             return scope.names[node.name]
-        ref = self.checked.names.get(node)
-        match ref.kind if ref else None:
+        match kind:
             case "const":
                 return ir.Global(node.name)
             case "builtin":
