@@ -34,11 +34,23 @@ def _period_among(
     sub = _metered(desk, subs, meter)
     if sub is not None and (begun := _running_since(sub, at, meter)) is not None:
         return _running(desk, sub, meter, at, begun)
+    start, end = _of_the_calendar(desk, sub, at)
     if meter is not None and desk.program.plans:
-        # What is late belongs to the period that was billed, wherever a change has cut it.
-        rows = usages.billed_windows(desk, meter, customer, at)
+        # What is late belongs to the period that was billed, wherever a change has cut it; what
+        # came behind that, when nobody rated the meter, to none.
+        begun_before = usages.windows_before(desk, meter, customer, at)
+        rows = [row for row in begun_before if row["end"] > at]
         if rows:
             return rows[0]["start"], None
+        start = max([start, *(row["end"] for row in begun_before)])
+    return start, end
+
+
+def _of_the_calendar(
+    desk: Desk, sub: Row | None, at: datetime
+) -> tuple[datetime, datetime | None]:  # fmt: skip
+    """The period that an instant is in which no usage was billed of: the subscription's, else the
+    month."""
     if sub is None or at < sub["started"]:
         zone = desk.tz
         day = local_date(at, zone)

@@ -478,12 +478,16 @@ def _late(desk: Desk, row: Row, customer: str) -> None:
 def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[Row]:
     """The billed usage periods of a customer's meter that an instant falls in, newest first: one,
     or one of each subscription that has a price for it."""
+    return [row for row in windows_before(desk, meter, customer, at) if row["end"] > at]
+
+
+def windows_before(desk: Desk, meter: str, customer: str, at: datetime) -> Sequence[Row]:
+    """The newest billed usage periods of a customer's meter that had begun at an instant."""
     several = len(desk.subscriptions(customer)) > 1
-    rows = desk.rows(
+    return desk.rows(
         "_usage", {"customer": customer, "meter": meter}, [("start", "<=", at)],
         (("start", True),), _LOOKED_AT if several else 4,
     )  # fmt: skip
-    return [row for row in rows if row["end"] > at]
 
 
 # --- thresholds and periods of its own -------------------------------------------------------
