@@ -178,7 +178,7 @@ class Life(Metered):
         sub.since = sub.plan_since = sub.start
         # What was used before it began is not the subscription's.
         began = max(sub.start, sub.opened)
-        sub.usage_from = {usage.meter: began for usage in sub.plan.usages}
+        sub.use_from(began)
         if sub.status == "paused":
             return []
         return self._charge_all(sub, sub.start, "fixed")
@@ -390,11 +390,12 @@ class Life(Metered):
         else:
             charge = self._charge(sub, at, sub.end, "charge")
         sub.since = sub.plan_since = at
-        sub.usage_from = {usage.meter: act.at for usage in plan.usages}
+        sub.use_from(act.at)
         if act.data.get("invoice") == "next":
             sub.waiting += used + credit + charge
             return
-        lines = used + self._take_waiting(sub) + credit + charge
+        late = self._corrections(sub, act.at)
+        lines = used + self._take_waiting(sub) + late + credit + charge
         before = list(sub.billed)
         self._make(act.at, lines, sub.coupons, "change", sub, bool(act.data.get("refund")))
         if moved:
@@ -443,7 +444,7 @@ class Life(Metered):
             return
         at = self._moment(act.at)
         sub.status, sub.since, sub.plan_since = "active", at, at
-        sub.usage_from = {usage.meter: act.at for usage in sub.plan.usages}
+        sub.use_from(act.at)
         sub.base_billed = ZERO
         self._make(act.at, self._charge_all(sub, at, "charge"), sub.coupons, "resume")
 
@@ -454,12 +455,17 @@ class Life(Metered):
         trying = sub.status == "trialing"
         if not trying:
             credit = self._credit(sub, at, name)
-        sub.addons.pop(name, None)
+            if not quantity:
+                credit += self._usage_lines(sub, act.at, item=name)
+        known = sub.addons.pop(name, None)
         if quantity:
             sub.addons[name] = (self.addons[name], quantity)
+            if not known and not trying:
+                sub.use_from(act.at, name)
             if not trying and self.rules.proration != "none":
                 charge = self._charge(sub, at, sub.end, "charge", name)
-        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "addon", sub)
+        late = self._take_waiting(sub) + self._corrections(sub, act.at)
+        self._make(act.at, late + credit + charge, sub.coupons, "addon", sub)
 
     def _noted(self, act: Act) -> None:
         """A credit note over a part of the newest invoice: account credit."""
@@ -525,7 +531,7 @@ class Life(Metered):
         credit = self._credit(sub, at) if act.data.get("prorate") else []
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
         used += self._bounds(sub, at, used)
-        lines = used + self._take_waiting(sub) + credit
+        lines = used + self._take_waiting(sub) + self._corrections(sub, act.at) + credit
         sub.status = "cancelled"
         refund = bool(act.data.get("refund"))
         self._make(act.at, lines, sub.coupons, "cancel", sub, refund)

@@ -34,7 +34,7 @@ class Metered:
 
     def _month_end(self, sub: Sub, usage: Usage) -> datetime:
         """Where the running month of a usage price ends, counted from the anchor."""
-        begun = sub.usage_from[usage.meter]
+        begun = sub.usage_from["", usage.meter]
         assert sub.cycle is not None
         k = 1
         while (end := self._month(sub.cycle, k)) <= begun:
@@ -45,45 +45,50 @@ class Metered:
         assert not cycle.late
         return instant(shift(cycle.anchor, k, "month", cycle.day), cycle.zone, cycle.clock)
 
-    def _usage_lines(self, sub: Sub, at: datetime, months: bool = False) -> list[Line]:
+    def _usage_lines(
+        self, sub: Sub, at: datetime, months: bool = False, item: str | None = None
+    ) -> list[Line]:
         lines: list[Line] = []
-        for usage in sub.plan.usages:
+        for name, usage in sub.metered:
             if months and not (usage.monthly and self._month_end(sub, usage) == at):
                 continue
-            start = sub.usage_from[usage.meter]
+            if item not in (None, name):
+                continue
+            start = sub.usage_from[name, usage.meter]
             whole = at >= (self._month_end(sub, usage) if usage.monthly else sub.end)
-            sub.usage_from[usage.meter] = at
+            sub.usage_from[name, usage.meter] = at
             if start < at:  # a change at the instant of a renewal: no time, nothing that is due
-                lines += self._rated(sub, usage, start, at, whole)
+                lines += self._rated(sub, name, usage, start, at, whole)
         return lines
 
     def _all_included(self, sub: Sub, usage: Usage) -> Fraction:
         """The allowance of the running period as a whole."""
         assert sub.cycle is not None
-        start, share = sub.usage_from[usage.meter], Fraction(1)
+        start, share = sub.usage_from["", usage.meter], Fraction(1)
         if usage.prorated:
             share = self._length(start, sub.end) / sub.cycle.whole(sub.n, self.seconds)
         return usage.includes * share
 
     def _rated(
-        self, sub: Sub, usage: Usage, start: datetime, end: datetime, whole: bool
+        self, sub: Sub, item: str, usage: Usage, start: datetime, end: datetime, whole: bool
     ) -> list[Line]:
         included = Fraction(usage.includes)
         if usage.prorated and not usage.monthly:
             assert sub.cycle is not None
             included *= self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
-        window = self._window(sub, usage, start, end, included)
+        window = self._window(sub, item, usage, start, end, included)
         window.whole = whole
-        if (before := sub.partly.pop(usage.meter, None)) is not None:
+        if not item and (before := sub.partly.pop(usage.meter, None)) is not None:
             window.billed, window.lines = before.billed, before.lines
         sub.windows.append(window)
         return self._window_lines(window, end, "usage")
 
     def _window(
-        self, sub: Sub, usage: Usage, start: datetime, end: datetime, included: Fraction
+        self, sub: Sub, item: str, usage: Usage, start: datetime, end: datetime, included: Fraction
     ) -> Window:
-        before = tuple(each for each in sub.windows if each.usage.meter == usage.meter)
-        return Window(usage, start, end, included, before=before, plan=sub.plans)
+        mine = (item, usage.meter)
+        before = tuple(each for each in sub.windows if (each.item, each.usage.meter) == mine)
+        return Window(usage, start, end, included, item, before=before, plan=sub.plans)
 
     def _carried_into(self, window: Window, now: datetime) -> Fraction:
         """What the windows before left for this one, each of them gone through anew."""
@@ -143,7 +148,12 @@ class Metered:
             running = [
                 sub.partly.get(usage.meter)
                 or self._window(
-                    sub, usage, sub.usage_from[usage.meter], moment, self._all_included(sub, usage)
+                    sub,
+                    "",
+                    usage,
+                    sub.usage_from["", usage.meter],
+                    moment,
+                    self._all_included(sub, usage),
                 )
                 for usage in sub.plan.usages
             ]
@@ -166,6 +176,9 @@ class Metered:
     def _priced(self, window: Window, now: datetime) -> dict[str, Fraction]:
         """The exact price of a window, by the value of a dimension."""
         usage, seen = window.usage, self._seen(window, now)
+        free = window.included + self._carried_into(window, now)
+        if usage.first:
+            seen, free = self._beyond_first(usage, seen, free)
         if usage.by:
             prices = dict(usage.by)
             values = {data["by"] for data in seen}
@@ -176,7 +189,6 @@ class Metered:
                 * prices.get(value, prices["else"])
                 for value in sorted(values, key=order.index)
             }
-        free = window.included + self._carried_into(window, now)
         billable = max(measure(usage.meter, seen) - free, ZERO)
         count = len(seen)
         if usage.model == "share" and free:
@@ -185,6 +197,15 @@ class Metered:
                 count -= data["units"] <= free
                 free -= min(free, data["units"])
         return {usage.meter: rate(usage, billable, count)}
+
+    def _beyond_first(
+        self, usage: Usage, seen: list[dict[str, Any]], free: Fraction
+    ) -> tuple[list[dict[str, Any]], Fraction]:
+        """What the first events leave, or an allowance of units that is used up before them."""
+        covered = measure(usage.meter, seen[: usage.first])
+        if usage.includes and free < covered:
+            return seen, free
+        return seen[usage.first :], ZERO
 
     def _seen(self, window: Window, now: datetime) -> list[dict[str, Any]]:
         return [

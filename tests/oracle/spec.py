@@ -235,6 +235,8 @@ def usage_text(usage: Usage, cur: str) -> list[str]:
             f"  includes {usage.includes} {usage.meter}{' prorated' if usage.prorated else ''}"
             f"{carried_text(usage)}"
         )
+    if usage.first:
+        lines.append(f"  includes {usage.first} events of {usage.meter}")
     head = f"  usage {usage.meter}{' per month' if usage.monthly else ''}"
     match usage.model:
         case "each" if usage.by:

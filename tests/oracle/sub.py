@@ -35,6 +35,7 @@ class Window:
     start: datetime
     end: datetime
     included: Fraction
+    item: str = ""
     billed: dict[str, Fraction] = field(default_factory=dict)
     lines: dict[str, list[Line]] = field(default_factory=dict)
     before: tuple[Window, ...] = ()
@@ -76,7 +77,8 @@ class Sub:
     waiting: list[Line] = field(default_factory=list)
     since: datetime | None = None
     plan_since: datetime | None = None
-    usage_from: dict[str, datetime] = field(default_factory=dict)
+    usage_from: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """Where the running usage begins, by add-on ("" for the plan) and meter."""
     base_billed: Fraction = ZERO
     windows: list[Window] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
@@ -93,6 +95,22 @@ class Sub:
     """How often its plan was changed."""
     moved: datetime | None = None
     """When a version took it over within the running period."""
+
+    @property
+    def metered(self) -> list[tuple[str, Usage]]:
+        """The usage prices of the plan (under "") and of the add-ons."""
+        found = [("", usage) for usage in self.plan.usages]
+        for name, (addon, _) in self.addons.items():
+            found += [(name, usage) for usage in addon.usages]
+        return found
+
+    def use_from(self, at: datetime, item: str | None = None) -> None:
+        """Has usage begin at an instant: all of it, or that of one add-on."""
+        if item is None:
+            self.usage_from = {}
+        for name, usage in self.metered:
+            if item in (None, name):
+                self.usage_from[name, usage.meter] = at
 
     @property
     def start(self) -> datetime:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 
+# When the first customers come.
+FIRST = datetime(2023, 10, 1, tzinfo=UTC)
 EXPONENTS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
 
 
@@ -57,6 +59,8 @@ class Usage:
     prorated: bool = False
     monthly: bool = False
     by: tuple[tuple[str, Fraction], ...] = ()
+    first: int = 0
+    """So many of the first events are free."""
     carried: tuple[int | None, int | None] | None = None
     """What is left goes on: for how many more periods, and how much of it at most."""
 
