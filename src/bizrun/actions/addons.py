@@ -110,7 +110,10 @@ def _change_addon(
     found = owed.standing(desk, sub)
     late = owed.base_in_arrears(desk, sub, desk.now, addon.name)
     rest = part_left(desk, sub, period), beside(desk, after, period, addon.name)
-    made = lines.change_lines(subject, subject, change, period, quantity or 1, addon.name, *rest)
+    made = lines.change_lines(
+        subject, subject, change, period, quantity or 1, addon.name, *rest,
+        taxed=owed.taxes_of(owed.charges_of(sub, addon.name)),
+    )  # fmt: skip
     if quantity and _is_new(sub, addon):
         made += owed.set_up(sub, [item])
     found.lines += [*late, *made]

@@ -263,7 +263,10 @@ def _change_now(
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
     rest = part_left(desk, sub, period), beside(desk, after, period, PLAN)
-    made = lines.change_lines(*subjects, change, period, after["quantity"], PLAN, *rest)
+    held_then = owed.taxes_of(owed.charges_of(sub, PLAN))
+    made = lines.change_lines(
+        *subjects, change, period, after["quantity"], PLAN, *rest, taxed=held_then
+    )
     if new_plan:
         after["usage_start"] = desk.now
         after["billing"].pop("arrears_from", None)
@@ -417,7 +420,9 @@ def _charged(desk: Desk, after: Mapping[str, Any], made: Sequence[Line]) -> list
     """What lines that wait will really charge: less the coupons that hold."""
     totals = invoices.draft_of(desk, after["customer"], made, after["currency"], [after])
     pairs = [(line, "") for line in totals.lines]
-    return [{**row, "invoice": None} for row in owed.charge_rows(pairs, "", after["id"])]
+    rows = owed.charge_rows(pairs, "", after["id"])
+    # Which taxes hold is known with the invoice: until then all is given back on that one too.
+    return [{**row, "invoice": None, "taxes": None} for row in rows]
 
 
 def _restart(
@@ -478,15 +483,15 @@ def credit_unused(
             continue
         charges = owed.as_charges(rows)
         given = proration.credit(charges, desk.now, chosen.proration, zone, chosen.half_even)
-        total = sum(given, Money(0, sub["currency"]))
         stopped = owed.with_charges(
             rows, proration.stop(charges, given, desk.now, chosen.proration, zone)
         )
         payments.give_back(desk, rows, stopped)
         kept += stopped
-        if total:
-            plan = plan_named(desk, sub["plan"]) if name == PLAN else addon_named(desk, name)
-            made.append(renewals.unused(desk, sub, plan.title or plan.name, total))
+        plan = plan_named(desk, sub["plan"]) if name == PLAN else addon_named(desk, name)
+        subject, end = lines.Subject.of(sub["id"], plan), sub["period_end"]
+        credits = lines.credit_lines(subject, given, owed.taxes_of(rows), desk.now, end)
+        made += [line for line in credits if line.amount]
     if store and made:
         known = {**held(sub), "charges": kept}
         if "before" in known:

@@ -80,11 +80,11 @@ def _less_running(desk: Desk, line: Mapping[str, Any], taken: Money) -> None:
 def _less(parts: Sequence[Any], line: Mapping[str, Any], taken: Money) -> list[list[Any]]:
     """What was charged of billed parts, less what was taken of a line's: never below nothing."""
     found = []
-    for values, quantity, amount, *charged in parts:
-        was = charged[0] if charged else amount
+    for values, quantity, amount, *known in parts:
+        was = known[0] if known else amount
         if " ".join((line["meter"], *values)) == line["description"]:
             was = min(max(was - taken, was * 0), amount)
-        found.append([values, quantity, amount, was])
+        found.append([values, quantity, amount, was, *known[1:]])
     return found
 
 

@@ -12,12 +12,13 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing import invoicing, lines, periods, proration
+from ..billing.catalog import Tax
 from ..billing.invoicing import Bound, Line
 from ..billing.periods import Period
 from ..billing.proration import Charge
 from ..billing.rating import TierLine
 from ..values import Money
-from . import alike, bounds, usage
+from . import alike, bounds, taxed, usage
 from .customers import settings, zone_of
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
@@ -130,6 +131,7 @@ def as_rows(made: Sequence[Line], covers: bool = False) -> list[dict[str, Any]]:
             "dimensions": list(line.dimensions),
             "part": line.part and line.part.as_integer_ratio(),
             "beside": [list(each) for each in line.beside],
+            "taxed": None if line.taxed is None else taxed.as_rows(line.taxed),
         }
         for line in made
     ]
@@ -146,6 +148,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
                 for plan, amount, *whose in row.get("beside") or ()
             ),
             "explanation": tuple(TierLine(*step) for step in row.get("explanation") or ()),
+            "taxed": taxed.from_rows(row.get("taxed")),
         })
         for row in rows
     ]  # fmt: skip
@@ -189,8 +192,13 @@ def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> lis
         {
             "item": line.covers, "amount": line.charged, "start": line.period_start,
             "end": line.period_end, "given_back": line.zero, "line": key, "invoice": invoice,
-            "full": line.charged + (line.discount or line.zero),
+            "full": line.charged + (line.discount or line.zero), "taxes": taxed.as_rows(line.taxes),
         }
         for line, key in made
         if line.covers is not None and line.subscription == sub
     ]  # fmt: skip
+
+
+def taxes_of(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Tax, ...] | None]:
+    """With which taxes each of the charges was made; None where that is not known."""
+    return [taxed.from_rows(row.get("taxes")) for row in rows]

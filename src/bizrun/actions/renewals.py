@@ -553,11 +553,3 @@ def _recharge(desk: Desk, key: str, issued: Issued) -> None:
     ]  # fmt: skip
     if rows != known["charges"]:
         desk.change("Subscription", key, billing=known)
-
-
-def unused(desk: Desk, sub: Mapping[str, Any], title: str, amount: Money) -> Line:
-    """The credit line for what is left of a period."""
-    return Line(
-        "proration", f"Unused time on {title}", -amount, subscription=sub["id"], plan=sub["plan"],
-        period_start=desk.now, period_end=sub["period_end"], discountable=False,
-    )  # fmt: skip

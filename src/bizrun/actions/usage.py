@@ -22,7 +22,7 @@ from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
 from ..values import Money, Number
-from . import carried, given_back
+from . import carried, given_back, taxed
 from .customers import lives, settings, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, addon_since, cycle_of, dated, items
@@ -331,19 +331,24 @@ def meter_window(
 def billed_of(parts: Sequence[Any]) -> Billed:
     """What a row of `_usage` says was billed, by the values of the dimensions.
 
-    Each part is [values, quantity, amount], and behind them what was charged where that is known.
+    Each part is [values, quantity, amount], and behind them what was charged, and with which
+    taxes, where that is known.
     """
-    return {
-        tuple(values): Rated(
-            amount, quantity, (), values=tuple(values), charged=charged[0] if charged else None
+    found: dict[tuple[str, ...], Rated] = {}
+    for values, quantity, amount, *known in parts:
+        charged, taxes = (*known, None, None)[:2]
+        place = tuple(values)
+        found[place] = Rated(
+            amount, quantity, (), values=place, charged=charged, taxed=taxed.from_rows(taxes)
         )
-        for values, quantity, amount, *charged in parts
-    }
+    return found
 
 
 def _part_row(values: tuple[str, ...], part: Rated) -> list[Any]:
     row = [list(values), part.quantity, part.amount]
-    return row if part.charged is None else [*row, part.charged]
+    if part.charged is None:
+        return row
+    return [*row, part.charged, None if part.taxed is None else taxed.as_rows(part.taxed)]
 
 
 def keep(desk: Desk, found: Sequence[Metered], made: Sequence[Line] | None, invoice: Any) -> None:
@@ -384,9 +389,10 @@ def charged_parts(metered: Metered, made: Sequence[Line]) -> list[list[Any]]:
     for values, quantity, amount in metered.row["billed"]:
         was, line = before.get(tuple(values)), lines.get(tuple(values))
         charged = line.charged if line is not None else amount * 0
+        held = line.taxes if line is not None else (was.taxed or () if was is not None else ())
         if was is not None:
             charged = charged + (was.amount if was.charged is None else was.charged)
-        parts.append([values, quantity, amount, charged])
+        parts.append([values, quantity, amount, charged, taxed.as_rows(held)])
     return parts
 
 

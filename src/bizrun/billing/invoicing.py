@@ -32,11 +32,12 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
     kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
-    proration's credit. Of a proration's charge, `part` is the part of its period that it is for,
-    `beside` what that costs of other prices, by plan or add-on. `covers` says
-    what it pays in advance for its period: "" the plan, or the name of an add-on. `discount` is
-    taken off the amount, `tax` comes on top of both (the amount of a price that includes its tax
-    is without it in the end; `included_tax` says how much).
+    proration's credit. `taxed` are the taxes with which was charged what a line gives back; None:
+    those count that hold now. Of a proration's charge, `part` is the part of its period that it is
+    for, `beside` what that costs of other prices, by plan or add-on. `covers` says what it pays in
+    advance for its period: "" the plan, or the name of an add-on. `discount` is taken off the
+    amount, `tax` comes on top of both (the amount of a price that includes its tax is without it
+    in the end; `included_tax` says how much).
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     period_start: datetime | None = None
     period_end: datetime | None = None
     discountable: bool = True
+    taxed: tuple[Tax, ...] | None = None
     explanation: tuple[TierLine, ...] = ()
     dimensions: tuple[str, ...] = ()
     covers: str | None = None
@@ -138,6 +140,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     coupons: tuple[Attached, ...] = ()
     grants: tuple[Grant, ...] = ()
     tax_of: Callable[[Line], Sequence[Tax]] = _untaxed
+
+    def held(self, line: Line) -> Sequence[Tax]:
+        """The taxes of a line: of what it gives back those of then, else those that hold now."""
+        return self.tax_of(line) if line.taxed is None else line.taxed
 
 
 class InvoiceTotals(msgspec.Struct, frozen=True, gc=False):
@@ -285,7 +291,7 @@ def _maximum(
 def _rules_of(line: Line, draft: Draft) -> Hashable:
     """Which taxes, coupons and credit hold for a line by its kind or meter."""
     return (
-        tuple(tax.name for tax in draft.tax_of(line)),
+        tuple(tax.name for tax in draft.held(line)),
         tuple(line.meter in each.coupon.only for each in draft.coupons if each.coupon.only),
         tuple(
             line.kind in grant.kinds or line.meter in grant.meters
@@ -370,7 +376,7 @@ def _taxed(
     nothing = zero(draft.currency)
     done = []
     for place, (line, left) in enumerate(zip(lines, net, strict=True)):
-        held = draft.tax_of(line)
+        held = draft.held(line)
         credit = credited[place] if credited else nothing
         due = taxes.tax(left - credit, held, half_even)
         amount = line.amount

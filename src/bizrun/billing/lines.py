@@ -8,7 +8,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from ..values import Money, Number
-from .catalog import Plan, Price
+from .catalog import Plan, Price, Tax
 from .discounts import Beside
 from .invoicing import Line
 from .periods import Period
@@ -99,6 +99,7 @@ def usage_lines(
                 explanation=(*part.free, *part.tiers),
                 dimensions=part.values,
                 discountable=given_back is None,
+                taxed=None if given_back is None or before is None else before.taxed,
             )
         )
     return lines
@@ -121,24 +122,17 @@ def change_lines(
     covers: str | None = None,
     part: Fraction = Fraction(1),
     beside: tuple[Beside, ...] = (),
+    taxed: Sequence[tuple[Tax, ...] | None] = (),
 ) -> list[Line]:
     """A change in mid-period: what the old plan gives back, what the rest costs on the new one.
 
-    `part` is the part of the period that is left, `beside` what it costs of the other prices.
+    `part` is the part of the period that is left, `beside` what it costs of the other prices,
+    `taxed` says of each charge with which taxes it was: those are given back with it.
     """
     if not change.credit and not change.charge:
         return []
     start = change.charges[-1].start
-    credit = Line(
-        "proration",
-        f"Unused time on {before.title}",
-        change.credit,
-        subscription=before.subscription,
-        plan=before.plan,
-        period_start=start,
-        period_end=period.end,
-        discountable=False,
-    )
+    credits = credit_lines(before, change.given, taxed, start, period.end)
     charge = Line(
         "proration",
         f"Remaining time on {after.title}",
@@ -152,7 +146,37 @@ def change_lines(
         part=part,
         beside=beside,
     )
-    return [line for line in (credit, charge) if line.amount]
+    return [line for line in (*credits, charge) if line.amount]
+
+
+def credit_lines(
+    before: Subject,
+    given: Sequence[Money],
+    taxed: Sequence[tuple[Tax, ...] | None],
+    start: datetime,
+    end: datetime,
+) -> list[Line]:
+    """What charges give back: a line, or one for each set of taxes with which they were made.
+
+    `taxed` has those of each; empty: they are not known, and what holds now is given back.
+    """
+    by_taxes: dict[tuple[Tax, ...] | None, Money] = {}
+    for back, held in zip(given, taxed or (None,) * len(given), strict=True):
+        by_taxes[held] = by_taxes.get(held, back * 0) + back
+    return [
+        Line(
+            "proration",
+            f"Unused time on {before.title}",
+            -back,
+            subscription=before.subscription,
+            plan=before.plan,
+            period_start=start,
+            period_end=end,
+            discountable=False,
+            taxed=held,
+        )
+        for held, back in by_taxes.items()
+    ]
 
 
 def one_off_line(

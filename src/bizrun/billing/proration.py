@@ -40,14 +40,19 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The two lines of a change in mid-period: `credit` is below zero or 0, both rounded.
+    """The lines of a change in mid-period, rounded: `given` is what each charge gives back.
 
     `charges` is what stands charged for the period after it; `charge` without coupons and tax.
     """
 
-    credit: Money
+    given: tuple[Money, ...]
     charge: Money
     charges: tuple[Charge, ...]
+
+    @property
+    def credit(self) -> Money:
+        """What is given back in all, below zero or 0."""
+        return -sum(self.given, self.charge * 0)
 
 
 def portion(amount: Money, share: Fraction) -> Money:
@@ -147,13 +152,14 @@ def change(
     Without `prorate` nothing is credited; with `proration none` nothing is charged either.
     """
     zero = Money(0, price.currency)
+    nothing = (zero,) * len(charges)
     if proration == "none":
-        return Change(zero, zero, tuple(charges))
-    given = credit(charges, at, proration, zone, half_even) if prorate else ()
+        return Change(nothing, zero, tuple(charges))
+    given = credit(charges, at, proration, zone, half_even) if prorate else nothing
     rest = portion(price, unused_share(period, at, proration, zone)).rounded(half_even)
     kept = stop(charges, given, at, proration, zone)
     after = (*kept, Charge(rest, _begin(period, at, proration, zone), period.end, zero))
-    return Change(-sum(given, zero), rest, after)
+    return Change(given, rest, after)
 
 
 def stop(
