@@ -47,6 +47,9 @@ PRINTED: list[tuple[str, dict[str, Any], str]] = [
      "60.00 USD 10.00 USD 30.00 USD!"),
     ("{{ t | date }}, {{ t | date('%Y') }}", {"t": NOW}, "January 31, 2026, 2026"),
     ("{{ m | money }}", {"m": money("1234.50 EUR")}, "€1,234.50"),
+    ("{{ n | number }}", {"n": 10_000}, "10,000"),
+    ("{{ n | number }} of {{ s | number }}", {"n": Decimal("1234.5"), "s": "1 GB"},
+     "1,234.5 of 1 GB"),
     ("{% for k in xs %}{{ k }}{% if not loop.last %}, {% endif %}{% endfor %}", {"xs": [1, 2]},
      "1, 2"),
     ("{% macro b(x) %}**{{ x }}**{% endmacro %}{{ b('*') }}", {}, "*"),
@@ -67,6 +70,14 @@ def test_dates_and_money_as_the_language_writes_them() -> None:
     found = render("t", parts, data, german, ZoneInfo("Europe/Berlin"))
     assert found.subject == "1.234,50 €"
     assert "1. April 2026" in found.text
+
+
+def test_figures_of_a_table_end_where_its_lines_do() -> None:
+    found = render(
+        "t", {"subject": "s", "body": "| a | b |\n| --- | ---: |\n| Due | 9 |\n"}, {}, ACME
+    )
+    assert 'text-align:right;padding:8px 0 8px 12px">9</td>' in found.html
+    assert 'vertical-align:top">Due</td>' in found.html
 
 
 def test_an_authors_style_is_written_into_the_elements() -> None:

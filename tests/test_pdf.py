@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,6 +160,32 @@ def test_credit_larger_than_the_total() -> None:
     assert said["notes"][0] == "$30.00 was added to your account credit."
     full = page(document(credit="99", amount_due="0", amount_open="0", status="paid"))
     assert full["headline"] == "Settled by account credit"
+
+
+def test_a_quantity_is_one_that_a_reader_can_read() -> None:
+    said = page(
+        document(
+            line(1, "Storage", "6.02", quantity=Decimal("261.61021505376344086")),
+            line(2, "Dust", "0.01", quantity=Decimal("0.000000004")),
+            line(3, "Unused time on Pro", "-30", kind="proration"),
+            line(4, "Remaining time on Pro", "70", kind="proration", quantity=7),
+        )
+    )
+    assert [found["quantity"] for found in said["lines"]] == ["261.610215", "0.000000004", "", "7"]
+
+
+def test_prices_with_their_tax_in_them_are_said_to_be() -> None:
+    vat = [{"name": "vat", "rate": "19%", "amount": Money("19", "EUR")}]
+    inclusive = line(1, "Pro", "100", unit_amount=Money(119, "EUR"), currency="EUR")
+    more: dict[str, Any] = {"currency": "EUR", "tax": "19", "total": "119", "taxes": vat}
+    assert "Unit prices include tax." in page(document(inclusive, **more))["notes"]
+    exclusive = {**inclusive, "unit_amount": Money("100.004", "EUR")}
+    assert "Unit prices include tax." not in page(document(exclusive, **more))["notes"]
+    coupon = [{"coupon": "HALF", "amount": "59.50 EUR"}]
+    halved = page(document(inclusive, **more, discount="50", discounts=coupon))
+    assert ["Discount HALF", "−50,00 €"] in page(
+        document(inclusive, **more, discount="50", discounts=coupon, customer={"locale": "de"})
+    )["sums"][0][1] or ["Discount HALF", "−€50.00"] in halved["sums"][0][1]
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,30 @@ def test_what_is_refused_after_its_event_was_handled_is_told(command: Command) -
     assert "2 × Buy: sold out meanwhile" in said
     assert "next: bizrun events --status rejected" in said
     assert "later" not in command("shop.biz", "--out", "none")
+
+
+def test_a_state_that_is_not_kept_is_not_asked(command: Command) -> None:
+    write_shop(LATE, [("Buy", 1, {"id": "a"})])
+    said = command("shop.biz", "--state", ":memory:", "--out", "none")
+    assert "next: bizrun run … --state FILE.db keeps what happened" in said
+
+
+STRANGE = """
+business "Shop" { currency USD, bills Member }
+entity Member { id text key, name text }
+plan basic { price 30 USD per month }
+event Member.joined { id text, name text }
+on Member.joined as joined {
+  let member = create Member { ...joined }
+  subscribe { customer: member, plan: basic }
+}
+"""
+
+
+def test_what_is_wrong_with_many_pages_is_told_once(command: Command) -> None:
+    joined = [("Member.joined", 1, {"id": f"m{n}", "name": "\U00012000"}) for n in range(3)]
+    write_shop(STRANGE, joined)
+    warnings = [line for line in command("shop.biz").splitlines() if "warning" in line]
+    assert len(warnings) == 1
+    assert "INV-2026-00001 has characters" in warnings[0]
+    assert warnings[0].endswith("(and 2 others likewise)")

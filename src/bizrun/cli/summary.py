@@ -37,7 +37,7 @@ def text(
     lines += ["", *(f"  {paint(f'{n:<{width}}', 'dim', colour)}  {value}" for n, value in rows)]
     lines += _refused(found, colour)
     lines += _failed(found, colour)
-    lines += [f"  {paint('warning', 'warning', colour)}: {printable(p)}" for p in problems[:SHOWN]]
+    lines += [f"  {paint('warning', 'warning', colour)}: {line}" for line in _warnings(problems)]
     lines += ["", *_files(files, folder)]
     lines.append(f"{paint('next', 'help', colour)}: {_next(found, state)}")
     return "\n".join(lines) + "\n"
@@ -176,6 +176,18 @@ def _failed(found: Summary, colour: bool) -> list[str]:
     return lines
 
 
+def _warnings(problems: list[str]) -> list[str]:
+    """The first of those that are alike but for numbers and names, and how many others so."""
+    alike: dict[str, list[str]] = {}
+    for problem in problems:
+        alike.setdefault(_PARTICULAR.sub("…", problem), []).append(problem)
+    lines = [
+        printable(first) + (f" (and {plural(len(others), 'other')} likewise)" if others else "")
+        for first, *others in list(alike.values())[:SHOWN]
+    ]
+    return lines + ([f"and {len(alike) - SHOWN:,} more"] if len(alike) > SHOWN else [])
+
+
 def _files(files: Mapping[str, int], folder: str | None) -> list[str]:
     written = [
         plural(count, kind.removesuffix("s").replace("_", " "))
@@ -188,13 +200,13 @@ def _files(files: Mapping[str, int], folder: str | None) -> list[str]:
 
 
 def _next(found: Summary, state: str) -> str:
-    where = f"--state {quote(state)}" if state != ":memory:" else ""
-    if found.events.failed:
-        return f"bizrun events --status failed {where}".rstrip()
-    if found.events.rejected or found.events.late:
-        return f"bizrun events --status rejected {where}".rstrip()
-    if not where:
+    if state == ":memory:":
         return "bizrun run … --state FILE.db keeps what happened, for queries and the next run"
+    where = f"--state {quote(state)}"
+    if found.events.failed:
+        return f"bizrun events --status failed {where}"
+    if found.events.rejected or found.events.late:
+        return f"bizrun events --status rejected {where}"
     if found.failed_charges:
         return f"bizrun query 'Invoice where .amount_open > 0 {_currency(found)}' {where}"
     if not found.invoices:

@@ -44,6 +44,13 @@ class Labels:
         """A quantity with its thousands apart, all of its digits."""
         return _number(self.locale, value)
 
+    def quantity(self, value: Number) -> str:
+        """How much of something, to six decimals: an average over a month has many more."""
+        exact = Decimal(value)
+        if _exponent(exact) < -6 and (short := round(exact, 6)):
+            exact = short.normalize()
+        return self.number(exact)
+
     def percent(self, text: str) -> str:
         """A rate such as `8.25%` in the language's own digits and signs."""
         rate = Decimal(text.removesuffix("%"))
@@ -167,7 +174,7 @@ _KEYS = (
     "voided", "draft", "uncollectible", "stamp_paid", "stamp_void", "stamp_draft", "pay", "thanks",
     "credited", "reference", "above", "correction", "vat", "credit_note", "note_number",
     "for_invoice", "note_headline", "note_total", "receipt", "payment", "reverse_charge", "seat",
-    "user", "carried", "carried_over", "included",
+    "user", "carried", "carried_over", "included", "prices_with_tax",
 )  # fmt: skip
 
 _TEXTS = {
@@ -183,7 +190,8 @@ _TEXTS = {
         |Credit note|Credit note number|For invoice|{amount} credited|Total credited|Receipt
         |Payment reference
         |Reverse charge: VAT is due from the customer.|seat|user
-        |Carried over|Due with a later invoice|Included""",
+        |Carried over|Due with a later invoice|Included
+        |Unit prices include tax.""",
     "de": """Rechnung|Rechnung an|Von|Rechnungsnummer|Rechnungsdatum|Fällig am|Bezahlt am
         |Leistungszeitraum|Beschreibung|Menge|Einzelpreis|Betrag|Zwischensumme|Rabatt|Steuer
         |Gesamtbetrag|Guthaben|Bezahlt|Zu zahlen|Seite {page} von {pages}|{start} – {end}|frei
@@ -198,7 +206,8 @@ _TEXTS = {
         |Rechnungskorrektur|Korrekturnummer|Zu Rechnung|{amount} gutgeschrieben
         |Gutgeschrieben|Zahlungsbeleg|Zahlungsreferenz
         |Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).|Lizenz|Nutzer
-        |Übertrag|Wird mit einer späteren Rechnung fällig|Inbegriffen""",
+        |Übertrag|Wird mit einer späteren Rechnung fällig|Inbegriffen
+        |Die Einzelpreise enthalten die Steuer.""",
     "fr": """Facture|Facturé à|De|Numéro de facture|Date d’émission|Date d’échéance
         |Date de paiement|Période|Description|Quantité|Prix unitaire|Montant|Sous-total|Remise|Taxe
         |Total|Avoir|Payé|Montant dû|Page {page} sur {pages}|{start} – {end}|gratuit|forfait|∞
@@ -213,7 +222,8 @@ _TEXTS = {
         |Facture d’avoir|Numéro d’avoir|Sur la facture|{amount} crédités|Total crédité
         |Reçu|Référence du paiement
         |Autoliquidation : la TVA est due par le preneur.|licence|utilisateur
-        |Report|À payer avec une prochaine facture|Inclus""",
+        |Report|À payer avec une prochaine facture|Inclus
+        |Les prix unitaires sont TTC.""",
     "es": """Factura|Facturar a|De|Número de factura|Fecha de emisión|Vencimiento|Fecha de pago
         |Período|Descripción|Cantidad|Precio unitario|Importe|Subtotal|Descuento|Impuesto|Total
         |Saldo a favor|Pagado|Importe a pagar|Página {page} de {pages}|{start} – {end}|gratis|fijo
@@ -228,7 +238,8 @@ _TEXTS = {
         |Factura rectificativa|Número de rectificativa|De la factura|{amount} abonados
         |Total abonado|Recibo|Referencia del pago
         |Inversión del sujeto pasivo.|licencia|usuario
-        |Saldo trasladado|Se cobrará con una factura posterior|Incluido""",
+        |Saldo trasladado|Se cobrará con una factura posterior|Incluido
+        |Los precios unitarios incluyen impuestos.""",
     "it": """Fattura|Intestata a|Da|Numero fattura|Data di emissione|Scadenza|Data di pagamento
         |Periodo|Descrizione|Quantità|Prezzo unitario|Importo|Subtotale|Sconto|Imposta|Totale
         |Credito|Pagato|Importo dovuto|Pagina {page} di {pages}|{start} – {end}|gratis|forfait|∞
@@ -243,7 +254,8 @@ _TEXTS = {
         |Nota di credito|Numero della nota|Per la fattura|{amount} accreditati
         |Totale accreditato|Ricevuta|Riferimento del pagamento
         |Inversione contabile (reverse charge).|licenza|utente
-        |Riporto|Da pagare con una fattura successiva|Incluso""",
+        |Riporto|Da pagare con una fattura successiva|Incluso
+        |I prezzi unitari comprendono l’imposta.""",
     "nl": """Factuur|Factuur aan|Van|Factuurnummer|Factuurdatum|Vervaldatum|Betaald op|Periode
         |Omschrijving|Aantal|Prijs|Bedrag|Subtotaal|Korting|Btw|Totaal|Tegoed|Betaald|Te betalen
         |Pagina {page} van {pages}|{start} – {end}|gratis|vast|∞|pakketten|Btw-nummer
@@ -257,7 +269,8 @@ _TEXTS = {
         |Creditnota|Creditnotanummer|Bij factuur|{amount} gecrediteerd
         |Totaal gecrediteerd|Betalingsbewijs|Betalingskenmerk
         |Btw verlegd.|licentie|gebruiker
-        |Overdracht|Te betalen met een latere factuur|Inbegrepen""",
+        |Overdracht|Te betalen met een latere factuur|Inbegrepen
+        |De prijzen zijn inclusief btw.""",
     "pt": """Fatura|Faturar a|De|Número da fatura|Data de emissão|Vencimento|Data de pagamento
         |Período|Descrição|Quantidade|Preço unitário|Valor|Subtotal|Desconto|Imposto|Total|Crédito
         |Pago|Valor a pagar|Página {page} de {pages}|{start} – {end}|grátis|fixo|∞|pacotes|NIF
@@ -271,7 +284,8 @@ _TEXTS = {
         |Nota de crédito|Número da nota|Da fatura|{amount} creditados|Total creditado
         |Recibo|Referência do pagamento
         |IVA – autoliquidação.|licença|utilizador
-        |Transporte|A pagar com uma fatura posterior|Incluído""",
+        |Transporte|A pagar com uma fatura posterior|Incluído
+        |Os preços unitários incluem imposto.""",
 }
 
 WORDS: dict[str, dict[str, str]] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
+from ..currencies import EXPONENTS
 from ..values import Money, number
 from .document import (
     Document,
@@ -198,7 +200,18 @@ def _notes(document: Document, seller: Party, buyer: Party, said: Labels) -> lis
         found.append(said["thanks"])
     if not row["tax"] and is_reverse_charge(seller, buyer):
         found.insert(0, said["reverse_charge"])
+    if row["taxes"] and any(_priced_with_tax(line) for line in document.lines):
+        found.insert(0, said["prices_with_tax"])
     return found
+
+
+def _priced_with_tax(line: Mapping[str, Any]) -> bool:
+    """Whether a line's price has the tax in it: times the quantity it is more than the amount."""
+    unit, amount = line["unit_amount"], line["amount"]
+    if unit is None:
+        return False
+    least = Money(Decimal(1).scaleb(-EXPONENTS.get(amount.currency, 2)), amount.currency)
+    return bool(unit * line["quantity"] - amount >= least)
 
 
 def _pay_url(document: Document) -> str:
@@ -225,24 +238,29 @@ def _line(line: Mapping[str, Any], document: Document, said: Labels) -> dict[str
         "description": clean(_description(line, said)),
         # Where all lines are about the invoice's own period it is not said again on each.
         "period": "" if period == _period(document.row, document, said) else period,
-        "quantity": _counted(said.number(line["quantity"]), line, document),
+        "quantity": _quantity(line, document, said),
         "price": said.money(unit) if unit is not None else "",
         "amount": said.money(line["amount"]),
         "steps": [_step(step, said) for step in line["detail"] or ()],
     }
 
 
-def _counted(number: str, line: Mapping[str, Any], document: Document) -> str:
-    """A quantity with the unit of its meter, if that has one: `12.5 GB`."""
-    unit = document.units.get(line["meter"] or "")
-    return f"{number}\u00a0{unit}" if unit else number
+def _quantity(line: Mapping[str, Any], document: Document, said: Labels) -> str:
+    """A quantity with the unit of its meter, if that has one: `12.5 GB`.
+
+    None for a part of a period, that is once whatever it was for, beside one of seven seats.
+    """
+    if line["kind"] == "proration" and line["quantity"] == 1 and line["unit_amount"] is None:
+        return ""
+    count, unit = said.quantity(line["quantity"]), document.units.get(line["meter"] or "")
+    return f"{count}\u00a0{unit}" if unit else count
 
 
 def _columns(lines: list[dict[str, Any]]) -> list[str]:
     """The columns of figures: without prices where no line has one, and without 1 times each."""
     steps = [step for line in lines for step in line["steps"]]
     prices = any(line["price"] for line in [*lines, *steps])
-    counts = prices or any(line["quantity"] != "1" for line in lines)
+    counts = prices or any(line["quantity"] not in ("", "1") for line in lines)
     return [
         *(["quantity"] if counts else ()),
         *(["price"] if prices else ()),
@@ -286,7 +304,7 @@ def _step(step: Mapping[str, Any], said: Labels) -> dict[str, str]:
         amount, free = said.money(_money(step["amount"])), step.get("quantity")
         quantity, price = "", ""
         if free is not None:
-            quantity, price = said.number(number(str(free))), said["free"]
+            quantity, price = said.quantity(number(str(free))), said["free"]
         return {
             "bounds": said[step["bound"]], "quantity": quantity, "price": price, "amount": amount,
         }  # fmt: skip
@@ -298,7 +316,7 @@ def _step(step: Mapping[str, Any], said: Labels) -> dict[str, str]:
     )
     return {
         "bounds": bound,
-        "quantity": said.number(number(str(step.get("quantity", 0)))),
+        "quantity": said.quantity(number(str(step.get("quantity", 0)))),
         "price": _rate(step, said),
         "amount": said.money(_money(step["amount"])),
     }
@@ -398,6 +416,8 @@ def _discounts(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, s
     for use in row.get("discounts") or ():
         name = str(use["coupon"])
         shares[name] = shares.get(name, zero) + _money(use["amount"])
+    if len(shares) == 1:  # of prices with tax in them, it is what it takes off without it
+        shares = dict.fromkeys(shares, row["discount"])
     if sum(shares.values(), zero) != row["discount"]:
         return [(said["discount"], -row["discount"], "")]
     return [(f"{said['discount']} {name}", -amount, "") for name, amount in shares.items()]

@@ -320,6 +320,14 @@ def _money(context: Context, value: Any) -> str:
     return labels(_sheet(context).language).money(value)
 
 
+@pass_context
+def _counted(context: Context, value: Any) -> str:
+    """A number as the language of the business writes it; a size or `unlimited` as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return printed(value)
+    return labels(_sheet(context).language).quantity(value)
+
+
 def _summed(values: Sequence[Any], attribute: str | None = None) -> Any:
     total: Any = None
     for value in values:
@@ -343,8 +351,8 @@ def environment() -> Sandboxed:
     own: Mapping[str, Callable[..., Any]] = {
         "_each": _each, "_join": join, "join": join, "default": _default, "d": _default,
         "replace": _replaced, "truncate": _truncated, "round": _rounded, "format": _formatted,
-        "date": _dated, "money": _money, "sum": _summed, "int": _number, "string": printed,
-        "e": _same, "escape": _same,
+        "date": _dated, "money": _money, "number": _counted, "sum": _summed, "int": _number,
+        "string": printed, "e": _same, "escape": _same,
     }  # fmt: skip
     env.filters = {name: env.filters[name] for name in _FILTERS} | dict(own)
     env.globals = {"range": _bounded_range, "namespace": Namespace}

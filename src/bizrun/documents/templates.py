@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_SUBJECT = 500
 
 _CELL = "padding:8px 12px 8px 0;border-bottom:1px solid #e6e8eb;text-align:left;vertical-align:top"
+_FIGURE = {"text-align:right": ";padding:8px 0 8px 12px"}  # ends where the line below it does
 _HEAD = "color:#16191d;line-height:1.3;margin:28px 0 12px"
 STYLES = {
     "p": "margin:0 0 16px",
@@ -267,8 +268,8 @@ def _dress(token: Any, links: list[tuple[str | int, ...]], dressed: bool) -> Non
     """Gives a token its style, and takes its address out to be judged later."""
     style = STYLES.get(token.tag) if dressed else None
     if style and token.nesting >= 0 and token.type not in ("fence", "code_block"):
-        before = token.attrGet("style")
-        token.attrSet("style", f"{style};{before}" if before else style)
+        before = token.attrGet("style")  # of a cell, to which side its column goes
+        token.attrSet("style", f"{style};{before}{_FIGURE.get(before, '')}" if before else style)
     for name in ("href", "src"):
         address = token.attrGet(name)
         if address is not None:

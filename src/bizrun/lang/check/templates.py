@@ -21,9 +21,9 @@ LISTS = {("Invoice", "lines")}
 FILTERS = frozenset((
     "abs", "capitalize", "count", "d", "date", "default", "dictsort", "e", "escape", "first",
     "format", "groupby", "int", "items", "join", "last", "length", "list", "lower", "map",
-    "max", "min", "money", "reject", "rejectattr", "replace", "reverse", "round", "safe",
-    "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate", "unique",
-    "upper", "urlencode", "wordcount",
+    "max", "min", "money", "number", "reject", "rejectattr", "replace", "reverse", "round",
+    "safe", "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate",
+    "unique", "upper", "urlencode", "wordcount",
 ))  # fmt: skip
 
 _SIMPLE = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)\s*-?\}\}")
