@@ -112,7 +112,7 @@ def _change_addon(
     rest = part_left(desk, sub, period), beside(desk, after, period, addon.name)
     made = lines.change_lines(
         subject, subject, change, period, quantity or 1, addon.name, *rest,
-        taxed=owed.taxes_of(owed.charges_of(sub, addon.name)),
+        origins=owed.origins(desk, owed.charges_of(sub, addon.name)),
     )  # fmt: skip
     if quantity and _is_new(sub, addon):
         made += owed.set_up(sub, [item])

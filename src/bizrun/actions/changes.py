@@ -263,9 +263,9 @@ def _change_now(
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
     rest = part_left(desk, sub, period), beside(desk, after, period, PLAN)
-    held_then = owed.taxes_of(owed.charges_of(sub, PLAN))
+    made_by = owed.origins(desk, owed.charges_of(sub, PLAN))
     made = lines.change_lines(
-        *subjects, change, period, after["quantity"], PLAN, *rest, taxed=held_then
+        *subjects, change, period, after["quantity"], PLAN, *rest, origins=made_by
     )
     if new_plan:
         after["usage_start"] = desk.now
@@ -486,11 +486,12 @@ def credit_unused(
         stopped = owed.with_charges(
             rows, proration.stop(charges, given, desk.now, chosen.proration, zone)
         )
+        made_by = owed.origins(desk, rows)
         payments.give_back(desk, rows, stopped)
         kept += stopped
         plan = plan_named(desk, sub["plan"]) if name == PLAN else addon_named(desk, name)
         subject, end = lines.Subject.of(sub["id"], plan), sub["period_end"]
-        credits = lines.credit_lines(subject, given, owed.taxes_of(rows), desk.now, end)
+        credits = lines.credit_lines(subject, given, made_by, desk.now, end)
         made += [line for line in credits if line.amount]
     if store and made:
         known = {**held(sub), "charges": kept}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ..billing.credit_notes import Note, NoteLine
+from ..billing.credit_notes import Note, NoteLine, exactly
 from ..billing.credit_notes import credit_note as note_of
 from ..billing.credits import USUAL, CreditUse
 from ..billing.invoicing import Line
@@ -190,7 +190,7 @@ def _bounded(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict
         )
     share = Fraction(left.amount) / Fraction(note.total.amount)
     amount = portion(note.amount, share).rounded(settings(desk).half_even)
-    return _note(desk, row, rows, {**args, "amount": amount})
+    return exactly(_note(desk, row, rows, {**args, "amount": amount}), left)
 
 
 def _note(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[str, Any]) -> Note:

@@ -95,10 +95,5 @@ def corrected(desk: Desk, invoice: str | None, made: Sequence[Line]) -> None:
     if row is None:
         return
     zero = Money(0, row["currency"])
-    back = sum((-line.charged for line in made if line.charged < zero), zero)
-    net = row["subtotal"] - row["discount"]
-    if not back or not net:
-        return
-    gross = proration.portion(back, Fraction(row["total"].amount) / Fraction(net.amount))
-    returned = (row["returned"] or zero) + gross.rounded(settings(desk).half_even)
-    desk.change("Invoice", row["id"], returned=returned)
+    if back := sum((-line.total for line in made if line.charged < zero), zero):
+        desk.change("Invoice", row["id"], returned=(row["returned"] or zero) + back)

@@ -12,13 +12,13 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing import invoicing, lines, periods, proration
-from ..billing.catalog import Tax
 from ..billing.invoicing import Bound, Line
+from ..billing.lines import Origin
 from ..billing.periods import Period
 from ..billing.proration import Charge
 from ..billing.rating import TierLine
 from ..values import Money
-from . import alike, bounds, taxed, usage
+from . import alike, bounds, payments, taxed, usage
 from .customers import settings, zone_of
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
@@ -26,7 +26,7 @@ from .usage import Metered, share_of
 
 _WAITING = (
     "kind", "description", "amount", "quantity", "unit_amount", "subscription", "plan", "meter",
-    "period_start", "period_end", "discountable",
+    "period_start", "period_end", "discountable", "most",
 )  # fmt: skip
 
 
@@ -199,6 +199,11 @@ def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> lis
     ]  # fmt: skip
 
 
-def taxes_of(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Tax, ...] | None]:
-    """With which taxes each of the charges was made; None where that is not known."""
-    return [taxed.from_rows(row.get("taxes")) for row in rows]
+def origins(desk: Desk, rows: Sequence[Mapping[str, Any]]) -> list[Origin]:
+    """How each of the charges was made: its taxes, and what is left of its invoice."""
+    found = []
+    for row in rows:
+        held, invoice = taxed.from_rows(row.get("taxes")), row["invoice"]
+        left = payments.left_of_charges(desk, invoice) if held and invoice else None
+        found.append(Origin(held, invoice, left))
+    return found

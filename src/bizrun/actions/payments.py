@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..billing import proration
+from ..billing import proration, taxes
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, zero
-from . import given_back, marketplace, wallets
+from . import given_back, marketplace, taxed, wallets
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
@@ -198,6 +198,14 @@ def still_charged(desk: Desk, invoice: str) -> Money:
     return left
 
 
+def left_of_charges(desk: Desk, key: str) -> Money:
+    """What an invoice asked for that was not given back since, with tax: its credit lines, which
+    gave back something of earlier invoices, take nothing off it."""
+    invoice = desk.row("Invoice", key)
+    credited: Money = _asked(desk, invoice) - invoice["total"]
+    return credited + still_charged(desk, key)
+
+
 def give_back(
     desk: Desk, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -206,12 +214,24 @@ def give_back(
         back = old["amount"] - new["amount"]
         if not back or old["invoice"] is None or old["line"] is None:
             continue
-        line, invoice = desk.row("InvoiceLine", old["line"]), desk.row("Invoice", old["invoice"])
-        total, charged = line["amount"] - line["discount"] + line["tax"], old["full"]
-        charged = charged - line["discount"]
-        gross = proration.portion(back, _ratio(total, charged)) if charged else back
-        returned = (invoice["returned"] or back * 0) + gross.rounded(settings(desk).half_even)
+        invoice = desk.row("Invoice", old["invoice"])
+        returned = (invoice["returned"] or back * 0) + _with_tax(desk, old, back)
         desk.change("Invoice", invoice["id"], returned=returned)
+
+
+def _with_tax(desk: Desk, charge: Mapping[str, Any], back: Money) -> Money:
+    """What of a charge is given back, with the tax that came with it."""
+    half_even = settings(desk).half_even
+    held = taxed.from_rows(charge.get("taxes"))
+    if held is None:
+        # It is not known which taxes they were: their part of the line's.
+        line = desk.row("InvoiceLine", charge["line"])
+        total = line["amount"] - line["discount"] + line["tax"]
+        charged = charge["full"] - line["discount"]
+        gross = proration.portion(back, _ratio(total, charged)) if charged else back
+        return gross.rounded(half_even)
+    gross = taxes.added(taxes.tax(back, held, half_even))
+    return max(back, min(gross, left_of_charges(desk, charge["invoice"])))
 
 
 def uncharge(

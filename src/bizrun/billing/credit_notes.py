@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from ..errors import EvalError
@@ -64,6 +64,22 @@ def credit_note(
     )
     net, tax = sum((note.amount for note in notes), zero), sum((note.tax for note in notes), zero)
     return Note(net, tax, net + tax, notes)
+
+
+def exactly(note: Note, total: Money) -> Note:
+    """The note, of that total: what rounding has left, a unit or so, is of the largest tax, or
+    where none is that large, of the largest amount."""
+    rest = total - note.total
+    if not rest:
+        return note
+    lines = list(note.lines)
+    place = max(range(len(lines)), key=lambda n: (abs(lines[n].tax), -n))
+    if abs(lines[place].tax) >= abs(rest):
+        lines[place] = replace(lines[place], tax=lines[place].tax + rest)
+        return Note(note.amount, note.tax + rest, total, tuple(lines))
+    place = max(range(len(lines)), key=lambda n: (lines[n].amount, -n))
+    lines[place] = replace(lines[place], amount=lines[place].amount + rest)
+    return Note(note.amount + rest, note.tax, total, tuple(lines))
 
 
 def _part_of(left: Sequence[Money], amount: Money) -> Sequence[Money]:

@@ -32,12 +32,12 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
     kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
-    proration's credit. `taxed` are the taxes with which was charged what a line gives back; None:
-    those count that hold now. Of a proration's charge, `part` is the part of its period that it is
-    for, `beside` what that costs of other prices, by plan or add-on. `covers` says what it pays in
-    advance for its period: "" the plan, or the name of an add-on. `discount` is taken off the
-    amount, `tax` comes on top of both (the amount of a price that includes its tax is without it
-    in the end; `included_tax` says how much).
+    proration's credit. `taxed` are the taxes with which was charged what a line gives back (None:
+    those count that hold now), `most` is what it may give back with them. Of a proration's charge,
+    `part` is the part of its period that it is for, `beside` what that costs of other prices, by
+    plan or add-on. `covers` says what it pays in advance for its period: "" the plan, or the name
+    of an add-on. `discount` is taken off the amount, `tax` comes on top of both (the amount of a
+    price that includes its tax is without it in the end; `included_tax` says how much).
     """
 
     kind: str
@@ -52,6 +52,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     period_end: datetime | None = None
     discountable: bool = True
     taxed: tuple[Tax, ...] | None = None
+    most: Money | None = None
     explanation: tuple[TierLine, ...] = ()
     dimensions: tuple[str, ...] = ()
     covers: str | None = None
@@ -379,6 +380,8 @@ def _taxed(
         held = draft.held(line)
         credit = credited[place] if credited else nothing
         due = taxes.tax(left - credit, held, half_even)
+        if line.most is not None:
+            due = taxes.at_least(due, -line.most)
         amount = line.amount
         if any(item.inclusive for item in held):
             # An included tax comes out of the amount and of the discount alike; tax that credit

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from typing import NamedTuple
 
 from ..values import Money, Number
 from .catalog import Plan, Price, Tax
@@ -14,6 +15,18 @@ from .invoicing import Line
 from .periods import Period
 from .proration import Change, portion
 from .rating import Rated, fixed_amount
+
+
+class Origin(NamedTuple):
+    """How something was charged that is given back: the taxes that came with it, on which invoice,
+    and what is left of that one's total; None where it is not known."""
+
+    taxes: tuple[Tax, ...] | None = None
+    invoice: str | None = None
+    left: Money | None = None
+
+
+_UNKNOWN = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +135,17 @@ def change_lines(
     covers: str | None = None,
     part: Fraction = Fraction(1),
     beside: tuple[Beside, ...] = (),
-    taxed: Sequence[tuple[Tax, ...] | None] = (),
+    origins: Sequence[Origin] = (),
 ) -> list[Line]:
     """A change in mid-period: what the old plan gives back, what the rest costs on the new one.
 
     `part` is the part of the period that is left, `beside` what it costs of the other prices,
-    `taxed` says of each charge with which taxes it was: those are given back with it.
+    `origins` says of each charge with which taxes it was: those are given back with it.
     """
     if not change.credit and not change.charge:
         return []
     start = change.charges[-1].start
-    credits = credit_lines(before, change.given, taxed, start, period.end)
+    credits = credit_lines(before, change.given, origins, start, period.end)
     charge = Line(
         "proration",
         f"Remaining time on {after.title}",
@@ -152,31 +165,44 @@ def change_lines(
 def credit_lines(
     before: Subject,
     given: Sequence[Money],
-    taxed: Sequence[tuple[Tax, ...] | None],
+    origins: Sequence[Origin],
     start: datetime,
     end: datetime,
 ) -> list[Line]:
     """What charges give back: a line, or one for each set of taxes with which they were made.
 
-    `taxed` has those of each; empty: they are not known, and what holds now is given back.
+    Without `origins` it is not known how they were taxed, and what holds now is given back.
     """
-    by_taxes: dict[tuple[Tax, ...] | None, Money] = {}
-    for back, held in zip(given, taxed or (None,) * len(given), strict=True):
-        by_taxes[held] = by_taxes.get(held, back * 0) + back
+    by_taxes: dict[tuple[Tax, ...] | None, list[tuple[Money, Origin]]] = {}
+    for back, origin in zip(given, origins or (_UNKNOWN,) * len(given), strict=True):
+        if back:
+            by_taxes.setdefault(origin.taxes, []).append((back, origin))
     return [
         Line(
             "proration",
             f"Unused time on {before.title}",
-            -back,
+            -sum((back for back, _ in parts[1:]), parts[0][0]),
             subscription=before.subscription,
             plan=before.plan,
             period_start=start,
             period_end=end,
             discountable=False,
             taxed=held,
+            most=_most([origin for _, origin in parts]),
         )
-        for held, back in by_taxes.items()
+        for held, parts in by_taxes.items()
     ]
+
+
+def _most(origins: Sequence[Origin]) -> Money | None:
+    """What the invoices of charges still ask for, all together."""
+    left: dict[str | None, Money] = {}
+    for origin in origins:
+        if origin.left is None:
+            return None
+        left[origin.invoice] = origin.left
+    amounts = list(left.values())
+    return sum(amounts[1:], amounts[0])
 
 
 def one_off_line(

@@ -52,6 +52,29 @@ def tax(amount: Money, held: Sequence[Tax], half_even: bool = False) -> Taxed:
     return Taxed(net, included, included + added, shares)
 
 
+def added(taxed: Taxed) -> Money:
+    """An amount with what comes on top of it: an included tax was in it."""
+    return taxed.net + taxed.total
+
+
+def at_least(taxed: Taxed, total: Money) -> Taxed:
+    """What is given back, with a tax on top that keeps both from falling below an amount: its
+    rounded parts may come to more than the rounded whole that was charged."""
+    on_top = taxed.total - taxed.included
+    short = total - added(taxed)
+    if short.amount <= 0 or not on_top:
+        return taxed
+    less = min(short, -on_top)
+    outer = [share for share in taxed.shares if not share.inclusive]
+    inner = [share for share in taxed.shares if share.inclusive]
+    parts = spread(on_top + less, [abs(share.rate.rate) for share in outer])
+    changed = (
+        TaxShare(share.name, share.rate, False, share.base, part)
+        for share, part in zip(outer, parts, strict=True)
+    )
+    return Taxed(taxed.net, taxed.included, taxed.total + less, (*inner, *changed))
+
+
 def summed(shares: Iterable[TaxShare]) -> tuple[TaxShare, ...]:
     """An invoice's taxes: the sums of its lines', in order of first appearance."""
     found: dict[tuple[str, Percent, bool], TaxShare] = {}
