@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from bizrun.cli.main import main
 
+from .conftest import Command
 from .serving import Served, serving, token
 
 SPEC = """
@@ -204,3 +206,37 @@ def test_an_event_moves_no_other_tenants_lifecycle(
 )
 def test_a_customer_sees_nothing_of_the_business(attack: Attack, path: str) -> None:
     assert attack.ours.get(path).status_code in (403, 404)
+
+
+def test_what_failed_after_a_wait_sees_its_own_tenant_when_it_is_retried(
+    command: Command, tmp_path: Path
+) -> None:
+    """With one document of its own it fails again; with those of all tenants it would not."""
+    (tmp_path / "pens.biz").write_text("""
+business "Pens" { bills Org, tenant Org, currency USD }
+entity Org { id text key }
+entity Doc { id text key, org Org }
+event Org.opened key id { id text }
+event Org.asked key org { org Org }
+event Org.told key org { org Org }
+on Org.opened(id) {
+  let org = create Org { id }
+  create Doc { id: "of {id}", org }
+}
+on Org.asked(org) {
+  wait for Org.told as told where told.org == org within 1 day
+  log "{1 / (count(Doc) - 1)}"
+}
+""")
+    events = [("o1", "Org.opened", {"id": "a"}), ("o2", "Org.opened", {"id": "b"})]
+    lines = [
+        json.dumps({"id": id_, "type": type_, "time": "2026-01-01T00:00:00Z", "data": data})
+        for id_, type_, data in [*events, ("asked", "Org.asked", {"org": "a"})]
+    ]
+    (tmp_path / "pens.events.jsonl").write_text("\n".join(lines))
+    state = ("--state", "pens.db")
+    command("pens.biz", *state, "--until", "2026-02-01", "--out", "none")
+    (failed,) = json.loads(command("events", *state, "--status", "failed", "--json"))
+    assert failed["reason"] == "division by zero"
+    said = command("events", "retry", failed["id"], *state, code=1)
+    assert "not handled again: division by zero" in said

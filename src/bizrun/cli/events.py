@@ -163,7 +163,7 @@ def _again(found: Opened, row: Row) -> str | None:
 
 def _segment(found: Opened, row: Row, task: dict[str, Any]) -> None:
     """Goes on where a handler failed: by the spec of today, where it fits what is known there."""
-    from ..runtime.work import Work
+    from ..runtime.waits import resumed
 
     engine, number = found.engine, task["segment"]
     code = engine.waits.code(task["unit"])
@@ -174,7 +174,7 @@ def _segment(found: Opened, row: Row, task: dict[str, Any]) -> None:
             code = today
     base = task.get("base") or row["event"]
     now = engine.clock or row["at"]
-    work = Work(engine, now, base, task["event"], None, code, task.get("caller"))
+    work = resumed(engine, now, base, task, None, code)
     engine.run_isolated(work, number, task["live"])
     engine.drain()
 

@@ -44,7 +44,7 @@ from .tables import defaults_of, tables_of
 from .tenancy import Tenancy
 from .timers import AGAIN, Timers
 from .triggers import Triggers
-from .waits import Item, Resume, Waits, begun_by
+from .waits import Item, Resume, Waits, begun_by, envelope
 from .work import Work
 
 
@@ -385,7 +385,7 @@ class Engine:
             status = "failed" if isinstance(error, EvalError) else "rejected"
             retry = {
                 "unit": self.waits.keep(code), "segment": segment, "name": None,
-                "live": dict(live), "event": dict(work.event), "base": work.base,
+                "live": dict(live), "event": envelope(work), "base": work.base,
             }  # fmt: skip
             event = work.source or Event(work.base, "", work.now, {})
             if not isinstance(error, Refusal):

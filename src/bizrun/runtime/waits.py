@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TENANT = "$tenant"
 ACROSS = "$across"
 BASE = "$base"
+_BESIDE = frozenset((TENANT, ACROSS, BASE))
 
 
 class Resume(NamedTuple):
@@ -141,7 +142,7 @@ class Waits:
             "segment": segment,
             "name": name,
             "live": dict(live),
-            "event": _envelope(work),
+            "event": envelope(work),
             "caller": work.caller,
         }
 
@@ -203,7 +204,7 @@ class Waits:
         state = self.engine.state
         row: Row = {
             "id": key, "order": order, "unit": self.keep(work.code), "pattern": pattern,
-            "segment": segment, "name": name, "live": dict(live), "event": _envelope(work),
+            "segment": segment, "name": name, "live": dict(live), "event": envelope(work),
             "timer": timer, "cancels": cancels, "types": list(types),
         }  # fmt: skip
         state.replace("_wait", key, None, row)
@@ -314,7 +315,8 @@ class Waits:
         where = pattern.where
         if where is None:
             return True
-        work = Work(self.engine, event.time, row["id"], row["event"], event, code)
+        work = resumed(self.engine, event.time, row["id"], row, event, code)
+        work.lifted = bool(work.beside.get(ACROSS))
         payload = {**event.data, "event": event.envelope()}
         live = [row["live"].get(name) for name in pattern.live]
         return bool(self.engine.guarded(work, lambda: where(work, payload, *live)))
@@ -367,8 +369,7 @@ class Waits:
         live = dict(task["live"])
         if task["name"]:
             live[task["name"]] = result
-        work = Work(self.engine, now, base, task["event"], source, code, task.get("caller"))
-        work.tenant = task["event"].get(TENANT) or work.tenant
+        work = resumed(self.engine, now, base, task, source, code)
         self.engine.run_isolated(work, task["segment"], live)
         if work.replied is not None:
             self.engine.replies[begun_by(work)] = work.replied
@@ -380,11 +381,30 @@ def begun_by(work: Work) -> str:
     begins = source is not None and source.id == event["id"]
     if source is not None and begins and work.base.startswith(f"{source.base}/"):
         return source.base
-    return str(event.get(BASE, event["id"]))
+    return str(work.beside.get(BASE, event["id"]))
 
 
-def _envelope(work: Work) -> dict[str, Any]:
-    """The event that a handler began with, and whose tenant it goes on to see."""
+def resumed(
+    engine: Engine,
+    now: datetime,
+    base: str,
+    task: Mapping[str, Any],
+    source: Event | None,
+    code: Code,
+) -> Work:
+    """The work of a handler that goes on. It sees the event that it began with as it was then, and
+    its tenant's rows, whoever wakes it."""
+    kept = task["event"]
+    beside = {name: kept[name] for name in kept.keys() & _BESIDE}
+    event = {name: kept[name] for name in kept if name not in beside} if beside else kept
+    work = Work(engine, now, base, event, source, code, task.get("caller"))
+    work.beside = beside
+    work.tenant = beside.get(TENANT) or work.tenant
+    return work
+
+
+def envelope(work: Work) -> dict[str, Any]:
+    """The event that a handler began with, and beside it whose tenant it goes on to see."""
     envelope = dict(work.event)
     if (base := begun_by(work)) != envelope["id"]:
         envelope[BASE] = base

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 FUEL = 20_000_000
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Work:
@@ -37,9 +38,9 @@ class Work:
     after it, so that the same events always make the same ids."""
 
     __slots__ = (
-        "base", "begun", "caller", "code", "currency", "effects", "engine", "event", "fuel",
-        "handler", "lifted", "loops", "made", "now", "program", "replied", "source", "tenant",
-        "tz",
+        "base", "begun", "beside", "caller", "code", "currency", "effects", "engine", "event",
+        "fuel", "handler", "lifted", "loops", "made", "now", "program", "replied", "source",
+        "tenant", "tz",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +57,8 @@ class Work:
         self.now = now
         self.base = base
         self.event = event
+        # What a handler that goes on was kept with, that is none of its event's: `waits.envelope`.
+        self.beside: Mapping[str, Any] = _NOTHING
         self.source = source
         self.code = code
         self.caller = caller
@@ -90,7 +93,7 @@ class Work:
             self.engine, self.now, f"{self.base}/{name}", self.event, self.source, self.code,
             self.caller,
         )  # fmt: skip
-        part.tenant, part.fuel = self.tenant, self.fuel
+        part.tenant, part.beside, part.fuel = self.tenant, self.beside, self.fuel
         return part
 
     @property
