@@ -25,7 +25,7 @@ test: $(DEV) lint ## lint, types, the whole test suite, and the tests of every s
 lint: $(DEV) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/bizrun fmt --check specs
+	$(BIN)/bizrun fmt --check specs src/bizrun/std benchmarks/specs
 	$(BIN)/mypy
 
 bench: $(DEV) ## the workloads of benchmarks/, each beside its limit and a peer

@@ -69,7 +69,65 @@ def test_long_lines_are_broken() -> None:
     fields = ", ".join(f"field_{number}: {number}" for number in range(20))
     text = format_text(f"on A.b {{ emit C.d {{ {fields} }} }}\n")
     assert all(len(line) <= WIDTH for line in text.split("\n"))
-    assert text.startswith("on A.b {\n  emit C.d {\n    field_0: 0,\n")
+    assert text.startswith("on A.b {\n  emit C.d {\n    field_0: 0\n    field_1: 1\n")
+
+
+LONG = """
+entity Order { id text key, other text, where text, status "a" | "b" = "a", index other, status, }
+role reader { can docs.read, docs.write, notes.read, notes.write }
+on Order.made as order {
+  create Order { id: order.id, other, where: "x", "two words": 2, ...order }
+  match order.kind { "a", "b" => { log "x" }, "c", "d" => { log "y" }, else => { log "z" } }
+}
+"""
+
+
+def test_a_broken_line_keeps_no_comma_but_those_that_it_needs() -> None:
+    """A line end separates as well, but not within a list that has no brackets."""
+    text = format_text(LONG, 40)
+    assert same_meaning(parse(Source("a", text)).file) == same_meaning(
+        parse(Source("a", LONG)).file
+    )
+    assert text.split("\n") == [
+        "entity Order {",
+        "  id text key",
+        "  other text,",
+        "  where text",
+        '  status "a" | "b" = "a"',
+        "  index other, status",
+        "}",
+        "",
+        "role reader {",
+        "  can docs.read,",
+        "  docs.write,",
+        "  notes.read,",
+        "  notes.write",
+        "}",
+        "",
+        "on Order.made as order {",
+        "  create Order {",
+        "    id: order.id",
+        "    other,",
+        '    where: "x"',
+        '    "two words": 2',
+        "    ...order",
+        "  }",
+        "  match order.kind {",
+        '    "a",',
+        '    "b" => { log "x" },',
+        '    "c",',
+        '    "d" => { log "y" },',
+        '    else => { log "z" }',
+        "  }",
+        "}",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_also_broken_lines_stay_as_they_are(path: Path) -> None:
+    once = format_text(path.read_text(encoding="utf-8"), 60)
+    assert format_text(once, 60) == once
 
 
 def test_the_command(bizrun: Path, tmp_path: Path) -> None:

@@ -7,75 +7,34 @@ fields, tiers, arrows and one-line declarations are aligned where they stand bel
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ..diagnostics import Diagnostic, Source, Span
 from . import ast
+from .breaking import broken
+from .written import (
+    CLOSE,
+    FIELDS,
+    GOES_ON,
+    INDENT,
+    OPEN,
+    SPACED,
+    Line,
+    Token,
+    keyword,
+    tokens_of,
+    written,
+)
 
 WIDTH = 100
-INDENT = "  "
-
-_TOKEN = re.compile(
-    r"""
-    (?P<blank>[ \t\f\ufeff]+)
-  | (?P<newline>\r\n?|\n)
-  | (?P<comment>\#[^\r\n]*)
-  | (?P<text>"{3}(?:[^"\\]|\\[\s\S]|"(?!""))*"{3})
-  | (?P<quote>")
-  | (?P<number>\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?|\d\d-\d\d(?!\w)|\d\d?:\d\d(?::\d\d)?
-      |\d+(?:_\d+)*(?:\.\d+(?:_\d+)*)?%?)
-  | (?P<name>[^\W\d]\w*)
-  | (?P<sign>\.\.\.|\.\.|\.\*|\?\.|\?\?|->|=>|==|!=|<=|>=|[^\s\w"])
-    """,
-    re.VERBOSE,
-)
-_OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
-_SPACED = frozenset(("+", "*", "/", "==", "!=", "<", "<=", ">", ">=", "??", "=>", "->", "=", "|"))
-_GLUED = frozenset(("..", "?.", ".", ".*"))
-# Behind these a sign stands before a value, not between two.
-_BEFORE_VALUE = frozenset(("return", "in", "and", "or", "not", "then", "else", "if", "where"))
-# These may be names of values, too: `to - from`.
-_BEFORE_VALUE_OR_NOT = frozenset(("when", "to", "from", "by", "at", "log", "for", "is", "with"))
-_GOES_ON = frozenset(("and", "or", "where", "else", "order"))
 
 
-@dataclass(slots=True)
-class Token:
-    """A piece of a line, how many blanks stood before it, and its column."""
+def format_text(text: str, width: int = WIDTH, commas: bool = False) -> str:
+    """A spec without mistakes of syntax, formatted; format_text of the result is the result.
 
-    kind: str
-    text: str
-    blanks: int
-    column: int
-
-    @property
-    def spaced(self) -> bool:
-        """Whether a blank stood before it."""
-        return self.blanks > 0
-
-
-@dataclass(slots=True)
-class Line:
-    """A line to be written: its tokens, its comment, and how deep it stands.
-
-    `blank` says whether an empty line stood before it, `block` the keyword and head of the
-    innermost braces that it stands in.
+    `commas`: they stay where a line that is too long is broken behind one.
     """
-
-    tokens: list[Token]
-    comment: Token | None
-    blank: bool
-    depth: int = 0
-    block: str = ""
-    cells: list[str] = field(default_factory=list)
-
-
-def format_text(text: str, width: int = WIDTH) -> str:
-    """A spec without mistakes of syntax, formatted; format_text of the result is the result."""
-    lines = _shortened(_parted_braces(_lines(text)), width)
+    lines = _shortened(_parted_braces(_lines(text)), width, commas)
     for group in _groups(lines):
         _align(group)
     return _joined(lines)
@@ -94,12 +53,12 @@ def items(text: str) -> list[str]:
         found.append("".join(current).strip())
         current.clear()
 
-    for token in _tokens(text):
+    for token in tokens_of(text):
         if token.kind == "comment":
             continue
-        if token.kind == "sign" and token.text in _OPEN:
+        if token.kind == "sign" and token.text in OPEN:
             waiting.append(token.text)
-        elif token.kind == "sign" and token.text in _CLOSE and waiting:
+        elif token.kind == "sign" and token.text in CLOSE and waiting:
             waiting.pop()
         apart = not waiting or waiting[-1] == "{"
         if token.kind == "newline" or (token.text == "," and apart) or token.text == "}":
@@ -115,35 +74,12 @@ def items(text: str) -> list[str]:
 # --- Tokens and lines ----------------------------------------------------------------------------
 
 
-def _tokens(text: str) -> list[Token]:
-    from .scan import text_end
-
-    tokens: list[Token] = []
-    place, blanks, line_start = 0, 0, 0
-    while found := _TOKEN.match(text, place):
-        kind, piece = str(found.lastgroup), found[0]
-        place = found.end()
-        if kind == "blank":
-            blanks = len(piece)
-            continue
-        if kind == "quote":
-            line_end = re.compile(r"[\r\n]|\Z").search(text, place)
-            end = text_end(text, found.start(), line_end.start() if line_end else len(text))
-            place = end if end is not None else place
-            kind, piece = "text", text[found.start() : place]
-        piece = piece.rstrip() if kind == "comment" else piece
-        tokens.append(Token(kind, piece, blanks, found.start() - line_start))
-        blanks = 0
-        line_start = place if kind == "newline" else line_start
-    return tokens
-
-
 def _lines(text: str) -> list[Line]:
     lines: list[Line] = []
     current: list[Token] = []
     comment: Token | None = None
     empty = 0
-    for token in [*_tokens(text), Token("newline", "\n", 0, 0)]:
+    for token in [*tokens_of(text), Token("newline", "\n", 0, 0)]:
         if token.kind == "comment":
             comment = token
         elif token.kind != "newline":
@@ -162,9 +98,9 @@ def _parted_braces(lines: list[Line]) -> list[Line]:
     waiting: list[tuple[int, int]] = []
     for row, line in enumerate(lines):
         for number, token in enumerate(line.tokens):
-            if token.kind == "sign" and token.text in _OPEN:
+            if token.kind == "sign" and token.text in OPEN:
                 waiting.append((row, number))
-            elif token.kind == "sign" and token.text in _CLOSE and waiting:
+            elif token.kind == "sign" and token.text in CLOSE and waiting:
                 start, place = waiting.pop()
                 if token.text == "}" and start != row:
                     cuts.setdefault(start, set()).add(place + 1)
@@ -192,7 +128,7 @@ def _place(lines: list[Line]) -> None:
     base = 0
     for line in lines:
         closing = 0
-        while closing < len(line.tokens) and line.tokens[closing].text in _CLOSE:
+        while closing < len(line.tokens) and line.tokens[closing].text in CLOSE:
             closing += 1
         outer = waiting[: len(waiting) - closing] if closing else waiting
         inside = outer[-1][0] if outer else 0
@@ -210,7 +146,7 @@ def _place(lines: list[Line]) -> None:
             before = line.tokens
     for above, below in pairwise(lines[::-1]):
         # A comment on its own line belongs to what it stands above.
-        if not below.tokens and not (above.tokens and above.tokens[0].text in _CLOSE):
+        if not below.tokens and not (above.tokens and above.tokens[0].text in CLOSE):
             below.depth = above.depth
 
 
@@ -221,13 +157,13 @@ def _goes_on(line: Line, before: list[Token], waiting: list[tuple[int, str]]) ->
     first, last = line.tokens[0], before[-1]
     if first.text == "order" and [token.text for token in line.tokens[1:2]] != ["by"]:
         return 0
-    if first.text in _GOES_ON and last.text != "{" and not _else_of_block(first, last, waiting):
+    if first.text in GOES_ON and last.text not in "{," and not _else_of_block(first, last, waiting):
         return 1
     if first.text == "." and len(line.tokens) > 1 and last.text not in ("{", ","):
         return 1
     if len(before) > 1 and before[-2].text == ".":
         return 0  # a field of that name: `e.in`
-    return int(last.text in _SPACED or last.text in ("-", "and", "or", "not", "where", "in"))
+    return int(last.text in SPACED or last.text in ("-", "and", "or", "not", "where", "in"))
 
 
 def _else_of_block(first: Token, last: Token, waiting: list[tuple[int, str]]) -> bool:
@@ -235,88 +171,28 @@ def _else_of_block(first: Token, last: Token, waiting: list[tuple[int, str]]) ->
     return first.text == "else" and (last.text in ("}", ",") or not waiting or waiting[-1][1] != "")
 
 
-def _keyword(tokens: list[Token]) -> str:
-    """The word that says what a line declares, behind `given` or `override` and its file."""
-    place = 0
-    if len(tokens) > 2 and tokens[0].text in ("given", "override"):
-        place = 2 if tokens[1].kind == "text" else 1
-        if tokens[1].text == "std":
-            place = 2
-            while place + 1 < len(tokens) and tokens[place].text == ".":
-                place += 2
-    word = tokens[place] if place < len(tokens) else tokens[0]
-    return word.text if word.kind == "name" else tokens[0].text
-
-
 def _follow(line: Line, base: int, waiting: list[tuple[int, str]]) -> None:
     """Opens and closes the brackets of a line; all that it leaves open stands one level deeper."""
     for number, token in enumerate(line.tokens):
-        if token.text in _OPEN and token.kind == "sign":
-            head = _keyword(line.tokens) if token.text == "{" else ""
+        if token.text in OPEN and token.kind == "sign":
+            head = keyword(line.tokens) if token.text == "{" else ""
             if token.text == "{" and head == "extend" and number:
                 head = "entity"
             waiting.append((base + 1, head))
-        elif token.text in _CLOSE and token.kind == "sign" and waiting:
+        elif token.text in CLOSE and token.kind == "sign" and waiting:
             waiting.pop()
 
 
-# --- Blanks --------------------------------------------------------------------------------------
-
-
-def _spacing(left: Token, right: Token, before: Sequence[Token]) -> str:
-    """What stands between two tokens of a line; `before` are those left of the left one."""
-    a, b = left.text, right.text
-    if b == "," or a in ("(", "[") or b in (")", "]") or a == "...":
-        return ""
-    if a == "{" or b == "}":
-        return "" if a == "{" and b == "}" else " "
-    if b in _GLUED or a in _GLUED:
-        return _glue(left, right)
-    if b == ":" or (b == "?" and not right.spaced):
-        return ""
-    if b in ("(", "["):
-        return " " if right.spaced or (left.kind == "sign" and a not in (")", "]", "?")) else ""
-    if a == "-":
-        return "" if _prefix(left, before, right) else " "
-    return " "
-
-
-def _glue(left: Token, right: Token) -> str:
-    """Points: none around a range or behind one, as written before a field of the row."""
-    a, b = left.text, right.text
-    if a == ".*" and right.text not in (",", ")", "]"):
-        return " "
-    if a in _GLUED:
-        return ""
-    if b == ".":
-        sign = left.kind == "sign" and a not in (")", "]", "}", "?", "*")
-        return " " if right.spaced or sign else ""
-    return ""
-
-
-def _prefix(minus: Token, tokens: Sequence[Token], right: Token) -> bool:
-    """Whether a minus stands before a value; `tokens` are those before it."""
-    if not tokens:
-        return True
-    before = tokens[-1]
-    if before.kind == "name" and not (len(tokens) > 1 and tokens[-2].text == "."):
-        if before.text in _BEFORE_VALUE:
-            return True
-        if before.text in _BEFORE_VALUE_OR_NOT:
-            return not right.spaced
-    if before.kind == "sign" and before.text not in (")", "]", "}", "?"):
-        return True
-    return minus.spaced and not right.spaced
-
-
-def _written(tokens: list[Token]) -> str:
-    parts: list[str] = []
-    for number, token in enumerate(tokens):
-        if number:
-            before = tokens[max(number - 3, 0) : number - 1]
-            parts.append(_spacing(tokens[number - 1], token, before))
-        parts.append(token.text)
-    return "".join(parts)
+def _shortened(lines: list[Line], width: int, commas: bool) -> list[Line]:
+    """Places all lines, and breaks those that are too long within their longest braces."""
+    while True:
+        _place(lines)
+        pieces = [broken(line, width, commas) for line in lines]
+        if not any(pieces):
+            return lines
+        lines = [
+            piece for line, found in zip(lines, pieces, strict=True) for piece in (found or [line])
+        ]
 
 
 # --- Columns -------------------------------------------------------------------------------------
@@ -329,8 +205,6 @@ _HEADS = {
     "trigger": ("for", "when"),
     "metric": ("=", "every"),
 }
-# Blocks of lines whose second word begins a column.
-_FIELDS = frozenset(("entity", "event", "type", "business", "extend"))
 
 
 def _groups(lines: list[Line]) -> list[list[Line]]:
@@ -351,28 +225,28 @@ def _shape(line: Line) -> tuple[int, str, str] | None:
     words = [token.text for token in line.tokens]
     if len(words) < 2 or any("\n" in word for word in words):
         return None
-    if line.block in _FIELDS and words[0] not in ("index", "}"):
+    if line.block in FIELDS and words[0] not in ("index", "}"):
         return line.depth, line.block, ""
     if words[0] in ("up", "above") and ":" in words:
         return line.depth, line.block, "tier"
     if line.block == "lifecycle" and words[1] == "->":
         return line.depth, line.block, "arrow"
     closed = words.count("{") == words.count("}")
-    head = _keyword(line.tokens)
+    head = keyword(line.tokens)
     return (0, words[0], head) if line.depth == 0 and head in _HEADS and closed else None
 
 
 def _places(line: Line) -> list[int]:
     """The tokens at which the columns of a line begin, but the first."""
     words = [token.text for token in line.tokens]
-    if line.block in _FIELDS:
+    if line.block in FIELDS:
         return [1]
     if words[0] in ("up", "above"):
         return [words.index(":") + 1]
     if line.block == "lifecycle":
         return [1, *(n for n, word in enumerate(words) if n > 2 and word in ("on", "after"))][:2]
     found: list[int] = []
-    for word in _HEADS.get(_keyword(line.tokens), ()):
+    for word in _HEADS.get(keyword(line.tokens), ()):
         if word in words:
             found.append(words.index(word))
             if word == "key":
@@ -387,7 +261,7 @@ def _align(group: list[Line]) -> None:
     kept = [column for column in range(count) if _aligned(group, [p[column] for p in places])]
     for line, starts in zip(group, places, strict=True):
         ends = [*(starts[column] for column in kept), len(line.tokens)]
-        line.cells = [_written(line.tokens[a:b]) for a, b in pairwise([0, *ends])]
+        line.cells = [written(line.tokens[a:b]) for a, b in pairwise([0, *ends])]
     for column in range(len(kept)):
         width = max(len(line.cells[column]) for line in group)
         for line in group:
@@ -421,7 +295,8 @@ def _comment_columns(lines: list[Line], written: list[str]) -> list[int]:
     columns: list[int] = []
     group: list[int] = []
     for number, line in enumerate(lines):
-        if line.comment is None or line.blank or not (line.tokens or _goes_below(lines, number)):
+        apart = line.blank or (number > 0 and _parted(lines[number - 1], line))
+        if line.comment is None or apart or not (line.tokens or _goes_below(lines, number)):
             _level(columns, group)
             group = []
         if line.comment and (line.tokens or (group and _goes_below(lines, number))):
@@ -452,72 +327,17 @@ def _level(columns: list[int], group: list[int]) -> None:
 
 def _parted(above: Line, below: Line) -> bool:
     """Whether an empty line stands between two lines."""
-    if above.tokens and above.tokens[-1].text in _OPEN:
+    if above.tokens and above.tokens[-1].text in OPEN:
         return False
-    if below.tokens and below.tokens[0].text in _CLOSE:
+    if below.tokens and below.tokens[0].text in CLOSE:
         return False
     # A declaration of several lines stands by itself.
     return below.blank or (
         below.depth == 0
         and bool(above.tokens)
-        and above.tokens[0].text in _CLOSE
+        and above.tokens[0].text in CLOSE
         and above.depth == 0
     )
-
-
-# --- Long lines ----------------------------------------------------------------------------------
-
-
-def _shortened(lines: list[Line], width: int) -> list[Line]:
-    """Places all lines, and breaks those that are too long within their longest braces."""
-    while True:
-        _place(lines)
-        pieces = [_broken(line, width) for line in lines]
-        if not any(pieces):
-            return lines
-        lines = [
-            piece for line, found in zip(lines, pieces, strict=True) for piece in (found or [line])
-        ]
-
-
-def _broken(line: Line, width: int) -> list[Line]:
-    """The lines that a line becomes that is too long; none where it can stay or can't be cut."""
-    tokens = line.tokens
-    size = len(INDENT) * line.depth + len(_written(tokens))
-    if size <= width or any("\n" in token.text for token in tokens):
-        return []
-    group = _longest(tokens)
-    if group is None:
-        return []
-    start, end = group
-    rows = [Line(tokens[: start + 1], None, line.blank)]
-    row: list[Token] = []
-    depth = 0
-    for token in tokens[start + 1 : end]:
-        row.append(token)
-        depth += (token.text in _OPEN) - (token.text in _CLOSE)
-        if token.text == "," and depth == 0:
-            rows.append(Line(row, None, False))
-            row = []
-    rows += [Line(row, None, False)] if row else []
-    rows.append(Line(tokens[end:], line.comment, False))
-    return rows
-
-
-def _longest(tokens: list[Token]) -> tuple[int, int] | None:
-    """The outermost braces or square brackets that take the most room, by their two tokens."""
-    found: list[tuple[int, int, int]] = []
-    waiting: list[int] = []
-    for number, token in enumerate(tokens):
-        if token.kind != "sign":
-            continue
-        if token.text in _OPEN:
-            waiting.append(number)
-        elif token.text in _CLOSE and waiting:
-            start = waiting.pop()
-            if not waiting and tokens[start].text != "(" and number > start + 1:
-                found.append((len(_written(tokens[start : number + 1])), start, number))
-    return max(found, key=lambda group: group[0])[1:] if found else None
 
 
 # --- A file --------------------------------------------------------------------------------------
@@ -535,8 +355,8 @@ def formatted(source: Source) -> tuple[str | None, list[Diagnostic]]:
     if problems:
         return None, problems
     before = same_meaning(parsed.file)
-    for width in (WIDTH, 1_000_000):
-        text = format_text(source.text, width)
+    for width, commas in ((WIDTH, False), (WIDTH, True), (1_000_000, True)):
+        text = format_text(source.text, width, commas)
         again = parse(Source(source.name, text))
         if not again.diagnostics and same_meaning(again.file) == before:
             return text, []
