@@ -12,6 +12,7 @@ from collections.abc import Mapping as Dict
 from ...diagnostics import Diagnostic, Source, did_you_mean
 from ..mend import BAD, Mended, inserted, joined, unchanged
 from ..printer import escaped, key, quoted
+from ..written import GOES_ON
 from .forms import DOC, FIELD, Form
 from .tree import Mapping, Scalar, Sequence, Value
 
@@ -201,10 +202,13 @@ class Composer:
             self.report(found, "A description is text")
 
     def fields(self, pairs: list[tuple[Scalar, Value]]) -> None:
-        """Fields, a line each: `name TYPE flags = default`."""
-        for name, value in pairs:
+        """Fields, a line each: `name TYPE flags = default`.
+
+        One that is called `where` would go on with the line before it, were there no comma.
+        """
+        for number, (name, value) in enumerate(pairs):
             type_: Value | None = value
-            self.add("\n", name)
+            self.add(",\n" if number and name.text in GOES_ON else "\n", name)
             if isinstance(value, Mapping):
                 self.doc(value)
                 type_ = self.take(value, FIELD, "A field").get("type")
