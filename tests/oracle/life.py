@@ -150,7 +150,7 @@ class Life(Metered):
         if sub.cancelling:
             # A cancellation makes an invoice of its own.
             sub.status = "cancelled"
-            self._make(at, behind, sub.coupons, "end")
+            self._make(at, behind, sub.coupons, "end", sub)
             return [], []
         self._scheduled(sub, at)
         return self._step(sub), behind

@@ -27,6 +27,8 @@ class Acts:
         self.at = self.start
         plain = flavour in ("next", "bound")
         self.coupons = [] if plain else list(maker.coupons)
+        # Whether credit may pay all lines alike.
+        self.whole = False
         getattr(self, "_life_" + flavour)()
         bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
         # What credit before tax does beside what is above a maximum, the rules leave open.
@@ -98,6 +100,8 @@ class Acts:
     def _terms(self) -> dict[str, Any]:
         """Which credit goes first, and what it may pay."""
         terms: dict[str, Any] = {}
+        if self.whole:
+            return terms
         if self.r.random() < 0.3:
             terms["priority"] = self.r.choice((0, 10, 50, 51, 90))
         if self.r.random() < 0.25:
@@ -261,9 +265,7 @@ class Acts:
         self._another_coupon()
         coupons = any(act.data.get("coupon") for act in self.acts)
         if self.r.random() < 0.3 and first != "part_0" and not coupons:
-            for act in self.acts:
-                if act.kind == "usage" and self.r.random() < 0.2:
-                    act.data["sent"] = act.at + timedelta(seconds=self.r.randint(0, 40 * 86400))
+            self._have_late()
             return
         # Who carries what comes late for one that has ended, the rules leave open.
         self._end(self.r.choice(deals), late=True)
@@ -272,8 +274,17 @@ class Acts:
         names = [p.name for p in self.m.plans]
         if "yearly_use" not in names:
             return self._life_flat()
-        self._subscribe("yearly_use")
+        deal = self._subscribe("yearly_use")
         self._use("yearly_use", 400)
+        if self._credits and self.rules.proration != "none":
+            for _ in range(self.r.choice((0, 1, 2, 3))):
+                to = self.r.choice(("yearly_use", "flat_5", "use_0", "flat_0"))
+                self._use(to, 400)
+                self._add(
+                    self._later(5, 150), "change", deal=deal, plan=to, when="now", prorate=True,
+                    invoice="now",
+                )  # fmt: skip
+        self._end(deal)
         return None
 
     def _life_next(self) -> None:
@@ -308,6 +319,34 @@ class Acts:
                 when=self.r.choice(("now", "period_end")), prorate=True, invoice="now",
             )  # fmt: skip
         return None
+
+    def _life_limits(self) -> None:
+        """Changes from and to plans with a minimum or a maximum, with usage in and behind time."""
+        if not self._credits or self.rules.proration == "none":
+            return self._life_flat()
+        self.coupons, self.whole = [], True
+        plans = ("use_4", "use_5", "bound_0", "bound_1", "use_0", "flat_0")
+        plan = self.r.choice(plans[:4])
+        deal = self._subscribe(plan, quantity=self.r.randint(1, 9))
+        self._use(plan, 200)
+        for _ in range(self.r.randint(1, 4)):
+            to = self.r.choice(plans)
+            self._use(to, 200)
+            self._add(
+                self._later(0, 50), "change", deal=deal, plan=to, when="now", prorate=True,
+                invoice="now",
+            )  # fmt: skip
+        if self.r.random() < 0.5:
+            self._end(deal)
+        else:
+            self._have_late()
+        return None
+
+    def _have_late(self) -> None:
+        """Has some of what is used arrive after its time."""
+        for act in self.acts:
+            if act.kind == "usage" and self.r.random() < 0.2:
+                act.data["sent"] = act.at + timedelta(seconds=self.r.randint(0, 40 * 86400))
 
     def _life_dated(self) -> None:
         """Phases, and versions of prices that running subscriptions keep or come over to."""
@@ -380,10 +419,8 @@ class Acts:
             self._add(self._later(0, 25), "addon", deal=deal, addon="extra_use", quantity=int(on))
         if self.r.random() < 0.5:
             self._end(deal)
-            return None
-        for act in self.acts:
-            if act.kind == "usage" and self.r.random() < 0.2:
-                act.data["sent"] = act.at + timedelta(seconds=self.r.randint(0, 40 * 86400))
+        else:
+            self._have_late()
         return None
 
     def _life_rest(self) -> None:
@@ -401,8 +438,17 @@ class Acts:
 
     def _life_part(self) -> None:
         """Usage that is billed in mid-period at a threshold."""
-        self._subscribe("part_0")
+        deal = self._subscribe("part_0")
         self._use("part_0", 200)
+        if self._credits and self.rules.proration != "none":
+            for _ in range(self.r.choice((0, 1, 2))):
+                to = self.r.choice(("part_0", "use_0", "flat_0"))
+                self._use(to, 200)
+                self._add(
+                    self._later(5, 90), "change", deal=deal, plan=to, when="now", prorate=True,
+                    invoice="now",
+                )  # fmt: skip
+        self._end(deal)
 
     def _life_tardy(self) -> None:
         """Usage that arrives after its period was billed."""

@@ -41,6 +41,16 @@ class Metered:
             k += 1
         return min(end, sub.end)
 
+    def _whole(self, sub: Sub, usage: Usage, begun: datetime) -> Fraction:
+        """How long the whole period of a usage price is that one which begins then is of."""
+        assert sub.cycle is not None
+        if not usage.monthly:
+            return sub.cycle.whole(sub.n, self.seconds)
+        k = 1
+        while (end := self._month(sub.cycle, k)) <= begun:
+            k += 1
+        return self._length(self._month(sub.cycle, k - 1), end)
+
     def _month(self, cycle: Cycle, k: int) -> datetime:
         assert not cycle.late
         return instant(shift(cycle.anchor, k, "month", cycle.day), cycle.zone, cycle.clock)
@@ -73,9 +83,8 @@ class Metered:
         self, sub: Sub, item: str, usage: Usage, start: datetime, end: datetime, whole: bool
     ) -> list[Line]:
         included = Fraction(usage.includes)
-        if usage.prorated and not usage.monthly:
-            assert sub.cycle is not None
-            included *= self._length(start, end) / sub.cycle.whole(sub.n, self.seconds)
+        if usage.prorated:
+            included *= self._length(start, end) / self._whole(sub, usage, start)
         window = self._window(sub, item, usage, start, end, included)
         window.whole = whole
         if not item and (before := sub.partly.pop(usage.meter, None)) is not None:

@@ -217,6 +217,7 @@ class Maker:
                 "mixed",
                 "extras",
                 "counted",
+                "limits",
                 "rest",
                 "part",
                 "given",

@@ -123,7 +123,7 @@ def _change_addon(
     after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
     if not quantity:
         windows = [w for w in usage.owed(desk, sub, desk.now, True) if w.item.name == addon.name]
-        found.metered += windows
+        found.metered += usage.apart(desk, sub, windows)
         found.lines += [line for window in windows for line in window.lines]
         # Were it added again in the period, that is billed.
         billed = {f"{addon.name}|{w.price.meter}": w.row["billed"] for w in windows}

@@ -106,6 +106,10 @@ class Desk(Protocol):
     ) -> Sequence[Figure]:  # fmt: skip
         """What a meter counted from where a usage period begins, by values of dimensions."""
 
+    def part_measured(self, meter: str, customer: str, start: datetime, own: datetime) -> None:
+        """Has what a meter counted from where two usage periods begin stand from an instant of its
+        own too, for the one of them that ends before the other."""
+
     def measured_each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
     ) -> Sequence[Level]:

@@ -118,6 +118,9 @@ class Rehearsal:
         """What a meter counted."""
         return self.desk.measured(meter, customer, start, end, dimensions)
 
+    def part_measured(self, meter: str, customer: str, start: datetime, own: datetime) -> None:
+        """Nothing is counted in a rehearsal."""
+
     def measured_each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
     ) -> Sequence[Level]:

@@ -14,7 +14,7 @@ from ..model import Event
 from ..times import add
 from ..values import Duration, Money, show
 from . import bounds, coupons, owed, renewals, usage
-from .changes import bill_rest, credit_unused
+from .changes import bill_rest, credit_unused, surplus_of
 from .credits import Surplus
 from .customers import customer_row, in_trial, lives, settings, subscriptions_of, zone_of
 from .desk import Desk
@@ -255,10 +255,8 @@ def cancel(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
         desk.change("Subscription", key, cancel_at=sub["period_end"], cancelled_at=desk.now)
         return str(key)
     credit: list[Line] = []
-    surplus = None
+    surplus = surplus_of(sub, args, site, place)
     if args.get("prorate") and sub["status"] != "paused" and not in_trial(sub):
-        billed = [c["invoice"] for c in owed.charges_of(sub) if c["invoice"]]
-        surplus = Surplus(tuple(billed), bool(args.get("refund")), str(site), place)
         credit = credit_unused(desk, sub, None)
     end(desk, key, "cancelled", credit, surplus)
     return str(key)
@@ -269,6 +267,7 @@ def end(
 ) -> None:
     """Ends a subscription: usage up to now is invoiced, timers and retries stop."""
     sub = desk.row("Subscription", key)
+    surplus = surplus or surplus_of(sub, {}, "", "")
     for timer in ("renew", "notice", "grace", "usage", "version"):
         desk.drop_timer(f"{timer}|{key}")
     _stop_dunning(desk, sub)

@@ -150,6 +150,23 @@ def cut(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> dict[str, An
     return {"used": used, "billed": billed} if used else {}
 
 
+def apart(desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered]) -> list[Metered]:
+    """The windows of an add-on that ends within a period, each with a beginning that is its own:
+    what comes late for it is not what is counted of the period behind it."""
+    shared = [each for each in owed(desk, sub, desk.now, True, True) if each.item.name == PLAN]
+    parted = []
+    for each in found:
+        begun, meter = each.row["start"], each.price.meter
+        if any((other.price.meter, other.row["start"]) == (meter, begun) for other in shared):
+            taken = windows_before(desk, meter, sub["customer"], begun)
+            own = begun + _MOMENT * (1 + sum("apart" in row["terms"] for row in taken))
+            desk.part_measured(meter, sub["customer"], begun, own)
+            terms = {**each.row["terms"], "apart": True}
+            each = replace(each, row={**each.row, "start": own, "terms": terms})
+        parted.append(each)
+    return parted
+
+
 def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, datetime]:
     """The meters that ended subscriptions of a customer have rated beyond an instant, and until
     when: nobody pays for the same usage twice."""
@@ -413,6 +430,8 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
     """A window that was rated before, rated anew by the terms that held then."""
     sub, then = desk.row("Subscription", row["subscription"]), row["terms"]
     known = {**(sub["billing"] or {}), "since": then["since"], "versioned": None}
+    if "apart" in then:
+        known["used"] = {part_key(then["item"], row["meter"]): row["start"]}
     past = {
         **sub, "plan": then["plan"], "period_start": row["start"], "billing": known,
         "interval": then["interval"], "anchor": then["anchor"],
@@ -490,10 +509,11 @@ def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[
 def windows_before(desk: Desk, meter: str, customer: str, at: datetime) -> Sequence[Row]:
     """The newest billed usage periods of a customer's meter that had begun at an instant."""
     several = len(desk.subscriptions(customer)) > 1
-    return desk.rows(
-        "_usage", {"customer": customer, "meter": meter}, [("start", "<=", at)],
+    rows = desk.rows(
+        "_usage", {"customer": customer, "meter": meter}, [("start", "<", at + SAME)],
         (("start", True),), _LOOKED_AT if several else 4,
     )  # fmt: skip
+    return [row for row in rows if row["start"] <= at or "apart" in row["terms"]]
 
 
 # --- thresholds and periods of its own -------------------------------------------------------

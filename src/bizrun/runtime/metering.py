@@ -416,6 +416,13 @@ class Metering:
                     found[_named(row["by"])] = Figure(held, 0, row["by"])
         return list(found.values())
 
+    def part(self, meter: Meter, customer: str, start: datetime, own: datetime) -> None:
+        """Copies what was counted from the beginning of a usage period to one of its own."""
+        for bucket in self._buckets(meter, customer, start):
+            key = self._key(meter.name, customer, own, _named(bucket["by"]))
+            self.engine.state.put("_meter", key, {**bucket, "id": key, "start": own})
+            self.readings.copy_values(bucket["id"], key)
+
     def each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
     ) -> list[Level]:

@@ -59,6 +59,12 @@ class Readings:
             row[name] = self._extreme(bucket["id"], aggregate == "max")
         return row
 
+    def copy_values(self, bucket: str, other: str) -> None:
+        """Has another bucket hold the values of one."""
+        for row in list(self.state.select("_meter_value", {"bucket": bucket})):
+            key = other + row["id"].removeprefix(bucket)
+            self.state.put("_meter_value", key, {**row, "id": key, "bucket": other})
+
     def _extreme(self, bucket: str, greatest: bool) -> Number | None:
         order = (("value", greatest),)
         rows = self.state.select("_meter_value", {"bucket": bucket}, (), order, 1)

@@ -382,6 +382,11 @@ class Work:
         declared = self.program.meters[meter]
         return self.engine.metering.figures(declared, customer, start, end, dimensions)
 
+    def part_measured(self, meter: str, customer: str, start: datetime, own: datetime) -> None:
+        """Has what a meter counted from where two usage periods begin stand from an instant of its
+        own too, for the one of them that ends before the other."""
+        self.engine.metering.part(self.program.meters[meter], customer, start, own)
+
     def measured_each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
     ) -> list[Level]:
