@@ -55,6 +55,7 @@ class FakeContext:
         self.now = NOW
         self.tz = zone("Europe/Berlin")
         self.currency = "USD"
+        self.by_second = False
         self.event: Mapping[str, Any] = {"id": "e1", "type": "Order.placed", "time": NOW}
         self.caller: str | None = "a1"
         self.fuel = fuel

@@ -160,6 +160,17 @@ def test_no_more_is_credited_than_is_still_charged():
     assert proration.refunded(charged, usd(40))[0].left == usd(0)
 
 
+def test_a_refund_takes_from_each_charge_in_proportion_and_gives_it_back_where_it_fails():
+    charged = [Charge(usd(n), period().start, period().end, usd(0)) for n in (10, 20, 0)]
+    once = proration.refunded(charged, usd(10))
+    assert [charge.given_back for charge in once] == [usd("3.33"), usd("6.67"), usd(0)]
+    twice = proration.refunded(once, usd(50))
+    assert [charge.left for charge in twice] == [usd(0)] * 3
+    assert proration.refunded(twice, usd(1)) == twice
+    again = proration.refunded(once, usd(-10))
+    assert list(again) == charged
+
+
 def test_by_second():
     exact = period(proration="second")
     at = instant("2026-04-16T12:00:00Z")
@@ -194,7 +205,8 @@ def test_prorate_of_the_language():
     assert proration.prorate(usd(30), start, end, month, "UTC") == usd(15)
     assert proration.prorate(usd(30), start, end, (date(2026, 4, 1), end), "UTC") == usd(15)
     assert proration.prorate(usd(30), date(2026, 4, 16), end, period(), "UTC") == usd(15)
-    assert proration.prorate(usd(30), start, end, month, "UTC", "none") == usd(30)
+    noon = instant("2026-04-16T12:00:00Z")
+    assert proration.prorate(usd(30), noon, end, month, "UTC", by_second=True) == usd("14.5")
     for bad in ((end, start, month), (start, end, Duration())):
         with pytest.raises(EvalError):
             proration.prorate(usd(30), *bad, "UTC")

@@ -483,9 +483,7 @@ def credit_unused(
             continue
         charges = owed.as_charges(rows)
         given = proration.credit(charges, desk.now, chosen.proration, zone, chosen.half_even)
-        stopped = owed.with_charges(
-            rows, proration.stop(charges, given, desk.now, chosen.proration, zone)
-        )
+        stopped = owed.with_charges(rows, proration.stop(charges, given, desk.now))
         made_by = owed.origins(desk, rows)
         payments.give_back(desk, rows, stopped)
         kept += stopped

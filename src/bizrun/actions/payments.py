@@ -379,17 +379,8 @@ def _asked(desk: Desk, invoice: Mapping[str, Any]) -> Money:
 def _taken(rows: list[dict[str, Any]], invoice: str, amount: Money) -> list[dict[str, Any]]:
     mine = [row for row in rows if row["invoice"] == invoice]
     charges = [proration.Charge(r["amount"], r["start"], r["end"], r["given_back"]) for r in mine]
-    zero = amount * 0
-    if amount > zero:
-        backs = [charge.given_back for charge in proration.refunded(charges, amount)]
-    else:
-        # A refund that failed: what it took is charged again.
-        backs = []
-        for charge in charges:
-            back = min(charge.given_back, -amount)
-            amount = amount + back
-            backs.append(charge.given_back - back)
-    given = {row["line"]: back for row, back in zip(mine, backs, strict=True)}
+    after = proration.refunded(charges, amount)
+    given = {row["line"]: each.given_back for row, each in zip(mine, after, strict=True)}
     return [
         {**row, "given_back": given[row["line"]]} if row["invoice"] == invoice else row
         for row in rows

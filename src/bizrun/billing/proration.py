@@ -17,7 +17,7 @@ from ..values import Duration, Money, Number, check_number, divide
 from . import periods
 from .catalog import Interval, Proration
 from .periods import WHOLE, Period
-from .split import spread_exact
+from .split import spread, spread_exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +98,20 @@ def prorate(
     end: datetime | date,
     period: Period | Duration | tuple[datetime | date, datetime | date],
     zone: str,
-    proration: Proration = "day",
+    by_second: bool = False,
 ) -> Money:
     """The part of an amount that falls on `start` to `end`, unrounded: the language's function.
 
     `period` is what the amount is for: a range of time, or a length (then the one that ends where
-    `end` is). The day of `start` counts, the day of `end` does not. None: the whole amount.
+    `end` is). The day of `start` counts, the day of `end` does not, unless by second.
     """
-    if proration == "none":
-        return amount
     first, last = _instant(start, zone), _instant(end, zone)
     whole = _whole(period, last, zone)
     if whole.end <= whole.whole_start:
         raise EvalError("prorate needs a period that ends after it begins")
     if last < first:
         raise EvalError("prorate needs an end that is not before its start")
-    return portion(amount, periods.share(whole, first, last, zone, proration == "second"))
+    return portion(amount, periods.share(whole, first, last, zone, by_second))
 
 
 def credit(
@@ -157,39 +155,38 @@ def change(
         return Change(nothing, zero, tuple(charges))
     given = credit(charges, at, proration, zone, half_even) if prorate else nothing
     rest = portion(price, unused_share(period, at, proration, zone)).rounded(half_even)
-    kept = stop(charges, given, at, proration, zone)
+    kept = stop(charges, given, at)
     after = (*kept, Charge(rest, _begin(period, at, proration, zone), period.end, zero))
     return Change(given, rest, after)
 
 
-def stop(
-    charges: Sequence[Charge],
-    given: Sequence[Money],
-    at: datetime,
-    proration: Proration,
-    zone: str,
-) -> tuple[Charge, ...]:
+def stop(charges: Sequence[Charge], given: Sequence[Money], at: datetime) -> tuple[Charge, ...]:
     """The charges after a credit: what was given back is noted, and its time is over.
 
     A charge that was stopped gives nothing back a second time.
     """
-    begin = at if proration == "second" else periods.midnight(periods.local_day(at, zone), zone)
     credited = given or tuple(Money(0, charge.amount.currency) for charge in charges)
     return tuple(
         # What remains is the price of the time used; only a refund can take from it.
-        replace(charge, amount=charge.amount - back, end=min(charge.end, max(begin, charge.start)))
+        replace(charge, amount=charge.amount - back, end=min(charge.end, max(at, charge.start)))
         for charge, back in zip(charges, credited, strict=True)
     )
 
 
 def refunded(charges: Sequence[Charge], amount: Money) -> tuple[Charge, ...]:
-    """The charges after a refund or credit note, which takes from the newest first."""
-    result = []
-    for charge in reversed(charges):
-        taken = max(min(amount, charge.left), Money(0, amount.currency))
-        amount -= taken
-        result.append(replace(charge, given_back=charge.given_back + taken))
-    return tuple(reversed(result))
+    """The charges after a refund, which takes from each in proportion to what is left of it, as a
+    credit note does; one below zero (it failed) is charged again where it was taken."""
+    zero = Money(0, amount.currency)
+    failed = amount < zero
+    most = [max(each.given_back if failed else each.left, zero) for each in charges]
+    taken = min(abs(amount), sum(most, zero))
+    if not taken:
+        return tuple(charges)
+    parts = spread(-taken if failed else taken, [part.amount for part in most])
+    return tuple(
+        replace(each, given_back=each.given_back + part)
+        for each, part in zip(charges, parts, strict=True)
+    )
 
 
 def part_of_quantity(quantity: Number, share: Fraction) -> Number:

@@ -24,6 +24,10 @@ class Context(Protocol):
     event: Mapping[str, Any]
     caller: str | None
 
+    @property
+    def by_second(self) -> bool:
+        """Whether the business prorates to the second, not by whole days."""
+
     def row(self, entity: str, key: Any) -> Row:
         """The row of a reference; refused where there is none, or the key is none."""
 

@@ -333,7 +333,7 @@ def _months(ctx: Context, start: Any, end: Any) -> int:
 
 
 def _prorate(ctx: Context, amount: Money, start: Any, end: Any, period: Any = None) -> Money:
-    """By the day; without a period, that of the calendar month in which it begins."""
+    """As the business prorates; without a period, of the calendar month in which it begins."""
     from ..billing.proration import prorate
 
     amount = _need("prorate", amount, "money")
@@ -341,13 +341,13 @@ def _prorate(ctx: Context, amount: Money, start: Any, end: Any, period: Any = No
     if period is None:
         day = times.local_date(first, ctx.tz)
         bounds = times.start_of("month", day), times.end_of("month", day)
-        return prorate(amount, first, last, bounds, ctx.tz.key)
+        return prorate(amount, first, last, bounds, ctx.tz.key, ctx.by_second)
     if kind(_need("prorate", period, "range", "duration")) == "range":
         period = (
             _instant("prorate", ctx, period["start"]),
             _instant("prorate", ctx, period["end"]),
         )
-    return prorate(amount, first, last, period, ctx.tz.key)
+    return prorate(amount, first, last, period, ctx.tz.key, ctx.by_second)
 
 
 # --- what is read when it is sent ------------------------------------------------------------

@@ -101,6 +101,12 @@ class Work:
         """How many events at one instant led here."""
         return self.source.depth if self.source is not None else 0
 
+    @property
+    def by_second(self) -> bool:
+        """Whether the business prorates to the second, not by whole days."""
+        chosen = self.program.billing
+        return chosen is not None and chosen.proration == "second"
+
     # --- reading -------------------------------------------------------------------------------
 
     def row(self, entity: str, key: Any) -> Row:
