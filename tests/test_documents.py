@@ -314,6 +314,35 @@ def test_an_invoice_says_all() -> None:
     assert found == page()
 
 
+def test_a_price_says_its_packages_and_what_was_billed_before() -> None:
+    step = {"above": 0, "quantity": 1_999, "unit_amount": "2.00 USD", "packages": 34,
+            "amount": "68.00 USD"}  # fmt: skip
+    share = {"above": 0, "quantity": 10, "percent": "2.9%", "events": 1, "each": "0.30 USD",
+             "amount": "0.59 USD"}  # fmt: skip
+    before = {"bound": "billed", "quantity": -600, "amount": "-20.00 USD"}
+    lines = [
+        line(1, "minutes", detail=[step]), line(2, "payments", detail=[share]),
+        line(3, "more minutes", detail=[step, before]),
+    ]  # fmt: skip
+    found = document_html(Document.of(invoice(), lines, ACME, {"id": "a1"}, "UTC")).decode()
+    for said in ("34 × $2.00", "2.9% + 1 × $0.30", "Already invoiced", "−600", "−$20.00"):
+        assert said in found, said
+
+
+def test_prices_with_their_tax_are_said_to_have_it() -> None:
+    taxes = [{"name": "vat", "rate": "20%", "amount": money("120.00 USD"), "inclusive": True}]
+    row = invoice(taxes=taxes, tax=money("120.00 USD"))
+    french = {"id": "a1", "locale": "fr"}
+    found = document_html(Document.of(row, [line(1, "x")], ACME, french, "UTC")).decode()
+    assert "Les prix unitaires sont TTC." in found
+
+
+def test_credit_that_is_sold_is_named_in_the_language_of_the_customer() -> None:
+    sold = line(1, "Credit of 50.00 USD", kind="wallet", meter=None)
+    found = document_html(Document.of(invoice(), [sold], ACME, {"locale": "de"}, "UTC")).decode()
+    assert "Guthaben über 50,00\u00a0$" in found
+
+
 def test_an_open_invoice_says_when_it_is_due() -> None:
     open_ = page("final", paid_at=None, amount_open=money("1300.00 USD"))
     assert "$1,300.00 due January 31, 2026" in open_

@@ -175,12 +175,16 @@ def test_a_quantity_is_one_that_a_reader_can_read() -> None:
 
 
 def test_prices_with_their_tax_in_them_are_said_to_be() -> None:
-    vat = [{"name": "vat", "rate": "19%", "amount": Money("19", "EUR")}]
+    vat = [{"name": "vat", "rate": "19%", "amount": Money("19", "EUR"), "inclusive": True}]
     inclusive = line(1, "Pro", "100", unit_amount=Money(119, "EUR"), currency="EUR")
     more: dict[str, Any] = {"currency": "EUR", "tax": "19", "total": "119", "taxes": vat}
     assert "Unit prices include tax." in page(document(inclusive, **more))["notes"]
+    outside = [{**vat[0], "inclusive": False}]
     exclusive = {**inclusive, "unit_amount": Money("100.004", "EUR")}
-    assert "Unit prices include tax." not in page(document(exclusive, **more))["notes"]
+    assert (
+        "Unit prices include tax."
+        not in page(document(exclusive, **{**more, "taxes": outside}))["notes"]
+    )
     coupon = [{"coupon": "HALF", "amount": "59.50 EUR"}]
     halved = page(document(inclusive, **more, discount="50", discounts=coupon))
     assert ["Discount HALF", "−50,00 €"] in page(

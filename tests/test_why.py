@@ -116,3 +116,52 @@ def test_a_run_says_that_nobody_sees_to_failed_payments(ask: Command) -> None:
     assert "payments failed, and no `dunning` says what then" in said
     Path("shop.biz").write_text(SPEC + "dunning d { retry after 3 days }\n")
     assert "no `dunning`" not in ask("shop.biz", "--out", "none", "--fresh")
+
+
+CALLS = """\
+business "Calls" { currency EUR, timezone "UTC", bills Line, invoice_number "C-{seq:03}" }
+entity Line { id text key }
+event Line.opened key id { id text }
+event Call.ended key line {
+  line Line, seconds integer, zone text = "home", free bool = false, bytes size = 0 MB
+}
+meter time { sum seconds of Call.ended per line by zone where not .free }
+meter data { sum bytes of Call.ended per line unit GB }
+plan payg {
+  usage time per zone { "home": 0.10 EUR per 60, else: 0.90 EUR per 60 }
+  usage data: 0.01 EUR per GB
+  bill usage at 1 EUR
+}
+on Line.opened(id) {
+  let line = create Line { id }
+  subscribe { customer: line, plan: payg }
+}
+"""
+CALLED = (
+    ("Line.opened", 1, {"id": "a"}),
+    ("Call.ended", 2, {"line": "a", "seconds": 61}),
+    ("Call.ended", 3, {"line": "a", "seconds": 500, "free": True}),
+    ("Call.ended", 4, {"line": "a", "seconds": 30, "zone": "eu", "bytes": "512 MB"}),
+    ("Call.ended", 5, {"line": "a", "seconds": 70}),
+)
+
+
+def test_a_line_of_one_zone_tells_its_packages_and_its_own_events(command: Command) -> None:
+    write_shop(CALLS, CALLED)
+    command("shop.biz", "--out", "none", "--until", "2026-05-03")
+    first, last = (command("why", f"C-00{n}") for n in (1, 2))
+    assert first.splitlines()[1:7] == [
+        "  time home: 61 at 2 × 0.10 EUR = 0.20 EUR  shop.biz:10",
+        "    counted by time from 1 event  shop.biz:7",
+        "      e2 at 2026-04-02T09:00:00Z: seconds 61",
+        "  time eu: 30 at 1 × 0.90 EUR = 0.90 EUR  shop.biz:10",
+        "    counted by time from 1 event  shop.biz:7",
+        "      e4 at 2026-04-04T09:00:00Z: seconds 30",
+    ]
+    assert "      e4 at 2026-04-04T09:00:00Z: bytes 512 MB" in last
+    assert last.splitlines()[1:5] == [
+        "  time home: 70 at 0.10 EUR = 0.10 EUR  shop.biz:10",
+        "    131 at 3 × 0.10 EUR = 0.30 EUR",
+        "    billed before: -61 = -0.20 EUR",
+        "    counted by time from 2 events  shop.biz:7",
+    ]

@@ -28,7 +28,7 @@ def noted(desk: Desk, invoice: Mapping[str, Any], line: Mapping[str, Any], part:
     net = line["amount"] - line["discount"]
     if line["kind"] not in ("usage", "correction") or not line["meter"] or not net:
         return
-    whole = net + line["tax"] if _inclusive(desk, invoice) else net
+    whole = net + line["tax"] if _inclusive(invoice) else net
     taken = proration.portion(whole, Fraction(part.amount) / Fraction(net.amount))
     taken = taken.rounded(settings(desk).half_even)
     about = {"customer": invoice["customer"], "meter": line["meter"]}
@@ -51,10 +51,9 @@ def given(desk: Desk, invoice: Mapping[str, Any], share: Fraction) -> None:
         noted(desk, invoice, line, proration.portion(line["amount"] - line["discount"], share))
 
 
-def _inclusive(desk: Desk, invoice: Mapping[str, Any]) -> bool:
+def _inclusive(invoice: Mapping[str, Any]) -> bool:
     """Whether the prices of an invoice have their tax in them."""
-    names = (tax["name"] for tax in invoice["taxes"] or ())
-    return any(name in desk.program.taxes and desk.program.taxes[name].inclusive for name in names)
+    return any(tax.get("inclusive") for tax in invoice["taxes"] or ())
 
 
 def _stands_in(line: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

@@ -153,7 +153,8 @@ def _about(
         "tax": totals.tax, "total": totals.total, "credit": totals.credit,
         "amount_due": totals.amount_due, "amount_open": totals.amount_due, "reason": reason,
         "period_start": min(starts, default=None), "period_end": max(ends, default=None),
-        "taxes": [{"name": t.name, "rate": str(t.rate), "amount": t.amount}
+        "taxes": [{"name": t.name, "rate": str(t.rate), "amount": t.amount,
+                   **({"inclusive": True} if t.inclusive else {})}
                   for t in totals.taxes] or None,
         "discounts": [{"coupon": use.coupon, "amount": use.amount} for use in uses] or None,
         "credits": [credits.use_row(use) for use in totals.credits] or None,
@@ -230,7 +231,8 @@ def write_lines(
 
 
 def _detail(line: Line) -> list[dict[str, Any]] | None:
-    if len(line.explanation) < 2:
+    """The steps of a line; none where its quantity and unit price say all of it."""
+    if len(line.explanation) < 2 and all(step.plain for step in line.explanation):
         return None
     steps = rating.explanation(rating.Rated(line.amount, line.quantity, line.explanation))
     return [{key: plain(value) for key, value in step.items()} for step in steps]

@@ -14,7 +14,7 @@ from .discounts import Beside
 from .invoicing import Line
 from .periods import Period
 from .proration import Change, portion
-from .rating import Rated, fixed_amount
+from .rating import Rated, TierLine, fixed_amount
 
 
 class Origin(NamedTuple):
@@ -109,13 +109,26 @@ def usage_lines(
                 meter=meter,
                 period_start=start,
                 period_end=end,
-                explanation=(*part.free, *part.tiers),
+                explanation=(*part.free, *part.tiers, *_billed(part, before)),
                 dimensions=part.values,
                 discountable=given_back is None,
                 taxed=None if given_back is None or before is None else before.taxed,
             )
         )
     return lines
+
+
+def _billed(part: Rated, before: Rated | None) -> tuple[TierLine, ...]:
+    """What was billed of it already, where its steps are of all that was used; units of one price
+    say it by their quantity."""
+    if (
+        before is None
+        or not (before.amount or before.quantity)
+        or (len(part.tiers) == 1 and not part.free and part.tiers[0].plain)
+    ):
+        return ()
+    zero = part.amount * 0
+    return (TierLine(0, None, -before.quantity, None, None, None, zero, -before.amount, "billed"),)
 
 
 def _given_back(amount: Money, before: Rated | None) -> Money | None:

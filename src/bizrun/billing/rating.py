@@ -40,9 +40,10 @@ class TierLine(Struct, frozen=True):
     """One step of an explanation: so many units above one bound and up to another.
 
     `unit_amount` and `percent` are the rate's; `packages` how many were started; `flat` the flat
-    parts that were due. `amount` is what the step came to, after at most and at least; where
-    those are of all tiers together a last step, "minimum" or "maximum", is the difference. Steps
-    "included" and "carried" say how much was free, for nothing, where some was carried over.
+    parts that were due; `each` what each of `events` costs beside. `amount` is what the step came
+    to, after at most and at least; where those are of all tiers together a last step, "minimum" or
+    "maximum", is the difference. Steps "included" and "carried" say how much was free, for nothing,
+    where some was carried over; a step "billed" is what an invoice before has asked for already.
     """
 
     above: Number
@@ -53,7 +54,15 @@ class TierLine(Struct, frozen=True):
     packages: int | None
     flat: Money
     amount: Money
-    bound: Literal["minimum", "maximum", "included", "carried"] | None = None
+    bound: Literal["minimum", "maximum", "included", "carried", "billed"] | None = None
+    events: int | None = None
+    each: Money | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is so many units at a price, and nothing else."""
+        unit = self.unit_amount
+        return unit is not None and self.amount == unit * self.quantity
 
 
 class Rated(Struct, frozen=True):
@@ -278,9 +287,11 @@ def _line(
     # A tier that nothing entered has no bounds to keep; a rate of its own always has.
     if quantity or (not above and up_to is None):
         amount = within(rate_, amount)
+    each = _each(rate_)
     return TierLine(
-        above, up_to, quantity, _unit_amount(rate_), _percent(rate_), packages, flat, amount
-    )
+        above, up_to, quantity, _unit_amount(rate_), _percent(rate_), packages, flat, amount,
+        events=events if each is not None else None, each=each,
+    )  # fmt: skip
 
 
 def _by_event(rate_: Rate, usage: Usage, currency: str) -> TierLine:
@@ -348,6 +359,15 @@ def _unit_amount(rate_: Rate) -> Money | None:
         part.amount if part.size == 1 or part.unit == "package" else part.amount / part.size
         for part in rate_.parts
         if part.unit in ("unit", "package") and isinstance(part.amount, Money)
+    ]
+    return sum(found[1:], found[0]) if found else None
+
+
+def _each(rate_: Rate) -> Money | None:
+    found = [
+        part.amount
+        for part in rate_.parts
+        if part.unit == "event" and isinstance(part.amount, Money)
     ]
     return sum(found[1:], found[0]) if found else None
 
@@ -462,12 +482,12 @@ def _case_order(pricing: Pricing, usage: Usage) -> tuple[int, tuple[str, ...]]:
 
 def _values(line: TierLine) -> tuple[Any, ...]:
     if line.bound is not None:
-        return (None, None, line.quantity or None, *[None] * 4, line.amount, line.bound)
+        return (None, None, line.quantity or None, *[None] * 4, line.amount, line.bound, None, None)
     return (
         line.above, line.up_to, line.quantity, line.unit_amount, line.percent, line.packages,
-        line.flat if line.flat else None, line.amount, None,
+        line.flat if line.flat else None, line.amount, None, line.events, line.each,
     )  # fmt: skip
 
 
 _STEP = ("above", "up_to", "quantity", "unit_amount", "percent", "packages", "flat", "amount",
-         "bound")  # fmt: skip
+         "bound", "events", "each")  # fmt: skip

@@ -174,7 +174,7 @@ _KEYS = (
     "voided", "draft", "uncollectible", "stamp_paid", "stamp_void", "stamp_draft", "pay", "thanks",
     "credited", "reference", "above", "correction", "vat", "credit_note", "note_number",
     "for_invoice", "note_headline", "note_total", "receipt", "payment", "reverse_charge", "seat",
-    "user", "carried", "carried_over", "included", "prices_with_tax",
+    "user", "carried", "carried_over", "included", "prices_with_tax", "billed", "wallet",
 )  # fmt: skip
 
 _TEXTS = {
@@ -191,7 +191,8 @@ _TEXTS = {
         |Payment reference
         |Reverse charge: VAT is due from the customer.|seat|user
         |Carried over|Due with a later invoice|Included
-        |Unit prices include tax.""",
+        |Unit prices include tax.
+        |Already invoiced|Credit of {amount}""",
     "de": """Rechnung|Rechnung an|Von|Rechnungsnummer|Rechnungsdatum|Fällig am|Bezahlt am
         |Leistungszeitraum|Beschreibung|Menge|Einzelpreis|Betrag|Zwischensumme|Rabatt|Steuer
         |Gesamtbetrag|Guthaben|Bezahlt|Zu zahlen|Seite {page} von {pages}|{start} – {end}|frei
@@ -207,7 +208,8 @@ _TEXTS = {
         |Gutgeschrieben|Zahlungsbeleg|Zahlungsreferenz
         |Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge).|Lizenz|Nutzer
         |Übertrag|Wird mit einer späteren Rechnung fällig|Inbegriffen
-        |Die Einzelpreise enthalten die Steuer.""",
+        |Die Einzelpreise enthalten die Steuer.
+        |Bereits berechnet|Guthaben über {amount}""",
     "fr": """Facture|Facturé à|De|Numéro de facture|Date d’émission|Date d’échéance
         |Date de paiement|Période|Description|Quantité|Prix unitaire|Montant|Sous-total|Remise|Taxe
         |Total|Avoir|Payé|Montant dû|Page {page} sur {pages}|{start} – {end}|gratuit|forfait|∞
@@ -223,7 +225,8 @@ _TEXTS = {
         |Reçu|Référence du paiement
         |Autoliquidation : la TVA est due par le preneur.|licence|utilisateur
         |Report|À payer avec une prochaine facture|Inclus
-        |Les prix unitaires sont TTC.""",
+        |Les prix unitaires sont TTC.
+        |Déjà facturé|Crédit de {amount}""",
     "es": """Factura|Facturar a|De|Número de factura|Fecha de emisión|Vencimiento|Fecha de pago
         |Período|Descripción|Cantidad|Precio unitario|Importe|Subtotal|Descuento|Impuesto|Total
         |Saldo a favor|Pagado|Importe a pagar|Página {page} de {pages}|{start} – {end}|gratis|fijo
@@ -239,7 +242,8 @@ _TEXTS = {
         |Total abonado|Recibo|Referencia del pago
         |Inversión del sujeto pasivo.|licencia|usuario
         |Saldo trasladado|Se cobrará con una factura posterior|Incluido
-        |Los precios unitarios incluyen impuestos.""",
+        |Los precios unitarios incluyen impuestos.
+        |Ya facturado|Saldo de {amount}""",
     "it": """Fattura|Intestata a|Da|Numero fattura|Data di emissione|Scadenza|Data di pagamento
         |Periodo|Descrizione|Quantità|Prezzo unitario|Importo|Subtotale|Sconto|Imposta|Totale
         |Credito|Pagato|Importo dovuto|Pagina {page} di {pages}|{start} – {end}|gratis|forfait|∞
@@ -255,7 +259,8 @@ _TEXTS = {
         |Totale accreditato|Ricevuta|Riferimento del pagamento
         |Inversione contabile (reverse charge).|licenza|utente
         |Riporto|Da pagare con una fattura successiva|Incluso
-        |I prezzi unitari comprendono l’imposta.""",
+        |I prezzi unitari comprendono l’imposta.
+        |Già fatturato|Credito di {amount}""",
     "nl": """Factuur|Factuur aan|Van|Factuurnummer|Factuurdatum|Vervaldatum|Betaald op|Periode
         |Omschrijving|Aantal|Prijs|Bedrag|Subtotaal|Korting|Btw|Totaal|Tegoed|Betaald|Te betalen
         |Pagina {page} van {pages}|{start} – {end}|gratis|vast|∞|pakketten|Btw-nummer
@@ -270,7 +275,8 @@ _TEXTS = {
         |Totaal gecrediteerd|Betalingsbewijs|Betalingskenmerk
         |Btw verlegd.|licentie|gebruiker
         |Overdracht|Te betalen met een latere factuur|Inbegrepen
-        |De prijzen zijn inclusief btw.""",
+        |De prijzen zijn inclusief btw.
+        |Al gefactureerd|Tegoed van {amount}""",
     "pt": """Fatura|Faturar a|De|Número da fatura|Data de emissão|Vencimento|Data de pagamento
         |Período|Descrição|Quantidade|Preço unitário|Valor|Subtotal|Desconto|Imposto|Total|Crédito
         |Pago|Valor a pagar|Página {page} de {pages}|{start} – {end}|grátis|fixo|∞|pacotes|NIF
@@ -285,7 +291,8 @@ _TEXTS = {
         |Recibo|Referência do pagamento
         |IVA – autoliquidação.|licença|utilizador
         |Transporte|A pagar com uma fatura posterior|Incluído
-        |Os preços unitários incluem imposto.""",
+        |Os preços unitários incluem imposto.
+        |Já faturado|Crédito de {amount}""",
 }
 
 WORDS: dict[str, dict[str, str]] = {

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
-from ..currencies import EXPONENTS
 from ..values import Money, number
 from .document import (
     Document,
@@ -200,18 +198,14 @@ def _notes(document: Document, seller: Party, buyer: Party, said: Labels) -> lis
         found.append(said["thanks"])
     if not row["tax"] and is_reverse_charge(seller, buyer):
         found.insert(0, said["reverse_charge"])
-    if row["taxes"] and any(_priced_with_tax(line) for line in document.lines):
+    if _inclusive(document):
         found.insert(0, said["prices_with_tax"])
     return found
 
 
-def _priced_with_tax(line: Mapping[str, Any]) -> bool:
-    """Whether a line's price has the tax in it: times the quantity it is more than the amount."""
-    unit, amount = line["unit_amount"], line["amount"]
-    if unit is None:
-        return False
-    least = Money(Decimal(1).scaleb(-EXPONENTS.get(amount.currency, 2)), amount.currency)
-    return bool(unit * line["quantity"] - amount >= least)
+def _inclusive(document: Document) -> bool:
+    """Whether prices have their tax in them."""
+    return any(tax.get("inclusive") for tax in document.row["taxes"] or ())
 
 
 def _pay_url(document: Document) -> str:
@@ -233,15 +227,21 @@ def _pay_url(document: Document) -> str:
 
 def _line(line: Mapping[str, Any], document: Document, said: Labels) -> dict[str, Any]:
     unit = line["unit_amount"]
+    price = said.money(unit) if unit is not None else ""
+    steps: Sequence[Mapping[str, Any]] = line["detail"] or ()
+    if len(steps) == 1 and not any(steps[0].get(name) for name in ("bound", "above", "up_to")):
+        price, steps = _rate(steps[0], said), ()
+    # A step costs what prices say, with the tax that they include: another sum than the line's.
+    told = {"amount": ""} if _inclusive(document) else {}
     period = _period(line, document, said)
     return {
         "description": clean(_description(line, said)),
         # Where all lines are about the invoice's own period it is not said again on each.
         "period": "" if period == _period(document.row, document, said) else period,
         "quantity": _quantity(line, document, said),
-        "price": said.money(unit) if unit is not None else "",
+        "price": price,
         "amount": said.money(line["amount"]),
-        "steps": [_step(step, said) for step in line["detail"] or ()],
+        "steps": [_step(step, said) | told for step in steps],
     }
 
 
@@ -287,6 +287,8 @@ def _description(line: Mapping[str, Any], said: Labels) -> str:
         return said["correction"].format(name=name) if kind == "correction" else name
     if kind in ("minimum", "maximum"):
         return said[kind]
+    if kind == "wallet" and text.startswith(_SOLD):
+        return said["wallet"].format(amount=said.money(_money(text.removeprefix(_SOLD))))
     for word, start in (("unused", "Unused time on "), ("remaining", "Remaining time on ")):
         if kind == "proration" and text.startswith(start):
             return said[word].format(name=text.removeprefix(start))
@@ -304,14 +306,16 @@ def _step(step: Mapping[str, Any], said: Labels) -> dict[str, str]:
         amount, free = said.money(_money(step["amount"])), step.get("quantity")
         quantity, price = "", ""
         if free is not None:
-            quantity, price = said.quantity(number(str(free))), said["free"]
+            quantity = said.quantity(number(str(free)))
+            price = "" if step["bound"] == "billed" else said["free"]
         return {
             "bounds": said[step["bound"]], "quantity": quantity, "price": price, "amount": amount,
         }  # fmt: skip
     above, up_to = number(str(step.get("above", 0))), step.get("up_to")
+    open_ = up_to is None or str(up_to) == "unlimited"
     bound = (
-        said["above"].format(bound=said.number(above))
-        if up_to is None or str(up_to) == "unlimited"
+        ("" if not above else said["above"].format(bound=said.number(above)))
+        if open_
         else said["to"].format(start=said.number(above + 1), end=said.number(number(str(up_to))))
     )
     return {
@@ -332,6 +336,8 @@ def _rate(step: Mapping[str, Any], said: Labels) -> str:
             parts.append(said.money(unit) if unit else said["free"])
     if step.get("packages") is not None and parts:
         parts[-1] = f"{said.number(int(step['packages']))} × {parts[-1]}"
+    if step.get("each") is not None:
+        parts.append(f"{said.number(int(step['events']))} × {said.money(_money(step['each']))}")
     if step.get("flat") is not None:
         parts.append(said.money(_money(step["flat"])))
     return " + ".join(parts) if parts else said["free"]
@@ -444,6 +450,7 @@ def _tax_name(name: str, said: Labels) -> str:
     return text[:1].upper() + text[1:]
 
 
+_SOLD = "Credit of "
 _TAXES = ("vat", "gst", "hst", "pst", "qst", "iva", "tva", "mwst", "ust", "btw")
 
 _WORDS = ("from", "bill_to", "description", "quantity", "price", "amount", "pay", "page")

@@ -253,6 +253,19 @@ class Program(Struct):
             for name, entity in self.entities.items()
         }
 
+    def bearing(self) -> frozenset[str]:
+        """The entities that bear on an invoice, or tell of one: those of billing, the one that is
+        billed, and what it refers to."""
+        lists = self.reference_lists
+        found: set[str] = set()
+        ahead = [e.name for e in self.entities.values() if e.builtin or e.name == self.bills]
+        while ahead:
+            name = ahead.pop()
+            if name not in found:
+                found.add(name)
+                ahead += [*self.entities[name].references.values(), *lists[name].values()]
+        return frozenset(found)
+
 
 def reached(
     node: Any, functions: Mapping[str, ir.Function], constants: Mapping[str, ir.Expr]

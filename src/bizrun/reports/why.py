@@ -7,7 +7,7 @@ entry, the outbox. Places are those of the spec as it is today.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from ..diagnostics import did_you_mean
 from ..errors import UsageError
 from ..lang import ast
 from ..store.base import INTERNAL
-from ..values import instant_text, plain, show
+from ..values import instant_text, show
+from .counted import events_of
 
 if TYPE_CHECKING:
     from ..diagnostics import Span
@@ -149,7 +150,7 @@ class _Chain:
         for taken in row["discounts"] or ():
             name = str(taken["coupon"])
             parts.append(Reason(f"coupon {name}: -{show(taken['amount'])}", self._coupon(name)))
-        if row["discount"] and self._inclusive(row):
+        if row["discount"] and _inclusive(row):
             # A coupon takes off what a customer sees: tax is in it.
             parts.append(Reason(f"discount: -{show(row['discount'])} before tax"))
         for tax in row["taxes"] or ():
@@ -164,39 +165,29 @@ class _Chain:
         what = f"invoice {name} of {row['customer']}: {show(row['amount_due'])}, {row['status']}"
         return Reason(what, None, tuple(parts))
 
-    def _inclusive(self, invoice: Row) -> bool:
-        """Whether the prices of an invoice have their tax in them."""
-        taxes = self.checked.symbols.taxes
-        names = [tax["name"] for tax in invoice["taxes"] or ()]
-        return any(name in taxes and taxes[name].inclusive for name in names)
-
     def line(self, row: Row, whole: bool = True) -> Reason:
         """How its amount came about: tiers, and the events that were counted."""
+        detail = row["detail"] if isinstance(row["detail"], list) else []
         price = f" at {show(row['unit_amount'])}" if row["unit_amount"] is not None else ""
+        if len(detail) == 1 and "bound" not in detail[0]:
+            price, detail = _rate(detail[0]), []
         invoice = next(self.rows("Invoice", id=row["invoice"]))
         what = f"{row['description']}: {show(row['quantity'])}{price} = {show(row['amount'])}"
-        what += " before tax" * self._inclusive(invoice)
-        parts = [Reason(text) for text in _tiers(row["detail"])]
+        what += " before tax" * _inclusive(invoice)
+        parts = [Reason(text) for text in _tiers(detail)]
         meter = self.program.meters.get(row["meter"] or "")
         if meter is not None:
-            parts += self._counted(meter, row, invoice["customer"])
+            parts += self._counted(meter, row, invoice)
         if whole:
             parts += self._posted(f"{row['invoice']}/issued")
         return Reason(what, self._priced(row), tuple(parts))
 
-    def _counted(self, meter: Meter, row: Row, customer: str) -> Iterator[Reason]:
+    def _counted(self, meter: Meter, row: Row, invoice: Row) -> Iterator[Reason]:
         """The events that a meter counted in the period of a line, the newest first."""
-        start, end = row["period_start"], row["period_end"]
-        if start is None or end is None:
+        if row["period_start"] is None or row["period_end"] is None:
             return
-        first, last = instant_text(start), instant_text(end)
-        found = [
-            (entry, data)
-            for entry in self.log.values()
-            if entry.type in meter.events and entry.status in ("handled", "unmatched")
-            and first <= entry.time < last
-            and str((data := _data(entry)).get(meter.per or "")) == customer
-        ]  # fmt: skip
+        log = self.log.values()
+        found = list(events_of(self.program, self.store, log, row, invoice))
         said = f"counted by {meter.name} from {len(found)} event{'s' * (len(found) != 1)}"
         told = [
             Reason(f"{entry.id} at {entry.time}" + _value(meter, data))
@@ -321,6 +312,11 @@ class _Chain:
         return f"{span.file}:{line}"
 
 
+def _inclusive(invoice: Row) -> bool:
+    """Whether the prices of an invoice have their tax in them."""
+    return any(tax.get("inclusive") for tax in invoice["taxes"] or ())
+
+
 def _made(row: Row) -> tuple[Any, str]:
     return row["created_at"], row["id"]
 
@@ -336,35 +332,38 @@ def _with(reason: Reason, place: str | None) -> Reason:
     return Reason(reason.what, reason.place or place, reason.because)
 
 
-def _tiers(detail: Any) -> Iterator[str]:
+def _tiers(detail: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """`500 at 0.03 USD = 15.00 USD` for each tier; nothing where a line has none."""
-    for tier in detail if isinstance(detail, list) else ():
-        if isinstance(tier, Mapping) and "bound" in tier:
-            free, bound = tier.get("quantity"), tier["bound"]
-            known = {"included": "included", "carried": "carried over"}
-            yield (
-                f"{show(free)} {known.get(bound, bound)}" if free is not None
-                else f"to the {bound}: {show(tier['amount'])}"
-            )  # fmt: skip
-        elif isinstance(tier, Mapping) and "quantity" in tier and "amount" in tier:
-            price = f" at {show(tier['unit_amount'])}" if tier.get("unit_amount") else ""
-            yield f"{show(tier['quantity'])}{price} = {show(tier['amount'])}"
+    known = {"included": "included", "carried": "carried over"}
+    for tier in detail:
+        match tier.get("bound"):
+            case None:
+                yield f"{show(tier['quantity'])}{_rate(tier)} = {show(tier['amount'])}"
+            case "billed":
+                count = f"{show(tier['quantity'])} = " if "quantity" in tier else ""
+                yield f"billed before: {count}{show(tier['amount'])}"
+            case bound if "quantity" in tier:
+                yield f"{show(tier['quantity'])} {known.get(bound, bound)}"
+            case bound:
+                yield f"to the {bound}: {show(tier['amount'])}"
 
 
-def _data(entry: LogEntry) -> Mapping[str, Any]:
-    """The payload of an event as it came."""
-    from decimal import Decimal
-
-    import msgspec
-
-    try:
-        held = msgspec.json.Decoder(float_hook=Decimal).decode(entry.raw)
-    except msgspec.DecodeError:
-        return {}
-    data = held.get("data", held) if isinstance(held, dict) else {}
-    return data if isinstance(data, dict) else {}
+def _rate(step: Mapping[str, Any]) -> str:
+    """` at 2.9% + 12 × 0.30 USD`: what a step of a line costs; nothing where it says no price."""
+    parts = []
+    if step.get("percent"):
+        parts.append(show(step["percent"]))
+    if step.get("unit_amount"):
+        times = f"{step['packages']} × " if step.get("packages") is not None else ""
+        parts.append(f"{times}{show(step['unit_amount'])}")
+    if step.get("each"):
+        parts.append(f"{step['events']} × {show(step['each'])}")
+    if step.get("flat"):
+        parts.append(f"{show(step['flat'])} flat")
+    return f" at {' + '.join(parts)}" if parts else ""
 
 
 def _value(meter: Meter, data: Mapping[str, Any]) -> str:
     held = data.get(meter.field or "")
-    return f": {meter.field} {plain(held)}" if held is not None else ""
+    unit = "size" if meter.figure == "size" else None
+    return f": {meter.field} {show(held, unit)}" if held is not None else ""

@@ -223,6 +223,8 @@ def _fits(arrow: Arrow, cause: str) -> bool:
 def _cause(arrow: Arrow) -> str:
     if arrow.pattern is not None:
         return f"on {' or '.join(arrow.pattern.types)}"
+    if arrow.after is None:
+        return "by an update"
     return (
         f"after {show(arrow.after.value)}" if isinstance(arrow.after, ir.Const) else "after a time"
     )

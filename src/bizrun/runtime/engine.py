@@ -86,6 +86,7 @@ class Engine:
         self.questions = actions.questions()
         billed = program.entities[program.bills].fields if program.bills else {}
         self.printed = tuple(sorted(PRINTED & billed.keys()))
+        self.bearing = program.bearing()
         self.tenancy = Tenancy(self, program.tenant) if program.tenant else None
         self.emitting = Emitting(self)
         self.recording = Recording(self)

@@ -224,6 +224,13 @@ class Metering:
                         return False
         return True
 
+    def counted(self, meter: Meter, event: Event) -> tuple[str, dict[str, str]] | None:
+        """For whom a meter counts an event, and by which dimensions; None where it does not."""
+        customer = event.data.get(meter.per) if meter.per else event.subject
+        if not isinstance(customer, str) or not self._counts(meter, event):
+            return None
+        return customer, {name: show(event.data.get(name)) for name in meter.by}
+
     def concerns(self, event: Event, customer: str) -> bool:
         """Whether an event counts for a customer on any meter."""
         return any(

@@ -87,6 +87,11 @@ class Work:
         if self.begun:
             self.engine.actions.finish(self)
 
+    def _settle(self, entity: str) -> None:
+        """Finishes what was begun where rows of this entity bear on it, or tell of it."""
+        if self.begun and entity in self.engine.bearing:
+            self.finish()
+
     def part(self, name: str) -> Work:
         """A piece of this work by itself: a round of a loop, or what follows one."""
         part = Work(
@@ -141,7 +146,7 @@ class Work:
         """The key of the row with that key or unique value."""
         if key is None:
             return None
-        self.finish()
+        self._settle(entity)
         key = key if isinstance(key, str) else str(show(key))
         row = self.engine.state.get(entity, key)
         if row is not None:
@@ -162,7 +167,7 @@ class Work:
         limit: int | None,
     ) -> Sequence[Row]:
         """Rows that match, as they were created where no order is asked for."""
-        self.finish()
+        self._settle(entity)
         filtered = self.tenant is not None and not self.lifted
         found = list(
             self.engine.state.select(
@@ -185,7 +190,7 @@ class Work:
         """How many rows match, as the store counts them; of a tenant's only those it sees."""
         if self.tenant is not None and not self.lifted:
             return len(self.rows(entity, equals, ranges, (), None))
-        self.finish()
+        self._settle(entity)
         found = self.engine.state.count(entity, equals, [Range(*bound) for bound in ranges])
         self.spend(found + 1)
         return found
@@ -262,7 +267,7 @@ class Work:
 
     def update(self, entity: str, key: Any, changes: dict[str, Any]) -> None:
         """Changes fields of a row."""
-        self.finish()
+        self._settle(entity)
         check_books(entity, changes)
         old = self.row(entity, key)
         row = self.engine.rows.changed(entity, old, changes)
@@ -310,7 +315,7 @@ class Work:
 
     def delete(self, entity: str, key: Any) -> None:
         """Removes a row."""
-        self.finish()
+        self._settle(entity)
         check_kept(entity)
         old = self.row(entity, key)
         if entity == self.engine.program.bills:
