@@ -98,7 +98,10 @@ def add(instant: datetime, duration: Duration, tz: ZoneInfo) -> datetime:
 def add_to_date(day: date, duration: Duration) -> date:
     """A date later by whole days and months."""
     if duration.micros % 86_400_000_000:
-        raise EvalError(f"a date moves by whole days, not by {duration}")
+        raise EvalError(
+            f"a date moves by whole days, not by {duration}; its midnight moves by both: "
+            "`day + 0 hours`"
+        )
     try:
         moved = add_months(day, duration.months) if duration.months else day
         return moved + timedelta(days=duration.days + duration.micros // 86_400_000_000)

@@ -17,7 +17,18 @@ from .. import times
 from ..currencies import exponent
 from ..errors import EvalError
 from ..lossless import to_json
-from ..values import UNLIMITED, Duration, Money, Number, Percent, Range, number, show, written
+from ..values import (
+    UNLIMITED,
+    Duration,
+    Money,
+    Number,
+    Percent,
+    Range,
+    number,
+    power,
+    show,
+    written,
+)
 from . import rows
 from .context import Context
 from .estimates import forecast, similarity
@@ -25,6 +36,8 @@ from .operators import SUMMED, check_items, check_text, counted, equal, kind, qu
 
 # A hash fits in what JSON and every store hold exactly.
 _HASH_DIGITS = 12
+# More than a century's months, or a generation's days.
+_MOST_TIMES = 10_000
 
 
 def _need(name: str, value: Any, *kinds: str) -> Any:
@@ -122,6 +135,18 @@ def _mod(a: Number, b: Number) -> Number:
     left, right = Fraction(a), Fraction(b)
     rest: Number = _like(0, left - right * (left // right))
     return rest
+
+
+def _power(x: Any, n: Number) -> Any:
+    """A number or a rate so often by itself; of a rate a rate, as its product is one."""
+    x = _need("power", x, "number", "percent")
+    if abs(_need("power", n, "number")) > _MOST_TIMES or int(n) != n:
+        raise EvalError(f"`power` takes a whole number up to {_MOST_TIMES:_}, not {show(n)}")
+    if x == UNLIMITED:
+        raise EvalError("`power` of unlimited has no value")
+    if isinstance(x, Percent):
+        return Percent(Decimal(power(x.rate, int(n))))
+    return power(x, int(n))
 
 
 def _hash(x: Any) -> int:
@@ -304,7 +329,11 @@ def _age(ctx: Context, x: Any) -> Duration:
     return times.between(_instant("age", ctx, x), ctx.now)
 
 
-def _date(ctx: Context, x: Any) -> date:
+def _date(ctx: Context, x: Any, month: Any = None, day: Any = None) -> date:
+    """The local date of an instant, the one that a text says, or that of a year, month and day."""
+    if month is not None and day is not None:
+        parts = [_need("date", part, "number") for part in (x, month, day)]
+        x = "-".join(f"{part:0{n}}" for part, n in zip(parts, (4, 2, 2), strict=True))
     if isinstance(x, str):
         try:
             return date.fromisoformat(x)
@@ -368,6 +397,7 @@ PURE: Mapping[str, Callable[..., Any]] = {
     "round": _round,
     "abs": _abs,
     "mod": _mod,
+    "power": _power,
     "hash": _hash,
     "min": _least,
     "max": _greatest,

@@ -48,9 +48,9 @@ class Parameter(Struct, frozen=True):
 class Builtin(Struct, frozen=True):
     """A function; `result` is a type, or a word for a rule of `check.calls`:
 
-    "first" the type of the first argument, "item" that of the elements of a list or of all
-    arguments, "series" a list of those, "meter" and "limit" what that measures, "variant" the
-    values of an experiment.
+    "first" the type of the first argument, "base" likewise where the second is no step, "item"
+    that of the elements of a list or of all arguments, "series" a list of those, "meter" and
+    "limit" what that measures, "variant" the values of an experiment.
     """
 
     name: str
@@ -104,6 +104,8 @@ _NUMBERS = (
         _p("x", *AMOUNTS), _p("step", optional=True)),
     _fn("abs", "Without its sign.", "first", _p("x", *AMOUNTS)),
     _fn("mod", "What is left after division.", NUMBER, _p("a", NUMBER), _p("b", NUMBER)),
+    _fn("power", "So often by itself: `power(105%, 12)`; below 0 the inverse of that.", "base",
+        _p("x", NUMBER, PERCENT), _p("n", NUMBER)),
     _fn("hash", "A steady whole number for a value.", NUMBER, _p("x")),
 )  # fmt: skip
 
@@ -134,7 +136,9 @@ _TIMES = (
         _p("from", TIME, DATE), _p("to", TIME, DATE)),
     _fn("months", "Whole months from one to the other.", NUMBER,
         _p("from", TIME, DATE), _p("to", TIME, DATE)),
-    _fn("date", "The local date of an instant.", DATE, _p("time", TIME)),
+    _fn("date", "The local date of an instant, or the one of a text or a year, month and day.",
+        DATE, _p("x", TIME, DATE, TEXT, NUMBER), _p("month", NUMBER, optional=True),
+        _p("day", NUMBER, optional=True)),
 )  # fmt: skip
 
 _BILLING = (

@@ -330,7 +330,7 @@ def _entry(stop: Stop) -> Complaint | None:
         complaint = stop.complain("E0130", message, fix=(place, place, ","), certain=False)
         if not head[:place][-1:].isdigit() and stop.works(complaint.edits):
             return complaint
-    item = stop.token[:1].isalnum() or stop.token.startswith('"')
+    item = stop.token != "as" and (stop.token[:1].isalnum() or stop.token.startswith('"'))
     if "," in stop.expected and item and {")", "]"} & stop.expected:
         place = len(head[:at].rstrip())
         message = f"A comma is missing before `{stop.token}`."

@@ -45,6 +45,13 @@ _ANY_ALL = "write `count(list where condition) > 0`, with `== 0` for none of the
 _CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not cut"
 _PART = "a part of a date or an instant is read of it: `date.{}`"
 _SPAN = "a duration is a number and its unit: `3 days`"
+_SORT = "write `rows order by .field`, and of plain values `[for x in list order by x: x]`"
+_EACH = "`group rows by .field count` has a row for each value"
+_BACK = "write `… order by .field desc`, or `[for n in 1..len(list): list[len(list) - n]]`"
+_ONE_LIST = "write `a + b`, and for what is in several rows a query of the inner ones"
+_WHERE = "write `[for n in 0..len(list) - 1 where list[n] == x: n]`"
+_SOME = "write `… limit 3`, or `[for n in from..to: list[n]]`"
+_MONTH_END = "that of any day is `day + 1 month - 1 day * (day + 1 month).day`"
 _NOTHING_RANDOM = "the same events give the same result: `hash(x)` is a steady number for a value"
 
 FUNCTIONS: dict[str, str] = {
@@ -65,7 +72,13 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("push", "append"), "write `list + [x]`, or `add x to row.list`"),
     "last": "the last item is `list[len(list) - 1]`",
     "first": "`first list`, without brackets, is the first of a named list or query",
-    **dict.fromkeys(("sort", "sorted", "sortBy", "order"), "write `list order by …`"),
+    **dict.fromkeys(("sort", "sorted", "sortBy", "order"), _SORT),
+    **dict.fromkeys(("distinct", "unique", "uniq", "distinct_values", "unique_values"), _EACH),
+    **dict.fromkeys(("reverse", "reversed"), _BACK),
+    **dict.fromkeys(("flatten", "flat", "flatMap", "union", "concatenate"), _ONE_LIST),
+    **dict.fromkeys(("index_of", "indexOf", "indexof", "position", "find_index"), _WHERE),
+    **dict.fromkeys(("sublist", "take", "drop", "skip"), _SOME),
+    **dict.fromkeys(("matches", "match_regex", "regex", "regexp"), _CUT),
     **dict.fromkeys(("toString", "str", "String", "to_s", "string"), "write `text(x)`"),
     **dict.fromkeys(("int", "float", "parseInt", "parseFloat", "Number", "decimal", "to_number"),
                     "`number(text)` reads a number"),
@@ -77,12 +90,16 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("average", "mean"), "write `avg(x)`"),
     "ceiling": "write `ceil(x)`",
     **dict.fromkeys(("concat", "format"), 'values stand in a text: `"{first} {second}"`'),
-    **dict.fromkeys(("pow", "power", "sqrt"), "there are `+ - * /`, `mod`, `round`"),
+    **dict.fromkeys(("pow", "Pow", "exp"), "write `power(x, n)` for `x` so often by itself"),
+    "sqrt": "there are `+ - * /`, `mod`, `power`, `round`",
     **dict.fromkeys(("random", "rand", "uuid", "uuid4"), _NOTHING_RANDOM),
     "year": _PART.format("year"),
     "month": _PART.format("month"),
     "day": _PART.format("day"),
     "hour": _PART.format("hour"),
+    **dict.fromkeys(("is_weekend", "isWeekend", "weekend"), "write `date.weekday in 6..7`"),
+    **dict.fromkeys(("is_weekday", "is_workday", "isWeekday"), "write `date.weekday in 1..5`"),
+    **dict.fromkeys(("end_of_month", "eomonth", "last_day", "last_day_of_month"), _MONTH_END),
     **dict.fromkeys(("weekday", "dayofweek", "day_of_week"), _PART.format("weekday")),
 }  # fmt: skip
 """What does here what a function of another language does there."""

@@ -39,6 +39,8 @@ def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
         return _points(make, piece)
     if piece in _OPERATORS:
         return _operator(make, piece, text)
+    if piece == "^":
+        return make("E0118", "There is no `^`.", "write `power(x, n)`", None, " ")
     if piece == ";":
         return _semicolon(make, text)
     message = (

@@ -28,12 +28,14 @@ class Record(Struct, frozen=True):
     """A map with known fields: a payload, a `type` shape, a group's row, an action's result.
 
     `open` where more fields may be there (an undeclared event, JSON). `name` is what a message
-    calls it (`Customer.signup`, `Address`, `result of charge`).
+    calls it (`Customer.signup`, `Address`, `result of charge`). `some` is what only some of several
+    events have, or have always: its name, its type there, who has it, and who always gives a value.
     """
 
     name: str
     fields: tuple[tuple[str, Type], ...]
     open: bool = False
+    some: tuple[tuple[str, Type, tuple[str, ...], tuple[str, ...]], ...] = ()
 
     def field(self, name: str) -> Type | None:
         """The type of a field, None where there is none of that name."""

@@ -21,6 +21,7 @@ from .numbers import (
     divide,
     number,
     number_text,
+    power,
     size_text,
     use_exact_arithmetic,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "number_text",
     "percent_in",
     "plain",
+    "power",
     "show",
     "show_as",
     "size_text",

@@ -91,6 +91,22 @@ def divide(left: Number, right: Number) -> Number:
     return int(whole) if quotient == whole and quotient.is_finite() else quotient
 
 
+def power(base: Number, exponent: int) -> Number:
+    """A number so often by itself, exact as far as 34 digits go; below 0 the inverse of that.
+
+    Squared and multiplied at 80 digits in a fixed order, so that every machine rounds alike.
+    """
+    result, square = Decimal(1), Decimal(base)
+    for bit in reversed(f"{abs(exponent):b}"):
+        if bit == "1":
+            result = CONTEXT.multiply(result, square)
+        square = CONTEXT.multiply(square, square)
+    result = Decimal(divide(1, result) if exponent < 0 else divide(result, 1))
+    if result.adjusted() >= MAX_DIGITS:
+        raise EvalError(f"a number has more than {MAX_DIGITS} digits")
+    return int(result) if result == result.to_integral_value() else result
+
+
 def number_text(value: Number) -> str:
     """A number as an author would write it: `1000`, `0.5`, `unlimited`."""
     if isinstance(value, int):

@@ -274,6 +274,8 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], sco
         case "first":
             carry_both(c, node, node.args[0])
             return _step(c, node, builtin, types)
+        case "base":
+            return plain(known(types[0]))
         case "item":
             return _item(c, node, builtin, types)
         case "series":
@@ -289,6 +291,8 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], sco
             return _variant(c, node.args[0])
         case str():
             return ANY
+    if builtin.name == "date":
+        _day(c, node, types)
     if builtin.name == "age":
         c.lengths[node] = "exact"
     if builtin.name == "variant_name":
@@ -298,6 +302,19 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], sco
     if builtin.name == "has_feature":
         check_feature(c, node.args[1], scope)
     return builtin.result
+
+
+def _day(c: Checker, node: ast.Call, types: list[Type]) -> None:
+    """A date is that of one value, or of a year, a month and a day: three numbers."""
+    first = known(types[0])
+    if len(types) in ((1, 3) if untyped(first) else (3,) if fits(first, NUMBER) else (1,)):
+        return
+    c.report.add(
+        "E0314",
+        node.span,
+        "`date` takes one instant, date or text, or a year, a month and a day",
+        "write `date(now)`, `date(text)` or `date(2026, 1, 31)`",
+    )
 
 
 def _step(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:

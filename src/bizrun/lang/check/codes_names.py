@@ -84,7 +84,8 @@ UNKNOWN = {
     "E0216": Code(
         "unknown field of an event",
         "A declared event has the fields of its declaration. Of several events, or of a wildcard, "
-        "only those can be read that all of them have.",
+        "only those can be read that all of them have; the others where `e.event.type` was asked: "
+        '`if e.event.type == "Return.lost" { … }`.',
         "event Customer.signup { email text }\non Customer.signup as s { log s.emial }",
     ),
     "E0217": Code(

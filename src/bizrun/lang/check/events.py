@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
+from msgspec import structs
+
 from ..symbols import EventInfo, Symbols
-from ..types import ANY, TEXT, TIME, EntityType, Record, Type, maybe
+from ..types import ANY, TEXT, TIME, EntityType, Maybe, Record, Type, known, maybe
 
 # The envelope, and what every payload has as `.event`.
 ENVELOPE = Record(
@@ -80,7 +82,28 @@ def payload_of(symbols: Symbols, types: Iterable[str], open: bool = False) -> Re
         else:
             info = find_event(symbols, name)
             records.append(info.payload if info else Record(name, (), open=True))
-    return _shared(" or ".join(names), records)
+    shared = _shared(" or ".join(names), records)
+    if len(names) == 1 or shared.open or any(record.name not in names for record in records):
+        return shared
+    return structs.replace(shared, some=_some(records, dict(shared.fields)))
+
+
+def _some(
+    records: list[Record], shared: Mapping[str, Type]
+) -> tuple[tuple[str, Type, tuple[str, ...], tuple[str, ...]], ...]:
+    """What only some of several events have, or always give, as in `Record.some`."""
+    types: dict[str, Type] = {}
+    for record in records:
+        for key, type_ in record.fields:
+            if key not in shared or isinstance(shared[key], Maybe):
+                types[key] = _joined(types.get(key, type_), type_)
+    found = []
+    for key, type_ in types.items():
+        own = [(record.name, record.field(key)) for record in records]
+        having = tuple(name for name, theirs in own if theirs is not None)
+        giving = tuple(name for name, theirs in own if theirs and not isinstance(theirs, Maybe))
+        found.append((key, known(type_), having, giving))
+    return tuple(found)
 
 
 def _matching(symbols: Symbols, pattern: str) -> list[Record]:

@@ -37,7 +37,7 @@ from .fit import begins, fits, join, untyped
 from .names import fits_literal, infer_name
 from .operands import carry_both, condition
 from .operators import binary, unary
-from .scope import Scope
+from .scope import Scope, plain_texts
 
 LITERALS: dict[str, Type] = {
     "number": NUMBER,
@@ -245,15 +245,15 @@ def check_condition(c: Checker, node: ast.Expr, scope: Scope, who: str) -> None:
 def _match(c: Checker, node: ast.MatchExpr, scope: Scope, want: Type) -> Type:
     subject = infer(c, node.subject, scope)
     branches: list[tuple[ast.Expr, Type]] = []
-    none_seen = match_patterns(
-        c, node, subject, [arm.patterns for arm in node.arms], node.otherwise is not None, scope
-    )
+    patterns = [arm.patterns for arm in node.arms]
+    none_seen = match_patterns(c, node, subject, patterns, node.otherwise is not None, scope)
     for arm in node.arms:
-        branches.append((arm.value, infer(c, arm.value, scope.child(), want)))
+        inner = scope.child()
+        inner.learn(c.flow.of_events(node.subject, plain_texts(arm.patterns)))
+        branches.append((arm.value, infer(c, arm.value, inner, want)))
     if node.otherwise is not None:
         rest = scope.child()
-        if none_seen:
-            rest.learn(c.flow.there(node.subject))
+        rest.learn(c.flow.matched(node.subject, patterns, none_seen))
         branches.append((node.otherwise, infer(c, node.otherwise, rest, want)))
     return _joined(c, node, branches)
 

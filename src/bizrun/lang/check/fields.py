@@ -33,7 +33,7 @@ from .events import ENVELOPE
 from .fit import fits, untyped
 from .names import has_field
 from .operands import report_none, source_text
-from .scope import Scope
+from .scope import HAD, Scope
 
 # What is read of a date, and of an instant alone; Monday is weekday 1.
 PARTS = ("year", "month", "day", "weekday", "hour", "minute")
@@ -81,6 +81,10 @@ def field(c: Checker, node: ast.Field, scope: Scope) -> Type:
     if isinstance(base, Maybe) and not node.optional and not scope.lenient:
         _field_of_none(c, node)
         return ANY
+    if isinstance(inner, Record) and inner.field(node.name) is None:
+        told = _told(c, node, inner, scope)
+        if told is not None:
+            return told
     type_ = field_type(c, inner, node.name, node, node.name_span)
     if isinstance(base, Maybe) and node.optional:
         type_ = maybe(type_)
@@ -89,6 +93,26 @@ def field(c: Checker, node: ast.Field, scope: Scope) -> Type:
         if path is not None and scope.holds(path[0]):
             return type_.inner
     return type_
+
+
+def _told(c: Checker, node: ast.Field, record: Record, scope: Scope) -> Type | None:
+    """The type of what only some of several events have, where `e.event.type` was asked."""
+    found = next((entry for entry in record.some if entry[0] == node.name), None)
+    path = c.flow.path(node)
+    if found is None or path is None:
+        return None
+    _, type_, having, _ = found
+    if scope.holds(path[0]):
+        return type_
+    if scope.holds(path[0] + HAD):
+        return maybe(type_)
+    c.report.add(
+        "E0216",
+        node.name_span,
+        f"Not every one of {record.name} has a field `{node.name}`",
+        f'ask first: `if {source_text(c, node.base)}.event.type == "{having[0]}" {{ … }}`',
+    )
+    return ANY
 
 
 def _field_of_none(c: Checker, node: ast.Field) -> None:
@@ -200,10 +224,12 @@ def record_field(c: Checker, base: Record, name: str, span: Span) -> Type:
     payload = base.field("event") == ENVELOPE
     if payload:
         fields.remove("event")
+    meant = fields
     what = f"Event `{base.name}`" if payload else described(base)
     if payload and " or " in base.name:
         what = f"Not every one of {base.name}"
         message = f"{what} has a field `{name}`"
+        meant = [*fields, *(key for key, *_ in base.some)]
     else:
         message = f"{what} has no field `{name}`"
     c.unknown(
@@ -211,7 +237,7 @@ def record_field(c: Checker, base: Record, name: str, span: Span) -> Type:
         span,
         message,
         name,
-        fields,
+        meant,
         otherwise=f"its fields are {listed(fields)}" if fields else None,
     )
     return ANY

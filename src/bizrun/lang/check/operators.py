@@ -169,6 +169,8 @@ def _arithmetic(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Sc
         elif known(left) == UNLIMITED and node.op in ("+", "-"):
             a = b
         result = ARITHMETIC.get((node.op, a, b))
+        if result == DATE:
+            result = _moved(c, node, a)
         if result is not None:
             _carry(c, node, result)
             return result
@@ -205,6 +207,15 @@ def _carry(c: Checker, node: ast.Binary, result: Prim) -> None:
         lengths = {c.lengths[s] for s in sides if s in c.lengths}
         if len(lengths) == 1:
             c.lengths[node] = lengths.pop()
+
+
+def _moved(c: Checker, node: ast.Binary, left: Type) -> Prim:
+    """What a date becomes: by days a date, by hours the instant so long after its midnight."""
+    day, span = (node.left, node.right) if left == DATE else (node.right, node.left)
+    if c.lengths.get(span) != "exact":
+        return DATE
+    c.checked.midnights.add(day)
+    return TIME
 
 
 def _comes_whole(c: Checker, node: ast.Binary) -> None:
@@ -275,7 +286,10 @@ def _money_and_number(c: Checker, node: ast.Binary, number: ast.Expr) -> None:
 
 def _plus_percent(c: Checker, node: ast.Binary, left: Type) -> None:
     help_, fix = "a share is multiplied: `price * 110%`", None
-    if isinstance(node.right, ast.Literal):
+    if isinstance(node.left, ast.Literal) and node.left.value == 1:
+        fix = Fix(node.left.span, "100%", certain=False)
+        help_ = f"did you mean `100% {node.op} {source_text(c, node.right)}`?"
+    elif isinstance(node.right, ast.Literal):
         points = node.right.value.rate.scaleb(2)
         total = 100 + points if node.op == "+" else 100 - points
         left_text = source_text(c, node.left)
@@ -283,10 +297,11 @@ def _plus_percent(c: Checker, node: ast.Binary, left: Type) -> None:
             left_text = f"({left_text})"
         text = f"{left_text} * {total.normalize():f}%"
         help_, fix = f"did you mean `{text}`?", Fix(node.span, text, certain=False)
+    way = "to" if node.op == "+" else "from"
     c.report.add(
         "E0303",
         node.span,
-        f"A percent can't be added to {type_text(left)}: a percent of what?",
+        f"A percent can't {VERBS[node.op]} {way} {type_text(left)}: a percent of what?",
         help_,
         fix,
     )

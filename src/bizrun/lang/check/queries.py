@@ -97,7 +97,13 @@ def _order(c: Checker, keys: tuple[ast.Order, ...], scope: Scope) -> None:
         type_ = expressions.infer(c, key.value, scope)
         value = plain(known(type_))
         if not untyped(value) and value not in ORDERED and not isinstance(value, EntityType):
-            c.report.add("E0312", key.value.span, f"{type_text(type_)} has no order")
+            help_ = "plain values are in order by a name: `[for x in list order by x: x]`"
+            c.report.add(
+                "E0312",
+                key.value.span,
+                f"{type_text(type_)} has no order",
+                help_ if isinstance(value, ListOf) else None,
+            )
 
 
 def _limit(c: Checker, limit: ast.Expr | None, scope: Scope) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Struct, field
 
 from ...diagnostics import Span
 from .. import ast
-from ..types import EntityType, Type
+from ..types import ANY, EntityType, Record, Type, known
 
 # What a scope knows about a path such as `account.plan`: nothing; that it is not none; or that it
 # is not none for as long as nobody waits, since an entity's fields are read when a line runs.
@@ -16,6 +16,9 @@ GONE, FIRM, UNTIL_WAIT = 0, 1, 2
 
 # No condition that a person writes tells more; a generated one must not cost its square.
 MOST_FACTS = 100
+
+# Behind the path of a field that only some of several events have: it is one of those.
+HAD = "?"
 
 Path = tuple[str, int]
 
@@ -168,6 +171,10 @@ class Flow(Struct):
         return []
 
     def _compared(self, left: ast.Node, right: ast.Node, equal: bool) -> list[Path]:
+        if isinstance(right, ast.Text) and right.plain is not None:
+            given = self.of_events(left, (right.plain,), equal)
+            if given:
+                return given
         if _is_none(right) or _is_none(left):
             return [] if equal else self.there(left if _is_none(right) else right)
         if not equal:
@@ -175,6 +182,34 @@ class Flow(Struct):
         # What equals a value that is never none is not none itself.
         facts = self.there(left) if self._never_none(right) else []
         return facts + (self.there(right) if self._never_none(left) else [])
+
+    def of_events(self, node: ast.Node, names: Collection[str], among: bool = True) -> list[Path]:
+        """What `e.event.type`, being (or not being) among these, tells of the fields of `e`.
+
+        Of several events each has fields that others don't: they are there where it is that one.
+        """
+        match node:
+            case ast.Field(base=ast.Field(base=base, name="event"), name="type"):
+                record = known(self.types.get(base, ANY))
+                path = self.path(base)
+                if isinstance(record, Record) and path is not None:
+                    every = record.name.split(" or ")
+                    left = {name for name in every if (name in names) == among}
+                    return [
+                        (f"{path[0]}.{key}{mark}", path[1])
+                        for key, _, having, giving in record.some
+                        for mark, events in ((HAD, having), ("", giving))
+                        if left and left <= set(events)
+                    ]
+        return []
+
+    def matched(
+        self, subject: ast.Node, cases: Iterable[Iterable[ast.Node]], none_seen: bool
+    ) -> list[Path]:
+        """What the `else` of a match knows: that none of its cases fitted."""
+        seen = {text for patterns in cases for text in plain_texts(patterns)}
+        there = self.there(subject) if none_seen else []
+        return there + self.of_events(subject, seen, among=False)
 
     def _never_none(self, node: ast.Node) -> bool:
         return isinstance(node, ast.Text) or (isinstance(node, ast.Literal) and not _is_none(node))
@@ -186,6 +221,12 @@ class Flow(Struct):
             return []
         below = self.there(node.base) if isinstance(node, ast.Field) and node.optional else []
         return [path, *below]
+
+
+def plain_texts(patterns: Iterable[ast.Node]) -> list[str]:
+    """The texts among the patterns of a case; empty where one of them is something else."""
+    texts = [p.plain if isinstance(p, ast.Text) else None for p in patterns]
+    return [] if None in texts else [text for text in texts if text is not None]
 
 
 def _is_none(node: ast.Node) -> bool:

@@ -26,7 +26,7 @@ from .events import find_event, payload_of, undeclared
 from .expressions import MAX_DEPTH, check_condition, infer, match_patterns
 from .fit import join, untyped
 from .queries import elements, rows_know
-from .scope import Local, Scope
+from .scope import Local, Scope, plain_texts
 from .symbols import type_of
 from .values import expect
 
@@ -265,12 +265,13 @@ def _match(c: Checker, node: ast.Match, scope: Scope) -> bool:
     none_seen = match_patterns(c, node, subject, patterns, node.otherwise is not None, scope)
     ended = True
     for case in node.cases:
-        ended = check_block(c, case.body, scope.child()) and ended
+        inner = scope.child()
+        inner.learn(c.flow.of_events(node.subject, plain_texts(case.patterns)))
+        ended = check_block(c, case.body, inner) and ended
     if node.otherwise is None:
         return False
     rest = scope.child()
-    if none_seen:
-        rest.learn(c.flow.there(node.subject))
+    rest.learn(c.flow.matched(node.subject, patterns, none_seen))
     return check_block(c, node.otherwise, rest) and ended
 
 
@@ -369,7 +370,10 @@ def bind_pattern(c: Checker, pattern: ast.EventPattern, scope: Scope) -> Record:
         type_ = record.field(name)
         if type_ is None and not record.open:
             fields = [key for key, _ in record.fields if key != "event"]
-            c.unknown("E0216", span, f"Event `{record.name}` has no field `{name}`", name, fields)
+            some = any(key == name for key, *_ in record.some)
+            help_ = "name the event, `as e`, and ask `e.event.type`" if some else None
+            text = f"Event `{record.name}` has no field `{name}`"
+            c.unknown("E0216", span, text, name, fields, otherwise=help_)
             meant = nearest(name, fields)[0]
             if meant is not None and scope.find(meant) is None:
                 # The block goes by the name that is right.
