@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -22,11 +22,13 @@ from .problems import Problem, encode
 from .requests import Request, Response
 from .writer import Task
 
+_Name = Literal["stop", "start", "unpark", "retry", "resolve"]
+
 
 class Act(msgspec.Struct, forbid_unknown_fields=True):
     """`{"act": "stop", "connector": "stripe", "reason": "…"}`, and so on."""
 
-    act: Literal["stop", "start", "unpark", "retry", "resolve"]
+    act: _Name
     connector: str | None = None
     customer: str | None = None
     effect: str | None = None
@@ -57,7 +59,9 @@ class Acting:
         try:
             asked = msgspec.json.decode(body, type=Act)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise Problem(400, f"The act can't be read: {str(error)[:200]}.") from None
+            acts = ", ".join(get_args(_Name))
+            text = f"The act can't be read ({str(error)[:200]}): there are {acts}."
+            raise Problem(400, text) from None
         person = interventions.Person(f"token {caller.token[:12]}".rstrip(), datetime.now(UTC))
         do = _doing(asked, asked.about(), person)
         return Response(encode(await self.desk.ask(lambda key: Task(key, do))))

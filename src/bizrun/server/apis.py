@@ -13,7 +13,7 @@ import msgspec
 
 from ..diagnostics import an
 from ..errors import Refusal
-from ..ir.program import Program
+from ..ir.program import Api, Program
 from ..lang.types import ListOf, Prim, Type, known
 from ..runtime.lines import too_deep
 from ..runtime.routes import Match, allowed, arguments, begin, caller_entity, matches, run
@@ -77,10 +77,17 @@ def find(program: Program, method: str, path: str) -> Match:
 def _admit(program: Program, match: Match, caller: Caller) -> None:
     free = caller.may("admin") and caller.role is None
     if not free and not allowed(program, match.api, caller.role):
-        wanted = " or ".join(match.api.roles)
-        raise Problem(403, f"This needs a token with a role that is or can {wanted}.")
+        raise Problem(403, _wanted(program, match.api, caller.role))
     if match.api.caller is not None and caller.customer is None:
-        raise Problem(403, f"This is asked for {an(match.api.caller)}: the token is no customer's.")
+        whose = an(match.api.caller)
+        raise Problem(403, f"Only {whose} asks this: the token is no customer's (--customer).")
+
+
+def _wanted(program: Program, api: Api, role: str | None) -> str:
+    """Which role a route takes, by its name or by what it can, and which one the token has."""
+    ways = [f"is {way}" if way in program.roles else f"can {way}" for way in api.roles]
+    has = f"the token's is {role}" if role else "the token has none (--role)"
+    return f"This needs a role that {' or '.join(ways)}: {has}."
 
 
 async def _body(receive: Any, headers: Mapping[bytes, bytes]) -> Mapping[str, Any]:

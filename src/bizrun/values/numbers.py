@@ -51,7 +51,9 @@ _NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?\Z")
 def number(text: str) -> Number:
     """Reads a decimal of at most 34 digits and 18 places; an int where it is whole."""
     if not _NUMBER.match(text):
-        raise EvalError(f"`{text[:40]}` is no number of at most {MAX_DIGITS} digits")
+        long = text.lstrip("-").replace(".", "", 1).isdigit()
+        many = f" of at most {MAX_DIGITS} digits" if long else ""
+        raise EvalError(f"`{text[:40]}` is no number{many}")
     return check_number(Decimal(text))
 
 
