@@ -36,3 +36,15 @@ def test_an_empty_value_is_refused(command: Command, args: tuple[str, ...]) -> N
 def test_an_empty_state_has_nothing_to_tell(command: Command) -> None:
     Path("empty.db").touch()
     assert "is empty: run a spec" in command("verify", "--state", "empty.db", code=2)
+
+
+def test_what_is_meant_instead(command: Command) -> None:
+    assert "Did you mean retry?" in command("events", "rety", "e1", code=2)
+    assert "There are new, list, revoke." in command("token", "dance", code=2)
+    Path("shop.events.jsonl").write_text('{"type": "A.b"}\n')
+    for args in (("check",), ("run",), ("test",)):
+        said = command(*args, "shop.events.jsonl", code=2)
+        assert said == (
+            "bizrun: shop.events.jsonl has events, and a spec is a .biz file: "
+            "bizrun run SPEC --events shop.events.jsonl\n"
+        )

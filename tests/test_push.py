@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bizrun.cli.main import cli
+from bizrun.errors import UsageError
 
 from .conftest import ROOT
 from .fakes.stripe import KEY, FakeStripe
@@ -156,3 +157,12 @@ def test_without_a_key_it_says_which(shop: FakeStripe, monkeypatch: pytest.Monke
     with pytest.raises(Exception, match="refuses the key") as caught:
         bizrun("push", "stripe", "shop.biz")
     assert "canary" not in str(caught.value)
+
+
+def test_a_missing_key_is_a_wrong_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.biz").write_text(SPEC)
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+    for args in (("push", "stripe", "shop.biz"), ("pull", "stripe")):
+        with pytest.raises(UsageError, match="set the environment variable STRIPE_API_KEY"):
+            bizrun(*args)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from bizrun.cli import table
+
 from .conftest import Command, write_shop
 
 SPEC = """
@@ -35,6 +39,21 @@ def test_equal_amounts_are_all_counted(command: Command) -> None:
     assert counts["emails"] == 5
     said = command("shop.biz", "--out", "none")
     assert "5: hello 5" in said and "5: notify 5" in said
+
+
+def test_lines_go_on_below_where_a_terminal_ends(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "room_of_output", lambda: 40)
+    write_shop(SPEC, [("Member.joined", 1, {"id": "m", "payment_method": GOOD})] * 2)
+    lines = command("shop.biz", "--out", "none").splitlines()
+    assert lines[2:4] == ["  events    1 new, 0 seen before, 1", "            rejected"]
+    at = lines.index("  rejected")
+    assert lines[at + 1 : at + 3] == [
+        "    1 × Member.joined: there is already",
+        "        a Member `m` (e2)",
+    ]
+    assert lines[-1].startswith("next: bizrun events --status rejected --state .bizrun/shop.db")
 
 
 LATE = """

@@ -62,3 +62,20 @@ def test_a_long_id_is_cut_to_what_is_left(terminal: Any) -> None:
     assert table(["at", "type", "id"], rows, cut="id") == (
         "at     type  id\n09:00  A.b   1/on A.b/x…\n10:00  C.d   2\n"
     )
+
+
+EFFECTS = [
+    {"id": f"{n:016x}", "kind": "email", "status": "done" if n else "dead",
+     "created": "2026-12-31T23:48:44Z", "about": "usage-alert to grace.126@quarrylabs.example",
+     "place": f"saas.biz:{n}"}
+    for n in range(2)
+]  # fmt: skip
+
+
+def test_the_column_that_is_cut_has_a_third_of_the_terminal(terminal: Any) -> None:
+    terminal(70)
+    assert table(list(EFFECTS[0]), EFFECTS, cut="about").splitlines()[1:] == [
+        "0000000000000000  email  dead    saas.biz:0  usage-alert to grace.126…",
+        "0000000000000001  email  done    saas.biz:1  usage-alert to grace.126…",
+        "in each row: created 2026-12-31T23:48:44Z",
+    ]

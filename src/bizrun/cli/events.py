@@ -12,6 +12,7 @@ from ..ir.compile_errors import explain_error
 from ..runtime import interventions
 from ..store.base import CLOCK
 from ..values import plain
+from .groups import Group
 from .state import Opened, json_option, one_of, opened, person, spec_option, state_option
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ NEWEST = 50
 COLUMNS = ("at", "type", "status", "reason", "id")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--status", type=click.Choice([*KEPT, *LOGGED]), help="Only those.")
 @state_option
 @spec_option

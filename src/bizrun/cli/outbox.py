@@ -14,6 +14,7 @@ from ..runtime import interventions
 from ..runtime.bounds import PARKED
 from ..runtime.outbox import effect_of
 from ..values import plain
+from .groups import Group
 from .live import connectors, live_worker
 from .state import (
     Opened,
@@ -40,7 +41,7 @@ NEWEST = 50
 COLUMNS = ("id", "kind", "status", "created", "about", "tries", "error", "place")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--status", type=click.Choice(list(STATUSES)), help="Only those.")
 @state_option
 @spec_option
@@ -68,7 +69,8 @@ def outbox(
         click.echo("No effects.")
         return 0
     shown = [{**row, "id": row["id"][:16]} for row in rows[-NEWEST:]]
-    click.echo(table([n for n in COLUMNS if any(row[n] for row in shown)], shown), nl=False)
+    names = [name for name in COLUMNS if any(row[name] for row in shown)]
+    click.echo(table(names, shown, cut="about"), nl=False)
     if len(shown) < len(rows):
         click.echo(f"the newest {len(shown)} of {len(rows):,}; all of them with --json")
     return 0
@@ -110,6 +112,8 @@ def _held(found: Opened) -> Iterator[str]:
 def _about(row: Row) -> str:
     """What an effect is about, for a table."""
     data = row["data"]
+    if row["kind"] == "email" and data.get("template") and isinstance(data.get("to"), str):
+        return f"{data['template']} to {data['to']}"
     for name in ("to", "amount", "channel", "url", "target"):
         if data.get(name) is not None:
             return str(plain(data[name]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import ProviderError, UsageError
 from .state import json_option, program_of
 
 if TYPE_CHECKING:
@@ -85,4 +85,7 @@ def _account(connections: Any) -> Account:
         raise UsageError(stripe_sdk.MISSING)
     from ..providers.stripe_catalog import Account
 
-    return Account(Registry(connections, os.environ).secrets("stripe"))
+    try:  # nothing is asked of Stripe yet: what is wrong now is a setting
+        return Account(Registry(connections, os.environ).secrets("stripe"))
+    except ProviderError as error:
+        raise UsageError(str(error)) from None

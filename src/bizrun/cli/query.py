@@ -50,9 +50,8 @@ def _complain(expression: str, problems: Sequence[Diagnostic]) -> None:
     from .render import colours, diagnostic_text
 
     text = source(expression)
-    for problem in problems:
-        shown = diagnostic_text(problem, {text.name: text}, colours(sys.stderr))
-        click.echo(f"{shown}\n", err=True)
+    shown = [diagnostic_text(p, {text.name: text}, colours(sys.stderr)) for p in problems]
+    click.echo("\n\n".join(shown), err=True)
 
 
 def json_text(value: Any) -> str:

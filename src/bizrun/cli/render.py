@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
@@ -34,6 +36,7 @@ def diagnostic_text(problem: Diagnostic, sources: Mapping[str, Source], colour: 
     marks += [_mark(label.span, label.text, False, sources) for label in problem.labels]
     placed = [mark for mark in marks if mark]
     gutter = max((len(str(mark.line)) for mark in placed), default=1)
+    most = _columns() - gutter - len(" | ")
     shown: str | None = None
     line = 0
     for mark in _by_file(placed):
@@ -44,9 +47,9 @@ def diagnostic_text(problem: Diagnostic, sources: Mapping[str, Source], colour: 
             lines.append(f"{' ' * gutter}{paint(arrow, 'frame', colour)} {place}")
             lines.append(_frame("", gutter, colour))
             shown, line = mark.source.name, 0
-        text, under = _excerpt(mark, gutter, problem.severity, colour)
+        text, under = _excerpt(mark, gutter, most, problem.severity, colour)
         lines += (
-            [under] if mark.line == line and len(mark.source.line(line)) <= WIDTH else [text, under]
+            [under] if mark.line == line and len(mark.source.line(line)) <= most else [text, under]
         )
         line = mark.line
     if problem.help:
@@ -89,10 +92,10 @@ def _frame(number: str, gutter: int, colour: bool) -> str:
     return paint(f"{number:>{gutter}} |", "frame", colour)
 
 
-def _excerpt(mark: _Mark, gutter: int, severity: str, colour: bool) -> tuple[str, str]:
+def _excerpt(mark: _Mark, gutter: int, most: int, severity: str, colour: bool) -> tuple[str, str]:
     """The line of a mark, and the line of signs under it."""
     text = mark.source.line(mark.line)
-    start, line = _window(text, mark)
+    start, line = _window(text, mark, most)
     shown, before = _laid_out(line, mark.column - 1 - start)
     upto = width(line[: mark.end - 1 - start])
     signs = ("^" if mark.primary else "-") * max(1, min(upto, width(line)) - before)
@@ -104,12 +107,19 @@ def _excerpt(mark: _Mark, gutter: int, severity: str, colour: bool) -> tuple[str
     )
 
 
-def _window(text: str, mark: _Mark) -> tuple[int, str]:
+def _window(text: str, mark: _Mark, most: int) -> tuple[int, str]:
     """Of a very long line the part around the mark, and where that begins."""
-    if len(text) <= WIDTH:
+    if len(text) <= most:
         return 0, text
-    start = max(0, min(mark.column - 1 - WIDTH // 3, len(text) - WIDTH))
-    return start, text[start : start + WIDTH]
+    start = max(0, min(mark.column - 1 - most // 3, len(text) - most))
+    return start, text[start : start + most]
+
+
+def _columns() -> int:
+    """How many columns there are for an excerpt: on a narrow terminal the signs stay below it."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(40, min(WIDTH, shutil.get_terminal_size().columns))
 
 
 def _laid_out(line: str, column: int) -> tuple[str, int]:

@@ -298,13 +298,12 @@ def _report(
     from ..reports.summary import unattended
     from .render import colours
     from .summary import text
+    from .table import room_of_output
 
     problems += unattended(engine, found)
     files = sink.written if sink else {}
-    state = shown(options.state)
-    click.echo(
-        text(found, files, options.folder, state, problems, engine.tz, colours(sys.stdout)),
-        nl=False,
-    )
+    state, colour = shown(options.state), colours(sys.stdout)
+    said = text(found, files, options.folder, state, problems, engine.tz, colour, room_of_output())
+    click.echo(said, nl=False)
     if sink is not None and sink.hint:
         click.echo(sink.hint)

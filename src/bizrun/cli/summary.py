@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
@@ -18,12 +19,14 @@ FIGURES = 4
 # What tells one of many alike reasons from another: ids, numbers, what is quoted.
 _PARTICULAR = re.compile(r"`[^`]*`|'[^']*'|(?<!\w)[\w@.+:-]*\d[\w@.+:-]*")
 
+_COUNT = re.compile(r" (?=[\d,]*\d(?:,|$))")  # a number stays with what it counts
+
 
 def text(
     found: Summary, files: Mapping[str, int], folder: str | None, state: str,
-    problems: list[str], zone: tzinfo, colour: bool,
+    problems: list[str], zone: tzinfo, colour: bool, room: int,
 ) -> str:  # fmt: skip
-    """The summary as lines; `files` says how many were written by kind."""
+    """The summary as lines of so many columns; `files` says how many were written by kind."""
     lines = [paint(printable(found.title), "bold", colour) + _moment(found.clock, zone)]
     rows = [("events", _events(found)), *_money(found)]
     if found.emails:
@@ -34,13 +37,37 @@ def text(
         rows.append(("waiting", _waiting(found, zone)))
     rows += [(name, _shown(value)) for name, value in found.metrics.items()]
     width = min(max(len(name) for name, _ in rows), 24)
-    lines += ["", *(f"  {paint(f'{n:<{width}}', 'dim', colour)}  {value}" for n, value in rows)]
-    lines += _refused(found, colour)
-    lines += _failed(found, colour)
-    lines += [f"  {paint('warning', 'warning', colour)}: {line}" for line in _warnings(problems)]
+    lines.append("")
+    for name, value in rows:
+        first, *more = _wrapped(value, room - width - 4)
+        lines.append(f"  {paint(f'{name:<{width}}', 'dim', colour)}  {first}")
+        lines += [" " * (width + 4) + line for line in more]
+    lines += _refused(found, colour, room)
+    lines += _failed(found, colour, room)
+    for problem in _warnings(problems):
+        first, *more = _wrapped(problem, room - 11)
+        lines.append(f"  {paint('warning', 'warning', colour)}: {first}")
+        lines += [f"    {line}" for line in more]
     lines += ["", *_files(files, folder)]
     lines.append(f"{paint('next', 'help', colour)}: {_next(found, state)}")
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(line: str, room: int, first: str = "", further: str = "") -> list[str]:
+    """A line in parts that fit, broken between words; whole where there is hardly any room."""
+    if room < 16:
+        return [first + line]
+    held = _COUNT.sub("\u00a0", line)
+    parts = textwrap.wrap(
+        held, room, initial_indent=first, subsequent_indent=further,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return [part.replace("\u00a0", " ") for part in parts] or [first]
+
+
+def _hung(line: str, room: int) -> list[str]:
+    """An entry of a list, with what goes on below it further in."""
+    return _wrapped(line, room, " " * 4, " " * 8)
 
 
 def _moment(clock: datetime | None, zone: tzinfo) -> str:
@@ -134,7 +161,7 @@ def _waiting(found: Summary, zone: tzinfo) -> str:
     return "; ".join(parts)
 
 
-def _refused(found: Summary, colour: bool) -> list[str]:
+def _refused(found: Summary, colour: bool, room: int) -> list[str]:
     refusals = [*found.events.refusals, *found.late]
     if not refusals:
         return []
@@ -152,7 +179,7 @@ def _refused(found: Summary, colour: bool) -> list[str]:
         type_ = key[0]
         reason = _common(sorted(said[key]))
         some = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
-        lines.append(f"    {len(ids):,} × {printable(f'{type_}: {reason} ({some})')}")
+        lines += _hung(f"{len(ids):,} × {printable(f'{type_}: {reason} ({some})')}", room)
     if len(most) > SHOWN:
         lines.append(f"    and {len(most) - SHOWN:,} other reasons")
     return lines
@@ -166,13 +193,13 @@ def _common(reasons: list[str]) -> str:
     return "".join(text + word for text, word in zip(between, [*alike, ""], strict=True))
 
 
-def _failed(found: Summary, colour: bool) -> list[str]:
+def _failed(found: Summary, colour: bool, room: int) -> list[str]:
     if not found.failures:
         return []
     lines = ["", f"  {paint('failed', 'error', colour)}"]
     for row in found.failures[:SHOWN]:
         what = f"{row['type'] or 'work'} {row['event']}: {row['reason']}"
-        lines.append(f"    {printable(row['place'] or row['handler'])}: {printable(what)}")
+        lines += _hung(f"{printable(row['place'] or row['handler'])}: {printable(what)}", room)
     return lines
 
 

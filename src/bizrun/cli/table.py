@@ -38,7 +38,8 @@ def table(
     """Rows under their names; numbers and money to the right.
 
     On a terminal that is too narrow a `whole` table goes on below, each part with the first column;
-    any other leaves out what tells least and says so. The column `cut` is made to fit.
+    any other leaves out what tells least and says so. The column `cut` has a third of it at least,
+    and is made to fit.
     """
     room = room_of_output()
     columns = [_column(name, [row.get(name) for row in rows]) for name in names]
@@ -46,7 +47,8 @@ def table(
         return _lines(columns)
     if whole:
         return "\n".join(_lines(part) for part in _parts(columns, room))
-    chosen = _chosen([column for column in columns if column.name != cut], room)
+    kept = next((min(c.wide, room // 3) + GAP for c in columns if c.name == cut), 0)
+    chosen = _chosen([column for column in columns if column.name != cut], room - kept)
     chosen += [_cut(c, room - _width(chosen) - GAP) for c in columns if c.name == cut]
     shown = {column.name for column in chosen}
     left = [column for column in columns if column.name not in shown]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from .groups import Group
 from .state import found_state, json_option, one_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _state = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Make, list and revoke the tokens that a server asks for."""
 

@@ -91,7 +91,14 @@ def _std_main(name: str) -> bytes:
     return data
 
 
+_STREAMS = (".jsonl", ".ndjson")
+
+
 def _read_main(path: str, read: Read) -> bytes:
+    if path.endswith(_STREAMS):
+        raise UsageError(
+            f"{path} has events, and a spec is a .biz file: bizrun run SPEC --events {path}"
+        )
     try:
         return read(path)
     except FileNotFoundError:
