@@ -31,6 +31,8 @@ class Acts:
         self.whole = False
         getattr(self, "_life_" + flavour)()
         bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
+        # What is above a maximum is told apart by what a credit may pay.
+        self.whole = self.whole or bounded
         # What credit before tax does beside what is above a maximum, the rules leave open.
         if self.r.random() < 0.35 and (self._credits or not bounded):
             self._credit()
