@@ -218,6 +218,7 @@ def _tax(c: Checker, node: ast.Tax) -> None:
     scope.locals["customer"] = Local(c.symbols.customer_type(), "builtin")
     scope.locals["plan"] = Local(PLAN, "builtin")
     scope.locals["line"] = Local(TAXED_LINE, "builtin")
+    instants(scope)
     check_condition(c, node.when, scope.child(), "`when` takes")
 
 
