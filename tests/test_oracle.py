@@ -50,7 +50,7 @@ def test_a_grace_changes_when_an_invoice_is_final_and_nothing_on_it(seed: int) -
     punctual = tuple(
         buyer
         for buyer in world.buyers
-        if not any(act.kind == "noted" or "sent" in act.data for act in buyer.acts)
+        if not any(act.kind in ("noted", "moved") or "sent" in act.data for act in buyer.acts)
     )
     world = replace(world, buyers=punctual)
     text, stream = biz(world), events(world)

@@ -179,16 +179,12 @@ def bill(
     if rules.credit == "before_tax" and not sale:
         credit = purse.use(lines, taxed, at, rules.currency)
     # Credit that is sold is taxed with what it pays, where that is taxed.
-    percent = ZERO if sale and rules.credit == "after_tax" else sum(taxes, ZERO)
-    if rules.inclusive:
-        per_line = [rules.round(net * percent / (1 + percent)) for net in taxed]
-        tax = sum(per_line, ZERO)
-        total = sum(nets, ZERO)
-    else:
-        for line, net in zip(lines, taxed, strict=True):
-            line.tax = rules.round(net * percent)
-        tax = sum((line.tax for line in lines), ZERO)
-        total = sum(nets, ZERO) + tax
+    now = () if sale and rules.credit == "after_tax" else taxes
+    for line in lines:
+        line.rates = now if line.rates is None else line.rates
+    tax, total = tax_lines(rules, lines, taxed), sum(nets, ZERO)
+    if not rules.inclusive:
+        total += tax
     if rules.credit == "after_tax" and not sale:
         gross = [net + line.tax for line, net in zip(lines, nets, strict=True)]
         credit = purse.use(lines, gross, at, rules.currency)
@@ -201,6 +197,22 @@ def bill(
             purse.grant(rest)
         credit = total
     return Bill(at, lines, off, tax, total, credit, total - credit, why)
+
+
+def tax_lines(rules: Rules, lines: list[Line], taxed: list[Fraction]) -> Fraction:
+    """Each line's tax by its own rates, on top or in it; the whole of them."""
+    whole = ZERO
+    for line, net in zip(lines, taxed, strict=True):
+        percent = sum(line.rates or (), ZERO)
+        if rules.inclusive:
+            whole += rules.round(net * percent / (1 + percent))
+            continue
+        line.tax = rules.round(net * percent)
+        if line.most is not None and net + line.tax < -line.most:
+            # Rounded parts give back no more than the rounded whole that was charged.
+            line.tax = min(-line.most - net, ZERO)
+        whole += line.tax
+    return whole
 
 
 def lower(bills: list[Bill], amount: Fraction) -> Fraction:

@@ -29,7 +29,7 @@ class Life(Metered):
     ) -> None:
         self.addons = addons or {}
         self.rules, self.plans, self.coupons, self.buyer = rules, plans, coupons, buyer
-        self.zone = buyer.zone
+        self.zone, self.taxes = buyer.zone, buyer.taxes
         self.seconds = rules.proration == "second"
         self.subs: dict[str, Sub] = {}
         self.purse = Purse()
@@ -272,18 +272,26 @@ class Life(Metered):
             whole = held.line.amount - held.line.given - held.line.sent
             sub.base_billed -= min(self.rules.round(held.line.amount * part), whole)
             if amount:
-                self._returned(held.line, amount)
                 begins = local_date(at, self.zone)
-                lines.append(Line(-amount, "credit", begins, discounted=False))
+                most = self._returned(held.line, amount)
+                credit = Line(-amount, "credit", begins, discounted=False)
+                credit.rates, credit.most = held.line.rates, most
+                lines.append(credit)
         sub.held = [held for held in sub.held if held not in mine]
         return lines
 
-    def _returned(self, line: Line, amount: Fraction) -> None:
-        """Notes what is given back of a line, with its tax, on the invoice that it stands on."""
+    def _returned(self, line: Line, amount: Fraction) -> Fraction | None:
+        """Notes what is given back of a line, with its tax, on the invoice that it stands on; how
+        much was left of that one."""
         for made in self.bills:
             if any(each is line for each in made.lines):
-                net = line.amount - line.share
-                made.returned += self.rules.round(amount * (net + line.tax) / net)
+                asked = (each.amount - each.share + each.tax for each in made.lines)
+                left = sum((each for each in asked if each > 0), ZERO) - made.returned
+                percent = ZERO if self.rules.inclusive else sum(line.rates or (), ZERO)
+                gross = amount + self.rules.round(amount * percent)
+                made.returned += max(amount, min(gross, left))
+                return left if percent else None
+        return None
 
     # --- actions -------------------------------------------------------------------------------
 
@@ -328,6 +336,9 @@ class Life(Metered):
         for sub in self.subs.values():
             if sub.status != "cancelled":
                 sub.coupons.append(made)
+
+    def _moved(self, act: Act) -> None:
+        self.taxes = act.data["taxes"]
 
     def _grant(self, act: Act) -> None:
         self.purse.grant(act.data["amount"], act.data.get("expires"), **self._terms_of(act))
@@ -547,9 +558,7 @@ class Life(Metered):
     ) -> None:
         lines = [line for line in lines if line.amount]
         lowers = sub.billed if sub else None
-        made = bill(
-            self.rules, at, lines, coupons, self.buyer.taxes, self.purse, why, lowers, refund
-        )
+        made = bill(self.rules, at, lines, coupons, self.taxes, self.purse, why, lowers, refund)
         if made is None:
             return
         if self.buyer.poor:

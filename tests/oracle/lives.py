@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from fractions import Fraction
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .calendars import instant
-from .world import FIRST, Act, Plan
+from .world import FIRST, TAXES, Act, Plan
 
 if TYPE_CHECKING:
     from .scenarios import Maker
@@ -44,6 +45,19 @@ class Acts:
         if self.r.random() < 0.2 and flavour != "tardy":
             amounts = [maker.money(1, 50) for _ in range(self.r.randint(1, 3))]
             self._add(self._somewhere(), "oneoff", amounts=amounts)
+        self._move()
+
+    def _move(self) -> None:
+        """To places with other taxes; what a line above a maximum has of them, the rules leave
+        open."""
+        bounded = ("use_4", "use_5", "bound_0", "bound_1")
+        if any(act.data.get("plan") in bounded for act in self.acts):
+            return
+        own = Random(self.start.timestamp())
+        for _ in range(own.choice((0, 0, 1, 2, 3))):
+            country = own.choice(tuple(TAXES))
+            at = self.start + timedelta(seconds=own.randint(1, 400 * 86400))
+            self._add(at, "moved", country=country, taxes=TAXES[country])
 
     def _add(self, at: datetime, kind: str, /, **data: Any) -> None:
         self.acts.append(Act(at, kind, data))

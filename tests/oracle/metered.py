@@ -143,6 +143,8 @@ class Metered:
                 # As it was charged: discounted, and not discounted again.
                 net = sum((each.amount - each.share for each in known), ZERO)
                 line.amount, line.discounted = self.rules.round(amount * net / before), False
+                charged = [each for each in known if each.amount and each.rates is not None]
+                line.rates = charged[-1].rates if charged else None
             known.append(line)
             lines.append(line)
         return lines

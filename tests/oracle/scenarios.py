@@ -8,8 +8,8 @@ from fractions import Fraction
 from random import Random
 
 from .lives import Acts
-from .spec import TAXES, World
-from .world import EXPONENTS, FIRST, Buyer, Coupon, Plan, Rules, Tier, Usage
+from .spec import World
+from .world import EXPONENTS, FIRST, TAXES, Buyer, Coupon, Plan, Rules, Tier, Usage
 
 ZONES = (
     "UTC", "America/Los_Angeles", "Europe/Berlin", "Asia/Kolkata", "Pacific/Apia",

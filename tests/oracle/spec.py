@@ -8,14 +8,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from .world import EXPONENTS, Act, Buyer, Coupon, Plan, Rules, Tier, Usage
-
-TAXES = {"T0": (), "T1": (Fraction(8, 100),), "T2": (Fraction(825, 10000), Fraction(5, 100))}
+from .world import EXPONENTS, TAXES, Act, Buyer, Coupon, Plan, Rules, Tier, Usage
 
 ENTITIES = """
 entity Account { id text key, timezone text, country text, payment_method text }
 entity Deal { id text key, account Account, sub Subscription }
 event A.new { id text, timezone text, country text, card text = "pm_card_visa" }
+event A.moved { account Account, country text }
 event A.subscribe {
   account Account, deal text, plan plan, quantity integer, coupon coupon?, anchor_day integer?
 }
@@ -61,6 +60,7 @@ on A.new as e {
     id: e.id, timezone: e.timezone, country: e.country, payment_method: e.card
   }
 }
+on A.moved as e { update e.account { country: e.country } }
 on A.subscribe as e {
   let s = subscribe {
     customer: e.account, plan: e.plan, quantity: e.quantity, coupon: e.coupon,
@@ -304,6 +304,7 @@ def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
         data["kind"] = KINDS.get(data["kind"], data["kind"])
     if "amounts" in data:
         data["lines"] = [f"{decimal(a)} {cur}" for a in data.pop("amounts")]
+    data.pop("taxes", None)
     if "part" in data:
         data["part"] = decimal(data["part"])
     if data.get("expires"):

@@ -9,6 +9,12 @@ from typing import Any
 
 # When the first customers come.
 FIRST = datetime(2023, 10, 1, tzinfo=UTC)
+# The taxes of each country.
+TAXES: dict[str, tuple[Fraction, ...]] = {
+    "T0": (),
+    "T1": (Fraction(8, 100),),
+    "T2": (Fraction(825, 10000), Fraction(5, 100)),
+}
 EXPONENTS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
 
 
@@ -145,6 +151,10 @@ class Line:
     given: Fraction = Fraction(0)
     """What credit notes gave back of it, before tax; `sent`: what refunds of its payment did."""
     sent: Fraction = Fraction(0)
+    rates: tuple[Fraction, ...] | None = None
+    """The taxes that it came with; of what is given back, those of then (None: those of now)."""
+    most: Fraction | None = None
+    """What it may give back with its tax."""
 
 
 @dataclass

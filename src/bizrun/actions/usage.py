@@ -18,9 +18,11 @@ from .. import times
 from ..billing import allowances, catalog, lines, periods, proration, rating
 from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE
+from ..billing.catalog import Tax
 from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
+from ..billing.taxes import TaxShare
 from ..values import Money, Number
 from . import carried, given_back, taxed
 from .customers import lives, settings, zone_of
@@ -406,7 +408,9 @@ def charged_parts(metered: Metered, made: Sequence[Line]) -> list[list[Any]]:
     for values, quantity, amount in metered.row["billed"]:
         was, line = before.get(tuple(values)), lines.get(tuple(values))
         charged = line.charged if line is not None else amount * 0
-        held = line.taxes if line is not None else (was.taxed or () if was is not None else ())
+        held: Sequence[Tax | TaxShare] = line.taxes if line is not None else ()
+        if was is not None and was.taxed is not None and not charged:
+            held = was.taxed  # what was charged came with those
         if was is not None:
             charged = charged + (was.amount if was.charged is None else was.charged)
         parts.append([values, quantity, amount, charged, taxed.as_rows(held)])
