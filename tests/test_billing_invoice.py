@@ -112,6 +112,17 @@ def test_credit_for_a_meter_pays_its_lines_only():
     assert use_credit([Payable(usd(9), "base")], grants[:1], AT).uses == ()
 
 
+def test_credit_for_anything_leaves_a_meters_lines_to_what_pays_only_them():
+    lines = [Payable(usd(50), "base"), Payable(usd(50), "usage", "calls")]
+    anything, calls = Grant("any", usd(60)), Grant("calls", usd(45), meters=("calls",))
+    used = use_credit(lines, (anything, calls), AT)
+    assert [use.amount for use in used.uses] == [usd(60), usd(40)]
+    assert used.by_line == (usd(50), usd(50))
+    # None is left aside for what has expired, or was used before.
+    gone = Grant("gone", usd(45), AT - timedelta(days=1), meters=("calls",))
+    assert use_credit(lines, (gone, anything), AT).by_line == (usd(30), usd(30))
+
+
 def test_a_balance_keeps_what_is_below_the_minor_unit():
     assert made(line(100), grants=(Grant("g", usd("10.005")),)).credit == usd(10)
 

@@ -92,14 +92,24 @@ class Purse:
         """
         whole, open_ = ZERO, max(sum(amounts, ZERO), ZERO)
         live = [g for g in self.grants if g.left and (g.expires is None or g.expires > at)]
-        for g in sorted(live, key=lambda g: (g.priority, g.expires is None, g.expires or at)):
+        turns = sorted(live, key=lambda g: (g.priority, g.expires is None, g.expires or at))
+        for turn, g in enumerate(turns, 1):
             fit = [
                 max(amount, ZERO) if g.pays(line) else ZERO
                 for line, amount in zip(lines, amounts, strict=True)
             ]
             part = min(g.left, open_ - whole, sum(fit, ZERO))
-            for i, piece in enumerate(in_proportion(part, fit, cur)):
-                amounts[i] -= piece
+            # What credit after it is limited to comes last.
+            narrow = [other for other in turns[turn:] if other.kind or other.meter]
+            free = [
+                ZERO if any(other.pays(line) for other in narrow) else value
+                for line, value in zip(lines, fit, strict=True)
+            ]
+            early = min(part, sum(free, ZERO))
+            rest = [a - b for a, b in zip(fit, free, strict=True)]
+            for some, share in ((early, free), (part - early, rest)):
+                for i, piece in enumerate(in_proportion(some, share, cur)):
+                    amounts[i] -= piece
             g.left -= part
             whole += part
         return whole

@@ -58,7 +58,8 @@ def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) 
     """Takes credit for lines: lowest priority, then oldest expiry, then in order of granting.
 
     Never more than the lines come to together. Other currencies and expired grants are passed
-    over; what a grant pays is spread over its lines in proportion to what is left of them.
+    over. A grant pays first what none after it could that is limited to meters or kinds of lines;
+    what it pays is spread in proportion to what is left of these lines, then of its others.
     """
     if not lines:
         return Used((), ())
@@ -67,9 +68,10 @@ def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) 
     left = [max(line.amount, zero) for line in lines]
     below = [min(line.amount, zero) for line in lines]
     uses: list[CreditUse] = []
-    for grant in in_order(grants):
-        if not _usable(grant, zero.currency, at) or not open_:
-            continue
+    usable = [grant for grant in in_order(grants) if _usable(grant, zero.currency, at)]
+    for number, grant in enumerate(usable, 1):
+        if not open_:
+            break
         fits = [_fits(grant, line) for line in lines]
         weights = [part if fit else zero for part, fit in zip(left, fits, strict=True)]
         taken_off = sum((part for part, fit in zip(below, fits, strict=True) if fit), zero)
@@ -77,12 +79,25 @@ def use_credit(lines: Sequence[Payable], grants: Sequence[Grant], at: datetime) 
         amount = min(whole_units(grant.balance), open_, sum(weights, taken_off))
         if amount.amount <= 0:
             continue
-        parts = spread(amount, [weight.amount for weight in weights])
+        later = [other for other in usable[number:] if other.meters or other.kinds]
+        wanted = [any(_fits(other, line) for other in later) for line in lines]
+        parts = _spread(amount, weights, wanted)
         left = [rest - part for rest, part in zip(left, parts, strict=True)]
         open_ -= amount
         uses.append(CreditUse(grant.id, amount))
     paid = tuple(max(line.amount, zero) - rest for line, rest in zip(lines, left, strict=True))
     return Used(tuple(uses), paid)
+
+
+def _spread(amount: Money, weights: Sequence[Money], wanted: Sequence[bool]) -> list[Money]:
+    """Parts of an amount for lines, what other credit is wanted for last."""
+    zero = Money(0, amount.currency)
+    first = [zero if later else weight for weight, later in zip(weights, wanted, strict=True)]
+    early = min(amount, sum(first, zero))
+    rest = [weight - own for weight, own in zip(weights, first, strict=True)]
+    shares = [(early, first), (amount - early, rest)]
+    parts = [spread(part, [w.amount for w in ws]) for part, ws in shares if part.amount > 0]
+    return [sum(each, zero) for each in zip(*parts, strict=True)]
 
 
 def in_order(grants: Sequence[Grant]) -> list[Grant]:
