@@ -398,6 +398,15 @@ METERS = {
         "plan pro {\n  price 9 USD per month\n"
         "  usage payments: 2.9% + 0.30 USD   # W0607: per payment\n}",
     ),
+    "W0608": Code(
+        "a percentage of what is no amount",
+        "A percentage is of a metered amount; a number of events or of bytes is none.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event Card.charged { c C, amount money }\n"
+        "meter payments { count Card.charged per c }\n"
+        "plan pro {\n  price 9 USD per month\n"
+        "  usage payments: 2.9%   # W0608: sum amount of Card.charged\n}",
+    ),
     "W0640": Code(
         "a meter of an undeclared event",
         "Its payload is not known, so nothing tells whether it has the fields that are counted.",

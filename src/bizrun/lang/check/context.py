@@ -100,6 +100,7 @@ class Checker:
         if meant is None:
             self.report.add(code, span, message, otherwise)
             return
+        self.flow.meant[span] = meant
         text = f'"{meant}"' if quoted else meant
         self.report.add(code, span, message, f"did you mean `{meant}`?", Fix(span, text, certain))
 

@@ -57,6 +57,8 @@ def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -
         _check_dimensions(pricing, facts, meter)
     if meter is not None and figure_type(facts.symbols, meter) == SIZE:
         _check_units(pricing, meter, facts)
+    if meter is not None:
+        _check_shares(pricing, meter, facts)
     _check_currency(pricing, facts)
 
 
@@ -69,6 +71,23 @@ def _check_units(pricing: ast.Pricing, meter: ast.Meter, facts: Facts) -> None:
         text = f"`{meter.name}` counts a size, which has no price per `{word}`"
         hint = facts.near(word, SIZE_UNITS) or f"units: {listed(SIZE_UNITS)}"
         facts.report.add("E0628", part.span, text, help=hint)
+
+
+def _check_shares(pricing: ast.Pricing, meter: ast.Meter, facts: Facts) -> None:
+    """Warns of a percentage of what is no amount: of how many there are, or of bytes. What is
+    added up as plain numbers may be an amount in the business's currency."""
+    sizes = figure_type(facts.symbols, meter) == SIZE
+    if not sizes and meter.aggregate not in ("count", "unique"):
+        return
+    for part in (node for node in walk(pricing) if isinstance(node, ast.RatePart)):
+        value = facts.fold(part.amount) if part.amount is not None else None
+        if value is not None and value.type == "percent":
+            what = "measures sizes" if sizes else "counts, and adds up no amount"
+            text = f"{facts.text(part.span)} of what? The meter `{meter.name}` {what}"
+            hint = "price a unit (`0.02 USD`), or let the meter `sum` an amount"
+            labels = (Label(meter.name_span, "the meter"),)
+            facts.warn("W0608", part.span, text, help=hint, labels=labels)
+            return
 
 
 def check_each(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:

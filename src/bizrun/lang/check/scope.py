@@ -113,19 +113,25 @@ class Scope(Struct):
 
 
 class Flow(Struct):
-    """What conditions tell about none: paths and facts of the expressions of one check."""
+    """What conditions tell about none: paths and facts of the expressions of one check.
+
+    `meant`: mistyped names by their place. A condition tells of what was meant, lest what follows
+    from the mistake be told as another.
+    """
 
     types: dict[ast.Node, Type]
+    meant: dict[Span, str] = field(default_factory=dict)
     memory: dict[tuple[ast.Node, bool], list[Path]] = field(default_factory=dict)
 
     def path(self, node: ast.Node) -> Path | None:
         """The path of an expression that gives the same value whenever it is read, if it does."""
         match node:
             case ast.Name(name=name):
-                return name, FIRM
+                return self.meant.get(node.span, name), FIRM
             case ast.RowField(name=name):
-                return f".{name}", UNTIL_WAIT
+                return f".{self.meant.get(node.span, name)}", UNTIL_WAIT
             case ast.Field(base=base, name=name):
+                name = self.meant.get(node.name_span, name)
                 inner = self.path(base)
                 if inner is None:
                     return None

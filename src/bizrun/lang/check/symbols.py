@@ -36,6 +36,7 @@ from ..uses import OVERRIDABLE, file_name
 from .context import Checker, listed
 from .directories import events
 from .events import snake
+from .meters import figure_type
 
 
 def collect(checker: Checker) -> None:
@@ -478,9 +479,12 @@ def _limits(checker: Checker) -> None:
             type_ = _measure(checker, entry.value)
             if limits.get(entry.name, UNLIMITED) == UNLIMITED:
                 limits[entry.name] = type_
-        # What a plan includes of a meter is a limit by the meter's name, as far as none is set.
+        # What a plan includes of a meter is a limit by the meter's name, as far as none is set: it
+        # is read as the meter's figure is.
         for name, type_ in _included(checker, plan.items):
-            limits.setdefault(name, type_)
+            meter = symbols.meters.get(name)
+            counted = type_ if meter is None else figure_type(symbols, meter)
+            limits.setdefault(name, type_ if type_ == UNLIMITED else counted)
     for name, type_ in limits.items():
         if type_ == UNLIMITED:
             limits[name] = NUMBER
