@@ -285,6 +285,12 @@ SERVICES = {
         "It only fails where something breaks.",
         'test "nothing" { advance 1 day }   # W0831',
     ),
+    "W0832": Code(
+        "a call by nobody",
+        "A route that is `for` somebody refuses who does not say who they are.",
+        'api GET "/usage" for customer { return 1 }\n'
+        'test "usage" { call GET "/usage" }   # W0832: as Account("a1")',
+    ),
     "E0841": Code(
         "a template that can't be read",
         "Templates are Jinja2.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...diagnostics import Fix, Span
+from ...diagnostics import Fix, Span, an
 from .. import ast
 from ..types import (
     ANY,
@@ -22,7 +22,7 @@ from ..types import (
 from .actions import find_action, unknown_action
 from .context import Checker, check_template, nearest
 from .data import check_emit, check_fields
-from .events import find_event
+from .events import find_event, snake
 from .expressions import check_condition, infer
 from .fit import untyped
 from .scope import Local, Scope
@@ -98,8 +98,11 @@ def check_test(c: Checker, test: ast.Test, scope: Scope) -> None:
     scope = scope.child()
     for i, node in enumerate(test.body):
         after = test.body[i + 1] if i + 1 < len(test.body) else None
-        if isinstance(node, ast.Emit) and isinstance(after, ast.ExpectRejected):
+        refused = isinstance(after, ast.ExpectRejected)
+        if isinstance(node, ast.Emit) and refused:
             check_emit(c, node, scope, refused=True)
+        elif isinstance(node, ast.CallApi):
+            _call(c, node, scope, refused)
         else:
             check_statement(c, node, scope)
     unused(c, scope)
@@ -125,7 +128,7 @@ def check_test_statement(c: Checker, node: ast.Stmt, scope: Scope) -> None:
         case ast.Answer():
             _answer(c, node, scope)
         case ast.CallApi():
-            _call(c, node, scope)
+            _call(c, node, scope, refused=False)
 
 
 def _effect(c: Checker, node: ast.ExpectEffect, scope: Scope) -> None:
@@ -255,18 +258,11 @@ def _answer(c: Checker, node: ast.Answer, scope: Scope) -> None:
     infer(c, node.value, scope)
 
 
-def _call(c: Checker, node: ast.CallApi, scope: Scope) -> None:
+def _call(c: Checker, node: ast.CallApi, scope: Scope, refused: bool) -> None:
+    """Checks a call of a route; `refused` where the test expects that it is."""
     expect(c, node.path, scope, TEXT, "`call`")
     api = _route(c, node)
-    if node.caller is not None:
-        type_ = infer(c, node.caller, scope)
-        if not untyped(known(type_)) and not isinstance(known(type_), EntityType):
-            c.report.add(
-                "E0301",
-                node.caller.span,
-                f"The caller is a row of an entity, not {type_text(type_)}",
-                'write `as Account("a1")`',
-            )
+    _caller(c, node, api, scope, refused)
     if node.data is None:
         return
     infer(c, node.data, scope)
@@ -280,6 +276,37 @@ def _call(c: Checker, node: ast.CallApi, scope: Scope) -> None:
                 entry.name,
                 names,
             )
+
+
+def _caller(
+    c: Checker, node: ast.CallApi, api: ast.Api | None, scope: Scope, refused: bool
+) -> None:
+    """Who calls: a row of the entity that the route is for."""
+    entity = _entity_of_callers(c, api) if api is not None else None
+    if node.caller is None:
+        if api is not None and api.caller is not None and not refused:
+            text = f"{node.method} {api.path} is for `{api.caller}`, and nobody calls it here"
+            help_ = f'add `as {entity or "Account"}("…")`, or `expect rejected`'
+            c.report.add("W0832", node.span, text, help_)
+        return
+    type_ = infer(c, node.caller, scope)
+    inner = known(type_)
+    if untyped(inner):
+        return
+    if not isinstance(inner, EntityType):
+        text = f"The caller is a row of an entity, not {type_text(type_)}"
+        c.report.add("E0301", node.caller.span, text, f'write `as {entity or "Account"}("a1")`')
+    elif entity is not None and inner.name != entity and not refused:
+        text = f"{node.method} {api.path if api else ''} is called by {an(entity)}"
+        help_ = f'write `as {entity}("…")`'
+        c.report.add("E0301", node.caller.span, f"{text}, not by {an(inner.name)}", help_)
+
+
+def _entity_of_callers(c: Checker, api: ast.Api) -> str | None:
+    """The entity that `for user`, or `for customer`, names."""
+    if api.caller == "customer":
+        return c.symbols.bills
+    return next((name for name in c.symbols.entities if snake(name) == api.caller), None)
 
 
 def _route(c: Checker, node: ast.CallApi) -> ast.Api | None:
