@@ -32,7 +32,16 @@ from ..values import (
 from . import rows
 from .context import Context
 from .estimates import forecast, similarity
-from .operators import SUMMED, check_items, check_text, counted, equal, kind, quoted
+from .operators import (
+    SUMMED,
+    check_items,
+    check_text,
+    counted,
+    divide_any,
+    equal,
+    kind,
+    quoted,
+)
 
 # A hash fits in what JSON and every store hold exactly.
 _HASH_DIGITS = 12
@@ -147,6 +156,21 @@ def _power(x: Any, n: Number) -> Any:
     if isinstance(x, Percent):
         return Percent(Decimal(power(x.rate, int(n))))
     return power(x, int(n))
+
+
+def _percent(x: Any, whole: Any = None) -> Percent:
+    """The share that a number is, or that an amount is of another one of its kind."""
+    if whole is None:
+        share = _need("percent", x, "number", "percent")
+    else:
+        share = divide_any(
+            _need("percent", x, *sorted(SUMMED)), _need("percent", whole, *sorted(SUMMED))
+        )
+    if isinstance(share, Percent):
+        return share
+    if kind(share) != "number" or share == UNLIMITED:
+        raise EvalError(f"{quoted(x)} is no share" + (f" of {quoted(whole)}" if whole else ""))
+    return Percent(share)
 
 
 def _hash(x: Any) -> int:
@@ -398,6 +422,7 @@ PURE: Mapping[str, Callable[..., Any]] = {
     "abs": _abs,
     "mod": _mod,
     "power": _power,
+    "percent": _percent,
     "hash": _hash,
     "min": _least,
     "max": _greatest,

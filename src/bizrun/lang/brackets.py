@@ -21,6 +21,7 @@ class _Open:
 
 # So many lines before a `}` too many are searched for the one that lacks its `{`.
 LOOK_BACK = 60
+_RANGE = re.compile(r"[\[(]\s*([^\[\](){}\n]+?)\s*\.\.\s*([^\[\](){}\n]+?)\s*[\])]")
 _HALF = re.compile(r"(?:\b(?:where|when|unless|if|in|and|or|not)|[-+*/=<>])\Z")
 
 
@@ -68,6 +69,9 @@ class _Pairing:
 
     def close(self, place: int) -> None:
         bracket = self.text[place]
+        if self.stack and bracket != "}" and self.half_open(self.stack[-1], place):
+            self.stack.pop()
+            return
         while self.stack and _CLOSER[self.stack[-1].bracket] != bracket:
             # `{ (  }`: the inner one was forgotten; but `( } )` has a `}` too many.
             if not any(_CLOSER[opened.bracket] == bracket for opened in self.stack):
@@ -84,6 +88,26 @@ class _Pairing:
             while indent < self.stack[-1].indent and len(self.stack) > 1:
                 self.unclosed(self.stack.pop(), place)
         self.stack.pop()
+
+    def half_open(self, opened: _Open, place: int) -> bool:
+        """Whether two brackets stand about a range, as in `[18..25)`; reports it."""
+        if _CLOSER[opened.bracket] == self.text[place] or place - opened.place > 100:
+            return False
+        range_ = _RANGE.fullmatch(self.text, opened.place, place + 1)
+        if range_ is None:
+            return False
+        low, high = range_.groups()
+        one = ">" if opened.bracket == "(" else ">="
+        other = "<" if self.text[place] == ")" else "<="
+        diagnostic = Diagnostic(
+            "E0140",
+            Span(self.file, opened.place, place + 1),
+            f"A range has no brackets: both its ends are in `{low}..{high}`.",
+            f"write `x {one} {low} and x {other} {high}`",
+        )
+        edits = (Edit(opened.place, opened.place + 1, " "), Edit(place, place + 1, " "))
+        self.found.append(Complaint(diagnostic, edits))
+        return True
 
     def unclosed(self, opened: _Open, before: int) -> None:
         """Reports a bracket whose partner would have to stand before a place."""

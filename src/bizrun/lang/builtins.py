@@ -106,6 +106,8 @@ _NUMBERS = (
     _fn("mod", "What is left after division.", NUMBER, _p("a", NUMBER), _p("b", NUMBER)),
     _fn("power", "So often by itself: `power(105%, 12)`; below 0 the inverse of that.", "base",
         _p("x", NUMBER, PERCENT), _p("n", NUMBER)),
+    _fn("percent", "The share that a number is, 25% of 0.25, or a part of the whole.", PERCENT,
+        _p("x", *AMOUNTS), _p("of", *AMOUNTS, optional=True)),
     _fn("hash", "A steady whole number for a value.", NUMBER, _p("x")),
 )  # fmt: skip
 

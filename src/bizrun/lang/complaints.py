@@ -476,6 +476,8 @@ def _next_statement(stop: Stop) -> Complaint | None:
     """Two statements on a line: a block's end doesn't end its statement, a new line does."""
     if "a new line" not in stop.expected or stop.token not in _BEGINS:
         return None
+    if stop.token == "if" and re.search(r"\breject\b[^{}]*\Z", stop.head[: stop.at]):
+        return None  # a condition behind what it decides
     message = f"A statement ends with its line: `{stop.token}` begins another."
     complaint = stop.complain("E0101", message, "begin a new line", fix=(stop.at, stop.at, "\n"))
     return complaint if stop.works(complaint.edits) else None

@@ -45,6 +45,7 @@ _ANY_ALL = "write `count(list where condition) > 0`, with `== 0` for none of the
 _CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not cut"
 _PART = "a part of a date or an instant is read of it: `date.{}`"
 _SPAN = "a duration is a number and its unit: `3 days`"
+_FORM = 'a format stands behind its value: `"{day:%d.%m.%Y}"`, `"{x:.2}"`'
 _SORT = "write `rows order by .field`, and of plain values `[for x in list order by x: x]`"
 _EACH = "`group rows by .field count` has a row for each value"
 _BACK = "write `… order by .field desc`, or `[for n in 1..len(list): list[len(list) - n]]`"
@@ -86,11 +87,15 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("isnull", "is_null", "isNone", "is_none", "isEmpty"), "write `x == none`"),
     **dict.fromkeys(("datediff", "date_diff", "diff"), "write `days(a, b)`, or `b - a`"),
     **dict.fromkeys(("dateadd", "date_add", "addDays", "add_days"), "write `date + 3 days`"),
-    **dict.fromkeys(("hours", "minutes", "seconds", "weeks", "years", "interval"), _SPAN),
+    **dict.fromkeys(("hours", "minutes", "seconds", "weeks", "years", "interval", "duration",
+                     "timedelta"), _SPAN),
     **dict.fromkeys(("average", "mean"), "write `avg(x)`"),
     "ceiling": "write `ceil(x)`",
-    **dict.fromkeys(("concat", "format"), 'values stand in a text: `"{first} {second}"`'),
+    "concat": 'values stand in a text: `"{first} {second}"`',
+    **dict.fromkeys(("format", "strftime", "to_char"), _FORM),
     **dict.fromkeys(("pow", "Pow", "exp"), "write `power(x, n)` for `x` so often by itself"),
+    **dict.fromkeys(("ratio", "share", "percentage", "pct", "to_percent"),
+                    "write `percent(part, whole)`, or `percent(0.25)`"),
     "sqrt": "there are `+ - * /`, `mod`, `power`, `round`",
     **dict.fromkeys(("random", "rand", "uuid", "uuid4"), _NOTHING_RANDOM),
     "year": _PART.format("year"),

@@ -6,6 +6,13 @@ from .habit_form import CODE, brought
 
 VALUE = r"""[\w.]+(?:\([^()]*\))?|"[^"]*"|\([^()]*\)"""
 
+# Functions of FEEL whose names hold blanks.
+_FEEL = {
+    "string length": "len", "upper case": "upper", "lower case": "lower",
+    "starts with": "starts_with", "ends with": "ends_with", "list contains": "contains",
+    "string join": "join",
+}  # fmt: skip
+
 OPERATORS = (
     brought(r"^\s*(?:if|else\s+if|expect)\b.*?[^=!<>](?P<x>=)(?![=>])",
             "`=` gives a value to a name; two values are compared with `==`.", fix="==",
@@ -36,6 +43,19 @@ OPERATORS = (
     brought(r"\b(?P<x>is)\s", "There is no `is`; write `==`.", fix="==", where=CODE),
     brought(rf"\bbetween\s+({VALUE})\s+and\s+({VALUE})",
             "There is no `between`; a range is asked with `in`.", fix="in {1}..{2}", where=CODE),
+    brought(r"\b(?P<x>between)\s+.+\sand\s", "There is no `between`; a range is asked with `in`.",
+            "write `x in a..b`", where=CODE),
+    brought(r"\bin\s+(?P<x>\[?\s*[<>]=?\s*[\w.]+).*", "A comparison is written out.",
+            "write `x < 5 or x > 10`", where=CODE),
+    brought(r"=\s*(?P<x>for\s+(\w+)\s+in\s+(\S+)\s+return\s+(.+?))\s*$",
+            "A list of values stands in brackets.", fix="[for {2} in {3}: {4}]", where=CODE),
+    brought(rf"\b({'|'.join(_FEEL)})\s*(?=\()", "A function's name is one word.",
+            fix=lambda found: _FEEL[found[1]], where=CODE),
+    brought(r"(\w+)\s+(?P<x>div)\s+(\w+)", "There is no `div`.", "write `floor({1} / {3})`",
+            where=CODE),
+    brought(r"\b(?P<x>case\s+when|switch\s*\(\s*\w+\s*\)|\w+\s+match\s*(?=\{)).*",
+            "A choice among values begins with `match`.",
+            'write `match x {{ "a", "b" => 1, else => 2 }}`', where=CODE),
     brought(rf"({VALUE})\s*\*\*\s*({VALUE})", "There is no `**`.",
             fix="power({1}, {2})", where=CODE),
     brought(r"\"[^\"]*\"\s*%\s*.+?\)?", "Values stand inside their text.",

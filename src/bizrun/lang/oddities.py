@@ -39,6 +39,10 @@ def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
         return _points(make, piece)
     if piece in _OPERATORS:
         return _operator(make, piece, text)
+    if piece == "@" and text[make.end : make.end + 1] == '"':
+        return make(
+            "E0121", "A date or instant stands without quotes.", "write `2026-01-31`", None, ""
+        )
     if piece == "^":
         return make("E0118", "There is no `^`.", "write `power(x, n)`", None, " ")
     if piece == ";":

@@ -12,6 +12,7 @@ from ..types import (
     DURATION,
     NONE,
     NUMBER,
+    PERCENT,
     TEXT,
     EntityType,
     ListOf,
@@ -293,6 +294,8 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], sco
             return ANY
     if builtin.name == "date":
         _day(c, node, types)
+    if builtin.name == "percent":
+        _share(c, node, types)
     if builtin.name == "age":
         c.lengths[node] = "exact"
     if builtin.name == "variant_name":
@@ -314,6 +317,22 @@ def _day(c: Checker, node: ast.Call, types: list[Type]) -> None:
         node.span,
         "`date` takes one instant, date or text, or a year, a month and a day",
         "write `date(now)`, `date(text)` or `date(2026, 1, 31)`",
+    )
+
+
+def _share(c: Checker, node: ast.Call, types: list[Type]) -> None:
+    """A share is that of a number alone, or of two amounts of one kind."""
+    kinds = [plain(known(type_)) for type_ in types]
+    if any(untyped(type_) for type_ in kinds) or (len(kinds) == 2 and kinds[0] == kinds[1]):
+        return
+    if len(kinds) == 1 and kinds[0] in (NUMBER, PERCENT):
+        return
+    shown = " and ".join(type_text(type_) for type_ in types)
+    c.report.add(
+        "E0315",
+        node.span,
+        f"`percent` takes one number, or two amounts of one kind, not {shown}",
+        "write `percent(0.25)`, or `percent(part, whole)`",
     )
 
 

@@ -7,6 +7,7 @@ from .. import ast
 from ..symbols import Ref
 from ..types import (
     ANY,
+    BOOL,
     DATE,
     DURATION,
     INTEGER,
@@ -173,6 +174,8 @@ def _field_help(base: Type, name: str) -> str | None:
         return f"read it of each: `[for x in list: x.{name}]`"
     if name in ("length", "size", "count"):
         return "`len(x)` tells how long a text or list is"
+    if base in (DATE, TIME) and name.lower() in ("dayofweek", "day_of_week", "weekdaynumber"):
+        return "`.weekday` is the day of the week: Monday is 1"
     if base == DATE and name in CLOCK_PARTS:
         return "a date has no time of day"
     if base == DURATION and name.rstrip("s") in ("second", "minute", "hour", "day", "week"):
@@ -276,8 +279,11 @@ def element(c: Checker, node: ast.Index, scope: Scope) -> Type:
         case ListOf(item):
             ranged = isinstance(known(index), Record)
             help_ = "a list is asked by a number, from 0"
-            part = "a part of a list is `[for i in 0..2: list[i]]`"
-            if not _index_fits(c, node.index, index, NUMBER, part if ranged else help_):
+            if ranged:
+                help_ = "a part of a list is `[for i in 0..2: list[i]]`"
+            elif known(index) == BOOL:
+                help_ = "what fits a condition is `[for x in list where condition: x]`"
+            if not _index_fits(c, node.index, index, NUMBER, help_):
                 return ANY
             if isinstance(node.index, ast.Unary) and isinstance(node.index.operand, ast.Literal):
                 help_ = "the last item of a list is `list[len(list) - 1]`"

@@ -213,7 +213,10 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> Non
     row = scope.row_type()
     help_ = None
     entity = c.entity(row.name) if isinstance(row, EntityType) else None
-    if entity and name in entity.fields and nearest(name, candidates)[0] is None:
+    if entity and name in ("self", "this", "row", "it"):
+        each = f"[for x in {entity.name} where … x …: x]"
+        help_ = f"a row's field is `.name`; a list calls the row itself by a name: `{each}`"
+    elif entity and name in entity.fields and nearest(name, candidates)[0] is None:
         help_ = f"the row's own field is `.{name}`"
     elif name in c.signatures:
         help_ = _sent(name)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from .. import ast
 from ..types import (
     ANY,
+    JSON,
     NUMBER,
+    Choice,
     EntityType,
     ListOf,
     MapOf,
     Maybe,
+    Prim,
     Record,
     Type,
     known,
@@ -21,7 +24,7 @@ from .calls import SUMMED
 from .comparisons import ORDERED
 from .context import Checker, listed
 from .fit import untyped
-from .operands import plain, report_none
+from .operands import plain, report_none, source_text
 from .scope import Local, Scope
 
 AGGREGATES = ("count", "sum", "avg", "min", "max")
@@ -55,10 +58,20 @@ def elements(c: Checker, node: ast.Expr, scope: Scope, use: str) -> Type:
         case MapOf():
             return ANY
         case other if not untyped(other):
-            c.report.add(
-                "E0317", node.span, f"{use} needs a list or a query, not {type_text(type_)}"
-            )
+            text = f"{use} needs a list or a query, not {type_text(type_)}"
+            c.report.add("E0317", node.span, text, _within(c, node))
     return ANY
+
+
+_COLLECTING = ("count", "sum", "avg", "min", "max", "len")
+
+
+def _within(c: Checker, node: ast.Expr) -> str | None:
+    """Where the condition of `sum(Sale.amount) where …` belongs."""
+    match node:
+        case ast.Call(callee=ast.Name(name=name), args=(rows,)) if name in _COLLECTING:
+            return f"it stands within the brackets: `{name}({source_text(c, rows)} where …)`"
+    return None
 
 
 def _query(c: Checker, node: ast.Query, scope: Scope) -> Type:
@@ -78,6 +91,8 @@ def _query(c: Checker, node: ast.Query, scope: Scope) -> Type:
         inner.learn(c.flow.facts(node.where, True))
     _order(c, node.order, inner)
     _limit(c, node.limit, scope)
+    if source is not None and isinstance(known(source), Prim | EntityType | Choice):
+        return ANY if source != JSON else ListOf(item)
     return ListOf(item)
 
 

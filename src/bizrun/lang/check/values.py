@@ -37,7 +37,7 @@ from .events import ENVELOPE
 from .fields import described, record_field
 from .fit import begins, fits
 from .names import text_fits
-from .operands import report_none
+from .operands import report_none, source_text
 from .scope import Scope
 
 
@@ -146,6 +146,11 @@ def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) 
     elif b == PERCENT and a in (NUMBER, INTEGER) and isinstance(node, ast.Literal):
         share = Decimal(node.value if node.value >= 1 else node.value * 100)
         help_ = f"did you mean `{share.normalize():f}%`?"
+    elif b == PERCENT and a in (NUMBER, INTEGER):
+        help_ = "`percent(x)` is the share that a number is: 25% of 0.25"
+        if isinstance(node, ast.Binary) and node.op == "/":
+            part, whole = source_text(c, node.left), source_text(c, node.right)
+            help_ = f"write `percent({part}, {whole})`"
     elif b == NUMBER and a == DURATION:
         help_ = "the number of days of a duration is `x / 1 day`; of two times, `days(a, b)`"
     elif b == TIME and a == DURATION:
