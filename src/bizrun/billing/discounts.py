@@ -100,17 +100,7 @@ def holds(attached: Attached, line: Discountable, zone: str) -> bool:
     # On local dates: the period of the day of attaching began at its midnight, before it.
     first = periods.local_day(attached.at, zone)
     begins = periods.local_day(line.period_start, zone)
-    if coupon.duration.micros:
-        return first <= begins and line.period_start < _ends(attached, zone)
     return first <= begins < times.add_to_date(first, coupon.duration)
-
-
-def over(attached: Attached, at: datetime, zone: str) -> bool:
-    """Whether a coupon can discount nothing that begins from an instant on."""
-    coupon = attached.coupon
-    if coupon.once and attached.invoices:
-        return True
-    return coupon.duration is not None and at >= _ends(attached, zone)
 
 
 def discount(
@@ -225,8 +215,3 @@ def _amount_off(off: Money, open_: Sequence[Money]) -> tuple[Money, ...]:
     if whole <= zero or not off:
         return (zero,) * len(open_)
     return spread(min(off, whole), [max(part, zero).amount for part in open_])
-
-
-def _ends(attached: Attached, zone: str) -> datetime:
-    assert attached.coupon.duration is not None, attached
-    return times.add(attached.at, attached.coupon.duration, times.zone(zone))

@@ -278,15 +278,15 @@ def _maximum(
     weights = [sum((line.amount for line in group), nothing).amount for group in groups.values()]
     whole = Money(sum(weights, Decimal(0)), amount.currency)
     here = max(amount, -whole) if amount < nothing else min(amount, -whole)
-    if not weights or (len(weights) == 1 and here != amount):
-        return [_bound_line("maximum", bound, amount)]
-    parts = spread(here, [abs(weight) for weight in weights])
-    made = [
-        _bound_line("maximum", bound, part, group[0].meter)
-        for part, group in zip(parts, groups.values(), strict=True)
+    shared = spread(here, [abs(weight) for weight in weights]) if weights else ()
+    parts = dict(zip(groups, shared, strict=True))
+    # The rest is off what an earlier invoice charged of the period, and goes as its base.
+    earlier = rules_of(_bound_line("maximum", bound, amount))
+    parts[earlier] = parts.get(earlier, nothing) + (amount - here)
+    return [
+        _bound_line("maximum", bound, part, groups[rules][0].meter if rules in groups else None)
+        for rules, part in parts.items()
     ]
-    # What an earlier invoice charged of the period.
-    return [*made, _bound_line("maximum", bound, amount - here)]
 
 
 def _rules_of(line: Line, draft: Draft) -> Hashable:
