@@ -192,7 +192,8 @@ def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> lis
         {
             "item": line.covers, "amount": line.charged, "start": line.period_start,
             "end": line.period_end, "given_back": line.zero, "line": key, "invoice": invoice,
-            "full": line.charged + (line.discount or line.zero), "taxes": taxed.as_rows(line.taxes),
+            "full": line.charged + (line.discount or line.zero),
+            "taxes": taxed.as_rows(taxed.of(line)),
         }
         for line, key in made
         if line.covers is not None and line.subscription == sub
@@ -204,6 +205,7 @@ def origins(desk: Desk, rows: Sequence[Mapping[str, Any]]) -> list[Origin]:
     found = []
     for row in rows:
         held, invoice = taxed.from_rows(row.get("taxes")), row["invoice"]
-        left = payments.left_of_charges(desk, invoice) if held and invoice else None
+        on_it = held is not None and held.taxes and invoice
+        left = payments.left_of_charges(desk, invoice) if on_it else None
         found.append(Origin(held, invoice, left))
     return found

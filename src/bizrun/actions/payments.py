@@ -230,7 +230,7 @@ def _with_tax(desk: Desk, charge: Mapping[str, Any], back: Money) -> Money:
         charged = charge["full"] - line["discount"]
         gross = proration.portion(back, _ratio(total, charged)) if charged else back
         return gross.rounded(half_even)
-    gross = taxes.added(taxes.tax(back, held, half_even))
+    gross = taxes.added(taxes.given_back(back, held, half_even))
     return max(back, min(gross, left_of_charges(desk, charge["invoice"])))
 
 

@@ -1,19 +1,30 @@
-"""With which taxes something was charged, as it is kept: what gives it back gives them back too."""
+"""How something was taxed when it was charged, as it is kept: what gives it back goes by that."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from ..billing.catalog import Tax
-from ..billing.taxes import TaxShare
+from ..billing.invoicing import Line
+from ..billing.taxes import TaxedAs, taxed_as
 
 
-def as_rows(held: Sequence[Tax | TaxShare]) -> list[list[Any]]:
-    """Taxes as they are kept: [name, rate, inclusive] each."""
-    return [[tax.name, tax.rate, tax.inclusive] for tax in held]
+def as_rows(how: TaxedAs) -> list[list[Any]]:
+    """[name, rate, inclusive] of each tax; behind them the part that was taxed, but for a whole."""
+    part = () if how.part == 1 else how.part.as_integer_ratio()
+    return [[tax.name, tax.rate, tax.inclusive, *part] for tax in how.taxes]
 
 
-def from_rows(rows: Sequence[Sequence[Any]] | None) -> tuple[Tax, ...] | None:
-    """Taxes that were kept; None where it is not known which they were."""
-    return None if rows is None else tuple(Tax(*row) for row in rows)
+def from_rows(rows: Sequence[Sequence[Any]] | None) -> TaxedAs | None:
+    """What was kept; None where it is not known how something was taxed."""
+    if rows is None:
+        return None
+    taxes = tuple(Tax(*row[:3]) for row in rows)
+    return TaxedAs(taxes, Fraction(*rows[0][3:])) if rows and rows[0][3:] else TaxedAs(taxes)
+
+
+def of(line: Line) -> TaxedAs:
+    """How a line of an invoice is taxed."""
+    return taxed_as(line.charged, line.taxes)

@@ -18,11 +18,10 @@ from .. import times
 from ..billing import allowances, catalog, lines, periods, proration, rating
 from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE
-from ..billing.catalog import Tax
 from ..billing.invoicing import Line
 from ..billing.periods import Period
 from ..billing.rating import Rated
-from ..billing.taxes import TaxShare
+from ..billing.taxes import TaxedAs
 from ..values import Money, Number
 from . import carried, given_back, taxed
 from .customers import lives, settings, zone_of
@@ -408,12 +407,12 @@ def charged_parts(metered: Metered, made: Sequence[Line]) -> list[list[Any]]:
     for values, quantity, amount in metered.row["billed"]:
         was, line = before.get(tuple(values)), lines.get(tuple(values))
         charged = line.charged if line is not None else amount * 0
-        held: Sequence[Tax | TaxShare] = line.taxes if line is not None else ()
+        how = taxed.of(line) if line is not None else TaxedAs(())
         if was is not None and was.taxed is not None and not charged:
-            held = was.taxed  # what was charged came with those
+            how = was.taxed  # what was charged came with those
         if was is not None:
             charged = charged + (was.amount if was.charged is None else was.charged)
-        parts.append([values, quantity, amount, charged, taxed.as_rows(held)])
+        parts.append([values, quantity, amount, charged, taxed.as_rows(how)])
     return parts
 
 

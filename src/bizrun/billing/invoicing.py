@@ -21,7 +21,7 @@ from .discounts import Attached, Beside, CouponUse, Discountable
 from .proration import portion
 from .rating import TierLine
 from .split import spread
-from .taxes import TaxShare
+from .taxes import TaxedAs, TaxShare
 
 WALLET_KIND = "wallet"
 LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", "maximum")
@@ -32,8 +32,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
     kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
-    proration's credit. `taxed` are the taxes with which was charged what a line gives back (None:
-    those count that hold now), `most` is what it may give back with them. Of a proration's charge,
+    proration's credit. `taxed` says how that was taxed which a line gives back (None: the taxes
+    count that hold now), `most` is what it may give back with them. Of a proration's charge,
     `part` is the part of its period that it is for, `beside` what that costs of other prices, by
     plan or add-on. `covers` says what it pays in advance for its period: "" the plan, or the name
     of an add-on. `discount` is taken off the amount, `tax` comes on top of both (the amount of a
@@ -51,7 +51,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     period_start: datetime | None = None
     period_end: datetime | None = None
     discountable: bool = True
-    taxed: tuple[Tax, ...] | None = None
+    taxed: TaxedAs | None = None
     most: Money | None = None
     explanation: tuple[TierLine, ...] = ()
     dimensions: tuple[str, ...] = ()
@@ -144,7 +144,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
     def held(self, line: Line) -> Sequence[Tax]:
         """The taxes of a line: of what it gives back those of then, else those that hold now."""
-        return self.tax_of(line) if line.taxed is None else line.taxed
+        return self.tax_of(line) if line.taxed is None else line.taxed.taxes
 
 
 class InvoiceTotals(msgspec.Struct, frozen=True, gc=False):
@@ -379,9 +379,10 @@ def _taxed(
     for place, (line, left) in enumerate(zip(lines, net, strict=True)):
         held = draft.held(line)
         credit = credited[place] if credited else nothing
-        due = taxes.tax(left - credit, held, half_even)
-        if line.most is not None:
-            due = taxes.at_least(due, -line.most)
+        if line.taxed is None:
+            due = taxes.tax(left - credit, held, half_even)
+        else:
+            due = taxes.given_back(left, line.taxed, half_even, line.most)
         amount = line.amount
         if any(item.inclusive for item in held):
             # An included tax comes out of the amount and of the discount alike; tax that credit

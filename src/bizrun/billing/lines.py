@@ -9,19 +9,20 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..values import Money, Number
-from .catalog import Plan, Price, Tax
+from .catalog import Plan, Price
 from .discounts import Beside
 from .invoicing import Line
 from .periods import Period
 from .proration import Change, portion
 from .rating import Rated, TierLine, fixed_amount
+from .taxes import TaxedAs
 
 
 class Origin(NamedTuple):
-    """How something was charged that is given back: the taxes that came with it, on which invoice,
-    and what is left of that one's total; None where it is not known."""
+    """How something was charged that is given back: how it was taxed, on which invoice, and what
+    is left of that one's total; None where it is not known."""
 
-    taxes: tuple[Tax, ...] | None = None
+    taxed: TaxedAs | None = None
     invoice: str | None = None
     left: Money | None = None
 
@@ -186,10 +187,10 @@ def credit_lines(
 
     Without `origins` it is not known how they were taxed, and what holds now is given back.
     """
-    by_taxes: dict[tuple[Tax, ...] | None, list[tuple[Money, Origin]]] = {}
+    by_taxes: dict[TaxedAs | None, list[tuple[Money, Origin]]] = {}
     for back, origin in zip(given, origins or (_UNKNOWN,) * len(given), strict=True):
         if back:
-            by_taxes.setdefault(origin.taxes, []).append((back, origin))
+            by_taxes.setdefault(origin.taxed, []).append((back, origin))
     return [
         Line(
             "proration",

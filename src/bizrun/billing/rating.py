@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from ..errors import EvalError
 from ..values import Money, Number, Percent, check_number, show
-from .catalog import DimensionRate, Price, Pricing, Rate, RatePart, Tax, Tier, UsagePrice
+from .catalog import DimensionRate, Price, Pricing, Rate, RatePart, Tier, UsagePrice
+from .taxes import TaxedAs
 
 
 class Usage(Struct, frozen=True):
@@ -69,7 +70,7 @@ class Rated(Struct, frozen=True):
     """An exact amount and how it came about; `included` was free, `values` are dimensions'.
 
     `charged` is what an invoice really asked for of the amount, less its discounts: None, not
-    known or all of it; `taxed` are the taxes that came with it, None where they are not known.
+    known or all of it; `taxed` says how that was taxed, None where it is not known.
     `free` explains the allowance where some of it was carried over.
     """
 
@@ -79,7 +80,7 @@ class Rated(Struct, frozen=True):
     included: Number = 0
     values: tuple[str, ...] = ()
     charged: Money | None = None
-    taxed: tuple[Tax, ...] | None = None
+    taxed: TaxedAs | None = None
     free: tuple[TierLine, ...] = ()
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
 
 from ..values import Money, Percent, divide, zero
 from .catalog import Tax
+from .proration import portion
 from .split import spread
 
 
@@ -30,6 +33,24 @@ class Taxed:
     included: Money
     total: Money
     shares: tuple[TaxShare, ...]
+
+
+class TaxedAs(NamedTuple):
+    """The taxes that something was charged with, and the part of it that was taxed: not the whole
+    where credit before tax had paid some."""
+
+    taxes: tuple[Tax, ...]
+    part: Fraction = Fraction(1)
+
+
+def taxed_as(charged: Money, shares: Sequence[TaxShare]) -> TaxedAs:
+    """How a line was taxed, by what it came to with an included tax, and the shares of its tax."""
+    held = tuple(Tax(share.name, share.rate, share.inclusive) for share in shares)
+    if not held or not charged:
+        return TaxedAs(held)
+    included = (share.amount for share in shares if share.inclusive)
+    base = sum(included, shares[0].base)
+    return TaxedAs(held, Fraction(base.amount) / Fraction(charged.amount))
 
 
 def tax(amount: Money, held: Sequence[Tax], half_even: bool = False) -> Taxed:
@@ -57,22 +78,26 @@ def added(taxed: Taxed) -> Money:
     return taxed.net + taxed.total
 
 
-def at_least(taxed: Taxed, total: Money) -> Taxed:
-    """What is given back, with a tax on top that keeps both from falling below an amount: its
-    rounded parts may come to more than the rounded whole that was charged."""
-    on_top = taxed.total - taxed.included
-    short = total - added(taxed)
-    if short.amount <= 0 or not on_top:
-        return taxed
-    less = min(short, -on_top)
-    outer = [share for share in taxed.shares if not share.inclusive]
-    inner = [share for share in taxed.shares if share.inclusive]
-    parts = spread(on_top + less, [abs(share.rate.rate) for share in outer])
-    changed = (
-        TaxShare(share.name, share.rate, False, share.base, part)
-        for share, part in zip(outer, parts, strict=True)
-    )
-    return Taxed(taxed.net, taxed.included, taxed.total + less, (*inner, *changed))
+def given_back(
+    amount: Money, how: TaxedAs, half_even: bool = False, most: Money | None = None
+) -> Taxed:
+    """The tax on what is given back (below zero), as it was charged.
+
+    `most` is what is left to give back with it: the rounded tax of parts may come to more than the
+    rounded tax of the whole, and what comes on top is lowered to that.
+    """
+    part = portion(amount, how.part).rounded(half_even)
+    found = tax(part, how.taxes, half_even)
+    found = replace(found, net=found.net + (amount - part))
+    on_top = found.total - found.included
+    if most is None or not on_top or added(found) >= -most:
+        return found
+    less = min(-most - added(found), -on_top)
+    outer = [share for share in found.shares if not share.inclusive]
+    inner = [share for share in found.shares if share.inclusive]
+    parts = spread(on_top + less, [share.rate.rate for share in outer])
+    lowered = [replace(share, amount=part) for share, part in zip(outer, parts, strict=True)]
+    return replace(found, total=found.total + less, shares=(*inner, *lowered))
 
 
 def summed(shares: Iterable[TaxShare]) -> tuple[TaxShare, ...]:
