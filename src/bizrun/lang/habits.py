@@ -182,13 +182,19 @@ _STATEMENTS = (
     brought(r"\bsend\s+(?P<x>(?:an?\s+)?(\w+))", "An action is its name alone.",
             "write `{2} {{ … }}`", where=CODE),
     brought(rf"(?:^|[{{}}]|\blet\s+\w+\s*=)\s*(?P<x>(?!(?:{_WORDS})\b)([a-z]\w*)\s*\((?!.*=>).*\))",
-            "An action takes its fields in braces.", "write `{2} {{ name: value }}`", where=CODE),
+            "An action takes its fields in braces.", "write `{2} {{ name: value }}`",
+            where=CODE - {"fn"}),
     brought(r"(?:^|\{)\s*(?P<x>email|notify|slack|charge|refund|credit|transfer|subscribe|cancel"
             r"|webhook|http|invoice|record_usage|change_plan|pause|resume)\s+(?![{=:.,)])\S.*",
             "An action takes its fields in braces.", "write `{x} {{ name: value }}`", where=CODE),
 )  # fmt: skip
 
 _UNIT_OF = {"daily": "day", "hourly": "hour", "weekly": "week", "monthly": "month"}
+# A statement that is nothing but a value.
+_BARE_VALUE = (
+    r"(?:^|\{)\s*(?P<x>(?!(?:let|if|else|for|match|return|fn)\b)"
+    r"""(?:"(?:[^"\\]|\\.)*"|[=!<>]=|[^{}"=])+?)\s*(?:\}|$)"""
+)
 _DECLARATIONS = (
     brought(r"\bon\s+[\w.*]+(?P<x>\s*(?:,|\||\band\b|&)\s*)(?=[A-Z*])",
             "Several events are joined by `or`.", fix=" or ", where=frozenset(("on", "lifecycle"))),
@@ -198,9 +204,8 @@ _DECLARATIONS = (
             "A schedule begins with `every`.", fix="every", where=frozenset(("on",))),
     brought(r"^\s*on\s+[\w.*]+\s+(?P<x>([a-z]\w*))\s*(?=\{|where)",
             "The payload is named with `as`.", fix="as {x}", where=frozenset(("on",))),
-    brought(r"\{\s*(?P<x>([\w.]+(?:\([^()]*\))?\s*[-+*/]\s*.+?))\s*\}?$",
-            "A function's value is returned.",
-            "write `return {x}`", where=frozenset(("fn",))),
+    brought(_BARE_VALUE, "A function's value is returned.", fix="return {x}",
+            where=frozenset(("fn",))),
     brought(r"(?P<x>=>)", "A function's value stands behind `=`.", fix="=",
             where=frozenset(("fn",))),
     brought(r"[(,]\s*(?P<x>(\w+)\s+(\w+\??))\s*[,)]", "A parameter's type stands behind a colon.",
