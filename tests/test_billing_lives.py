@@ -431,7 +431,9 @@ def _was_cancelled(life: Life, peek: dict[str, Any]) -> bool:
 
 
 def _usage_plan(world: World) -> list[Plan]:
-    return [p for p in world.plans if p.name.startswith("use_")]
+    """Those without free events: of a count that is split more events are free, as it is told."""
+    plans = (p for p in world.plans if p.name.startswith("use_"))
+    return [p for p in plans if not any(usage.first for usage in p.usages)]
 
 
 @pytest.mark.parametrize("seed", range(8))
