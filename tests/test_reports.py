@@ -227,6 +227,15 @@ def test_plot() -> None:
     rows = [{"cohort": f"2026-{n:02}", "customers": 1, "m0": Percent.of(100)} for n in range(1, 13)]
     picture = plotted(Figures("Cohorts", ("cohort", "customers", "m0", "m1"), tuple(rows)))
     assert picture.count("<polyline") == 6
+    assert ">100%</text>" in picture and ">50%</text>" in picture
+    money = [Money(n, "USD") for n in ("22520.50", "-310", "9999", "30000")]
+    row = [{"month": f"2026-0{n}", "currency": "USD", "mrr": amount, "forecast": n > 2}
+           for n, amount in enumerate(money, 1)]  # fmt: skip
+    picture = plotted(Figures("Forecast", ("month", "currency", "mrr", "forecast"), tuple(row)))
+    assert [f">{n}</text>" in picture for n in ("-10,000", "0", "30,000", "22,520")] == [
+        True, True, True, False,
+    ]  # fmt: skip
+    assert picture.count("<polyline") == 2 and picture.count("stroke-dasharray") == 1
     with pytest.raises(UsageError):
         plotted(Figures("Nothing", ("account",), ()))
 

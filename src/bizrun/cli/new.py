@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def new(folder: str, template: str) -> int:
     (target / "templates").mkdir(parents=True, exist_ok=True)
     _write(target / f"{template}.biz", spec)
     for text in sorted((source / "templates").glob("*.md")):
-        if f'"{text.stem}"' in said:
+        if re.search(rf'(?:\btemplate:?\s+|\bpdf\()"?{re.escape(text.stem)}\b(?!-)', said):
             _write(target / "templates" / text.name, text.read_text(encoding="utf-8"))
     for picture in sorted(source.glob("*.svg")):
         if f'"{picture.name}"' in spec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from xml.sax.saxutils import escape
 
 from ..errors import UsageError
@@ -15,7 +15,7 @@ LINES = ("mrr", "recognised", "invoiced", "deferred", "customer_churn", "revenue
 # The amounts of a report without months.
 BARS = ("arpa", "ltv", "paid_per_payer")
 COLOURS = ("#2563eb", "#16a34a", "#d97706", "#9333ea", "#dc2626", "#0891b2")
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 880, 420, 90, 24, 56, 60
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 880, 420, 90, 32, 56, 60
 STEPS = 4
 
 Series = tuple[str, list[Decimal | None]]
@@ -38,10 +38,13 @@ def plotted(figures: Figures) -> str:
     if not months or not series:
         raise UsageError("There is nothing to plot yet.")
     values = [value for _, line in series for value in line if value is not None]
-    low, high = _bounds(values)
-    return _svg(
-        [*_frame(figures.title), *_grid(low, high), *_months(months), *_drawn(series, low, high)]
-    )
+    ticks = _ticks(min([*values, Decimal(0)]), max([*values, Decimal(0)]))
+    unit = "%" if "cohort" in figures.columns or "customer_churn" in figures.columns else ""
+    known = len(months) - len({row["month"] for row in figures.rows if row.get("forecast")})
+    return _svg([
+        *_frame(figures.title), *_grid(ticks, unit), *_months(months),
+        *_drawn(series, ticks[0], ticks[-1], known),
+    ])  # fmt: skip
 
 
 def _svg(parts: Sequence[str]) -> str:
@@ -103,9 +106,14 @@ def _number(value: object) -> Decimal | None:
     return None
 
 
-def _bounds(values: Sequence[Decimal]) -> tuple[Decimal, Decimal]:
-    low, high = min([*values, Decimal(0)]), max([*values, Decimal(0)])
-    return low, high if high > low else low + 1
+def _ticks(low: Decimal, high: Decimal) -> list[Decimal]:
+    """Round values for an axis, a few, from at most the lowest to at least the highest."""
+    rough = max(high - low, Decimal(1)) / STEPS
+    unit = Decimal(1).scaleb(rough.adjusted())
+    step = next(unit * round_ for round_ in (1, 2, 5, 10) if unit * round_ >= rough)
+    first = (low / step).to_integral_value(ROUND_FLOOR)
+    last = (max(high, low + 1) / step).to_integral_value(ROUND_CEILING)
+    return [step * number for number in range(int(first), int(last) + 1)]
 
 
 def _frame(title: str) -> Iterator[str]:
@@ -113,19 +121,13 @@ def _frame(title: str) -> Iterator[str]:
     yield f'<text x="{LEFT}" y="24" font-size="16" font-weight="bold">{escape(title)}</text>'
 
 
-def _grid(low: Decimal, high: Decimal) -> Iterator[str]:
-    for step in range(STEPS + 1):
-        value = low + (high - low) * step / STEPS
-        y = _y(value, low, high)
+def _grid(ticks: Sequence[Decimal], unit: str) -> Iterator[str]:
+    for value in ticks:
+        y = _y(value, ticks[0], ticks[-1])
         yield (
             f'<line x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}" stroke="#e5e7eb"/>'
-            f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{_short(value)}</text>'
+            f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{value:,f}{unit}</text>'
         )
-
-
-def _short(value: Decimal) -> str:
-    places = Decimal(1) if abs(value) >= 100 else Decimal("0.1")
-    return f"{value.quantize(places):,f}"
 
 
 def _months(months: Sequence[str]) -> Iterator[str]:
@@ -137,23 +139,32 @@ def _months(months: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _drawn(series: Sequence[Series], low: Decimal, high: Decimal) -> Iterator[str]:
+def _drawn(series: Sequence[Series], low: Decimal, high: Decimal, known: int) -> Iterator[str]:
+    """A line through the points of each series, broken where it goes on beyond what is known."""
     for number, (name, line) in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
         points = [
-            f"{_x(place, len(line))},{_y(value, low, high)}"
+            (place, _x(place, len(line)), _y(value, low, high))
             for place, value in enumerate(line)
             if value is not None
         ]
-        yield (
-            f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" '
-            'stroke-width="2"/>'
-        )
+        past = [(x, y) for place, x, y in points if place < known]
+        ahead = [(x, y) for place, x, y in points if place >= known - 1]
+        yield _line(past, colour, "")
+        if len(ahead) > 1:
+            yield _line(ahead, colour, ' stroke-dasharray="5 4"')
+        for x, y in past:
+            yield f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>'
         x, y = LEFT + number % 4 * 190, HEIGHT - 24 + number // 4 * 16
         yield (
             f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{colour}"/>'
             f'<text x="{x + 16}" y="{y}">{escape(name)}</text>'
         )
+
+
+def _line(points: Sequence[tuple[Decimal, Decimal]], colour: str, dashes: str) -> str:
+    through = " ".join(f"{x},{y}" for x, y in points)
+    return f'<polyline points="{through}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
 
 
 def _x(place: int, count: int) -> Decimal:

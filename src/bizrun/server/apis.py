@@ -79,14 +79,15 @@ def _admit(program: Program, match: Match, caller: Caller) -> None:
     if not free and not allowed(program, match.api, caller.role):
         raise Problem(403, _wanted(program, match.api, caller.role))
     if match.api.caller is not None and caller.customer is None:
-        whose = an(match.api.caller)
-        raise Problem(403, f"Only {whose} asks this: the token is no customer's (--customer).")
+        by_header = "say which by the header Bizrun-Customer"
+        said = "the token is no customer's (--customer)" if caller.token else by_header
+        raise Problem(403, f"Only {an(match.api.caller)} asks this: {said}.")
 
 
 def _wanted(program: Program, api: Api, role: str | None) -> str:
     """Which role a route takes, by its name or by what it can, and which one the token has."""
     ways = [f"is {way}" if way in program.roles else f"can {way}" for way in api.roles]
-    has = f"the token's is {role}" if role else "the token has none (--role)"
+    has = f"this one is {role}" if role else "there is none (--role of a token gives one)"
     return f"This needs a role that {' or '.join(ways)}: {has}."
 
 
