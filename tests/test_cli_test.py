@@ -133,6 +133,11 @@ def test_mutants(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "good.biz", "--mutate", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["mutants"]
     assert [mutant["noticed"] for mutant in found].count(False) == 3
+    write(folder, bad=BAD)
+    assert main(["test", "bad.biz", "--mutate", "--jobs", "1"]) == 1
+    out = capsys.readouterr().out
+    assert out.endswith("\nnot changed, since its tests fail as it is: bad.biz\n")
+    assert "0 changes" not in out
 
 
 def test_mutants_of_a_module_of_the_standard_library(

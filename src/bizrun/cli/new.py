@@ -52,10 +52,11 @@ def new(folder: str, template: str) -> int:
     # The modules that it uses send emails, too.
     said = "".join(text.text for text in load_files(str(source / f"{name}.biz")).sources.values())
     title = target.resolve().name
-    (target / "templates").mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
     _write(target / f"{template}.biz", spec)
     for text in sorted((source / "templates").glob("*.md")):
         if re.search(rf'(?:\btemplate:?\s+|\bpdf\()"?{re.escape(text.stem)}\b(?!-)', said):
+            (target / "templates").mkdir(exist_ok=True)
             _write(target / "templates" / text.name, text.read_text(encoding="utf-8"))
     for picture in sorted(source.glob("*.svg")):
         if f'"{picture.name}"' in spec:

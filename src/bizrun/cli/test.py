@@ -135,6 +135,11 @@ def _mutate(
 
 def _tell_survivors(reports: list[FileReport], changes: list[dict[str, Any]]) -> None:
     colour = colours(sys.stdout)
+    failing = [report.path for report in reports if report.errors or report.failed]
+    if failing:
+        click.echo(f"\nnot changed, since its tests fail as it is: {', '.join(failing)}")
+    if len(failing) == len(reports):
+        return
     survivors = [change for change in changes if not change["noticed"]]
     sources = {name: source for report in reports for name, source in report.sources.items()}
     text = f"{plural(len(changes), 'change')}, {len(changes) - len(survivors)} noticed"
