@@ -36,22 +36,33 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("spec", metavar="SPEC")
-@click.option("--events", metavar="FILE", help="The events; - for standard input.")
+@click.option(
+    "--events",
+    metavar="FILE",
+    help="The events, - for standard input. [default: NAME.events.jsonl beside SPEC]",
+)
 @click.option(
     "--state",
     metavar="STATE",
-    help="Where the state lasts: a file, or postgresql://…; :memory: keeps nothing.",
+    help="Where the state lasts: a file, or postgresql://…; :memory: keeps nothing. "
+    "[default: .bizrun/NAME.db]",
 )
 @click.option("--fresh", is_flag=True, help="Start over: delete the state first.")
 @click.option("--until", metavar="INSTANT", help="Move the clock on after the last event.")
-@click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Where emails and invoices go; none for no files. [default: out/NAME/]",
+)
 @click.option(
     "--invoices",
     type=click.Choice(["html", "pdf"]),
     help="As PDF, or as web pages. [default: pdf, where typst is installed]",
 )
 @click.option("--live", is_flag=True, help="Deliver to the real providers.")
-@click.option("--progress", type=click.Choice(["json"]), help="Say after each commit what it has.")
+@click.option(
+    "--progress", type=click.Choice(["json"]), help="Say after each commit which events it has."
+)
 @click.option("--batch", type=click.IntRange(1, 1_000_000), default=1000, hidden=True)
 @click.option("--strict", is_flag=True, help="End with 1 where events were rejected.")
 @json_option

@@ -33,12 +33,17 @@ MISSING = "Serving needs the `server` extra: pip install 'bizrun[server]'."
 @click.option(
     "--state",
     metavar="STATE",
-    help="Where the state lasts: a file, or postgresql://…; :memory: keeps nothing.",
+    help="Where the state lasts: a file, or postgresql://…; :memory: keeps nothing. "
+    "[default: .bizrun/NAME.db]",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
               help="0 picks one that is free.")  # fmt: skip
-@click.option("--out", metavar="DIR", help="Where emails and invoices go; none for no files.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Where emails and invoices go; none for no files. [default: out/NAME/]",
+)
 @click.option("--live", is_flag=True, help="Deliver to the real providers.")
 @click.option("--no-auth", is_flag=True, help="Ask nobody for a token; on a loopback address only.")
 @click.option("--rate", type=click.IntRange(1), default=20_000, show_default=True,

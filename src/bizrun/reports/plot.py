@@ -148,13 +148,12 @@ def _drawn(series: Sequence[Series], low: Decimal, high: Decimal, known: int) ->
             for place, value in enumerate(line)
             if value is not None
         ]
-        past = [(x, y) for place, x, y in points if place < known]
-        ahead = [(x, y) for place, x, y in points if place >= known - 1]
+        past = [point[1:] for point in points if point[0] < known]
+        ahead = [point[1:] for point in points if point[0] >= known - 1]
         yield _line(past, colour, "")
         if len(ahead) > 1:
             yield _line(ahead, colour, ' stroke-dasharray="5 4"')
-        for x, y in past:
-            yield f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>'
+        yield from (f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in past)
         x, y = LEFT + number % 4 * 190, HEIGHT - 24 + number // 4 * 16
         yield (
             f'<rect x="{x}" y="{y - 9}" width="10" height="10" fill="{colour}"/>'

@@ -268,9 +268,19 @@ def _list(values: tuple[str, ...]) -> str:
 
 
 def _article(type_: Type) -> str:
-    text = type_text(type_)
-    names = {"text": "text", "money": 'money like "29.00 USD"', "json": "JSON"}
-    return names.get(text) or (text if text[0] in '["{' else an(text))
+    text = type_text(type_.inner if isinstance(type_, Maybe) else type_)
+    return _LIKE.get(text) or (text if text[0] in '["{' else an(text))
+
+
+_LIKE = {
+    "text": "text",
+    "money": 'money like "29.00 USD"',
+    "json": "JSON",
+    "percent": 'a percent like "15%"',
+    "duration": 'a duration like "14 days"',
+    "date": "a date like 2026-01-31",
+    "size": 'a size like "10 GB", or bytes',
+}
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
