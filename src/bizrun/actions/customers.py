@@ -129,17 +129,16 @@ def grants(desk: Desk, customer: str, currency: str) -> tuple[Grant, ...]:
     if not has_credit(desk, customer):
         return ()
     return tuple(
-        Grant(
-            row["id"],
-            row["balance"],
-            row["expires"],
-            tuple(row["meters"] or ()),
-            tuple(row["kinds"] or ()),
-            row["priority"],
-        )
+        grant_of(row, row["balance"])
         for row in desk.select("Wallet", customer=customer)
         if row["balance"].currency == currency and row["balance"]
     )
+
+
+def grant_of(wallet: Mapping[str, Any], amount: Money) -> Grant:
+    """An amount of a wallet, with what that is limited to."""
+    meters, kinds = tuple(wallet["meters"] or ()), tuple(wallet["kinds"] or ())
+    return Grant(wallet["id"], amount, wallet["expires"], meters, kinds, wallet["priority"])
 
 
 def credit_balance(desk: Desk, customer: str) -> Money:

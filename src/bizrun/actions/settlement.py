@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..billing import dunning
 from ..billing.credits import Payable, use_credit
 from ..billing.dunning import Exhausted, Retry
@@ -13,7 +15,7 @@ from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money
 from . import ledger, marketplace, payments, wallets
-from .customers import grants, lives, subscriptions_of, zone_of
+from .customers import grant_of, grants, lives, subscriptions_of, zone_of
 from .desk import Desk, Row
 from .status import allowed, own, set_status
 
@@ -159,16 +161,7 @@ def pay_invoice(
 def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:
     """Pays from account credit, in the order of its use, as far as that goes."""
     zero = row["amount_open"] * 0
-    lines = [
-        Payable(
-            zero if line["kind"] == WALLET_KIND
-            else line["amount"] - line["discount"] + line["tax"],
-            going_as(line["kind"], line["meter"]), line["meter"],
-        )
-        for line in desk.select("InvoiceLine", invoice=row["id"])
-    ]  # fmt: skip
-    # What is not open any more, whatever has paid it.
-    lines.append(Payable(row["amount_open"] - row["total"], "settled"))
+    lines = _open_lines(desk, row)
     found = use_credit(lines, grants(desk, row["customer"], row["currency"]), desk.now)
     uses = [{"wallet": use.grant, "amount": use.amount} for use in found.uses]
     for use in found.uses:
@@ -185,6 +178,33 @@ def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:
     )  # fmt: skip
     changed = desk.change("Invoice", row["id"], credits=[*(row["credits"] or ()), *uses])
     _reduce(desk, changed, used)
+
+
+def _open_lines(desk: Desk, row: Mapping[str, Any]) -> list[Payable]:
+    """What is open of an invoice's lines, less the notes on them and the credit that paid them."""
+    rows = sorted(desk.select("InvoiceLine", invoice=row["id"]), key=lambda r: int(r["position"]))
+    noted = [row["total"] * 0] * len(rows)
+    for note in desk.select("CreditNote", invoice=row["id"]):
+        for part in note["lines"] or ():
+            noted[part["place"]] += part["amount"] + part["tax"]
+    lines = [
+        Payable(
+            back * 0 if line["kind"] == WALLET_KIND
+            else line["amount"] - line["discount"] + line["tax"] - back,
+            going_as(line["kind"], line["meter"]), line["meter"],
+        )
+        for line, back in zip(rows, noted, strict=True)
+    ]  # fmt: skip
+    before = [
+        grant_of(desk.row("Wallet", use["wallet"]), use["amount"]) for use in row["credits"] or ()
+    ]
+    paid = use_credit(lines, before, row["issued_at"]).by_line
+    left = [
+        replace(line, amount=line.amount - part) for line, part in zip(lines, paid, strict=True)
+    ]
+    # Whatever else lowered what is open, it is of all lines.
+    other = row["amount_open"] - row["total"] + sum((*noted, *paid), row["total"] * 0)
+    return [*left, Payable(other, "settled")]
 
 
 def _announce(desk: Desk, event: str, row: Mapping[str, Any], **more: Any) -> None:
