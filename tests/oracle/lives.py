@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Plans with the interval of a month, whose changes keep the period.
 MONTHLY = ("flat_0", "flat_1", "flat_2")
 
+# Lives whose invoices no credit note corrects.
+_UNNOTED = ("bound", "rest", "tardy")
+
 
 class Acts:
     """The acts of one customer, by the kind of life that they lead."""
@@ -32,12 +35,16 @@ class Acts:
         self.whole = False
         getattr(self, "_life_" + flavour)()
         bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
-        # What is above a maximum is told apart by what a credit may pay.
+        # What is above a maximum is told apart by what a credit may pay, a coupon discounts.
         self.whole = self.whole or bounded
+        if bounded:
+            self._without_limits()
+        late = any("sent" in act.data for act in self.acts)
         # What credit before tax does beside what is above a maximum, the rules leave open.
         if self.r.random() < 0.35 and (self._credits or not bounded):
             self._credit()
-        if self._credits and not self.rules.inclusive and flavour not in ("bound", "rest", "tardy"):
+        # What a note has given back of a line that is corrected, it does not tell apart.
+        if self._credits and not self.rules.inclusive and not late and flavour not in _UNNOTED:
             for _ in range(self.r.choice((0, 0, 1, 2))):
                 part = Fraction(self.r.randint(1, 40), 100)
                 refund = self.r.random() < 0.4
@@ -61,6 +68,13 @@ class Acts:
 
     def _add(self, at: datetime, kind: str, /, **data: Any) -> None:
         self.acts.append(Act(at, kind, data))
+
+    def _without_limits(self) -> None:
+        """Takes the coupons back that are for some meters alone."""
+        some = {coupon.name for coupon in self.m.coupons if coupon.meters}
+        for act in self.acts:
+            if act.data.get("coupon") in some:
+                act.data["coupon"] = "P0"
 
     def _first(self) -> datetime:
         day = FIRST + timedelta(days=self.r.randint(0, 420))
@@ -217,6 +231,9 @@ class Acts:
         self._end(deal, late=True)
 
     def _life_use(self) -> None:
+        if self.rules.inclusive:
+            # What a minimum counts of a discounted price with its tax, to the unit, is left open.
+            self.coupons = []
         plan = self._pick("use")
         deal = self._subscribe(plan)
         self._use(plan, 250)

@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 
 from .books import ZERO, Attached
-from .calendars import Cycle, instant, local_date, shift
+from .calendars import Cycle, instant, length, local_date, shift
 from .rates import rate
 from .sub import Sub, Window, measure
 from .world import Act, Line, Rules, Usage
@@ -97,7 +97,9 @@ class Metered:
     ) -> Window:
         mine = (item, usage.meter)
         before = tuple(each for each in sub.windows if (each.item, each.usage.meter) == mine)
-        return Window(usage, start, end, included, item, before=before, plan=sub.plans)
+        assert sub.cycle is not None
+        period = sub.cycle.whole(sub.n, True)
+        return Window(usage, start, end, included, item, period, before=before, plan=sub.plans)
 
     def _carried_into(self, window: Window, now: datetime) -> Fraction:
         """What the windows before left for this one, each of them gone through anew."""
@@ -114,7 +116,7 @@ class Metered:
             if each is window:
                 break
             own = (each.included, inf if periods is None else periods + 1)
-            used = measure(each.usage.meter, self._seen(each, now))
+            used = self._measured(each, now, self._seen(each, now))
             pool = sorted([*lots, own], key=lambda lot: lot[1])
             left = []
             for quantity, lasts in pool:
@@ -200,7 +202,7 @@ class Metered:
                 * prices.get(value, prices["else"])
                 for value in sorted(values, key=order.index)
             }
-        billable = max(measure(usage.meter, seen) - free, ZERO)
+        billable = max(self._measured(window, now, seen) - free, ZERO)
         count = len(seen)
         if usage.model == "share" and free:
             # What is covered whole has no fixed part.
@@ -208,6 +210,23 @@ class Metered:
                 count -= data["units"] <= free
                 free -= min(free, data["units"])
         return {usage.meter: rate(usage, billable, count)}
+
+    def _measured(self, window: Window, now: datetime, seen: list[dict[str, Any]]) -> Fraction:
+        """What a window has used; an average by its part of a whole period."""
+        if window.usage.meter != "level":
+            return measure(window.usage.meter, seen)
+        area, since, held = ZERO, window.start, ZERO
+        for act in self.usage:
+            if act.data["meter"] != "level" or act.data.get("sent", act.at) >= now:
+                continue
+            if act.at >= window.end:
+                break
+            if act.at > window.start:
+                area += held * length(self.zone, since, act.at, True)
+                since = act.at
+            held = act.data["units"]
+        area += held * length(self.zone, since, window.end, True)
+        return area / window.period
 
     def _beyond_first(
         self, usage: Usage, seen: list[dict[str, Any]], free: Fraction

@@ -15,6 +15,7 @@ ZONES = (
     "UTC", "America/Los_Angeles", "Europe/Berlin", "Asia/Kolkata", "Pacific/Apia",
     "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Tokyo", "Africa/Cairo", "Pacific/Chatham",
 )  # fmt: skip
+USED = ("calls", "hits", "peak", "newest", "people", "payments", "chat", "level")
 UNTIL = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
@@ -120,7 +121,7 @@ class Maker:
         return plans
 
     def _usage_plan(self, i: int) -> Plan:
-        meters = self.r.sample(("calls", "hits", "peak", "newest", "people", "payments", "chat"), 2)
+        meters = self.r.sample(USED, 2)
         usages = tuple(self._usage(meter) for meter in meters)
         low = self.money(100, 400) if i == 4 else None
         high = self.money(100, 400) if i == 5 else None

@@ -45,6 +45,7 @@ event U.calls key account { account Account, units number }
 event U.hits key account { account Account }
 event U.peak key account { account Account, units number }
 event U.newest key account { account Account, units number }
+event U.level key account { account Account, units number }
 event U.people key account { account Account, who text }
 event U.payments key account { account Account, amount money }
 event U.chat key account { account Account, units number, kind text }
@@ -52,6 +53,7 @@ meter calls { sum units of U.calls per account }
 meter hits { count U.hits per account }
 meter peak { max units of U.peak per account }
 meter newest { last units of U.newest per account }
+meter level { average units of U.level per account }
 meter people { unique who of U.people per account }
 meter payments { sum amount of U.payments per account }
 meter chat { sum units of U.chat per account by kind }

@@ -36,6 +36,8 @@ class Window:
     end: datetime
     included: Fraction
     item: str = ""
+    period: Fraction = ZERO
+    """How many seconds the whole period has that it is of."""
     billed: dict[str, Fraction] = field(default_factory=dict)
     lines: dict[str, list[Line]] = field(default_factory=dict)
     before: tuple[Window, ...] = ()

@@ -17,9 +17,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import EvalError
-from ..values import Money, Number, Percent, check_number, show
+from ..values import CONTEXT, MAX_EXPONENT, Money, Number, Percent, check_number, show
 from .catalog import DimensionRate, Price, Pricing, Rate, RatePart, Tier, UsagePrice
 from .taxes import TaxedAs
+
+# Places at which a number without an end is cut, and as many of what it costs that are sure.
+_ENDLESS, _SETTLED = MAX_EXPONENT, Decimal("1e-14")
 
 
 class Usage(Struct, frozen=True):
@@ -95,7 +98,20 @@ def rate(pricing: Pricing, usage: Usage | Number, currency: str) -> Rated:
         usage = replace(usage, quantity=0)
     lines = _lines(pricing, usage, currency)
     amount = sum((line.amount for line in lines), Money(0, currency))
-    return Rated(amount, usage.quantity, lines, values=usage.values)
+    return Rated(_settled(amount, usage.quantity), usage.quantity, lines, values=usage.values)
+
+
+def _settled(amount: Money, quantity: Number) -> Money:
+    """What a quantity costs that has no end, a third of something: as it would with all of its
+    places, so that half a cent is half a cent."""
+    if not isinstance(quantity, Decimal) or -_exponent(quantity) < _ENDLESS:
+        return amount
+    return Money(Decimal(amount.amount).quantize(_SETTLED, context=CONTEXT), amount.currency)
+
+
+def _exponent(value: Decimal) -> int:
+    found = value.as_tuple().exponent
+    return found if isinstance(found, int) else 0
 
 
 def rate_usage(
