@@ -46,6 +46,7 @@ _CUT = "a text is asked (`contains`, `starts_with`, `len`) and replaced in, not 
 _PART = "a part of a date or an instant is read of it: `date.{}`"
 _SPAN = "a duration is a number and its unit: `3 days`"
 _FORM = 'a format stands behind its value: `"{day:%d.%m.%Y}"`, `"{x:.2}"`'
+_CALENDAR = "`use std.calendar` has the functions of business days and holidays"
 _SORT = "write `rows order by .field`, and of plain values `[for x in list order by x: x]`"
 _EACH = "`group rows by .field count` has a row for each value"
 _BACK = "write `… order by .field desc`, or `[for n in 1..len(list): list[len(list) - n]]`"
@@ -105,6 +106,8 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("is_weekend", "isWeekend", "weekend"), "write `date.weekday in 6..7`"),
     **dict.fromkeys(("is_weekday", "is_workday", "isWeekday"), "write `date.weekday in 1..5`"),
     **dict.fromkeys(("end_of_month", "eomonth", "last_day", "last_day_of_month"), _MONTH_END),
+    **dict.fromkeys(("is_business_day", "next_business_day", "add_business_days", "add_workdays",
+                     "business_days", "networkdays", "workday", "is_holiday"), _CALENDAR),
     **dict.fromkeys(("weekday", "dayofweek", "day_of_week"), _PART.format("weekday")),
 }  # fmt: skip
 """What does here what a function of another language does there."""
