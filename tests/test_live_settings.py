@@ -109,9 +109,11 @@ def test_port_and_tls_may_come_from_the_environment() -> None:
 
 
 SPEC = """
-business "Acme" { language 1, currency USD, timezone "UTC" }
+business "Acme" { language 1, currency USD, timezone "UTC", bills User }
+entity User { id text key }
 event User.joined { id text, email text }
 on User.joined as joined { email { to: joined.email, subject: "Hi", body: "Hi" } }
+on User.joined as joined { notify { to: "team", message: "{joined.id}" } }
 """
 EVENT = '{"id": "1", "type": "User.joined", "data": {"id": "a", "email": "a@b.example"}}\n'
 
@@ -132,3 +134,34 @@ def test_all_is_told_before_a_state_is_touched(
             assert f"{name} " in told
         assert told.count("bizrun:") == 1
     assert Path(".bizrun/a.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(("statement", "told"), [
+    ('log "hi"', ""),
+    ('email { to: "a@b.example", subject: "Hi", body: "Hi" }', "SMTP_URL"),
+    ('let told = ai.generate { prompt: "Hi", schema: { a: "text" } }', "OPENAI_API_KEY"),
+    ('if joined.id == "x" { for each i in [1] { slack { channel: "a", text: "b" } } }', "SLACK_"),
+    ("wait for Stripe.charge.updated as e within 1 day", "STRIPE_API_KEY"),
+    ('after 1 day { stripe.customers.create { email: "a@b.example" } }', "STRIPE_API_KEY"),
+])  # fmt: skip
+def test_a_variable_by_which_nothing_is_sent_is_nobody_s_mistake(
+    command: Command, monkeypatch: pytest.MonkeyPatch, statement: str, told: str
+) -> None:
+    Path("a.biz").write_text(f"""
+business "Acme" {{ language 1, currency USD, timezone "UTC" }}
+event User.joined {{ id text }}
+on User.joined as joined {{
+  {statement}
+}}
+""")
+    Path("a.events.jsonl").write_text("")
+    wrong = {
+        "SMTP_URL": "mail.example.com",
+        "SLACK_WEBHOOK_URL": "hooks.slack.com",
+        "STRIPE_API_KEY": "pk_live_1",
+        "OPENAI_API_KEY": "sk 1",
+    }
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    said = command("run", "a.biz", "--live", "--out", "none", code=2 if told else 0)
+    assert [name for name in wrong if name in said] == [n for n in wrong if told and told in n]

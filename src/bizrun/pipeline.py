@@ -170,10 +170,11 @@ def open_registry(
 ) -> Registry:
     """The real providers of a program; UsageError where one lacks what it needs. `tell` gets a line
     for each kind of effect that stays in the sandbox, since nothing serves it."""
+    from .ir.sending import kinds_sent
     from .providers.registry import Registry
 
     registry = Registry(program.connections, environment, tell=tell)
-    registry.check()
+    registry.check(kinds_sent(program))
     return registry
 
 

@@ -6,7 +6,7 @@ A provider is a module here with a class of `base.Provider`; its line says its n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import import_module
@@ -145,16 +145,26 @@ class Registry:
             found = self._secrets[name] = Secrets(name, block, self._environment)
         return found
 
-    def check(self) -> None:
+    def check(self, kinds: Collection[str] | None = None) -> None:
         """UsageError that names each setting that a configured provider lacks, or that can't be
-        right, and what to write; nothing is called."""
-        wrong = [line for entry in self._entries for line in self._wrong(entry)]
+        right, and what to write; nothing is called.
+
+        `kinds`: what may be sent, all where None. A variable of the environment is nobody's mistake
+        where nothing is sent by it; a `connect` block is always looked at.
+        """
+        asked = [e for e in self._entries if kinds is None or self._may_send(e, kinds)]
+        wrong = [line for entry in asked for line in self._wrong(entry)]
         known = {entry.name for entry in self._entries}
         for name in self._connections:
             if name not in known and name not in FREE:
                 wrong += self._unset(name) or settings.connection(self.secrets(name))
         if wrong:
             raise UsageError(" ".join(dict.fromkeys(wrong)))
+
+    def _may_send(self, entry: Entry, kinds: Collection[str]) -> bool:
+        return entry.name in self._connections or any(
+            _serves(entry, kind, self._connections) for kind in kinds
+        )
 
     def _wrong(self, entry: Entry) -> Iterator[str]:
         if not self.configured(entry):
