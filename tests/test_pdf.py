@@ -575,3 +575,18 @@ def test_a_tax_is_found_to_the_unit_of_its_currency() -> None:
         assert found["rate"] == ("18.9%" if net == "930" else "19%")
     assert tax_of(line(1, "Pro", "933", currency="JPY", tax=Money("179", "JPY")), taxes) is None
     assert tax_of(line(1, "Pro", "933", currency="JPY"), taxes) is None
+
+
+@pytest.mark.parametrize(("fonts", "where"), [
+    ("", 'a folder beside the spec, and name the folder in the business block: `fonts "fonts"`'),
+    ("/srv/fonts", "/srv/fonts"),
+])  # fmt: skip
+def test_what_no_font_has_is_told_with_what_to_do(fonts: str, where: str) -> None:
+    """U+F0000 is for private use: no font has it."""
+    problems: list[str] = []
+    business = {"fonts": fonts} if fonts else {}
+    document_pdf(document(business=business, customer={"name": "Ada \U000f0000"}), problems)
+    assert problems == [
+        "the invoice ACME-2026-00042 has characters that no font here has, and boxes in their "
+        f"place: put a font that has them (Noto Sans CJK, Noto Emoji) into {where}"
+    ]

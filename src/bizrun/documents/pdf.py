@@ -55,9 +55,14 @@ def document_pdf(document: Document, problems: list[str] | None = None) -> bytes
             said["xml"] = einvoice.document_xml(document).decode()
         except einvoice.NotConforming as error:
             found.append(f"is no e-invoice: {error}")
-    data, complete = _set("document", said, timestamp, document.business.get("fonts"))
+    fonts = document.business.get("fonts")
+    data, complete = _set("document", said, timestamp, fonts)
     if not complete:
-        found.append("has characters that no font here has: put one that has them in `fonts`")
+        named = "" if fonts else ', and name the folder in the business block: `fonts "fonts"`'
+        found.append(
+            "has characters that no font here has, and boxes in their place: put a font that has "
+            f"them (Noto Sans CJK, Noto Emoji) into {fonts or 'a folder beside the spec'}{named}"
+        )
     if problems is not None:
         problems += [f"the {document.name} {problem}" for problem in found]
     return einvoice.declare(data) if said["xml"] else data
