@@ -48,3 +48,58 @@ def test_what_is_meant_instead(command: Command) -> None:
             "bizrun: shop.events.jsonl has events, and a spec is a .biz file: "
             "bizrun run SPEC --events shop.events.jsonl\n"
         )
+
+
+SPEC = """
+business "Acme" { currency USD }
+event A.new { id text }
+on A.new as new { email { to: "a@b.example", template: "hi" } }
+template hi { subject "Hi", body "Hello" }
+"""
+
+
+def test_a_name_that_reads_like_an_option(command: Command) -> None:
+    Path("-dash.biz").write_text(SPEC)
+    for args in ((), ("run",), ("check",)):
+        said = command(*args, "-dash.biz", code=2)
+        assert said == "bizrun: -dash.biz reads like an option: write ./-dash.biz\n"
+    assert command("check", "./-dash.biz").endswith("dash.biz: fine\n")
+    assert "No such option" in command("check", "--dashed", code=2)
+
+
+def test_links_that_lead_nowhere(command: Command) -> None:
+    Path("loop.biz").symlink_to("loop.biz")
+    for args in ("check", "run", "test"):
+        said = command(args, "loop.biz", code=2)
+        assert said == "bizrun: loop.biz can't be read: Too many levels of symbolic links.\n"
+    Path("a.biz").write_text(SPEC)
+    Path("templates").mkdir()
+    Path("templates/gone.md").symlink_to("nothing.md")
+    Path("templates/folder.md").mkdir()
+    said = command("check", "a.biz", code=1)
+    assert said.startswith(
+        "error[E0504]: templates/gone.md can't be read: No such file or directory\n"
+    )
+    assert "1 error in 1 file" in said
+
+
+def test_a_lock_that_is_no_file_is_named(command: Command) -> None:
+    Path("a.biz").write_text(SPEC)
+    Path("a.events.jsonl").write_text("")
+    Path("a.db.lock").mkdir()
+    said = command("run", "a.biz", "--state", "a.db", code=3)
+    assert said.startswith("bizrun: a.db.lock can't be used: Is a directory; ")
+    Path("a.db.lock").rmdir()
+    Path("a.db.lock").write_text("left by another")
+    command("run", "a.biz", "--state", "a.db")
+
+
+def test_what_is_read_only_is_not_formatted(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.biz").write_text("const   a=1\n")
+    with monkeypatch.context() as patch:
+        # Whoever runs as root may write everywhere.
+        patch.setattr("os.access", lambda path, mode: False)
+        assert "a.biz can't be written: it is read-only." in command("fmt", "a.biz", code=3)
+    assert Path("a.biz").read_text() == "const   a=1\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ..diagnostics import Diagnostic, Fix, Source
+from ..errors import StoreError
 from ..lang.std import in_std
 from ..lang.symbols import Checked
 from .remembered import Disk
@@ -148,11 +149,17 @@ def apply_fixes(source: Source, fixes: list[Fix]) -> tuple[str, list[str]]:
 
 
 def replace_file(name: str, data: bytes) -> None:
-    """Writes a file whole or not at all, with the permissions that it had."""
+    """Writes a file whole or not at all, with the permissions that it had; StoreError where it is
+    not to be written."""
     import tempfile
 
     path = Path(os.path.realpath(name))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    if not os.access(path, os.W_OK):
+        raise StoreError(f"{name} can't be written: it is read-only.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise StoreError(f"{name} can't be written: {error.strerror} in its folder.") from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

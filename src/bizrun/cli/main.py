@@ -184,6 +184,12 @@ def _run(args: list[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as problem:
         click.echo(problem.format_message())
         return 2
+    except click.NoSuchOption as problem:
+        file = next((arg for arg in args if arg.startswith("-") and os.path.lexists(arg)), None)
+        if file is not None:
+            return _say(f"{file} reads like an option: write ./{file}", 2)
+        problem.show()
+        return 2
     except click.ClickException as problem:
         problem.show()
         return 2

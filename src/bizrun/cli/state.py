@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def program_of(spec: str) -> tuple[Checked, Program]:
     """A spec without errors; those that it has are printed, and end the command with 1."""
     from ..pipeline import compile_spec
 
-    if not Path(spec).exists():
+    if not os.path.lexists(spec):
         hint = " (name a .biz file, or a command: see bizrun --help)" if "." not in spec else ""
         raise UsageError(f"There is no file {spec}.{hint}")
     if Path(spec).is_dir():

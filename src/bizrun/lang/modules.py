@@ -214,7 +214,14 @@ class _Loader:
         """The texts of templates/*.md beside the spec, by their name without `.md`."""
         folder = posixpath.join(posixpath.dirname(spec), "templates")
         found: dict[str, Source] = {}
-        for base in self._list(folder):
+        try:
+            bases = sorted(self.listdir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return found
+        except (OSError, ValueError) as problem:
+            self._unreadable(folder, problem)
+            return found
+        for base in bases:
             if not base.endswith(".md") or base.startswith("."):
                 continue
             name = posixpath.join(folder, base)
@@ -223,10 +230,17 @@ class _Loader:
                 found[base.removesuffix(".md")] = source
         return found
 
+    def _unreadable(self, name: str, problem: Exception) -> None:
+        text = f"{name} can't be read: {getattr(problem, 'strerror', None) or problem}"
+        self.diagnostics.append(Diagnostic("E0504", Span(name, 0, 0), text))
+
     def _template(self, name: str) -> Source | None:
         try:
             data = self.read(name)
-        except (OSError, ValueError):
+        except IsADirectoryError:
+            return None
+        except (OSError, ValueError) as problem:
+            self._unreadable(name, problem)
             return None
         start = Span(name, 0, 0)
         if len(data) > MAX_TEMPLATE_BYTES:

@@ -45,7 +45,8 @@ class StateFile:
             self._length = os.open(f"{self.path}.len", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             self.close()
-            raise machine_failure(error) or StoreError(_os_sentence(path, error)) from None
+            sentence = _os_sentence(_beside(path, error), error)
+            raise machine_failure(error) or StoreError(sentence) from None
 
     def delete(self) -> None:
         """Deletes the state, its journal and its length file; the lock stays."""
@@ -139,6 +140,13 @@ def _os_sentence(name: str, error: OSError) -> str:
         case errno.ENOTDIR | errno.EEXIST:
             return f"{name} can't be made: a part of its path is a file, not a folder"
     return f"{name} can't be used: {error.strerror}; give --state another file, or mend the disk"
+
+
+def _beside(path: str, error: OSError) -> str:
+    """What can't be used: the state itself, or what stands in the place of a file beside it."""
+    suffix = Path(error.filename).suffix if isinstance(error.filename, str) else ""
+    own = suffix in (".lock", ".len") and os.path.lexists(error.filename)
+    return f"{path}{suffix}" if own and error.errno in (errno.EISDIR, errno.ENOENT) else path
 
 
 _FULL = (
