@@ -129,7 +129,7 @@ def _change_addon(
         billed = {f"{addon.name}|{w.price.meter}": w.row["billed"] for w in windows}
         known["billed"] = {**(known.get("billed") or {}), **billed}
     if not quantity or _is_new(sub, addon):
-        known |= usage.cut(desk, sub, addon)
+        known |= usage.cut(desk, {**sub, "billing": known}, addon)
     bill_change(
         desk, sub, after, found, addon.name, change, f"addon/{desk.base}/{site}", "addon_change",
         surplus_of(sub, args, site, place), False,
