@@ -193,7 +193,7 @@ def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> lis
             "item": line.covers, "amount": line.charged, "start": line.period_start,
             "end": line.period_end, "given_back": line.zero, "line": key, "invoice": invoice,
             "full": line.charged + (line.discount or line.zero),
-            "taxes": taxed.as_rows(taxed.of(line)),
+            "taxes": taxed.as_rows(taxed.of(line)) if line.taxes else [],
         }
         for line, key in made
         if line.covers is not None and line.subscription == sub

@@ -25,10 +25,12 @@ def collect(
     resume: dict[str, Any] | None,
     site: object = "",
     place: Any = "",
+    amount: Money | None = None,
 ) -> str:
-    """Charges what is open on an invoice, whose `attempts` count this one; the payment's key."""
+    """Charges what is open on an invoice or a part of it; its `attempts` count this one. The
+    payment's key."""
     return _charge(
-        desk, invoice["customer"], invoice["amount_open"],
+        desk, invoice["customer"], invoice["amount_open"] if amount is None else amount,
         site or f"collect/{invoice['id']}/{invoice['attempts']}", place, resume,
         invoice=invoice["id"], subscription=invoice["subscription"],
         description=f"Invoice {invoice['number']}",

@@ -15,7 +15,7 @@ from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money
 from . import ledger, marketplace, payments, wallets
-from .customers import grant_of, grants, lives, subscriptions_of, zone_of
+from .customers import grant_of, grants, lives, settings, subscriptions_of, zone_of
 from .desk import Desk, Row
 from .status import allowed, own, set_status
 
@@ -142,20 +142,35 @@ def _other_open(desk: Desk, sub: Mapping[str, Any], invoice: str) -> bool:
 def pay_invoice(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> tuple[Any, bool]:
-    """`pay_invoice { invoice }`: a try by hand uses up no step of the policy; a charge that is
-    under way is that try."""
+    """`pay_invoice { invoice, amount?, from_credit? }`: a try by hand uses up no step of the
+    policy; a charge that is under way is that try."""
     row = desk.row("Invoice", args["invoice"])
     if row["status"] not in _PAYABLE:
         raise Refusal(
             f"invoice {row['number'] or row['id']} is {row['status']}: nothing is open on it"
         )
+    amount = _part(desk, row, args)
     if args.get("from_credit"):
         _from_credit(desk, row)
         return None, False
     if (charge := payments.under_way(desk, row["id"])) is not None:
         return payments.join(desk, charge, resume), True
     changed = desk.change("Invoice", row["id"], attempts=row["attempts"] + 1)
-    return payments.collect(desk, changed, resume, site, place), True
+    return payments.collect(desk, changed, resume, site, place, amount), True
+
+
+def _part(desk: Desk, row: Mapping[str, Any], args: Mapping[str, Any]) -> Money | None:
+    """The part of what is open that is to be paid; None: all of it."""
+    wanted: Money | None = args.get("amount")
+    if wanted is None:
+        return None
+    if args.get("from_credit"):
+        raise Refusal("`from_credit` pays as much as the credit goes: leave out `amount`")
+    amount = wanted.rounded(settings(desk).half_even)
+    left = row["amount_open"]
+    if amount.currency != left.currency or amount <= left * 0 or amount > left:
+        raise Refusal(f"{amount} can't be paid: {left} of invoice {row['number']} is open")
+    return amount
 
 
 def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:

@@ -171,10 +171,10 @@ _BILLING = (
     _action("send_invoice", "Sends an invoice to its customer.", INVOICE, ("invoice", INVOICE)),
     _action(
         "pay_invoice",
-        "Collects what is open on an invoice, or pays it from account credit.",
+        "Collects what is open on an invoice or a part of it, or pays it from account credit.",
         PAYMENT,
         ("invoice", INVOICE),
-        optional=(("from_credit", BOOL),),
+        optional=(("amount", MONEY), ("from_credit", BOOL)),
         waits=True,
     ),
     _action(
