@@ -76,6 +76,8 @@ def test_links_that_lead_nowhere(command: Command) -> None:
     Path("templates").mkdir()
     Path("templates/gone.md").symlink_to("nothing.md")
     Path("templates/folder.md").mkdir()
+    text = 'on A.new as new { email { to: "a@b.example", template: "gone" } }'
+    Path("a.biz").write_text(f"{SPEC}{text}")
     said = command("check", "a.biz", code=1)
     assert said.startswith(
         "error[E0504]: templates/gone.md can't be read: No such file or directory\n"

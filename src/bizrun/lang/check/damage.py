@@ -35,6 +35,9 @@ def lost(loaded: Loaded) -> frozenset[str]:
                 names.update(_NAMED.findall(text))
                 if isinstance(declaration, ast.Plan | ast.Addon):
                     names.update(_ENTRY.findall(text))
+    # A template is called what its file is.
+    unread = [d.span.file for d in loaded.diagnostics if d.code == "E0504"]
+    names.update(file.rpartition("/")[2].removesuffix(".md") for file in unread)
     return frozenset(names)
 
 
