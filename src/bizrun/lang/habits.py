@@ -10,6 +10,7 @@ import re
 from ..diagnostics import Diagnostic, Fix, Span
 from .habit_form import CODE, PLAN, SHAPE, TEST, Habit, brought
 from .habits_expressions import OPERATORS, QUERIES
+from .habits_prices import PRICES
 from .mend import Complaint, Edit
 
 
@@ -82,6 +83,11 @@ _STATEMENTS = (
             where=CODE),
     brought(r"(?:^|[{}])\s*(?P<x>(?:call|do|run|perform|execute)\s+)[a-z][\w.]*\s*\{",
             "An action is its name alone.", fix="", where=CODE),
+    brought(r"^\s*(?:\}\s*)?(?:else\s+)?if\b(?!.*\bthen\b).*?[^\s{(]\s+"
+            r"(?P<x>(?:log|emit|reject|update|create|delete|email|notify|charge|record)"
+            r"\b(?!\s*[=.,)]).*?)\s*$",
+            "The statements of an `if` stand in braces.", fix="{{ {x} }}", where=CODE,
+            code="E0128"),
     brought(r"\bif\b.*?(?P<x>\bthen\s*)\{", "The statements of an `if` follow its condition.",
             "leave out `then`: it is for values, as in `if a then b else c`", fix="", where=CODE),
     brought(r"\bnew\s+(?=[A-Z])", "There is no `new`; write `create`.", fix="create ", where=CODE),
@@ -126,7 +132,7 @@ _STATEMENTS = (
             where=CODE),
     brought(r"\bupdate\s+([\w.]+)\s+(?P<x>(?:set\s+)?(\w+)\s*[=:]\s*([^{},]+?))\s*\}?$",
             "New values stand in braces.", fix="{{ {3}: {4} }}", where=CODE),
-    brought(r"\b(?:wait|sleep|delay|pause|in)\s+(\d+\s*[a-z]+)",
+    brought(r"\b(?:wait|sleep|delay|pause|in)[\s(]+(\d+\s*[a-z]+)\s*\)?",
             "What comes later stands in a block.", "write `after {1} {{ … }}`", where=CODE),
     brought(r"\bunless\s+(.+?)\s*\{", "There is no `unless` of a condition; write `if not`.",
             fix="if not ({1}) {{", where=CODE),
@@ -192,10 +198,23 @@ _STATEMENTS = (
 _UNIT_OF = {"daily": "day", "hourly": "hour", "weekly": "week", "monthly": "month"}
 # A statement that is nothing but a value.
 _BARE_VALUE = (
-    r"(?:^|\{)\s*(?P<x>(?!(?:let|if|else|for|match|return|fn)\b)"
+    r"(?:^|\{)\s*(?P<x>(?!\s|(?:let|if|else|for|match|return|fn)\b)"
     r"""(?:"(?:[^"\\]|\\.)*"|[=!<>]=|[^{}"=])+?)\s*(?:\}|$)"""
 )
 _DECLARATIONS = (
+    brought(r"^\s*on\s+(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=\(|as\b|where\b)",
+            "An event is a noun and a verb, with a dot between.", fix="{2}.{3}",
+            where=frozenset(("on",))),
+    brought(r"\b\w+\s+(?P<x>\d+(?:\s*\|\s*\d+)+)", "A choice is one of texts.",
+            "write `integer`, and refuse in a handler what it can't be", where=SHAPE),
+    brought(r"(?P<x>(?:->|\brefs?|\breferences?|\breference\s+to|\bbelongs_to)\s*([A-Z]\w*))",
+            "A reference is written as the entity's name.", fix="{2}", where=SHAPE),
+    brought(r"\b(?P<x>(\w+)\s+(?:nullable|optional))\b", "What may be none has a `?`.",
+            fix="{2}?", where=SHAPE),
+    brought(r"(?P<x>initial|begins?(?:\s+with)?|starts(?:\s+with)?|first)\s*:?\s*(?=\")",
+            "A lifecycle begins with `start`.", fix="start ", where=frozenset(("lifecycle",))),
+    brought(r"\{\s*(?P<x>(for\s+\d+\s+\w+|once)\s+(\d[\d._]*(?:%|\s+[A-Z]{3})\s+off))",
+            "What is taken off stands first.", fix="{3} {2}", where=frozenset(("coupon",))),
     brought(r"\bon\s+[\w.*]+(?P<x>\s*(?:,|\||\band\b|&)\s*)(?=[A-Z*])",
             "Several events are joined by `or`.", fix=" or ", where=frozenset(("on", "lifecycle"))),
     brought(r"^\s*on\s+(?P<x>\"([\w.*]+)\")", "An event is named bare.", fix="{2}",
@@ -391,68 +410,6 @@ _SCHEDULES = (
             where=_EVERY),
 )  # fmt: skip
 
-_PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter",
-            "yearly": "year", "annually": "year", "annual": "year"}  # fmt: skip
-_PRICES = (
-    brought(r"\b(?P<x>up_?to|upto|until|to|<=)(?=\s*\d[\d_]*\s*:)", "A tier is `up to N`.",
-            fix="up to",
-            where=PLAN),
-    brought(r"\b(?P<x>(?:a|an|each|every)\s+(day|week|month|quarter|year|seat))\b",
-            "A price is written `per {2}`, not `{x}`.", fix="per {2}", where=PLAN),
-    *(
-        brought(rf"\b{word}\b", f"A price is written `per {unit}`, not `{word}`.",
-                fix=f"per {unit}", where=PLAN)
-        for word, unit in _PERIODS.items()
-    ),
-    brought(r"\busage\s+(?P<x>(graduated|volume|stairstep)\s+([^\W\d]\w*))",
-            "The meter stands first.",
-            fix="{3} {2}", where=PLAN),
-    brought(r"(?:^|[{,])\s*(?P<x>meter)\s+\w+\s*"
-            r"(?=:|(?:graduated|volume|stairstep|package|per)\b)",
-            "What a meter's units cost is their `usage`.", fix="usage", where=PLAN),
-    brought(r"\busage\s+\w+\s+(?P<x>by|for\s+each|for|of)\s+(?=[^\W\d])",
-            "A price for each value of a dimension stands behind `per`.", fix="per", where=PLAN),
-    brought(r"\busage\s+\w+\s+(?P<x>(?:per|each|every|package|packages\s+of)\s+)(?=\d)",
-            "Packages are named by their size.", fix="package of ", where=PLAN),
-    brought(r"\bincludes\s+(?P<x>(\w+)\s*[:=]\s*(\d[\d_]*(?:\s+[KMGTP]?B)?))",
-            "An allowance is a number, then its meter.", fix="{3} {2}", where=PLAN),
-    brought(r"\b\w+s\s+(?P<x>(\d[\d_]*)\s+(?:to|until)\s+(\d[\d_]*))\b(?!\s*:)",
-            "A range is written with `..`.", fix="{2}..{3}", where=PLAN),
-    brought(r"(?<!in )\b(?P<x>arrears)\b", "What is billed after its period is `in arrears`.",
-            fix="in arrears", where=PLAN),
-    brought(r"\b[A-Z]{3}\s+(?P<x>every|each|for)\s+(?=\d)",
-            "A price's interval stands behind `per`.",
-            fix="per", where=PLAN),
-    brought(r"\bfeatures\s+(?P<x>\"[^\"]*\"(?:\s*,\s*\"[^\"]*\")+)",
-            "A list stands in square brackets.",
-            fix="[{x}]", where=PLAN),
-    brought(r"(?:^|[{,])\s*(?P<x>default|others?|otherwise|rest|any|_|\*)\s*(?=:)",
-            "Every other value is `else`.", fix="else", where=PLAN),
-    brought(r"(?:^|[{,])\s*(?P<x>(?!up\b|above\b|else\b|over\b)[a-z]\w*)\s*(?=:\s*(?:free\b|\d))",
-            "A value of a dimension is a text.", fix='"{x}"', where=PLAN),
-    brought(r"\b(?:tiered|tiers|tier|bands)\b", "Tiers are `graduated`, `volume` or `stairstep`.",
-            "`graduated` prices each unit by its own tier, `volume` all by the one that is reached",
-            where=PLAN),
-    brought(r"\b(?:first|from\s+0\s+to|0\s*(?:-|\.\.|to\b))\s*(\d[\d_]*)(?=\s*:)",
-            "A tier is named by its end.", fix="up to {1}", where=PLAN),
-    brought(r"(?:^|[{,])\s*(?P<x>else|rest|then|beyond|over|unlimited|more|infinity"
-            r"|default)\s*(?=:)",
-            "The last tier is `above`.", fix="above", where=PLAN),
-    brought(r"(?:\b(?:over|then|beyond|rest|else)|\d[\d_]*\s*(?:-|\.\.|to)\s*\d[\d_]*|\d[\d_]*\+)"
-            r"(?=\s*:)",
-            "A tier is `up to N`, the last one `above`.", "write `up to 100: …`, then `above: …`",
-            where=PLAN),
-    brought(r"(?P<x>(?:\bup\s+to\s+\d[\d_]*|\babove))\s+(?=free|\d)",
-            "A `:` is missing behind `{x}`.",
-            fix="{x}: ", where=PLAN),
-    brought(r"(?P<x>\b(?:over|beyond|more\s+than|above)\s+\d[\d_]*)\s*(?=:)",
-            "The last tier is `above`, without a number.", fix="above", where=PLAN),
-    brought(r"\blimits?\s+(?P<x>((\w+)\s*:\s*[^,{}]+?))\s*(?=[,}]|$)", "Limits stand in braces.",
-            fix="{{ {x} }}", where=PLAN),
-    brought(r"\busage\s+(?P<x>(\w+))\s+(?=[\d$])", "A `:` is missing behind `{x}`.", fix="{x}:",
-            where=PLAN),
-)  # fmt: skip
-
 _SHIFTS = {"next": " + 1 {}", "last": " - 1 {}", "previous": " - 1 {}", "this": ""}
 _NUMBERS = (
     brought(r"^\s*(?P<x>--\s?(.*))$", "A comment begins with `#`, not `--`.", fix="# {2}"),
@@ -479,11 +436,11 @@ _NUMBERS = (
     brought(r"(?<![\w.])(\d[\d_.]*)\s+%", "A percentage is written without a blank.", fix="{1}%"),
     brought(r"(?<![\w.])(\d[\d_.]*)([KMGTP]?B)\b", "A blank stands between a number and its unit.",
             fix="{1} {2}"),
-    brought(r"(?<![\w.])(\d[\d_.]*)\s+(?:dollars?|bucks)\b",
+    brought(r"(?<![\w.])(\d[\d_.]*)\s+(?:[dD]ollars?|bucks)\b",
             "Money is written with its currency's code.", fix="{1} USD"),
-    brought(r"(?<![\w.])(\d[\d_.]*)\s+euros?\b", "Money is written with its currency's code.",
+    brought(r"(?<![\w.])(\d[\d_.]*)\s+[eE]uros?\b", "Money is written with its currency's code.",
             fix="{1} EUR"),
-    brought(r"(?<![\w.])(\d[\d_.]*)\s+pounds?\b", "Money is written with its currency's code.",
+    brought(r"(?<![\w.])(\d[\d_.]*)\s+[pP]ounds?\b", "Money is written with its currency's code.",
             fix="{1} GBP"),
     brought(r"(?<![\w.:])\d{1,2}(?::\d\d)?\s*(?:[aApP]\.?[mM]\.?)(?!\w)",
             "A time of day has 24 hours.", "write `09:00`, or `21:00` for 9 pm"),
@@ -492,7 +449,7 @@ _NUMBERS = (
 )  # fmt: skip
 
 HABITS = (
-    *_NUMBERS, *_PRICES, *_SCHEDULES, *OPERATORS, *QUERIES, *_STATEMENTS, *_DECLARATIONS,
+    *_NUMBERS, *PRICES, *_SCHEDULES, *OPERATORS, *QUERIES, *_STATEMENTS, *_DECLARATIONS,
 )  # fmt: skip
 
 

@@ -83,6 +83,9 @@ OPERATORS = (
 )  # fmt: skip
 
 QUERIES = (
+    brought(r"\b(?P<x>(order\s+by\s+[\w.]+(?:\s+(?:asc|desc))?)\s+(where\s+[^{}\[\]]+?))\s*"
+            r"(?=\blimit\b|[{})\]]|$)",
+            "`where` stands before `order by`.", fix="{3} {2}", where=CODE),
     brought(r"\b(?P<x>first\s+\[)[^\]]*", "`first` takes the name of a list or query.",
             "name it: `let found = [for …]`, then `first found`", where=CODE),
     brought(r"\bfirst\s+(\w+)(\?\.\w+)\s*", "What `first` finds stands in brackets to go on with.",

@@ -35,6 +35,7 @@ from .scope import Scope
 
 SIZE_UNITS = ("KB", "MB", "GB", "TB", "PB")
 SPANS = ("days", "months")
+OF_ROWS = ("count", "sum", "avg", "min", "max")
 SUMMED = ("number", "money", "duration", "size", "percent")
 
 
@@ -80,6 +81,15 @@ def _unknown(c: Checker, callee: ast.Name, name: str) -> None:
 
 
 def _dotted(c: Checker, node: ast.Call, scope: Scope) -> Type:
+    match node.callee:
+        case ast.Field(base=ast.Name(name=entity), name=name) if (
+            entity in c.symbols.entities and name in OF_ROWS
+        ):
+            text = f"There is no function `{entity}.{name}`"
+            field = "" if name == "count" else ".field"
+            shown = f"{name}({entity}{field} where …)"
+            c.report.add("E0202", node.callee.name_span, text, f"write `{shown}`")
+            return ANY
     _arguments(c, node, scope)
     if isinstance(node.callee, ast.Field):
         name = node.callee.name
@@ -173,7 +183,12 @@ def fn_type(c: Checker, fn: ast.Fn) -> tuple[tuple[Type, ...], Type]:
 def _builtin(c: Checker, node: ast.Call, builtin: Builtin, scope: Scope) -> Type:
     if builtin.name in SPANS and len(node.args) == 1 and isinstance(node.args[0], ast.Literal):
         return _span(c, node, builtin)
-    right = _count(c, node, builtin.name, builtin.least, builtin.most, builtin.usage)
+    usage = builtin.usage
+    if builtin.name in OF_ROWS and node.args:
+        usage = f"{builtin.name}({source_text(c, node.args[0])} where …)"
+    right = _count(c, node, builtin.name, builtin.least, builtin.most, usage)
+    if not right and builtin.name == "count":
+        return NUMBER
     if not right and len(node.args) > 1:
         _arguments(c, node, scope)
         return builtin.result if isinstance(builtin.result, Prim | ListOf) else ANY

@@ -24,12 +24,21 @@ from .facts import Facts, is_declared, listed
 NUMERIC = (NUMBER, INTEGER, MONEY, SIZE, DURATION)
 
 
+def _of_event(meter: ast.Meter, facts: Facts) -> str | None:
+    """How a meter is written that names its field behind its event."""
+    for name, _ in meter.events:
+        event, _, field = name.rpartition(".")
+        if event in facts.symbols.events:
+            return f"write `{meter.aggregate} {field} of {event}`"
+    return None
+
+
 def check_meters(facts: Facts) -> None:
     """Checks each meter against the payload of each of its events."""
     for meter in facts.all(ast.Meter):
         if meter.aggregate != "count" and meter.field is None:
             text = f"`{meter.aggregate}` needs a field: `{meter.aggregate} units of E`"
-            facts.report.add("E0645", meter.name_span, text)
+            facts.report.add("E0645", meter.name_span, text, help=_of_event(meter, facts))
         _check_unit(meter, facts)
         for name, span in meter.events:
             info = facts.symbols.events.get(name)

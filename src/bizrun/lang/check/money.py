@@ -121,7 +121,9 @@ def _check_retries(step: ast.DunningStep, facts: Facts) -> None:
         if value is None:
             continue
         if value.type != "duration" or not positive(value):
-            facts.report.add("E0657", delay.span, "A delay is a duration like `3 days`")
+            hint = f"write its unit: `{value.value} days`" if value.type == "number" else None
+            text = "A delay is a duration like `3 days`"
+            facts.report.add("E0657", delay.span, text, help=hint)
             continue
         if before and step.kind == "retry_after" and _length(value) <= _length(before):
             text = f"The retry after {value.value} does not come later than the one before it"

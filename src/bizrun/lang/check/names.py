@@ -184,6 +184,11 @@ def _itself(scope: Scope, name: str) -> str | None:
     return "api … for customer" if scope.place == "api" and name == "customer" else None
 
 
+_TAKEN = (
+    "that an event was taken shows in what it did: `expect 1 email`, `expect count(Order) == 1`"
+)
+
+
 def _sent(action: str) -> str:
     return f"what was sent is expected as `{action} {{ … }}`, `no {action}` or `1 {action}`"
 
@@ -203,8 +208,9 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> Non
         code, kind = "E0201", "name"
         candidates = [*scope.names(), *symbols.consts, *symbols.plans, *symbols.coupons]
         candidates += [*symbols.meters, *symbols.experiments, *symbols.entities]
-    if scope.place == "test" and name in c.signatures:
-        c.report.add(code, node.span, f"Unknown name `{name}`", _sent(name))
+    if scope.place == "test" and (name in c.signatures or name == "rejected"):
+        told = _TAKEN if name == "rejected" else _sent(name)
+        c.report.add(code, node.span, f"Unknown name `{name}`", told)
         return
     this = _itself(scope, name)
     if this is not None:

@@ -112,6 +112,10 @@ def binary(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) 
             return _arithmetic(c, node, left, right, scope)
         case "or" if _instead(c, node, left, right):
             return ANY
+        case "and" if known(left) == known(right) == DURATION:
+            sides = f"{source_text(c, node.left)} + {source_text(c, node.right)}"
+            c.report.add("E0310", node.span, "Durations are added by `+`", f"write `{sides}`")
+            return DURATION
         case "and" | "or":
             for side, type_ in ((node.left, left), (node.right, right)):
                 condition(c, side, type_, scope, f"`{node.op}` takes", _each_side(c, node))

@@ -23,6 +23,7 @@ from ..types import (
     Record,
     Type,
 )
+from .business import SETTINGS
 from .context import Checker
 from .events import ENVELOPE, payload_of, snake
 from .expressions import check_condition, const_type, infer
@@ -262,7 +263,7 @@ def _plan_item(c: Checker, item: ast.PlanItem, scope: Scope) -> None:
             if item.carried is not None and item.carried.most is not None:
                 infer(c, item.carried.most, scope)
             _known_meter(c, item.meter, item.meter_span)
-        case ast.PlanClause(key=key, value=value) if value is not None:
+        case ast.PlanClause(key=key, value=value) if value is not None and key not in SETTINGS:
             want = _CLAUSES.get(key)
             if want is not None:
                 expect(c, value, scope, want, f"`{key}`")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...diagnostics import Label, Span, did_you_mean
 from ...values import Money
 from .. import ast
+from .business import SETTINGS
 from .context import listed
 from .facts import Facts, entries, positive
 from .pricing import check_each, check_pricing, currencies
@@ -263,6 +264,11 @@ _OTHER_CLAUSES = {
 def _unknown_clause(item: ast.PlanClause, plan: _Plan) -> None:
     """A text or a map may be a note of the author's; an amount or a number was to do something."""
     near = _OTHER_CLAUSES.get(item.key) or did_you_mean(item.key, CLAUSES)
+    if item.key in SETTINGS and item.key not in _OTHER_CLAUSES:
+        text = f"A plan has no `{item.key}`"
+        hint = f"it holds for all plans: write it in `business … {{ {item.key} … }}`"
+        plan.facts.report.add("E0614", item.span, text, help=hint)
+        return
     if near or not isinstance(item.value, ast.Text | ast.MapLiteral | None):
         hint = f"did you mean `{near}`?" if near else "a plan has " + listed(CLAUSES)
         text = f"A plan has no `{item.key}`"

@@ -160,7 +160,9 @@ def _check_amount(amount: ast.Expr | None, facts: Facts) -> None:
         text = f"An amount is money or a percentage, not {an(value.type)}"
         facts.report.add("E0620", amount.span, text, help=hint)
     elif negative(value):
-        facts.report.add("E0621", amount.span, f"The amount {value.value} is below 0")
+        text = f"The amount {value.value} is below 0"
+        hint = "what a customer gets back is a `coupon`, or `credit` of a handler"
+        facts.report.add("E0621", amount.span, text, help=hint)
 
 
 def _check_currency(pricing: ast.Pricing, facts: Facts) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ...diagnostics import Fix, Span
+from ...values import written
 from .. import ast
 from ..types import (
     ANY,
@@ -125,6 +126,13 @@ _BARE: dict[Type, str] = {
 }  # fmt: skip
 
 
+def _bare(node: ast.Text, want: Type) -> str:
+    """What a text says as a value of the type that is wanted; an example where it says none."""
+    text = node.plain or ""
+    kinds = ("time", "date") if want == TIME else (want.name,) if isinstance(want, Prim) else ()
+    return text if written(text, *kinds) != text else _BARE[want]
+
+
 def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) -> None:
     help_, fix = None, None
     a, b = known(type_), known(want)
@@ -134,7 +142,7 @@ def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) 
         money = f"{digits} {c.symbols.currency}"
         help_, fix = f"did you mean `{money}`?", Fix(node.span, money, certain=False)
     elif b in _BARE and isinstance(node, ast.Text):
-        help_ = f"write it without quotes, as `{_BARE[b]}`"
+        help_ = f"write it without quotes, as `{_bare(node, b)}`"
     elif b == TIME and a == CLOCK:
         help_ = "an instant is a day and a time: `2026-01-31T09:00:00Z`, `end of day + 9 hours`"
     elif b == DURATION and a == NUMBER and isinstance(node, ast.Literal):

@@ -1,0 +1,71 @@
+"""What authors bring along from price pages: how a plan says what it costs."""
+
+from __future__ import annotations
+
+from .habit_form import PLAN, brought
+
+_PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter",
+            "yearly": "year", "annually": "year", "annual": "year"}  # fmt: skip
+PRICES = (
+    brought(r"(?:^|[{,])\s*(?P<x>(\d+\s+(?:day|week|month)s?)\s+(?:of\s+)?(?:free\s+)?trial)\b",
+            "A line of a plan begins with its word.", fix="trial {2}", where=PLAN),
+    brought(r"(?:^|[{,])\s*(?P<x>(\d[\d._]*\s+[A-Z]{3}\s+per\s+\w+)(?:\s+price)?)\s*(?=[,}]|$)",
+            "A line of a plan begins with its word.", fix="price {2}", where=PLAN),
+    brought(r"\b(?P<x>up_?to|upto|until|to|<=)(?=\s*\d[\d_]*\s*:)", "A tier is `up to N`.",
+            fix="up to",
+            where=PLAN),
+    brought(r"\b(?P<x>(?:a|an|each|every)\s+(day|week|month|quarter|year|seat))\b",
+            "A price is written `per {2}`, not `{x}`.", fix="per {2}", where=PLAN),
+    *(
+        brought(rf"\b{word}\b", f"A price is written `per {unit}`, not `{word}`.",
+                fix=f"per {unit}", where=PLAN)
+        for word, unit in _PERIODS.items()
+    ),
+    brought(r"\busage\s+(?P<x>(graduated|volume|stairstep)\s+([^\W\d]\w*))",
+            "The meter stands first.",
+            fix="{3} {2}", where=PLAN),
+    brought(r"(?:^|[{,])\s*(?P<x>meter)\s+\w+\s*"
+            r"(?=:|(?:graduated|volume|stairstep|package|per)\b)",
+            "What a meter's units cost is their `usage`.", fix="usage", where=PLAN),
+    brought(r"\busage\s+\w+\s+(?P<x>by|for\s+each|for|of)\s+(?=[^\W\d])",
+            "A price for each value of a dimension stands behind `per`.", fix="per", where=PLAN),
+    brought(r"\busage\s+\w+\s+(?P<x>(?:per|each|every|package|packages\s+of)\s+)(?=\d)",
+            "Packages are named by their size.", fix="package of ", where=PLAN),
+    brought(r"\bincludes\s+(?P<x>(\w+)\s*[:=]\s*(\d[\d_]*(?:\s+[KMGTP]?B)?))",
+            "An allowance is a number, then its meter.", fix="{3} {2}", where=PLAN),
+    brought(r"\b\w+s\s+(?P<x>(\d[\d_]*)\s+(?:to|until)\s+(\d[\d_]*))\b(?!\s*:)",
+            "A range is written with `..`.", fix="{2}..{3}", where=PLAN),
+    brought(r"(?<!in )\b(?P<x>arrears)\b", "What is billed after its period is `in arrears`.",
+            fix="in arrears", where=PLAN),
+    brought(r"\b[A-Z]{3}\s+(?P<x>every|each|for)\s+(?=\d)",
+            "A price's interval stands behind `per`.",
+            fix="per", where=PLAN),
+    brought(r"\bfeatures\s+(?P<x>\"[^\"]*\"(?:\s*,\s*\"[^\"]*\")+)",
+            "A list stands in square brackets.",
+            fix="[{x}]", where=PLAN),
+    brought(r"(?:^|[{,])\s*(?P<x>default|others?|otherwise|rest|any|_|\*)\s*(?=:)",
+            "Every other value is `else`.", fix="else", where=PLAN),
+    brought(r"(?:^|[{,])\s*(?P<x>(?!up\b|above\b|else\b|over\b)[a-z]\w*)\s*(?=:\s*(?:free\b|\d))",
+            "A value of a dimension is a text.", fix='"{x}"', where=PLAN),
+    brought(r"\b(?:tiered|tiers|tier|bands)\b", "Tiers are `graduated`, `volume` or `stairstep`.",
+            "`graduated` prices each unit by its own tier, `volume` all by the one that is reached",
+            where=PLAN),
+    brought(r"\b(?:first|from\s+0\s+to|0\s*(?:-|\.\.|to\b))\s*(\d[\d_]*)(?=\s*:)",
+            "A tier is named by its end.", fix="up to {1}", where=PLAN),
+    brought(r"(?:^|[{,])\s*(?P<x>else|rest|then|beyond|over|unlimited|more|infinity"
+            r"|default)\s*(?=:)",
+            "The last tier is `above`.", fix="above", where=PLAN),
+    brought(r"(?:\b(?:over|then|beyond|rest|else)|\d[\d_]*\s*(?:-|\.\.|to)\s*\d[\d_]*|\d[\d_]*\+)"
+            r"(?=\s*:)",
+            "A tier is `up to N`, the last one `above`.", "write `up to 100: …`, then `above: …`",
+            where=PLAN),
+    brought(r"(?P<x>(?:\bup\s+to\s+\d[\d_]*|\babove))\s+(?=free|\d)",
+            "A `:` is missing behind `{x}`.",
+            fix="{x}: ", where=PLAN),
+    brought(r"(?P<x>\b(?:over|beyond|more\s+than|above)\s+\d[\d_]*)\s*(?=:)",
+            "The last tier is `above`, without a number.", fix="above", where=PLAN),
+    brought(r"\blimits?\s+(?P<x>((\w+)\s*:\s*[^,{}]+?))\s*(?=[,}]|$)", "Limits stand in braces.",
+            fix="{{ {x} }}", where=PLAN),
+    brought(r"\busage\s+(?P<x>(\w+))\s+(?=[\d$])", "A `:` is missing behind `{x}`.", fix="{x}:",
+            where=PLAN),
+)  # fmt: skip
