@@ -174,6 +174,8 @@ def add(left: Any, right: Any, ctx: Context | None) -> Any:
         return times.add(left, right, _zone(ctx))
     if other == "duration" and one == "date":
         return times.add_to_date(left, right)
+    if one == "date" and other == "clock":
+        return times.from_local(datetime.combine(left, right), _zone(ctx))
     if one == "duration" and other in ("time", "date"):
         return add(right, left, ctx)
     if one == other == "number":

@@ -7,6 +7,7 @@ from .. import ast
 from ..types import (
     ANY,
     BOOL,
+    CLOCK,
     DATE,
     DURATION,
     MONEY,
@@ -50,6 +51,7 @@ ARITHMETIC: dict[tuple[str, Prim, Prim], Prim] = {
     ("+", SIZE, SIZE): SIZE,
     ("+", TIME, DURATION): TIME,
     ("+", DATE, DURATION): DATE,
+    ("+", DATE, CLOCK): TIME,
     ("+", DURATION, TIME): TIME,
     ("+", DURATION, DATE): DATE,
     ("-", NUMBER, NUMBER): NUMBER,
@@ -251,6 +253,11 @@ def _mismatch(c: Checker, node: ast.Binary, a: Type, b: Type) -> None:
                 node.span,
                 f"Two points in time can't be added: {type_text(a)} + {type_text(b)}",
                 "add a duration (`now + 14 days`), or subtract to get one (`b - a`)",
+            )
+        case "+", Prim("time"), Prim("clock"):
+            text = "An instant has a time of day: one is added to a date"
+            c.report.add(
+                "E0307", node.span, text, f"write `date(…) + {source_text(c, node.right)}`"
             )
         case "+", ListOf(item), _ if fits(b, item):
             text = f"A list is joined with a list: {type_text(a)} + {type_text(b)}"

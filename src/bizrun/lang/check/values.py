@@ -144,7 +144,7 @@ def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) 
     elif b in _BARE and isinstance(node, ast.Text):
         help_ = f"write it without quotes, as `{_bare(node, b)}`"
     elif b == TIME and a == CLOCK:
-        help_ = "an instant is a day and a time: `2026-01-31T09:00:00Z`, `end of day + 9 hours`"
+        help_ = "an instant is a day and a time: `2026-01-31T09:00:00Z`, `today + 09:00`"
     elif b == DURATION and a == NUMBER and isinstance(node, ast.Literal):
         help_ = f"write its unit: `{node.value} days`"
     elif b == DURATION and a == TIME and what == "`after`":
