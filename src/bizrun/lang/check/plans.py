@@ -14,6 +14,14 @@ from .facts import Facts, entries, positive
 from .pricing import check_each, check_pricing, currencies
 
 INTERVALS = ("day", "week", "month", "quarter", "year")
+# What other price lists call an interval.
+_OTHER_WORDS = {
+    "daily": "day", "weekly": "week", "biweekly": "2 weeks", "fortnight": "2 weeks",
+    "fortnightly": "2 weeks", "monthly": "month", "mo": "month", "bimonthly": "2 months",
+    "quarterly": "quarter", "semester": "6 months", "semiannual": "6 months",
+    "biannual": "6 months", "half_year": "6 months", "halfyear": "6 months", "yearly": "year",
+    "annual": "year", "annually": "year", "annum": "year", "yr": "year", "biennial": "2 years",
+}  # fmt: skip
 LIMITS = ("number", "size", "money", "unlimited")
 CLAUSES = [
     "price",
@@ -126,6 +134,15 @@ def counted(count: int, unit: str) -> str:
     return unit if count == 1 else f"{count} {unit}s"
 
 
+def _no_interval(unit: str | None) -> str:
+    """What is wrong with a plan's price that is `per` a unit alone, or per nothing."""
+    if unit is None:
+        return "A plan's price needs an interval, like `per month`"
+    if meant := _OTHER_WORDS.get(unit.lower()) or did_you_mean(unit, INTERVALS):
+        return f"Is `per {unit}` meant to be `per {meant}`?"
+    return f"A plan's price needs an interval, like `per {unit} per month`"
+
+
 def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
     plan.prices.append(item)
     check_pricing(item.pricing, plan.facts, meter=None)
@@ -135,7 +152,7 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
     if nothing and "free" not in plan.facts.text(item.span):
         plan.add("E0611", item.span, "This price has no amount")
     elif item.unit is None and isinstance(plan.node, ast.Plan):
-        plan.add("E0611", item.span, "A plan's price needs an interval, like `per month`")
+        plan.add("E0611", item.span, _no_interval(item.per_unit))
     elif item.unit is None and len(item.per_unit or "") > 3:
         near = did_you_mean(item.per_unit or "", INTERVALS)
         if near:
