@@ -143,7 +143,8 @@ class Life(Metered):
             self._step(sub)
             return [], []
         if at < sub.end:
-            return [], self._usage_lines(sub, at, months=True)
+            late = self._corrections(sub, at)
+            return [], self._usage_lines(sub, at, months=True) + late
         late = self._corrections(sub, at)
         behind = self._arrears(sub, at) + self._usage_lines(sub, at)
         behind += self._bounds(sub, at, behind) + self._take_waiting(sub) + late

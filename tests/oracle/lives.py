@@ -317,7 +317,10 @@ class Acts:
                     self._later(5, 150), "change", deal=deal, plan=to, when="now", prorate=True,
                     invoice="now",
                 )  # fmt: skip
-        self._end(deal)
+        if self.r.random() < 0.5:
+            self._end(deal)
+        else:
+            self._have_late()
         return None
 
     def _life_next(self) -> None:
