@@ -452,7 +452,7 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
             made = meter_window(desk, past, item, price, row["start"], row["end"], billed, kind)
             if "left" in made.row["terms"]:
                 then = {**then, "left": made.row["terms"]["left"]}
-            return replace(made, row={**made.row, "terms": then})
+            return replace(made, row={**made.row, "id": row["id"], "terms": then})
     return None
 
 
