@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing import proration, taxes
+from ..billing.split import spread
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, zero
@@ -291,9 +292,10 @@ def charge_again(
         # A change is of the plan or of one add-on: what it gave back is of what it charged.
         items = {row["item"] for row in charges if row["invoice"] == invoice["id"]}
         item = items.pop() if len(items) == 1 else ""
+        stopped = _stopped_by(charges, invoice, item)
         again = [
-            _charged_again(row, -amount, item) for row, amount, _ in mine
-            if row["period_end"] > desk.now
+            charge for row, amount, _ in mine if row["period_end"] > desk.now
+            for charge in _charged_again(desk, row, -amount, item, stopped)
         ]  # fmt: skip
         if again:
             desk.change("Subscription", key, billing={**known, "charges": [*charges, *again]})
@@ -312,12 +314,43 @@ def _less_returned(desk: Desk, invoice: Mapping[str, Any], sub: str, back: Money
         back = back - part
 
 
-def _charged_again(line: Mapping[str, Any], amount: Money, item: str) -> dict[str, Any]:
-    """What a credit line gave back, as a charge."""
-    return {
-        "item": item, "amount": amount, "start": line["period_start"], "end": line["period_end"],
-        "given_back": amount * 0, "line": None, "invoice": None, "full": amount,
+def _stopped_by(
+    charges: Sequence[Mapping[str, Any]], invoice: Mapping[str, Any], item: str
+) -> list[Mapping[str, Any]]:
+    """The charges of an item that ended with the change that an invoice is for: the newest ones
+    that others made before it."""
+    before = [
+        row for row in charges
+        if row["item"] == item and row["line"] is not None and row["invoice"] != invoice["id"]
+        and row.get("taxes") is not None and row["end"] <= invoice["issued_at"]
+    ]  # fmt: skip
+    newest = max((row["end"] for row in before), default=None)
+    return [row for row in before if row["end"] == newest]
+
+
+def _charged_again(
+    desk: Desk, line: Mapping[str, Any], amount: Money, item: str,
+    stopped: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What a credit line gave back, as charges: of the lines that had asked for it, so that what
+    is given back of it later, or refunded of their invoice, is of both."""
+    again = {
+        "item": item, "start": line["period_start"], "end": line["period_end"],
+        "given_back": amount * 0,
     }  # fmt: skip
+    lines = [desk.row("InvoiceLine", row["line"]) for row in stopped]
+    nets = [max(line["amount"] - line["discount"], amount * 0) for line in lines]
+    if not any(nets):
+        return [{**again, "amount": amount, "line": None, "invoice": None, "full": amount}]
+    parts = spread(amount, [net.amount for net in nets])
+    half_even = settings(desk).half_even
+    return [
+        {
+            **row, **again, "amount": part,
+            "full": proration.portion(part, _ratio(line["amount"], net)).rounded(half_even),
+        }
+        for row, line, net, part in zip(stopped, lines, nets, parts, strict=True) if part
+    ]  # fmt: skip
 
 
 def _in_charge(
@@ -382,8 +415,7 @@ def _taken(rows: list[dict[str, Any]], invoice: str, amount: Money) -> list[dict
     mine = [row for row in rows if row["invoice"] == invoice]
     charges = [proration.Charge(r["amount"], r["start"], r["end"], r["given_back"]) for r in mine]
     after = proration.refunded(charges, amount)
-    given = {row["line"]: each.given_back for row, each in zip(mine, after, strict=True)}
+    backs = iter(each.given_back for each in after)
     return [
-        {**row, "given_back": given[row["line"]]} if row["invoice"] == invoice else row
-        for row in rows
+        {**row, "given_back": next(backs)} if row["invoice"] == invoice else row for row in rows
     ]
