@@ -91,16 +91,20 @@ _LIMIT = _p("name", LIMIT)
 _LISTS = (
     _fn("count", "How many rows or elements there are.", NUMBER, _p("rows", LIST)),
     _fn("sum", "All values together; 0 where there are none.", "item", _p("values", LIST)),
-    _fn("avg", "The mean of the values.", "item", _p("values", LIST)),
-    _fn("min", "The smallest value.", "item", _p("values"), _p("others", rest=True)),
-    _fn("max", "The largest value.", "item", _p("values"), _p("others", rest=True)),
+    _fn("avg", "The mean of the values; none where there are none.", "item", _p("values", LIST)),
+    _fn(
+        "min", "The smallest value; none of no rows.", "item", _p("values"), _p("others", rest=True)
+    ),
+    _fn(
+        "max", "The largest value; none of no rows.", "item", _p("values"), _p("others", rest=True)
+    ),
     _fn("len", "How long a text or list is.", NUMBER, _p("x", TEXT, LIST)),
 )
 
 _NUMBERS = (
     _fn("floor", "The whole part below.", "first", _p("x", *AMOUNTS), _p("step", optional=True)),
     _fn("ceil", "The whole part above.", "first", _p("x", *AMOUNTS), _p("step", optional=True)),
-    _fn("round", "To the nearest step, 1 where none is given.", "first",
+    _fn("round", "To the nearest step, 1 where none is given: `round(price, 0.05 USD)`.", "first",
         _p("x", *AMOUNTS), _p("step", optional=True)),
     _fn("abs", "Without its sign.", "first", _p("x", *AMOUNTS)),
     _fn("mod", "What is left after division.", NUMBER, _p("a", NUMBER), _p("b", NUMBER)),
@@ -146,8 +150,10 @@ _TIMES = (
 _BILLING = (
     _fn("usage", "What a customer has used in the running period, or in a range of time.", "meter",
         _CUSTOMER, _METER, _p("range", TIMES, optional=True)),
-    _fn("limit", "What a plan, or a customer's plan, allows.", "limit", _CUSTOMER_OR_PLAN, _LIMIT),
-    _fn("remaining", "What is left of a limit.", "limit", _CUSTOMER, _LIMIT),
+    _fn("limit", "What a plan, or a customer's plan, allows: unlimited where it does not say, 0 "
+        "for who has none.", "limit", _CUSTOMER_OR_PLAN, _LIMIT),
+    _fn("remaining", "What is left of the limit or allowance of a meter.", "limit",
+        _CUSTOMER, _LIMIT),
     _fn("credit_balance", "The account credit that a customer has.", MONEY, _CUSTOMER),
     _fn("preview", "The invoice that a customer would get then.", ANY,
         _CUSTOMER, _p("at", TIME, optional=True)),
