@@ -60,6 +60,7 @@ def row_field(c: Checker, node: ast.RowField, scope: Scope) -> Type:
         owners = [name for name in scope.names() if has_field(c, scope, name, node.name)]
         if owners:  # the innermost one, which is what a `where` is about
             help_ = f"write `{owners[0]}.{node.name}`"
+        help_ = scope.nameless(node.name) or help_
         text = f"`.{node.name}` is a field of a row, and there is no row here"
         c.report.add("E0225", node.span, text, help_)
         return ANY
@@ -82,6 +83,8 @@ def field(c: Checker, node: ast.Field, scope: Scope) -> Type:
     if isinstance(base, Maybe) and not node.optional and not scope.lenient:
         _field_of_none(c, node)
         return ANY
+    if inner == ENVELOPE and node.name not in dict(ENVELOPE.fields):
+        return _beyond_envelope(c, node, scope)
     if isinstance(inner, Record) and inner.field(node.name) is None:
         told = _told(c, node, inner, scope)
         if told is not None:
@@ -94,6 +97,19 @@ def field(c: Checker, node: ast.Field, scope: Scope) -> Type:
         if path is not None and scope.holds(path[0]):
             return type_.inner
     return type_
+
+
+def _beyond_envelope(c: Checker, node: ast.Field, scope: Scope) -> Type:
+    """Reports `event.amount`: what an event tells goes by the name that was given to it."""
+    names = [name for name, _ in ENVELOPE.fields]
+    owners = [name for name in scope.names() if has_field(c, scope, name, node.name)]
+    help_ = f"write `{owners[0]}.{node.name}`" if owners else scope.nameless(node.name)
+    if node.name in ("data", "payload", "body"):
+        help_ = "what an event tells goes by its name: `on Noun.verb as e`, `e.field`"
+    text = f"Event has no field `{node.name}`"
+    c.unknown("E0217", node.name_span, text, node.name, [] if help_ else names,
+              otherwise=help_ or f"its fields are {listed(names)}")  # fmt: skip
+    return ANY
 
 
 def _told(c: Checker, node: ast.Field, record: Record, scope: Scope) -> Type | None:

@@ -169,6 +169,8 @@ def _unknown(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> None:
 
 
 _OTHERS = {
+    **dict.fromkeys(("payload", "data", "params"),
+                    "what an event tells goes by its name: `on Noun.verb as e`, `e.field`"),
     **dict.fromkeys(("yes", "on", "no", "off"), "a bool is `true` or `false`"),
     **dict.fromkeys(("_", "default", "otherwise", "others"),
                     "what no other case of a `match` names is `else => …`"),
@@ -217,7 +219,7 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> Non
         c.report.add(code, node.span, f"Unknown name `{name}`", f"write `{this}`")
         return
     row = scope.row_type()
-    help_ = None
+    help_ = scope.nameless(name)
     entity = c.entity(row.name) if isinstance(row, EntityType) else None
     if entity and name in ("self", "this", "row", "it"):
         each = f"[for x in {entity.name} where … x …: x]"
@@ -234,7 +236,7 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> Non
         help_ = f'what the environment holds is `env("{name}")`'
     elif wanted == TEXT:
         help_ = f'a text stands in quotes: `"{name}"`'
-    else:
+    elif help_ is None:
         owners = [n for n in scope.names() if has_field(c, scope, n, name)]
         help_ = f"did you mean `{owners[0]}.{name}`?" if len(owners) == 1 else None
     message = f"There is no {kind} `{name}`" if kind == "entity" else f"Unknown name `{name}`"

@@ -40,6 +40,7 @@ class Scope(Struct):
     `place`: handler, schedule, api, fn, test, trigger, meter, tax, value (a declaration's
     expression) or query. `row` is what `.field` reads, None for that of the block around it.
     `naming` is what a list calls its row, and `named` the query whose conditions may say so too.
+    `unnamed` is the payload of an event to which no name was given.
     `waits` where time passes before the block runs. `returns` collects what a function gives.
     """
 
@@ -53,6 +54,7 @@ class Scope(Struct):
     facts: dict[str, int] = field(default_factory=dict)
     naming: str | None = None
     named: object = None
+    unnamed: Record | None = None
 
     @property
     def lenient(self) -> bool:
@@ -81,6 +83,13 @@ class Scope(Struct):
     def row_type(self) -> Type | None:
         """What `.field` reads here; None outside of queries and their like."""
         return next((scope.row for scope in self.chain() if scope.row is not None), None)
+
+    def nameless(self, field: str) -> str | None:
+        """How a field of an event is read to which no name was given, if one here has it."""
+        for scope in self.chain():
+            if scope.unnamed is not None and scope.unnamed.field(field) is not None:
+                return f"name the event, `{scope.unnamed.name} as e`, and write `e.{field}`"
+        return None
 
     def names(self) -> list[str]:
         """Every local name that can be seen."""

@@ -366,6 +366,8 @@ def bind_pattern(c: Checker, pattern: ast.EventPattern, scope: Scope) -> Record:
     c.checked.bindings[pattern] = record
     if pattern.name is not None:
         declare(c, scope, pattern.name, pattern.span, Local(record))
+    else:
+        scope.unnamed = record
     for name, span in pattern.fields:
         type_ = record.field(name)
         if type_ is None and not record.open:
