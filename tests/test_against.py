@@ -104,6 +104,17 @@ def test_what_does_not_fit(capfd: pytest.CaptureFixture[str]) -> None:
     assert "does not fit shop.biz: Member.city is new and needed" in said
 
 
+def test_a_copy_has_the_name_of_its_spec(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("new.biz").write_text(SPEC)
+    assert main(["check", "new.biz", "--against", STATE]) == 1
+    said = capfd.readouterr().err
+    assert "it is the state of `shop`" in said and "edited/shop.biz" in said
+    assert "--fresh" not in said
+    Path("edited").mkdir()
+    Path("edited/shop.biz").write_text(SPEC)
+    assert main(["check", "edited/shop.biz", "--against", STATE]) == 0
+
+
 def test_mistakes(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "shop.biz", "--against", "none.db"]) == 2
     Path("other.biz").write_text(SPEC)

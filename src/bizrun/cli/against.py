@@ -37,7 +37,13 @@ def tell(spec: str, state: str) -> int:
     name = shown(address)
     with _rehearsed(address) as store:
         try:
-            check_belongs(clock_row(store), program, address)
+            row = clock_row(store)
+            if row is not None and row["spec"] != program.name:
+                raise UsageError(
+                    f"it is the state of `{row['spec']}`; an edited copy of that spec is checked "
+                    f"under the same name, such as edited/{row['spec']}.biz."
+                )
+            check_belongs(row, program, address)
             engine = open_engine(program, store, Sandbox())
             lines = [*engine.migrated, *_under_way(engine)]
         except (StoreError, UsageError) as problem:
