@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import process
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from bizrun.cli.main import main
+from bizrun.cli.processes import spread
 
 GOOD = """business "X" { currency USD, bills User }
 entity User { id text key, n number = 0 }
@@ -190,3 +192,11 @@ def test_a_long_file_is_shared_out(
     titles = [test["name"] for test in found["files"][0]["tests"]]
     assert titles == ["one is made", "two are made", *(f"t{n}" for n in range(20))]
     assert found["coverage"]["percent"] == 66
+
+
+def test_processes_have_ended_when_their_work_is_done() -> None:
+    """Else Python writes at its end to a pipe that their thread is about to close."""
+    with spread(2, abs, [(1,), (-2,)]) as futures:
+        assert [future.result() for future in futures] == [1, 2]
+    threads = vars(process)["_threads_wakeups"]
+    assert not any(thread.is_alive() for thread in threads)

@@ -26,9 +26,11 @@ def spread(
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield futures
-    except KeyboardInterrupt:
-        for process in active_children():
-            process.terminate()
-        raise
-    finally:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            for process in active_children():
+                process.terminate()
         pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    # Left to end by itself, its thread may close what Python at its own end still writes to.
+    pool.shutdown(cancel_futures=True)
