@@ -105,3 +105,22 @@ def test_what_is_read_only_is_not_formatted(
         patch.setattr("os.access", lambda path, mode: False)
         assert "a.biz can't be written: it is read-only." in command("fmt", "a.biz", code=3)
     assert Path("a.biz").read_text() == "const   a=1\n"
+
+
+def test_two_businesses_of_one_name_are_told_apart(command: Command) -> None:
+    """What no --state names is named after the spec's file, whatever folder that is in."""
+    for folder in ("x", "y"):
+        Path(folder).mkdir()
+        Path(folder, "shop.biz").write_text('business "Shop" { currency USD }\n')
+        Path(folder, "shop.events.jsonl").write_text("")
+    assert "warning" not in command("x/shop.biz")
+    assert "warning" not in command("./x/../x/shop.biz")
+    told = command("y/shop.biz")
+    assert (
+        "warning: .bizrun/shop.db is the state of x/shop.biz, and goes on by y/shop.biz now: give "
+        "--state another file where that is another business\n"
+    ) in told
+    command("x/shop.biz", "--fresh")
+    assert "warning" not in command("y/shop.biz", "--state", ".bizrun/other.db")
+    Path("x").rename("z")
+    assert "warning" not in command("z/shop.biz")

@@ -23,6 +23,7 @@ from .state import (
     json_option,
     program_of,
     spec_name,
+    tell_other_spec,
     telling_damage,
 )
 
@@ -141,7 +142,9 @@ def _run(program: Program, options: Options, strict: bool) -> int:
             check_settings(program)
         store = open_store(options.state, options.fresh)
         stack.callback(store.close)
-        check_belongs(clock_row(store), program, options.state)
+        row = clock_row(store)
+        check_belongs(row, program, options.state)
+        tell_other_spec(row, program, options.state)
         engine = open_engine(program, store, None if options.live else Sandbox())
         for change in engine.migrated:
             click.echo(f"{shown(options.state)}: {change}", err=True)

@@ -17,6 +17,7 @@ from .state import (
     program_of,
     show_errors,
     spec_name,
+    tell_other_spec,
     telling_damage,
 )
 
@@ -98,7 +99,9 @@ def _open(program: Program, address: str, live: bool) -> Store:
     if live:
         check_settings(program)
     store = open_store(address)
-    check_belongs(clock_row(store), program, address)
+    row = clock_row(store)
+    check_belongs(row, program, address)
+    tell_other_spec(row, program, address)
     store.prepare(SYSTEM)
     check_live(store, live, shown(address))
     return store

@@ -140,6 +140,24 @@ def check_belongs(row: Row | None, program: Program, state: str) -> None:
         )
 
 
+def tell_other_spec(row: Row | None, program: Program, state: str) -> None:
+    """Warns where another file of the same name has the state that is taken where none is named:
+    two businesses, most likely."""
+    made_by = Path(row["path"]) if row is not None and row.get("path") else None
+    if (
+        made_by is None
+        or state != default_state(program.path)
+        or not made_by.is_file()
+        or made_by.samefile(program.path)
+    ):
+        return
+    click.echo(
+        f"warning: {shown(state)} is the state of {made_by}, and goes on by {program.path} now: "
+        "give --state another file where that is another business",
+        err=True,
+    )
+
+
 def _path(row: Row) -> str:
     return f" ({row['path']})" if row.get("path") else ""
 
