@@ -37,44 +37,48 @@ class Failure:
     parts: tuple[Part, ...] = ()
 
 
-Evaluate = Callable[[ast.Expr], Any]
-Excerpt = Callable[[ast.Node], str]
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a test can tell of an expression: its value, that value as written, its source."""
+
+    value: Callable[[ast.Expr], Any]
+    text: Callable[[ast.Expr], str]
+    source: Callable[[ast.Node], str]
 
 
 def false_condition(
     stmt: ast.ExpectTrue,
     found: Any,
-    evaluate: Evaluate,
-    source: Excerpt,
+    asked: Asked,
     happenings: Happenings,
 ) -> Failure:
     """A condition that is not true: both sides, and each part's value."""
     broken = str(found) if isinstance(found, BizError) else None
     parts: list[Part] = []
     for node, offset in _parts(stmt.value):
-        text, shown = source(node), _shown(node, evaluate)
+        text, shown = asked.source(node), _shown(node, asked)
         if shown is None:
             continue
         if isinstance(node, ast.Field) and isinstance(node.base, ast.Call) and broken == shown:
             # What it was read from tells more than that it can't be read.
             base = node.base
-            text, shown, offset = source(base), _shown(base, evaluate) or "", base.span.start
+            text, shown, offset = asked.source(base), _shown(base, asked) or "", base.span.start
         if shown.strip('"') != text:
             parts.append(Part(offset, text, shown))
     details = tuple(_failed(happenings))
-    sides = _long_sides(stmt.value, evaluate) if broken is None else None
+    sides = _long_sides(stmt.value, asked) if broken is None else None
     if sides is not None:
         return Failure(stmt.span, "the two sides differ", (*sides, *details))
-    message = broken or _sentence(stmt.value, found, evaluate, source)
+    message = broken or _sentence(stmt.value, found, asked)
     return Failure(stmt.span, message, details, tuple(parts))
 
 
-def _long_sides(node: ast.Expr, evaluate: Evaluate) -> tuple[str, str] | None:
+def _long_sides(node: ast.Expr, asked: Asked) -> tuple[str, str] | None:
     """Both sides of an equality, from shortly before they differ, where they are long texts."""
     if not (isinstance(node, ast.Binary) and node.op == "=="):
         return None
     try:
-        left, right = written(evaluate(node.left)), written(evaluate(node.right))
+        left, right = written(asked.value(node.left)), written(asked.value(node.right))
     except BizError:
         return None
     if max(len(left), len(right)) <= MAX_TEXT and "\n" not in left + right:
@@ -87,32 +91,32 @@ def _long_sides(node: ast.Expr, evaluate: Evaluate) -> tuple[str, str] | None:
     return f"found     {shown[0]}", f"expected  {shown[1]}"
 
 
-def _sentence(node: ast.Expr, found: Any, evaluate: Evaluate, source: Excerpt) -> str:
+def _sentence(node: ast.Expr, found: Any, asked: Asked) -> str:
     match node:
         case ast.Binary(op="and", left=left, right=right):
-            part = right if _is_true(left, evaluate) else left
-            return _sentence(part, found, evaluate, source)
+            part = right if _is_true(left, asked) else left
+            return _sentence(part, found, asked)
         case ast.Binary(op=op, left=left, right=right) if op in _COMPARISONS:
-            a, b = _shown(left, evaluate) or source(left), _shown(right, evaluate) or source(right)
+            a, b = (_shown(side, asked) or asked.source(side) for side in (left, right))
             if op == "==":
                 return f"expected {b}, found {a}"
             return f"{a} {op} {b} is false"
     if found is not False:
-        return f"`{source(node)}` is {short(found)}, not true"
-    return f"`{source(node)}` is false"
+        return f"`{asked.source(node)}` is {short(found)}, not true"
+    return f"`{asked.source(node)}` is false"
 
 
-def _is_true(node: ast.Expr, evaluate: Evaluate) -> bool:
+def _is_true(node: ast.Expr, asked: Asked) -> bool:
     try:
-        return evaluate(node) is True
+        return asked.value(node) is True
     except BizError:
         return False
 
 
-def _shown(node: ast.Expr, evaluate: Evaluate) -> str | None:
+def _shown(node: ast.Expr, asked: Asked) -> str | None:
     """A part's value as written; what went wrong where it has none."""
     try:
-        return short(evaluate(node))
+        return asked.text(node)
     except BizError as error:
         return str(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -17,11 +18,12 @@ from ..ir.lower_expr import Scope
 from ..ir.program import Program
 from ..lang import ast
 from ..lang.symbols import Checked
+from ..lang.types import SIZE, known
 from ..model import Event, Receipt
 from ..times import add, midnight
 from ..values import plain, show
 from .engine import Engine
-from .expectations import Failure, false_condition, wrong_count, wrong_reply
+from .expectations import Asked, Failure, false_condition, wrong_count, wrong_reply
 from .happenings import Happenings, fits, same, short
 from .routes import call_api
 from .work import Work
@@ -310,8 +312,15 @@ class _Runner:
         except BizError as error:
             found = error
         if found is not True:
-            failure = false_condition(stmt, found, self._value, self._source, self.happenings)
+            asked = Asked(self._value, self._text, self._source)
+            failure = false_condition(stmt, found, asked, self.happenings)
             self.result.failures.append(failure)
+
+    def _text(self, node: ast.Expr) -> str:
+        """The value of an expression as written: a size in its unit."""
+        value = self._value(node)
+        sized = known(self.checked.type_of(node)) == SIZE and isinstance(value, int | Decimal)
+        return show(value, "size") if sized else short(value)
 
     def _source(self, node: ast.Node) -> str:
         source = self.checked.loaded.sources[node.span.file]
