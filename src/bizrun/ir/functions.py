@@ -213,6 +213,11 @@ def _len(x: Any) -> int:
     return len(counted(x) if isinstance(x, Range) else _need("len", x, "text", "list", "map"))
 
 
+def _keys(x: Any) -> list[str]:
+    """In the order of the alphabet, so that no store and no sender decides it."""
+    return sorted(_need("keys", x, "map"))
+
+
 def _contains(x: Any, part: Any) -> bool:
     if kind(_need("contains", x, "text", "list")) == "text":
         return _need("contains", part, "text") in x
@@ -430,6 +435,7 @@ PURE: Mapping[str, Callable[..., Any]] = {
     "avg": _avg,
     "count": _len,
     "len": _len,
+    "keys": _keys,
     "contains": _contains,
     "join": _join,
     "lower": _lower,

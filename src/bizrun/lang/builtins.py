@@ -21,6 +21,7 @@ from .types import (
     TIME,
     EntityType,
     ListOf,
+    MapOf,
     Prim,
     Record,
     Type,
@@ -30,6 +31,7 @@ from .types import (
 # A customer, subscription or any other entity, or its key.
 ENTITY = EntityType("")
 LIST = ListOf(ANY)
+MAP = MapOf(ANY)
 # The name of a template, written out.
 TEMPLATE = Prim("template")
 TIMES = Record("range of time", (("start", TIME), ("end", TIME)))
@@ -98,7 +100,8 @@ _LISTS = (
     _fn(
         "max", "The largest value; none of no rows.", "item", _p("values"), _p("others", rest=True)
     ),
-    _fn("len", "How long a text or list is.", NUMBER, _p("x", TEXT, LIST)),
+    _fn("len", "How long a text or list is.", NUMBER, _p("x", TEXT, LIST, MAP)),
+    _fn("keys", "The keys of a map, in the order of the alphabet.", ListOf(TEXT), _p("map", MAP)),
 )
 
 _NUMBERS = (

@@ -92,6 +92,8 @@ FUNCTIONS: dict[str, str] = {
                      "timedelta"), _SPAN),
     **dict.fromkeys(("average", "mean"), "write `avg(x)`"),
     "ceiling": "write `ceil(x)`",
+    **dict.fromkeys(("values", "entries", "get_entries", "items"),
+                    "write `[for key in keys(map): map[key]]`"),
     "concat": 'values stand in a text: `"{first} {second}"`',
     **dict.fromkeys(("format", "strftime", "to_char"), _FORM),
     **dict.fromkeys(("pow", "Pow", "exp"), "write `power(x, n)` for `x` so often by itself"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Span
 from .. import ast
-from ..builtins import BUILTINS, ENTITY, LIST, TEMPLATE, Builtin, Parameter
+from ..builtins import BUILTINS, ENTITY, LIST, MAP, TEMPLATE, Builtin, Parameter
 from ..foreign import FUNCTIONS
 from ..symbols import Ref
 from ..types import (
@@ -16,6 +16,7 @@ from ..types import (
     TEXT,
     EntityType,
     ListOf,
+    MapOf,
     Maybe,
     Prim,
     Record,
@@ -222,7 +223,7 @@ def _argument(
 ) -> bool:
     """Whether an argument fits one of the types that its parameter takes."""
     what = f"`{param.name}` of `{builtin.name}`"
-    if len(param.types) == 1 and param.types[0] not in (ENTITY, LIST, ANY):
+    if len(param.types) == 1 and param.types[0] not in (ENTITY, LIST, MAP, ANY):
         return values.fit_value(c, arg, type_, param.types[0], what, scope, may_be_none=True)
     value = known(type_)
     if builtin.name == "tiered" and isinstance(arg, ast.ListLiteral):
@@ -271,6 +272,9 @@ def _fits(value: Type, wanted: Type) -> bool:
         return False  # it is told by its name alone
     if wanted == ENTITY:
         return untyped(value) or isinstance(value, EntityType) or fits(value, TEXT)
+    if wanted == MAP:
+        mapped = isinstance(value, Record) and not value.name.startswith("range of")
+        return untyped(value) or isinstance(value, MapOf) or mapped
     if wanted == LIST:
         ranged = isinstance(value, Record) and value.name.startswith("range of")
         return untyped(value) or isinstance(value, ListOf) or ranged
@@ -282,6 +286,8 @@ def _wanted_text(type_: Type) -> str:
         return "an entity"
     if type_ == TEMPLATE:
         return "a template's name"
+    if type_ == MAP:
+        return "a map"
     return "a list or query" if type_ == LIST else type_text(type_)
 
 

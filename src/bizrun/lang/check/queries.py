@@ -56,7 +56,9 @@ def elements(c: Checker, node: ast.Expr, scope: Scope, use: str) -> Type:
         case Record(name, fields) if name.startswith("range of"):
             return fields[0][1]
         case MapOf():
-            return ANY
+            name = source_text(c, node)
+            help_ = f"go through its keys: `keys({name})`, and read `{name}[key]`"
+            c.report.add("E0317", node.span, f"{use} needs a list or a query, not a map", help_)
         case other if not untyped(other):
             text = f"{use} needs a list or a query, not {type_text(type_)}"
             c.report.add("E0317", node.span, text, _within(c, node))
