@@ -71,7 +71,7 @@ def usage_periods(
     own = _period_among(desk, subs, customer, at, meter)
     found: dict[datetime, datetime | None] = {}
     billed = False
-    if any(usages.counts_apart(sub, meter) for sub in subs):
+    if any(usages.counts_apart(desk, sub, meter) for sub in subs):
         billed = True
         for sub in filter(lives, subs):
             found |= usages.parts_of(desk, sub, meter, at)
@@ -144,9 +144,9 @@ def _own_period(desk: Desk, sub: Row, meter: str | None) -> UsagePrice | None:
     if meter is None:
         return None
     for item in items(desk, sub, desk.now):
-        for price in item.plan.usages:
-            if price.meter == meter and price.interval is not None:
-                return price
+        prices = [price for price in item.plan.usages if price.meter == meter]
+        if prices:
+            return next((price for price in prices if price.interval is not None), None)
     return None
 
 

@@ -66,10 +66,25 @@ def window_start(
     """Where the running usage of a price begins: its period, a change of plan within, or where
     the add-on was added that it is of."""
     start: datetime = sub["usage_start"] or sub["period_start"]
-    start = max(start, billed_before(sub, price.meter, item) or start)
+    before = billed_before(sub, price.meter, item)
+    first = before is None or before < start
+    start = max(start, before or start)
+    if item != PLAN and first and _beside(desk, sub, price, at):
+        start += _MOMENT
     if price.interval is None:
         return start
     return max(start, meter_period(desk, sub, price, at).start)
+
+
+def _beside(desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, at: datetime) -> bool:
+    """Whether an add-on rates a meter by other periods than the plan does: one that begins with
+    the plan's ends elsewhere, and counts apart."""
+    if not sub["addons"]:
+        return False
+    plan = items(desk, sub, at)[0].plan
+    theirs = [own for own in catalog.choose_usages(plan, sub["currency"])
+              if own.meter == price.meter]  # fmt: skip
+    return bool(theirs) and all(own.interval != price.interval for own in theirs)
 
 
 def billed_before(sub: Mapping[str, Any], meter: str, item: str = PLAN) -> datetime | None:
@@ -86,10 +101,16 @@ def part_key(item: str, meter: str) -> str:
     return f"{item}|{meter}"
 
 
-def counts_apart(sub: Mapping[str, Any], meter: str) -> bool:
+def counts_apart(desk: Desk, sub: Mapping[str, Any], meter: str) -> bool:
     """Whether an add-on of a subscription has, or had, a usage period of its own for a meter."""
     used = (sub["billing"] or {}).get("used") or {}
-    return any(key.endswith(part_key("", meter)) for key in used)
+    if any(key.endswith(part_key("", meter)) for key in used):
+        return True
+    return bool(sub["addons"]) and any(
+        price.meter == meter and _beside(desk, sub, price, desk.now)
+        for item in items(desk, sub, desk.now)[1:]
+        for price in catalog.choose_usages(item.plan, sub["currency"])
+    )
 
 
 def parts_of(
@@ -97,14 +118,15 @@ def parts_of(
 ) -> Mapping[datetime, datetime]:
     """The running usage periods of add-ons that were added within that of the subscription, with
     their ends: they count from there, beside it."""
-    if not counts_apart(sub, meter):
+    if not counts_apart(desk, sub, meter):
         return {}
     found = {}
     for item in items(desk, sub, at)[1:]:
         for price in catalog.choose_usages(item.plan, sub["currency"]):
             start = window_start(desk, sub, price, at, item.name)
             end = min(meter_period(desk, sub, price, start).end, sub["period_end"])
-            if price.meter == meter and start <= at < end:
+            first = start - _MOMENT if _beside(desk, sub, price, at) else start
+            if price.meter == meter and first <= at < end:
                 found[start] = end
     return found
 
@@ -325,7 +347,8 @@ def meter_window(
         # Both rates rounded: what did not change makes no line of a half unit.
         rated = tuple(replace(part, amount=part.amount.rounded(half_even)) for part in rated)
     subject, shown = lines.Subject.of(sub["id"], item.plan), start
-    if start == billed_before(sub, price.meter, item.name):
+    beside = item.name != PLAN and _beside(desk, sub, price, start)
+    if beside or start == billed_before(sub, price.meter, item.name):
         shown = start.replace(microsecond=start.microsecond // 1000 * 1000)
     made = lines.usage_lines(subject, price.meter, rated, shown, end, billed, kind)
     parts = []
@@ -339,6 +362,8 @@ def meter_window(
                   "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
                   "anchor": sub["anchor"], "addons": sub["addons"]},
     }  # fmt: skip
+    if beside:
+        row["terms"]["apart"] = True
     if free.carries:
         used = sum((part.included for part in rated), 0)
         row["terms"]["left"] = [list(lot) for lot in free.left(used, end >= period.end)]
@@ -511,7 +536,8 @@ def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[
 
 def windows_before(desk: Desk, meter: str, customer: str, at: datetime) -> Sequence[Row]:
     """The newest billed usage periods of a customer's meter that had begun at an instant."""
-    several = len(desk.subscriptions(customer)) > 1
+    subs = desk.subscriptions(customer)
+    several = len(subs) > 1 or any(sub["addons"] for sub in subs)
     rows = desk.rows(
         "_usage", {"customer": customer, "meter": meter}, [("start", "<", at + SAME)],
         (("start", True),), _LOOKED_AT if several else 4,
