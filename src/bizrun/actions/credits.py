@@ -180,7 +180,7 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
 
 def _bounded(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[str, Any]) -> Note:
     """A note over no more than is still charged; without an amount, over what is left."""
-    note, left = _note(desk, row, rows, args), payments.still_charged(desk, row["id"])
+    note, left = _note(desk, row, rows, args), _left(desk, row, rows, args.get("line"))
     if note.total <= left:
         return note
     if left.amount <= 0 or args.get("amount") is not None:
@@ -191,6 +191,15 @@ def _bounded(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict
     share = Fraction(left.amount) / Fraction(note.total.amount)
     amount = portion(note.amount, share).rounded(settings(desk).half_even)
     return exactly(_note(desk, row, rows, {**args, "amount": amount}), left)
+
+
+def _left(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], line: str | None) -> Money:
+    """What is still charged of an invoice; for a charge of a change, what of its charges is: what
+    the change gave back of an earlier invoice takes nothing off that."""
+    charged = any(r["id"] == line and r["amount"] > r["discount"] for r in rows)
+    if charged:
+        return payments.left_of_charges(desk, row["id"])
+    return payments.still_charged(desk, row["id"])
 
 
 def _note(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[str, Any]) -> Note:
