@@ -148,7 +148,7 @@ def test_changes_and_refusals(desk: Desk) -> None:
         ("a", "GET", "/tickets?top=1.5", None, 422, "`top` must be an integer"),
         ("a", "GET", "/tickets?mine=perhaps", None, 422, "`mine` must be a bool"),
         ("a", "GET", "/tickets?mine=true&mine=false", None, 422, "`mine` is given 2 times"),
-        ("a", "GET", "/tickets/t-zzz", None, 422, "no Ticket `t-zzz`"),
+        ("a", "GET", "/tickets/t-zzz", None, 404, "no Ticket `t-zzz`"),
         ("owner", "GET", "/divide?by=0", None, 400, "zero"),
         ("owner", "GET", "/divide?by=1e999999", None, 422, "by"),
         ("owner", "GET", "/divide?by=" + "9" * 5000, None, 422, "by"),

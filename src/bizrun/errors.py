@@ -67,5 +67,9 @@ class Refusal(BizError):
     """An event is refused: its changes are dropped, its sender gets the text."""
 
 
+class Absent(Refusal):
+    """What is referred to is not there."""
+
+
 class EvalError(Refusal):
     """An expression has no value: division by zero, two currencies, a field of none."""

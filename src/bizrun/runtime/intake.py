@@ -9,7 +9,7 @@ from typing import Any
 
 from ..currencies import EXPONENTS
 from ..diagnostics import an, did_you_mean
-from ..errors import EvalError, Refusal
+from ..errors import Absent, EvalError, Refusal
 from ..ir.program import EventType
 from ..lang.types import (
     AnyType,
@@ -147,7 +147,7 @@ class Intake:
             raise Refusal(f"{what} must be the key of {an(entity)}, not {show(value)[:80]}")
         key = self.find(entity, value)
         if key is None:
-            raise Refusal(f"{what}: there is no {entity} `{value[:80]}`")
+            raise Absent(f"{what}: there is no {entity} `{value[:80]}`")
         return key
 
     def _prim(self, value: Any, name: str, type_: Type, what: str) -> Any:

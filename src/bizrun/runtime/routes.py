@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ..diagnostics import did_you_mean
-from ..errors import BizError, Refusal
+from ..errors import Absent, BizError, Refusal
 from ..ir.compile import explain_error
 from ..ir.program import Api, Program
 from ..lang.types import Maybe
@@ -119,7 +119,8 @@ def begin(
 
 
 def arguments(work: Work, match: Match, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a route is called with: each parameter by its type. Refusal says which does not fit."""
+    """What a route is called with: each parameter by its type. Refusal says which does not fit,
+    Absent what the path itself names and is not there."""
     engine, api = work.engine, match.api
     declared = {param.name for param in api.params}
     given = {**data, **match.values}
@@ -132,7 +133,12 @@ def arguments(work: Work, match: Match, data: Mapping[str, Any]) -> dict[str, An
     for param in api.params:
         if param.name in given:
             value = plain(given[param.name])
-            live[param.name] = engine.intake.read(value, param.type, f"`{param.name}`")
+            try:
+                live[param.name] = engine.intake.read(value, param.type, f"`{param.name}`")
+            except Absent as error:
+                if param.name in match.values:
+                    raise
+                raise Refusal(str(error)) from None
         elif param.default is not None:
             live[param.name] = engine.compiled(param.default, ())(work)
         elif isinstance(param.type, Maybe):

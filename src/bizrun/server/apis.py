@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ..diagnostics import an
-from ..errors import Refusal
+from ..errors import Absent, Refusal
 from ..ir.program import Api, Program
 from ..lang.types import ListOf, Prim, Type, known
 from ..runtime.lines import too_deep
@@ -153,8 +153,10 @@ def _run(business: Business, request: Request, caller: Caller, now: datetime) ->
             name: _typed(name, texts, types.get(name)) for name, texts in request.query.items()
         }
         live = arguments(work, Match(match.api, values), {**given, **request.body})
+    except Absent as error:
+        raise Problem(404, _sentence(str(error))) from None
     except Refusal as error:
-        raise Problem(422, f"{_sentence(str(error))}") from None
+        raise Problem(422, _sentence(str(error))) from None
     receipt = run(work, live)
     if receipt.status == "rejected":
         raise Problem(400, _sentence(receipt.reason or "It was refused"))
