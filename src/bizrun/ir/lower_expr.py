@@ -221,6 +221,8 @@ class ExpressionLowering:
         args = tuple(self.lower(arg, scope) for arg in node.args)
         if name in ("limit", "has_feature") and _prim(self.type(node.args[0])) == "plan":
             return ir.Builtin(f"{name}_of_plan", args)
+        if name == "text" and _prim(self.type(node.args[0])) == "size":
+            return ir.TextExpr((ir.Piece(args[0], None, "size"),))
         if name in ("age", "pdf") and args:
             entity = self.type(node.args[0])
             if name == "age" and isinstance(entity, EntityType):
