@@ -39,6 +39,9 @@ def test_equal_amounts_are_all_counted(command: Command) -> None:
     assert counts["emails"] == 5
     said = command("shop.biz", "--out", "none")
     assert "5: hello 5" in said and "5: notify 5" in said
+    assert ["open", "2 invoices, 60.00 USD"] in [
+        line.split(maxsplit=1) for line in said.split("\n")
+    ]
 
 
 def test_lines_go_on_below_where_a_terminal_ends(

@@ -127,6 +127,8 @@ def _money(found: Summary) -> list[tuple[str, str]]:
         count = found.failed_charges
         failed = f" ({count:,} attempt{'s' * (count != 1)} failed)" if count else ""
         rows.append(("payments", f"{found.charges:,}, {_totals(found.paid)}{failed}"))
+    if found.open_invoices:
+        rows.append(("open", f"{plural(found.open_invoices, 'invoice')}, {_totals(found.owed)}"))
     if found.refunds:
         rows.append(("refunds", f"{found.refunds:,}"))
     if found.transfers:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST = 10_000
 ISSUED = ("final", "sent", "paid", "uncollectible")
+OWED = ("final", "sent")
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class Summary:
     transfers: int = 0
     invoiced: dict[str, Money] = field(default_factory=dict)
     paid: dict[str, Money] = field(default_factory=dict)
+    open_invoices: int = 0
+    owed: dict[str, Money] = field(default_factory=dict)
     emails: Counter[str] = field(default_factory=Counter)
     effects: Counter[str] = field(default_factory=Counter)
     timers: int = 0
@@ -119,10 +122,15 @@ def _dead(engine: Engine, status: str, most: int) -> list[dict[str, Any]]:
 
 
 def _money(engine: Engine, found: Summary) -> None:
-    for (status, total), count in engine.state.tally("Invoice", "status", "total"):
+    for (status, total, owed), count in engine.state.tally(
+        "Invoice", "status", "total", "amount_open"
+    ):
         if status in ISSUED:
             found.invoices += count
             _add(found.invoiced, total * count)
+        if status in OWED and owed:
+            found.open_invoices += count
+            _add(found.owed, owed * count)
     for (status, amount), count in engine.state.tally("Payment", "status", "amount"):
         if status in ("succeeded", "refunded"):
             found.charges += count
