@@ -6,16 +6,16 @@ A row of `_usage` keeps what it leaves under `left` of its terms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ..billing.allowances import Lot
 from .desk import Desk, Row
 from .terms import PLAN, addon_since
+from .windows import SAME
 
 # Rows of a customer that are looked through: several subscriptions may rate a meter.
 _LOOKED_AT = 64
-_SAME = timedelta(milliseconds=1)
 
 
 def left_before(
@@ -42,7 +42,7 @@ def _goes_on(sub: Mapping[str, Any], item: str, row: Mapping[str, Any]) -> bool:
     if item != PLAN:
         return addon_since(sub, item) == addon_since({"addons": terms["addons"]}, item)
     since = (sub["billing"] or {}).get("since")
-    return bool(since == terms["since"] or (since is not None and since - row["end"] < _SAME))
+    return bool(since == terms["since"] or (since is not None and since - row["end"] < SAME))
 
 
 def chain(desk: Desk, row: Row) -> Sequence[Row]:

@@ -13,7 +13,7 @@ from ..errors import EvalError, Refusal
 from ..ir.program import Meter
 from ..times import end_of, local_date, midnight, start_of
 from ..values import SIZE_UNITS, UNLIMITED, Money, Number, check_number, show
-from . import quotes, recurring
+from . import quotes, recurring, windows
 from . import usage as usages
 from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
 from .desk import Desk, Row
@@ -71,10 +71,10 @@ def usage_periods(
     own = _period_among(desk, subs, customer, at, meter)
     found: dict[datetime, datetime | None] = {}
     billed = False
-    if any(usages.counts_apart(desk, sub, meter) for sub in subs):
+    if any(windows.counts_apart(desk, sub, meter) for sub in subs):
         billed = True
         for sub in filter(lives, subs):
-            found |= usages.parts_of(desk, sub, meter, at)
+            found |= windows.parts_of(desk, sub, meter, at)
     elif len(subs) < 2:
         return (own,)
     for sub in subs:
@@ -96,14 +96,14 @@ def usage_periods(
 def _running_since(sub: Row, at: datetime, meter: str | None) -> datetime | None:
     """Where the running usage of a subscription begins, if an instant is in it."""
     begun = _begun(sub, meter)
-    first = begun if begun <= at or begun - at >= usages.SAME else sub["usage_start"]
+    first = begun if meter is None else windows.unmoved(sub, meter, begun)
     return begun if first <= at < sub["period_end"] else None
 
 
 def _begun(sub: Row, meter: str | None) -> datetime:
     """Where the running usage of a subscription begins."""
     begun: datetime = sub["usage_start"]
-    before = None if meter is None else usages.billed_before(sub, meter)
+    before = None if meter is None else windows.billed_before(sub, meter)
     return begun if before is None else max(begun, before)
 
 
@@ -114,7 +114,7 @@ def _running(
     price = _own_period(desk, sub, meter)
     if price is None:
         return begun, sub["period_end"]
-    period = usages.meter_period(desk, sub, price, at)
+    period = windows.meter_period(desk, sub, price, at)
     if at < period.start:
         return begun, sub["period_end"]  # in a trial: the first period is still to come
     return max(begun, period.start), min(period.end, sub["period_end"])
@@ -210,8 +210,8 @@ def _included(desk: Desk, plan: catalog.Plan, name: str, customer: str | None) -
         return included
     for price in catalog.choose_usages(plan, sub["currency"]):
         if price.meter == name:
-            start = usages.window_start(desk, sub, price, max(desk.now, sub["period_start"]))
-            end = usages.meter_period(desk, sub, price, start).end
+            start = windows.window_start(desk, sub, price, max(desk.now, sub["period_start"]))
+            end = windows.meter_period(desk, sub, price, start).end
             item = items(desk, sub, desk.now)[0]
             return usages.allowance_of(desk, sub, item, price, start, end).quantity
     return included

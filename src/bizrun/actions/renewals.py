@@ -14,7 +14,7 @@ from ..billing.periods import Period
 from ..errors import Refusal
 from ..times import add
 from ..values import Duration, Money
-from . import alike, bounds, invoices, owed, usage
+from . import alike, bounds, invoices, owed, usage, windows
 from .credits import Surplus
 from .customers import ASLEEP, in_trial, lives, settings, subscriptions, zone_of
 from .desk import Desk
@@ -283,7 +283,7 @@ def schedule(desk: Desk, sub: Mapping[str, Any], at: datetime, plain: bool = Fal
 
 def await_inner(desk: Desk, sub: Mapping[str, Any], at: datetime) -> None:
     """The timer of the next usage period that ends within the subscription's own, if one does."""
-    inner = usage.next_boundary(desk, sub, at)
+    inner = windows.next_boundary(desk, sub, at)
     if inner is not None:
         desk.set_timer(f"usage|{sub['id']}", inner, what="usage", sub=sub["id"])
 
@@ -378,7 +378,7 @@ def _inner_parts(desk: Desk, subs: Sequence[Mapping[str, Any]], but: Sequence[st
     for sub in subs:
         if sub["id"] in but or sub["status"] in ASLEEP or in_trial(sub):
             continue
-        if usage.next_boundary(desk, sub, just_before) == desk.now:
+        if windows.next_boundary(desk, sub, just_before) == desk.now:
             found.append(Inner(sub, _inner(desk, sub, desk.now)))
     return found
 
@@ -387,7 +387,7 @@ def overtaken(desk: Desk, key: str) -> None:
     """Bills the usage periods within a subscription's own that were over when it began."""
     sub = desk.row("Subscription", key)
     at: datetime = sub["usage_start"]
-    while (end := usage.next_boundary(desk, sub, at)) is not None and end <= desk.now:
+    while (end := windows.next_boundary(desk, sub, at)) is not None and end <= desk.now:
         part, site = Inner(sub, _inner(desk, sub, end)), f"{key}/usage/{end:%Y%m%dT%H%M%S}"
         made = make(desk, [sub], [part.owed], [], site, "usage", graced=True)
         _inner_done(desk, part, made)

@@ -79,7 +79,7 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     if _others(desk, customer):
         billing["others"] = True
         if used := usage.rated_by_ended(desk, customer, start):
-            billing["used"] = used
+            billing |= {"used": used, "moved": dict.fromkeys(used, start)}
     sub: dict[str, Any] = {
         **_DEFAULTS, "id": "", "customer": customer, "plan": plan.name, "status": "active",
         "quantity": choose_quantity(now_plan, args.get("quantity")), "currency": currency,

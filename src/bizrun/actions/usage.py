@@ -6,7 +6,7 @@ and what it came to. Counts that come for it afterwards make a correction line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .. import times
-from ..billing import allowances, catalog, lines, periods, proration, rating
+from ..billing import allowances, catalog, lines, proration, rating
 from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE
 from ..billing.invoicing import Line
@@ -26,11 +26,18 @@ from ..values import Money, Number
 from . import carried, given_back, taxed
 from .customers import lives, settings, zone_of
 from .desk import Desk, Row
-from .terms import PLAN, Item, addon_since, cycle_of, dated, items
+from .terms import PLAN, Item, addon_since, dated, items
+from .windows import (
+    MOMENT,
+    SAME,
+    begun_at,
+    beside,
+    billed_before,
+    meter_period,
+    part_key,
+    window_start,
+)
 
-_MOMENT = timedelta(microseconds=1)
-# Usage periods that begin so close together began at one instant, one after the other.
-SAME = timedelta(milliseconds=1)
 # Windows of a customer with several subscriptions that are looked through for a late count.
 _LOOKED_AT = 64
 Billed = dict[tuple[str, ...], Rated]
@@ -54,95 +61,26 @@ def share_of(desk: Desk, period: Period, start: datetime, end: datetime, custome
     return proration.share_between(period, start, end, by, zone)
 
 
-def meter_period(desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice,
-                 at: datetime) -> Period:  # fmt: skip
-    """The period of a usage price that an instant falls in: its own, else the plan's."""
-    return periods.period_at(periods.for_meter(cycle_of(desk, sub), price.interval), at)
-
-
-def window_start(
-    desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, at: datetime, item: str = PLAN
-) -> datetime:
-    """Where the running usage of a price begins: its period, a change of plan within, or where
-    the add-on was added that it is of."""
-    start: datetime = sub["usage_start"] or sub["period_start"]
-    before = billed_before(sub, price.meter, item)
-    first = before is None or before < start
-    start = max(start, before or start)
-    if item != PLAN and first and _beside(desk, sub, price, at):
-        start += _MOMENT
-    if price.interval is None:
-        return start
-    return max(start, meter_period(desk, sub, price, at).start)
-
-
-def _beside(desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, at: datetime) -> bool:
-    """Whether an add-on rates a meter by other periods than the plan does: one that begins with
-    the plan's ends elsewhere, and counts apart."""
-    if not sub["addons"]:
-        return False
-    plan = items(desk, sub, at)[0].plan
-    theirs = [own for own in catalog.choose_usages(plan, sub["currency"])
-              if own.meter == price.meter]  # fmt: skip
-    return bool(theirs) and all(own.interval != price.interval for own in theirs)
-
-
-def billed_before(sub: Mapping[str, Any], meter: str, item: str = PLAN) -> datetime | None:
-    """Until when the usage of a meter that would be a subscription's own is billed already: by one
-    that has ended since, or by a change at the instant where its usage period began; or, of an
-    add-on, is not its own: it was added then."""
-    used: Mapping[str, datetime] = (sub["billing"] or {}).get("used") or {}
-    known = used.get(meter), used.get(part_key(item, meter))
-    return max((until for until in known if until is not None), default=None)
-
-
-def part_key(item: str, meter: str) -> str:
-    """Under which `billing` remembers the usage of one item that other items rate too."""
-    return f"{item}|{meter}"
-
-
-def counts_apart(desk: Desk, sub: Mapping[str, Any], meter: str) -> bool:
-    """Whether an add-on of a subscription has, or had, a usage period of its own for a meter."""
-    used = (sub["billing"] or {}).get("used") or {}
-    if any(key.endswith(part_key("", meter)) for key in used):
-        return True
-    return bool(sub["addons"]) and any(
-        price.meter == meter and _beside(desk, sub, price, desk.now)
-        for item in items(desk, sub, desk.now)[1:]
-        for price in catalog.choose_usages(item.plan, sub["currency"])
-    )
-
-
-def parts_of(
-    desk: Desk, sub: Mapping[str, Any], meter: str, at: datetime
-) -> Mapping[datetime, datetime]:
-    """The running usage periods of add-ons that were added within that of the subscription, with
-    their ends: they count from there, beside it."""
-    if not counts_apart(desk, sub, meter):
-        return {}
-    found = {}
-    for item in items(desk, sub, at)[1:]:
-        for price in catalog.choose_usages(item.plan, sub["currency"]):
-            start = window_start(desk, sub, price, at, item.name)
-            end = min(meter_period(desk, sub, price, start).end, sub["period_end"])
-            first = start - _MOMENT if _beside(desk, sub, price, at) else start
-            if price.meter == meter and first <= at < end:
-                found[start] = end
-    return found
-
-
 def used_up(sub: Mapping[str, Any], found: Sequence[Metered], now: datetime) -> dict[str, Any]:
     """What of `billing` remembers that counts of this very instant are billed: the usage period
     that begins now has those that come after them alone."""
     spent = {
-        each.price.meter: start + _MOMENT
+        each.price.meter: start + MOMENT
         for each in found
         if (start := each.row["start"]) >= now and any(part[1] for part in each.row["billed"])
     }
     used = (sub["billing"] or {}).get("used") or {}
     # What a plan between two changes at one instant had no price for is nobody's.
-    later = {meter: until + _MOMENT for meter, until in used.items() if until >= now}
-    return {"used": {**used, **later, **spent}} if used or spent else {}
+    later = {meter: until + MOMENT for meter, until in used.items() if until >= now}
+    if not used and not spent:
+        return {}
+    return {"used": {**used, **later, **spent}, **_moved(sub, (*later, *spent), now)}
+
+
+def _moved(sub: Mapping[str, Any], keys: Iterable[str], now: datetime) -> dict[str, Any]:
+    """What of `billing` remembers that usage which begins now is kept from a little later on."""
+    fresh = dict.fromkeys(keys, now)
+    return {"moved": {**((sub["billing"] or {}).get("moved") or {}), **fresh}} if fresh else {}
 
 
 def _own_meters(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> set[str]:
@@ -160,31 +98,40 @@ def cut(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> dict[str, An
     known = sub["billing"] or {}
     used, billed = dict(known.get("used") or {}), dict(known.get("billed") or {})
     own = _own_meters(desk, sub, addon)
+    again = []
     for price in catalog.choose_usages(addon, sub["currency"]):
         key = part_key(addon.name, price.meter)
         begun = window_start(desk, sub, price, desk.now, addon.name)
-        if price.meter in own:
-            used[price.meter] = begun + _MOMENT if begun >= desk.now else desk.now
+        behind = beside(desk, sub, price, desk.now)
+        if price.meter in own and not behind:
+            used[price.meter] = begun + MOMENT if begun >= desk.now else desk.now
+            again += [price.meter] if begun >= desk.now else []
         elif begun < desk.now:
-            used[key] = desk.now
+            used[key] = desk.now + behind
         else:
             continue  # it counts from where the others do, less what is billed of it
         billed.pop(key, None)
-    return {"used": used, "billed": billed} if used else {}
+    if not used:
+        return {}
+    return {"used": used, "billed": billed, **_moved(sub, again, desk.now)}
 
 
 def apart(desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered]) -> list[Metered]:
     """The windows of an add-on that ends within a period, each with a beginning that is its own:
     what comes late for it is not what is counted of the period behind it."""
-    shared = [each for each in owed(desk, sub, desk.now, True, True) if each.item.name == PLAN]
+    running = list(owed(desk, sub, desk.now, True, True))
+    shared = [each for each in running if each.item.name == PLAN]
     parted = []
     for each in found:
         begun, meter = each.row["start"], each.price.meter
         if any((other.price.meter, other.row["start"]) == (meter, begun) for other in shared):
-            taken = windows_before(desk, meter, sub["customer"], begun)
-            own = begun + _MOMENT * (1 + sum("apart" in row["terms"] for row in taken))
+            taken = {row["start"] for row in windows_before(desk, meter, sub["customer"], begun)}
+            taken |= {other.row["start"] for other in running}
+            own = begun + MOMENT
+            while own in taken:
+                own += MOMENT
             desk.part_measured(meter, sub["customer"], begun, own)
-            terms = {**each.row["terms"], "apart": True}
+            terms = {"begun": begun, **each.row["terms"]}
             each = replace(each, row={**each.row, "start": own, "terms": terms})
         parted.append(each)
     return parted
@@ -239,7 +186,7 @@ def _with_each(
     each = desk.measured_each(price.meter, customer, start, end, by)
     if len(each) < usage.events:
         # A threshold is looked at with an event: that one is of the running period.
-        each = desk.measured_each(price.meter, customer, start, end + _MOMENT, by)
+        each = desk.measured_each(price.meter, customer, start, end + MOMENT, by)
     order = tuple((level.at, level.event) for level in each)
     return replace(usage, each=tuple(level.value for level in each), order=order)
 
@@ -254,7 +201,7 @@ def allowance_of(
         return Allowance()
     own = [line.quantity for line in lines]
     if any(line.prorated for line in lines):
-        period = meter_period(desk, sub, price, max(start, end - _MOMENT))
+        period = meter_period(desk, sub, price, max(start, end - MOMENT))
         share = share_of(desk, period, start, end, sub["customer"])
         own = [
             proration.part_of_quantity(line.quantity, share) if line.prorated else line.quantity
@@ -288,8 +235,8 @@ def _weighted(
     usages: Sequence[rating.Usage],
 ) -> list[rating.Usage]:  # fmt: skip
     """Averages of a window by its part of a whole period: what a price is for a whole one of."""
-    period = meter_period(desk, sub, price, max(start, end - _MOMENT))
-    part = Fraction((end - start) // _MOMENT, (period.end - period.whole_start) // _MOMENT)
+    period = meter_period(desk, sub, price, max(start, end - MOMENT))
+    part = Fraction((end - start) // MOMENT, (period.end - period.whole_start) // MOMENT)
     weigh = proration.part_of_quantity
     return [replace(usage, quantity=weigh(usage.quantity, part)) for usage in usages]
 
@@ -308,11 +255,9 @@ def owed(
     for item in items(desk, sub, sub["period_start"]):
         for price in catalog.choose_usages(item.plan, sub["currency"]):
             shorter = price.interval is not None and not final
-            if shorter and meter_period(desk, sub, price, end - _MOMENT).end != end:
+            if shorter and meter_period(desk, sub, price, end - MOMENT).end != end:
                 continue
-            start = window_start(
-                desk, sub, price, max(sub["usage_start"], end - _MOMENT), item.name
-            )
+            start = window_start(desk, sub, price, max(sub["usage_start"], end - MOMENT), item.name)
             if final and price.interval is not None:
                 key = usage_key(sub["id"], item.name, price.meter, start)
                 if running or desk.peek("_usage", key) is not None:
@@ -331,7 +276,7 @@ def meter_window(
     start: datetime, end: datetime, billed: Billed, kind: str = "usage", running: bool = False,
 ) -> Metered:  # fmt: skip
     """The lines of a window and the row that remembers it."""
-    period = meter_period(desk, sub, price, max(start, end - _MOMENT))
+    period = meter_period(desk, sub, price, max(start, end - MOMENT))
     until = period.end if running else end
     free = allowance_of(desk, sub, item, price, start, until)
     first = catalog.free_events(item.plan, price.meter)
@@ -346,10 +291,8 @@ def meter_window(
     if billed:
         # Both rates rounded: what did not change makes no line of a half unit.
         rated = tuple(replace(part, amount=part.amount.rounded(half_even)) for part in rated)
-    subject, shown = lines.Subject.of(sub["id"], item.plan), start
-    beside = item.name != PLAN and _beside(desk, sub, price, start)
-    if beside or start == billed_before(sub, price.meter, item.name):
-        shown = start.replace(microsecond=start.microsecond // 1000 * 1000)
+    subject = lines.Subject.of(sub["id"], item.plan)
+    shown = begun_at(desk, sub, price, item.name, start)
     made = lines.usage_lines(subject, price.meter, rated, shown, end, billed, kind)
     parts = []
     for part in rated:
@@ -362,8 +305,8 @@ def meter_window(
                   "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
                   "anchor": sub["anchor"], "addons": sub["addons"]},
     }  # fmt: skip
-    if beside:
-        row["terms"]["apart"] = True
+    if shown < start:
+        row["terms"]["begun"] = shown
     if free.carries:
         used = sum((part.included for part in rated), 0)
         row["terms"]["left"] = [list(lot) for lot in free.left(used, end >= period.end)]
@@ -458,8 +401,8 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
     """A window that was rated before, rated anew by the terms that held then."""
     sub, then = desk.row("Subscription", row["subscription"]), row["terms"]
     known = {**(sub["billing"] or {}), "since": then["since"], "versioned": None}
-    if "apart" in then:
-        known["used"] = {part_key(then["item"], row["meter"]): row["start"]}
+    if "begun" in then:
+        known["moved"] = {part_key(then["item"], row["meter"]): then["begun"]}
     past = {
         **sub, "plan": then["plan"], "period_start": row["start"], "billing": known,
         "interval": then["interval"], "anchor": then["anchor"],
@@ -542,24 +485,9 @@ def windows_before(desk: Desk, meter: str, customer: str, at: datetime) -> Seque
         "_usage", {"customer": customer, "meter": meter}, [("start", "<", at + SAME)],
         (("start", True),), _LOOKED_AT if several else 4,
     )  # fmt: skip
-    return [row for row in rows if row["start"] <= at or "apart" in row["terms"]]
-
-
-# --- thresholds and periods of its own -------------------------------------------------------
+    return [row for row in rows if row["terms"].get("begun", row["start"]) <= at]
 
 
 def thresholds(plan: catalog.Plan, currency: str) -> Money | None:
     """The amount at which usage is billed in mid-period."""
     return catalog.in_currency(plan.bill_usage_at, currency)
-
-
-def next_boundary(desk: Desk, sub: Mapping[str, Any], at: datetime) -> datetime | None:
-    """Where the next usage period ends that is shorter than the subscription's own."""
-    found = [
-        end
-        for item in items(desk, sub, at)
-        for price in catalog.choose_usages(item.plan, sub["currency"])
-        if price.interval is not None
-        and (end := meter_period(desk, sub, price, at).end) < sub["period_end"]
-    ]
-    return min(found, default=None)
