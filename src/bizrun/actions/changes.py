@@ -291,7 +291,7 @@ def prorated(
     """The credit and the charge of a change of one item, by what was charged for it."""
     chosen, zone = settings(desk), zone_of(desk, sub["customer"])
     period = periods.period_at(cycle_of(desk, after), desk.now)
-    charges = owed.as_charges(owed.charges_of(sub, item))
+    charges = owed.as_charges(_by_now(desk, sub, owed.charges_of(sub, item)))
     return proration.change(
         charges, advance_amount(list(having), after), period, desk.now, chosen.proration, zone,
         chosen.half_even, prorate,
@@ -393,7 +393,9 @@ def bill_change(
         kept += charged
     elif found.lines or found.bounds:
         made = renewals.make(desk, [after], [found], [], f"{key}/{site}", reason, False, surplus)
-        kept += owed.charge_rows(made.made, made.key, key) if made else []
+        if made:
+            kept = owed.invoiced(kept, made.made, made.key, key)
+            kept += owed.charge_rows(made.made, made.key, key)
     known["charges"] = kept
     if bounds.bounded(desk, after):
         whole = reason in _NEW_TERMS
@@ -423,6 +425,22 @@ def _charged(desk: Desk, after: Mapping[str, Any], made: Sequence[Line]) -> list
     rows = owed.charge_rows(pairs, "", after["id"])
     # Which taxes hold is known with the invoice: until then all is given back on that one too.
     return [{**row, "invoice": None, "taxes": None} for row in rows]
+
+
+def _by_now(desk: Desk, sub: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Charges, with those that wait at what the coupons that hold by now leave of them: one may
+    have come or been used up since."""
+    waiting = [
+        replace(line, covers=line.counted) for line in owed.waiting(sub)
+        if line.counted is not None
+    ]  # fmt: skip
+    if not waiting:
+        return rows
+    totals = invoices.draft_of(desk, sub["customer"], waiting, sub["currency"], [sub])
+    found = owed.invoiced(rows, [(line, "") for line in totals.lines], "", sub["id"])
+    return [
+        {**row, "invoice": None, "taxes": None} if row["invoice"] == "" else row for row in found
+    ]
 
 
 def _restart(
@@ -477,7 +495,7 @@ def credit_unused(
     chosen, zone = settings(desk), zone_of(desk, sub["customer"])
     made, kept = [], []
     for name in dict.fromkeys(row["item"] for row in owed.charges_of(sub)):
-        rows = owed.charges_of(sub, name)
+        rows = _by_now(desk, sub, owed.charges_of(sub, name))
         if item not in (None, name):
             kept += rows
             continue

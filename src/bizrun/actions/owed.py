@@ -11,6 +11,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..billing import invoicing, lines, periods, proration
 from ..billing.invoicing import Bound, Line
 from ..billing.lines import Origin
@@ -132,9 +134,15 @@ def as_rows(made: Sequence[Line], covers: bool = False) -> list[dict[str, Any]]:
             "part": line.part and line.part.as_integer_ratio(),
             "beside": [list(each) for each in line.beside],
             "taxed": None if line.taxed is None else taxed.as_rows(line.taxed),
+            **_counted(line, covers),
         }
         for line in made
     ]
+
+
+def _counted(line: Line, covers: bool) -> dict[str, str]:
+    item = line.counted if covers or line.covers is None else line.covers
+    return {} if item is None else {"counted": item}
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
@@ -198,6 +206,32 @@ def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> lis
         for line, key in made
         if line.covers is not None and line.subscription == sub
     ]  # fmt: skip
+
+
+def invoiced(
+    rows: Sequence[dict[str, Any]], made: Sequence[tuple[Line, str]], invoice: str, sub: str
+) -> list[dict[str, Any]]:
+    """Charges, with those that waited as an invoice within their period really made them: at its
+    discounts and taxes, of its lines. One of which something was given back stays as it is."""
+    found = list(rows)
+    for line, key in made:
+        if line.counted is None or line.subscription != sub:
+            continue
+        place = next((n for n, row in enumerate(found) if _waited_as(row, line)), None)
+        if place is not None:
+            again = replace(line, covers=line.counted)
+            [found[place]] = charge_rows([(again, key)], invoice, sub)
+    return found
+
+
+def _waited_as(row: Mapping[str, Any], line: Line) -> bool:
+    """Whether a charge is the one that a line waited for."""
+    return bool(
+        row["line"] == ""
+        and row["item"] == line.counted
+        and not row["given_back"]
+        and (row["start"], row["end"]) == (line.period_start, line.period_end)
+    )
 
 
 def origins(desk: Desk, rows: Sequence[Mapping[str, Any]]) -> list[Origin]:

@@ -426,6 +426,8 @@ def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
     for each in part.owed.metered:
         billed.pop(f"{each.item.name}|{each.price.meter}", None)
     known["billed"] = billed
+    if made and desk.row("Invoice", made.key)["status"] != "draft":
+        known["charges"] = owed.invoiced(known.get("charges") or [], made.made, made.key, key)
     if made and "before" in known:
         bounds.note(desk, part.sub, known, made.lines)
     await_inner(desk, desk.change("Subscription", key, billing=known), desk.now)
@@ -549,7 +551,7 @@ def _recharge(desk: Desk, key: str, issued: Issued) -> None:
         if row["invoice"] == issued.key and (place := (row["item"], row["start"])) in fresh
         and row["end"] == fresh[place]["end"]
         else row
-        for row in rows
+        for row in owed.invoiced(rows, issued.made, issued.key, key)
     ]  # fmt: skip
     if rows != known["charges"]:
         desk.change("Subscription", key, billing=known)

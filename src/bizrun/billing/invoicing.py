@@ -36,8 +36,9 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     count that hold now), `most` is what it may give back with them. Of a proration's charge,
     `part` is the part of its period that it is for, `beside` what that costs of other prices, by
     plan or add-on. `covers` says what it pays in advance for its period: "" the plan, or the name
-    of an add-on. `discount` is taken off the amount, `tax` comes on top of both (the amount of a
-    price that includes its tax is without it in the end; `included_tax` says how much).
+    of an add-on; `counted` is the same of a line that waited: its period has counted it already.
+    `discount` is taken off the amount, `tax` comes on top of both (the amount of a price that
+    includes its tax is without it in the end; `included_tax` says how much).
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     explanation: tuple[TierLine, ...] = ()
     dimensions: tuple[str, ...] = ()
     covers: str | None = None
+    counted: str | None = None
     part: Fraction | None = None
     beside: tuple[Beside, ...] = ()
     discount: Money | None = None
@@ -313,8 +315,13 @@ def _says_something(line: Line) -> bool:
 
 
 def counts_to(line: Line, bound: Bound) -> bool:
-    """Whether a line is of the base and usage of a bound's period."""
-    return line.kind in BOUND_KINDS and _within(line, bound)
+    """Whether a line is of the base and usage of a bound's period.
+
+    A price in advance is of the period that begins with it, which is not the one that is settled
+    beside it, even where that ended on the same day; its own period counts it as `before`.
+    """
+    ahead = line.covers is not None or line.counted is not None
+    return line.kind in BOUND_KINDS and not ahead and _within(line, bound)
 
 
 def settles(line: Line, bound: Bound) -> bool:

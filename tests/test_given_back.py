@@ -1,0 +1,381 @@
+"""What is given back: random sequences of all actions that take money back, shrunk where they fail.
+
+`test_billing_lives.py` lives long lives and looks at their end; here lives are short, every event
+is followed by the whole of the checks, and hypothesis finds the shortest life that fails one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from bizrun.model import Event
+from bizrun.pipeline import compile_spec, open_engine
+from bizrun.providers.sandbox import Sandbox
+from bizrun.reports.verify import verify
+from bizrun.store.memory import MemoryStore
+from bizrun.values import Money
+
+# A plain run tries the same ones each time; `BIZRUN_GIVEN_BACK=20000` tries others, and more.
+WIDE = os.environ.get("BIZRUN_GIVEN_BACK")
+EXAMPLES = int(WIDE or "50")
+LONGEST = 25
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+# CUR, and amounts by their minor units: `m(2999)` is 29.99 USD, 2999 JPY, 2.999 KWD.
+SPEC = """
+business "Back" { currency CUR, timezone "UTC", bills Account, OPTIONS }
+entity Account { id text key, country text }
+event G.new { account text, country text }
+event G.subscribe { account Account, plan plan, quantity integer, coupon coupon? }
+event G.change {
+  sub Subscription, plan plan, when "now" | "period_end", prorate bool, invoice "now" | "next"
+  refund bool, reset bool = false
+}
+event G.quantity {
+  sub Subscription, quantity integer, when "now" | "period_end", prorate bool
+  invoice "now" | "next"
+}
+event G.addon { sub Subscription, addon plan, quantity integer }
+event G.pause { sub Subscription }
+event G.resume { sub Subscription }
+event G.cancel { sub Subscription, when "now" | "period_end", prorate bool, refund bool }
+event G.coupon { account Account, coupon coupon }
+event G.usage key account { account Account, units number }
+event G.grant { account Account, amount money, expires time?, limited bool }
+event G.sell { account Account, amount money, price money }
+event G.note { invoice Invoice, line InvoiceLine?, amount money?, refund bool }
+event G.refund { payment Payment, amount money? }
+event G.void { invoice Invoice }
+event G.pay { invoice Invoice, amount money?, from_credit bool }
+event G.oneoff { account Account, amount money }
+event G.tick { account Account }
+meter calls { sum units of G.usage per account }
+on G.new as e { create Account { id: e.account, country: e.country } }
+on G.subscribe as e {
+  subscribe { customer: e.account, plan: e.plan, quantity: e.quantity, coupon: e.coupon }
+}
+on G.change as e {
+  change_plan {
+    subscription: e.sub, plan: e.plan, when: e.when, prorate: e.prorate, invoice: e.invoice
+    refund: e.refund, reset: e.reset
+  }
+}
+on G.quantity as e {
+  set_quantity {
+    subscription: e.sub, quantity: e.quantity, when: e.when, prorate: e.prorate
+    invoice: e.invoice
+  }
+}
+on G.addon as e {
+  if e.quantity == 0 { remove_addon { subscription: e.sub, addon: e.addon } }
+  else { add_addon { subscription: e.sub, addon: e.addon, quantity: e.quantity } }
+}
+on G.pause as e { pause { subscription: e.sub } }
+on G.resume as e { resume { subscription: e.sub } }
+on G.cancel as e {
+  cancel { subscription: e.sub, when: e.when, prorate: e.prorate, refund: e.refund }
+}
+on G.coupon as e { apply_coupon { customer: e.account, coupon: e.coupon } }
+on G.grant as e {
+  if e.limited {
+    credit { customer: e.account, amount: e.amount, expires: e.expires, meters: [calls] }
+  } else { credit { customer: e.account, amount: e.amount, expires: e.expires } }
+}
+on G.sell as e { credit { customer: e.account, amount: e.amount, price: e.price } }
+on G.note as e {
+  credit_note { invoice: e.invoice, line: e.line, amount: e.amount, refund: e.refund }
+}
+on G.refund as e { refund { payment: e.payment, amount: e.amount } }
+on G.void as e { void_invoice { invoice: e.invoice } }
+on G.pay as e {
+  pay_invoice { invoice: e.invoice, amount: e.amount, from_credit: e.from_credit }
+}
+on G.oneoff as e {
+  invoice { customer: e.account, lines: [
+    { description: "Work", amount: e.amount, quantity: 1 }
+    { description: "More", amount: e.amount, quantity: 2 }
+  ] }
+}
+dunning d { retry after 2 days, 5 days, then ENDS }
+tax one { 20% MODE when customer.country != "none" }
+tax two { 7.25% MODE when customer.country == "both" }
+coupon part { 33.3% off for 2 months }
+coupon fixed { m(1000) off once }
+plan small { price m(2999) per month }
+plan large { price m(9000) per month, minimum m(9500), usage calls: m(35) }
+plan seats { price m(1100) per seat per month, usage calls: m(20), maximum m(6000) }
+plan both { price m(1500) per month, price m(701) per seat per month }
+plan late { price m(4500) per month in arrears, usage calls: m(99) }
+plan yearly { price m(30000) per year, usage calls per month: m(10) }
+addon extra { price m(777) per month, usage calls: m(3) }
+addon desk { price m(301) per seat per month }
+"""
+PLANS = ("small", "large", "seats", "both", "late", "yearly")
+COUPONS = (None, None, "part", "fixed")
+EXPONENTS = {"USD": 2, "JPY": 0, "KWD": 3}
+ENDS = ("suspend", "cancel", "mark_uncollectible")
+OPTIONS = (
+    "proration by day", "proration by second, credit before_tax", "rounding half_even",
+    "proration by day, credit before_tax", "billing calendar",
+)  # fmt: skip
+
+
+@cache
+def program(currency: str, mode: str, ends: str, options: str) -> Any:
+    """The business above of one kind, compiled."""
+    text = SPEC.replace("CUR", currency).replace("MODE", mode)
+    text = text.replace("ENDS", ends).replace("OPTIONS", options)
+    head, *rest = text.split("m(")
+    for part in rest:
+        units, _, tail = part.partition(")")
+        head += f"{Decimal(int(units)).scaleb(-EXPONENTS[currency]):f} {currency}{tail}"
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "back.biz")
+        path.write_text(head, encoding="utf-8")
+        checked, made = compile_spec(str(path))
+    assert made is not None, [d.message for d in checked.diagnostics]
+    return made
+
+
+class Shop:
+    """Two customers of such a business, and all that is checked of them."""
+
+    def __init__(self, kind: tuple[str, str, str, str]) -> None:
+        self.currency = kind[0]
+        self.unit = Decimal(1).scaleb(-EXPONENTS[kind[0]])
+        self.program = program(*kind)
+        self.sandbox = Sandbox()
+        self.engine = open_engine(self.program, MemoryStore(), self.sandbox)
+        self.at = START
+        self.log: list[str] = []
+        self.send("G.new", account="a", country="one")
+        self.send("G.new", account="b", country="both")
+
+    def send(self, type_: str, **data: Any) -> None:
+        """An event, and the checks of what follows from it."""
+        event = Event(f"e{len(self.log)}", type_, self.at, data)
+        self.log.append(f"{self.at:%m-%dT%H} {type_} {data}")
+        self.engine.submit(event, json.dumps({"id": event.id, "type": type_}))
+
+    def rows(self, table: str, **equals: Any) -> list[dict[str, Any]]:
+        return list(self.engine.state.select(table, equals, (), (("created_at", False),)))
+
+    def act(self, days: int, kind: str, who: str, pick: int, part: Decimal, more: Any) -> None:
+        """One action after some days; nothing where there is nothing to do it to."""
+        if days:
+            self.at += timedelta(days=days, hours=pick % 3)
+            self.log.append(f"advance to {self.at}")
+            self.engine.advance(self.at)
+            self.check()
+        data = getattr(self, kind)(who, pick, part, more)
+        if data is not None:
+            self.send(f"G.{kind}", **data)
+            self.check()
+
+    def amount(self, whole: Money, part: Decimal) -> str | None:
+        """A part of an amount; none at all is how an action is asked for all."""
+        if not part:
+            return None
+        return f"{(whole.amount * part).quantize(self.unit):f} {self.currency}"
+
+    def one(self, table: str, who: str, pick: int, **equals: Any) -> dict[str, Any] | None:
+        """One of a customer's rows, the newest for 0."""
+        rows = self.rows(table, customer=who, **equals)[::-1]
+        return rows[pick % len(rows)] if rows else None
+
+    # --- what may be done -----------------------------------------------------------------------
+
+    def subscribe(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        if len(self.rows("Subscription", customer=who)) > 2:
+            return None
+        return {"account": who, "plan": more["plan"], "quantity": pick + 1,
+                "coupon": more["coupon"]}  # fmt: skip
+
+    def _how(self, more: Any) -> dict[str, Any]:
+        return {"when": more["when"], "prorate": more["prorate"], "invoice": more["invoice"]}
+
+    def change(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        sub = self.one("Subscription", who, pick)
+        return sub and {"sub": sub["id"], "plan": more["plan"], "refund": more["refund"],
+                        "reset": more["line"] == 3, **self._how(more)}  # fmt: skip
+
+    def quantity(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        sub = self.one("Subscription", who, 0)
+        return sub and {"sub": sub["id"], "quantity": pick + 1, **self._how(more)}
+
+    def addon(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        sub = self.one("Subscription", who, 0)
+        return sub and {"sub": sub["id"], "addon": "extra" if more["refund"] else "desk",
+                        "quantity": pick}  # fmt: skip
+
+    def pause(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        sub = self.one("Subscription", who, pick)
+        return sub and {"sub": sub["id"]}
+
+    resume = pause
+
+    def cancel(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        sub = self.one("Subscription", who, pick)
+        return sub and {"sub": sub["id"], "when": more["when"], "prorate": more["prorate"],
+                        "refund": more["refund"]}  # fmt: skip
+
+    def coupon(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        return {"account": who, "coupon": more["coupon"] or "part"}
+
+    def usage(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        return {"account": who, "units": pick * 17 + 1}
+
+    def money(self, units: int) -> str:
+        return f"{units * self.unit:f} {self.currency}"
+
+    def grant(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        expires = (self.at + timedelta(days=20)).isoformat() if more["prorate"] else None
+        return {"account": who, "amount": self.money(1 + 999 * pick), "expires": expires,
+                "limited": more["refund"]}  # fmt: skip
+
+    def sell(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        price = self.money(999 * (pick + 1) if more["prorate"] else 1333)
+        return {"account": who, "amount": self.money(1000 * (pick + 1)), "price": price}
+
+    def oneoff(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        return {"account": who, "amount": self.money(333 + pick)}
+
+    def note(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        row = self.one("Invoice", who, pick)
+        if row is None:
+            return None
+        line = None
+        if more["line"]:
+            lines = self.rows("InvoiceLine", invoice=row["id"])
+            line = lines[more["line"] % len(lines)]["id"]
+        return {"invoice": row["id"], "line": line, "refund": more["refund"],
+                "amount": self.amount(row["subtotal"] - row["discount"], part)}  # fmt: skip
+
+    def refund(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        row = self.one("Payment", who, pick, status="succeeded")
+        return row and {"payment": row["id"], "amount": self.amount(row["amount"], part)}
+
+    def void(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        row = self.one("Invoice", who, pick)
+        return row and {"invoice": row["id"]}
+
+    def pay(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        found = [r for r in self.rows("Invoice", customer=who) if r["amount_open"]]
+        if not found:
+            return None
+        row, credit = found[pick % len(found)], more["prorate"]
+        amount = None if credit else self.amount(row["amount_open"], part)
+        return {"invoice": row["id"], "amount": amount, "from_credit": credit}
+
+    def cards(self, who: str, pick: int, part: Decimal, more: Any) -> None:
+        self.log.append(f"payments {'fail' if pick else 'succeed'}")
+        if pick:
+            self.sandbox.payments_fail("lost_card" if pick == 4 else "card_declined")
+        else:
+            self.sandbox.payments_succeed()
+
+    def tick(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
+        return {"account": who}
+
+    # --- what always holds ----------------------------------------------------------------------
+
+    def check(self) -> None:
+        """All of it, of the state as it is."""
+        reasons = [row["reason"] for row in self.engine.state.select("_dead", {})]
+        assert not [r for r in reasons if "fit each other" in r or "Error" in r], reasons
+        self.engine.commit()
+        assert not (found := verify(self.engine.state.store, self.program)), found
+        zero = Money(0, self.currency)
+        given, used = defaultdict(lambda: zero), defaultdict(lambda: zero)
+        billed: dict[str, Money] = defaultdict(lambda: zero)
+        for note in self.rows("CreditNote"):
+            assert note["total"] == note["amount"] + note["tax"] and note["total"] > zero, note
+            given[note["invoice"]] += note["total"]
+        paid = {row["id"]: row for row in self.rows("Payment")}
+        for row in paid.values():
+            assert zero <= row["refunded"] <= row["amount"], row
+            if row["invoice"] and row["status"] in ("succeeded", "refunded"):
+                used[row["invoice"]] += row["amount"]
+        for row in self.rows("Refund"):
+            if row["reason"] is None and paid[row["payment"]]["invoice"]:
+                given[paid[row["payment"]]["invoice"]] += row["amount"]
+        for row in self.rows("Invoice"):
+            self.check_invoice(row, given[row["id"]], used[row["id"]])
+            if row["status"] == "void":
+                # What an end or a change gave back of it was of what was open on it.
+                billed[row["customer"]] += row["returned"] or zero
+            elif row["status"] != "draft":
+                billed[row["customer"]] += row["total"] - given[row["id"]]
+        assert all(left >= zero for left in billed.values()), dict(billed)
+        for wallet in self.rows("Wallet"):
+            assert zero <= wallet["balance"] <= wallet["granted"], wallet
+
+    def check_invoice(self, row: dict[str, Any], given: Money, paid: Money) -> None:
+        """What is open, and what was given back of it by notes, refunds, and changes together."""
+        zero = Money(0, self.currency)
+        assert zero <= row["amount_open"] <= row["amount_due"], row
+        lines = self.rows("InvoiceLine", invoice=row["id"])
+        gross = [line["amount"] - line["discount"] + line["tax"] for line in lines]
+        assert sum(gross, zero) == row["total"], row
+        if row["status"] in ("void", "draft"):
+            assert row["status"] == "draft" or not row["amount_open"], row
+            return
+        returned = row["returned"] or zero
+        assert returned >= zero, row
+        charged = sum((amount for amount in gross if amount > zero), zero)
+        assert given + returned <= charged, (row, given, returned, charged)
+        assert row["amount_open"] + paid <= row["amount_due"], (row, paid)
+
+
+MORE = st.fixed_dictionaries({
+    "plan": st.sampled_from(PLANS), "coupon": st.sampled_from(COUPONS),
+    "when": st.sampled_from(("now", "now", "period_end")), "prorate": st.booleans(),
+    "invoice": st.sampled_from(("now", "next")), "refund": st.booleans(),
+    "line": st.integers(0, 3),
+})  # fmt: skip
+ACTS = st.tuples(
+    st.sampled_from((0, 0, 0, 3, 10, 17, 31)),
+    st.sampled_from((
+        "subscribe", "change", "change", "quantity", "addon", "usage", "note", "note", "refund",
+        "void", "pay", "pay", "cards", "grant", "sell", "pause", "resume", "cancel", "coupon",
+        "oneoff", "tick",
+    )),
+    st.sampled_from("aaab"),
+    st.integers(0, 4),
+    st.sampled_from([Decimal(part) for part in ("0", "0.01", "0.33", "0.5", "0.9", "1")]),
+    MORE,
+)  # fmt: skip
+KINDS = st.tuples(
+    st.sampled_from(tuple(EXPONENTS)), st.sampled_from(("exclusive", "inclusive")),
+    st.sampled_from(ENDS), st.sampled_from(OPTIONS),
+)  # fmt: skip
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=WIDE is None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+)  # fmt: skip
+@given(KINDS, st.sampled_from(PLANS), st.lists(ACTS, min_size=4, max_size=LONGEST))
+def test_nothing_is_given_back_twice(kind: Any, plan: str, acts: Any) -> None:
+    shop = Shop(kind)
+    for who, quantity in (("a", 2), ("b", 3)):
+        shop.send("G.subscribe", account=who, plan=plan, quantity=quantity, coupon=None)
+    shop.check()
+    try:
+        for act in acts:
+            shop.act(*act)
+    except Exception as problem:
+        problem.add_note("\n".join([str(kind), *shop.log]))
+        raise
