@@ -40,6 +40,12 @@ def bounds_of(
     return [Bound(sub["id"], plan.name, begin, end, least, most, before, share, settle, settled)]
 
 
+def running(desk: Desk, sub: Mapping[str, Any], lines: Sequence[Line]) -> list[Bound]:
+    """The maximum of the running period, for an invoice that has base or usage of it."""
+    found = bounds_of(desk, sub, sub["period_end"], settle=False)
+    return [each for each in found if any(invoicing.counts_to(line, each) for line in lines)]
+
+
 def bounded(desk: Desk, sub: Mapping[str, Any]) -> bool:
     """Whether the plan has a minimum or maximum."""
     plan = items(desk, sub, sub["period_start"])[0].plan

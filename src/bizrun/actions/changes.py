@@ -385,7 +385,14 @@ def bill_change(
         stopped = owed.with_charges(mine, change.charges[:-1])
         payments.give_back(desk, mine, stopped)
         kept += stopped
-    made = None
+    made, whole = None, reason in _NEW_TERMS
+    if limited := bounds.bounded(desk, after):
+        others = [row for row in rows if row["item"] != item]
+        begun = change.charge + owed.unused(desk, sub, others)
+        known["before"] = begun if whole else _rebased(desk, sub, mine, change)
+    running = {**sub, "billing": known}
+    if limited and not whole and not next_:
+        found.bounds += bounds.running(desk, running, found.lines)
     if next_:
         charged = _charged(desk, after, [line for line in found.lines if line.covers is not None])
         known["waiting"] = owed.as_rows(owed.settled(desk, found))
@@ -397,11 +404,8 @@ def bill_change(
             kept = owed.invoiced(kept, made.made, made.key, key)
             kept += owed.charge_rows(made.made, made.key, key)
     known["charges"] = kept
-    if bounds.bounded(desk, after):
-        whole = reason in _NEW_TERMS
-        others = [row for row in rows if row["item"] != item]
-        begun = change.charge + owed.unused(desk, sub, others)
-        known["before"] = begun if whole else _rebased(desk, sub, mine, change)
+    if limited and made and not whole:
+        bounds.note(desk, running, known, made.lines)
     after["billing"] = known
     _store(desk, sub, after)
     renewals.await_inner(desk, after, desk.now)
