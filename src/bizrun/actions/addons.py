@@ -125,11 +125,8 @@ def _change_addon(
         windows = [w for w in usage.owed(desk, sub, desk.now, True) if w.item.name == addon.name]
         found.metered += usage.apart(desk, sub, windows)
         found.lines += [line for window in windows for line in window.lines]
-        # Were it added again in the period, that is billed.
-        billed = {f"{addon.name}|{w.price.meter}": w.row["billed"] for w in windows}
-        known["billed"] = {**(known.get("billed") or {}), **billed}
     if not quantity or _is_new(sub, addon):
-        known |= usage.cut(desk, {**sub, "billing": known}, addon)
+        known |= usage.cut(desk, {**sub, "billing": known}, addon, found.metered)
     bill_change(
         desk, sub, after, found, addon.name, change, f"addon/{desk.base}/{site}", "addon_change",
         surplus_of(sub, args, site, place), False,

@@ -271,7 +271,7 @@ def _change_now(
         after["usage_start"] = desk.now
         after["billing"].pop("arrears_from", None)
         after["billing"]["arrears_from"] = {"*": desk.now}
-        after["billing"] |= usage.used_up(sub, found.metered, desk.now)
+        after["billing"] |= usage.used_up(desk, sub, found.metered, desk.now)
     elif base:
         known = held(after)
         known["arrears_from"] = {**(known.get("arrears_from") or {}), PLAN: desk.now}
@@ -463,7 +463,7 @@ def _restart(
     known = {n: v for n, v in held(after).items() if n not in ("anchor_day", "exact")}
     if day is not None:
         known["anchor_day"] = day
-    known |= usage.used_up(sub, found.metered, desk.now)
+    known |= usage.used_up(desk, sub, found.metered, desk.now)
     known["first_paid"] = first_paid(sub)
     after |= {"anchor": cycle.start, "billing": known}
     turned = renewals.begin(desk, sub, after, found, periods.period(cycle, 0), False)

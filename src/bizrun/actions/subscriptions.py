@@ -280,7 +280,7 @@ def end(
         renewals.make(desk, [sub], [found], [], site, "cancellation", whole, surplus)
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
              if n not in ("waiting", "late", "billed", "pending", "charges")}  # fmt: skip
-    known |= usage.used_up(sub, found.metered, desk.now)
+    known |= usage.used_up(desk, sub, found.metered, desk.now)
     zero = Money(0, sub["currency"])
     set_status(
         desk, key, status, ended_at=desk.now, monthly_amount=zero, billing=known,
@@ -342,7 +342,7 @@ def _rest(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
                       surplus=surplus)  # fmt: skip
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
              if n not in ("waiting", "late", "billed", "charges", "before", "settled")}  # fmt: skip
-    known |= usage.used_up(sub, found.metered, desk.now)
+    known |= usage.used_up(desk, sub, found.metered, desk.now)
     set_status(desk, key, status, paused_at=desk.now, usage_start=desk.now, billing=known)
 
 

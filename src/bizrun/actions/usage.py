@@ -61,20 +61,42 @@ def share_of(desk: Desk, period: Period, start: datetime, end: datetime, custome
     return proration.share_between(period, start, end, by, zone)
 
 
-def used_up(sub: Mapping[str, Any], found: Sequence[Metered], now: datetime) -> dict[str, Any]:
+def used_up(
+    desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered], now: datetime
+) -> dict[str, Any]:
     """What of `billing` remembers that counts of this very instant are billed: the usage period
     that begins now has those that come after them alone."""
     spent = {
-        each.price.meter: start + MOMENT
+        each.price.meter: start
         for each in found
         if (start := each.row["start"]) >= now and any(part[1] for part in each.row["billed"])
     }
     used = (sub["billing"] or {}).get("used") or {}
     # What a plan between two changes at one instant had no price for is nobody's.
-    later = {meter: until + MOMENT for meter, until in used.items() if until >= now}
+    later = {key: until for key, until in used.items() if until >= now}
+    # Nor does the plan's own usage begin where that of an add-on did which is over.
+    later = {key.rpartition("|")[2]: now for key in later} | later | spent
     if not used and not spent:
         return {}
-    return {"used": {**used, **later, **spent}, **_moved(sub, (*later, *spent), now)}
+    fresh = {
+        key: free_start(desk, sub, key.rpartition("|")[2], until + MOMENT, found)
+        for key, until in later.items()
+    }
+    return {"used": {**used, **fresh}, **_moved(sub, fresh, now)}
+
+
+def free_start(
+    desk: Desk, sub: Mapping[str, Any], meter: str, start: datetime, found: Sequence[Metered]
+) -> datetime:
+    """Where a usage window that begins at an instant is kept: not where another of its meter is,
+    billed before or with it, which began then too."""
+    taken = {row["start"] for row in windows_before(desk, meter, sub["customer"], start)}
+    taken |= {each.row["start"] for each in found if each.price.meter == meter}
+    used = (sub["billing"] or {}).get("used") or {}
+    taken |= {until for key, until in used.items() if key.rpartition("|")[2] == meter}
+    while start in taken:
+        start += MOMENT
+    return start
 
 
 def _moved(sub: Mapping[str, Any], keys: Iterable[str], now: datetime) -> dict[str, Any]:
@@ -93,24 +115,25 @@ def _own_meters(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> set[
     return {price.meter for price in mine} - taken
 
 
-def cut(desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan) -> dict[str, Any]:
-    """What of `billing` remembers that an add-on's usage begins or ends at this instant."""
+def cut(
+    desk: Desk, sub: Mapping[str, Any], addon: catalog.Plan, found: Sequence[Metered]
+) -> dict[str, Any]:
+    """What of `billing` remembers that an add-on's usage begins or ends at this instant, where
+    `found` of it is billed."""
     known = sub["billing"] or {}
     used, billed = dict(known.get("used") or {}), dict(known.get("billed") or {})
     own = _own_meters(desk, sub, addon)
     again = []
     for price in catalog.choose_usages(addon, sub["currency"]):
-        key = part_key(addon.name, price.meter)
         begun = window_start(desk, sub, price, desk.now, addon.name)
         behind = beside(desk, sub, price, desk.now)
-        if price.meter in own and not behind:
-            used[price.meter] = begun + MOMENT if begun >= desk.now else desk.now
-            again += [price.meter] if begun >= desk.now else []
-        elif begun < desk.now:
-            used[key] = desk.now + behind
-        else:
-            continue  # it counts from where the others do, less what is billed of it
-        billed.pop(key, None)
+        part = part_key(addon.name, price.meter)
+        key = price.meter if price.meter in own and not behind else part
+        start = begun + MOMENT if begun >= desk.now else desk.now + behind
+        used[key] = free_start(desk, sub, price.meter, start, found)
+        if used[key] > desk.now + behind:
+            again.append(key)
+        billed.pop(part, None)
     if not used:
         return {}
     return {"used": used, "billed": billed, **_moved(sub, again, desk.now)}
@@ -125,11 +148,7 @@ def apart(desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered]) -> list[
     for each in found:
         begun, meter = each.row["start"], each.price.meter
         if any((other.price.meter, other.row["start"]) == (meter, begun) for other in shared):
-            taken = {row["start"] for row in windows_before(desk, meter, sub["customer"], begun)}
-            taken |= {other.row["start"] for other in running}
-            own = begun + MOMENT
-            while own in taken:
-                own += MOMENT
+            own = free_start(desk, sub, meter, begun + MOMENT, running)
             desk.part_measured(meter, sub["customer"], begun, own)
             terms = {"begun": begun, **each.row["terms"]}
             each = replace(each, row={**each.row, "start": own, "terms": terms})
