@@ -432,19 +432,20 @@ def _charged(desk: Desk, after: Mapping[str, Any], made: Sequence[Line]) -> list
 
 
 def _by_now(desk: Desk, sub: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Charges, with those that wait at what the coupons that hold by now leave of them: one may
-    have come or been used up since."""
+    """Charges as they stand by now: of no more than is left of their invoices, and those that wait
+    at what the coupons that hold leave of them, as one may have come or been used up since."""
     waiting = [
         replace(line, covers=line.counted) for line in owed.waiting(sub)
         if line.counted is not None
     ]  # fmt: skip
     if not waiting:
-        return rows
+        return payments.within_invoices(desk, rows)
     totals = invoices.draft_of(desk, sub["customer"], waiting, sub["currency"], [sub])
     found = owed.invoiced(rows, [(line, "") for line in totals.lines], "", sub["id"])
-    return [
+    found = [
         {**row, "invoice": None, "taxes": None} if row["invoice"] == "" else row for row in found
     ]
+    return payments.within_invoices(desk, found)
 
 
 def _restart(

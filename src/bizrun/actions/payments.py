@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing import proration, taxes
+from ..billing.credits import whole_units
 from ..billing.split import spread
 from ..errors import Refusal
 from ..model import Outcome
@@ -212,14 +213,50 @@ def left_of_charges(desk: Desk, key: str) -> Money:
 def give_back(
     desk: Desk, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Notes on their invoices what a change gives back of charges, with its tax."""
+    """Notes on their invoices what a change gives back of charges, with its tax: that of charges
+    taxed alike is rounded once, as their credit line has it."""
+    together: dict[Any, tuple[Mapping[str, Any], Money]] = {}
     for old, new in zip(before, after, strict=True):
         back = old["amount"] - new["amount"]
         if not back or old["invoice"] is None or old["line"] is None:
             continue
+        alike = taxed.from_rows(old.get("taxes")) or old["line"]
+        _, held = together.get((old["invoice"], alike), (old, back * 0))
+        together[old["invoice"], alike] = old, held + back
+    for old, back in together.values():
         invoice = desk.row("Invoice", old["invoice"])
         returned = (invoice["returned"] or back * 0) + _with_tax(desk, old, back)
         desk.change("Invoice", invoice["id"], returned=returned)
+
+
+def within_invoices(desk: Desk, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Charges of which no more is left than of their invoices: a note may have given back of these
+    what a change of another subscription had given back before. What rounding leaves is the tax's.
+    """
+    left: dict[str, Fraction] = {}
+    found = []
+    for row in rows:
+        key, zero = row["invoice"], row["amount"] * 0
+        mine = row["amount"] - row["given_back"]
+        if key and row["line"] and mine > zero and row["end"] > desk.now:
+            if key not in left:
+                left[key] = Fraction(max(left_of_charges(desk, key), zero).amount)
+            gross = Fraction(mine.amount) * _grossed(desk, row)
+            rest = min(gross, left[key])
+            left[key] -= rest
+            if rest < gross:
+                gone = whole_units(mine - proration.portion(mine, rest / gross))
+                row = {**row, "given_back": row["given_back"] + gone}
+        found.append(row)
+    return found
+
+
+def _grossed(desk: Desk, charge: Mapping[str, Any]) -> Fraction:
+    """By how much a charge is more with its tax."""
+    line = desk.row("InvoiceLine", charge["line"])
+    charged = charge["full"] - line["discount"]
+    total = line["amount"] - line["discount"] + line["tax"]
+    return _ratio(total, charged) if charged else Fraction(1)
 
 
 def _with_tax(desk: Desk, charge: Mapping[str, Any], back: Money) -> Money:
