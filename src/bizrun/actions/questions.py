@@ -213,7 +213,7 @@ def _included(desk: Desk, plan: catalog.Plan, name: str, customer: str | None) -
             start = windows.window_start(desk, sub, price, max(desk.now, sub["period_start"]))
             end = windows.meter_period(desk, sub, price, start).end
             item = items(desk, sub, desk.now)[0]
-            return usages.allowance_of(desk, sub, item, price, start, end).quantity
+            return usages.allowance_of(desk, sub, item, price, start, end, start).quantity
     return included
 
 

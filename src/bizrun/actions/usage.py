@@ -175,10 +175,11 @@ def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, date
 
 def measured(
     desk: Desk, price: catalog.UsagePrice, customer: str, start: datetime, end: datetime,
-    included: Number = 0, each: bool = False,
+    included: Number = 0, each: bool = False, begun: datetime | None = None,
 ) -> list[rating.Usage]:  # fmt: skip
     """What a meter counted in a window, by the values of the price's dimensions; also by `each`
-    event where the price, or the allowance beside it, depends on that."""
+    event where the price, or the allowance beside it, depends on that: from where it has `begun`.
+    """
     meter = desk.program.meters.get(price.meter)
     if meter is None:
         return []
@@ -191,7 +192,7 @@ def measured(
         found.append(rating.Usage(figure.quantity, figure.events, picked))
     each = each or catalog.by_event(price.pricing, bool(included))
     if each and meter.aggregate in ADDITIVE:
-        return [_with_each(desk, price, customer, start, end, usage)
+        return [_with_each(desk, price, customer, begun or start, end, usage)
                 for usage in rating.by_values(found)]  # fmt: skip
     return found
 
@@ -206,22 +207,25 @@ def _with_each(
     if len(each) < usage.events:
         # A threshold is looked at with an event: that one is of the running period.
         each = desk.measured_each(price.meter, customer, start, end + MOMENT, by)
+    # Of those at the instant where it began the first ones may be of a window before it.
+    each = each[max(len(each) - usage.events, 0) :]
     order = tuple((level.at, level.event) for level in each)
     return replace(usage, each=tuple(level.value for level in each), order=order)
 
 
 def allowance_of(
     desk: Desk, sub: Mapping[str, Any], item: Item, price: catalog.UsagePrice,
-    start: datetime, end: datetime,
+    start: datetime, end: datetime, begun: datetime,
 ) -> Allowance:  # fmt: skip
-    """What a window may use for nothing: the plan's allowance, and what was carried over to it."""
+    """What a window may use for nothing: the plan's allowance, and what was carried over to it;
+    `start` is where it is kept, `begun` where it began."""
     lines = catalog.allowances(item.plan, price.meter)
     if not lines:
         return Allowance()
     own = [line.quantity for line in lines]
     if any(line.prorated for line in lines):
         period = meter_period(desk, sub, price, max(start, end - MOMENT))
-        share = share_of(desk, period, start, end, sub["customer"])
+        share = share_of(desk, period, begun, end, sub["customer"])
         own = [
             proration.part_of_quantity(line.quantity, share) if line.prorated else line.quantity
             for line in lines
@@ -235,15 +239,16 @@ def allowance_of(
 def _rate_window(
     desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice,
     start: datetime, end: datetime, included: Number | None, running: bool,
-    first: int | None = None,
+    first: int | None, begun: datetime,
 ) -> tuple[Rated, ...]:  # fmt: skip
     """What the usage of a window costs, what is included taken off, or its `first` events:
     whichever is used up before."""
-    usages = measured(desk, price, sub["customer"], start, end, included or 0, first is not None)
+    each = first is not None
+    usages = measured(desk, price, sub["customer"], start, end, included or 0, each, begun)
     if first is not None:
         usages, included = rating.without_first(usages, first, included)
     if desk.program.meters[price.meter].aggregate == "average":
-        usages = _weighted(desk, sub, price, start, end, usages)
+        usages = _weighted(desk, sub, price, begun, end, usages)
     if running:
         price = replace(price, pricing=rating.without_least(price.pricing))
     return rating.rate_usage(price, usages, sub["currency"], included or 0)
@@ -297,10 +302,11 @@ def meter_window(
     """The lines of a window and the row that remembers it."""
     period = meter_period(desk, sub, price, max(start, end - MOMENT))
     until = period.end if running else end
-    free = allowance_of(desk, sub, item, price, start, until)
+    shown = begun_at(desk, sub, price, item.name, start)
+    free = allowance_of(desk, sub, item, price, start, until, shown)
     first = catalog.free_events(item.plan, price.meter)
     units = free.quantity if free.own or free.carried else None
-    rated = _rate_window(desk, sub, price, start, end, units, running, first)
+    rated = _rate_window(desk, sub, price, start, end, units, running, first, shown)
     if steps := free.steps(sub["currency"]):
         rated = (replace(rated[0], free=steps), *rated[1:])
     if start >= end:
@@ -311,7 +317,6 @@ def meter_window(
         # Both rates rounded: what did not change makes no line of a half unit.
         rated = tuple(replace(part, amount=part.amount.rounded(half_even)) for part in rated)
     subject = lines.Subject.of(sub["id"], item.plan)
-    shown = begun_at(desk, sub, price, item.name, start)
     made = lines.usage_lines(subject, price.meter, rated, shown, end, billed, kind)
     parts = []
     for part in rated:
