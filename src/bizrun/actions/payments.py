@@ -207,7 +207,24 @@ def left_of_charges(desk: Desk, key: str) -> Money:
     gave back something of earlier invoices, take nothing off it."""
     invoice = desk.row("Invoice", key)
     credited: Money = _asked(desk, invoice) - invoice["total"]
-    return credited + still_charged(desk, key)
+    return credited - _of_its_own(desk, invoice) + still_charged(desk, key)
+
+
+def _of_its_own(desk: Desk, invoice: Mapping[str, Any]) -> Money:
+    """What an invoice's credit lines gave back of its own charges, as one that had waited was ended
+    before it was invoiced: what is more than earlier invoices know of, but for rounding."""
+    zero: Money = invoice["total"] * 0
+    lines = desk.select("InvoiceLine", invoice=invoice["id"])
+    credits = [line for line in lines if line["kind"] == "proration" and line["amount"] < zero]
+    own: Money = sum((line["discount"] - line["amount"] - line["tax"] for line in credits), zero)
+    if not own:
+        return zero
+    subs = set(subscriptions_of(invoice))
+    for row in desk.select("Invoice", customer=invoice["customer"]):
+        earlier = row["id"] != invoice["id"] and row["returned"] is not None
+        if earlier and row["currency"] == own.currency and subs & set(subscriptions_of(row)):
+            own = own - row["returned"]
+    return own if own.minor_units() > len(lines) else zero
 
 
 def give_back(
