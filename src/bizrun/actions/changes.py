@@ -514,7 +514,8 @@ def credit_unused(
         subject, end = lines.Subject.of(sub["id"], plan), sub["period_end"]
         credits = lines.credit_lines(subject, given, made_by, desk.now, end)
         made += [line for line in credits if line.amount]
-    if store and made:
+    # What was free, by a coupon of all of it, is left off a bound's period as well.
+    if store and kept:
         known = {**held(sub), "charges": kept}
         if "before" in known:
             rows = [row for row in owed.charges_of(sub) if item in (None, row["item"])]
