@@ -224,10 +224,7 @@ class Acts:
         if self._credits and self.rules.proration != "none":
             for _ in range(self.r.randint(0, 3)):
                 plan = self._pick(self.r.choice(("late", "flat_0", "flat_1")))
-                self._add(
-                    self._later(0, 45), "change", deal=deal, plan=plan, when="now", prorate=True,
-                    invoice="now",
-                )  # fmt: skip
+                self._change(deal, plan, self._later(0, 45))
         self._end(deal, late=True)
 
     def _life_use(self) -> None:
@@ -240,10 +237,7 @@ class Acts:
         if self._credits and self.rules.proration != "none":
             for _ in range(self.r.choice((0, 0, 1, 2))):
                 to = self._pick("use")
-                self._add(
-                    self._later(10, 120), "change", deal=deal, plan=to, when="now",
-                    prorate=True, invoice="now",
-                )  # fmt: skip
+                self._change(deal, to, self._later(10, 120))
                 self._use(to, 250)
         self._end(deal, late=True)
 
@@ -313,15 +307,8 @@ class Acts:
             for _ in range(self.r.choice((0, 1, 2, 3))):
                 to = self.r.choice(("yearly_use", "flat_5", "use_0", "flat_0"))
                 self._use(to, 400)
-                self._add(
-                    self._later(5, 150), "change", deal=deal, plan=to, when="now", prorate=True,
-                    invoice="now",
-                )  # fmt: skip
-        if self.r.random() < 0.5:
-            self._end(deal)
-        else:
-            self._have_late()
-        return None
+                self._change(deal, to, self._later(5, 150))
+        return self._end_or_have_late(deal)
 
     def _life_next(self) -> None:
         """Changes whose lines wait for the next invoice."""
@@ -368,15 +355,18 @@ class Acts:
         for _ in range(self.r.randint(1, 4)):
             to = self.r.choice(plans)
             self._use(to, 200)
-            self._add(
-                self._later(0, 50), "change", deal=deal, plan=to, when="now", prorate=True,
-                invoice="now",
-            )  # fmt: skip
+            self._change(deal, to, self._later(0, 50))
+        return self._end_or_have_late(deal)
+
+    def _change(self, deal: str, plan: str, at: datetime) -> None:
+        """A change of plan now, prorated, with an invoice of its own."""
+        self._add(at, "change", deal=deal, plan=plan, when="now", prorate=True, invoice="now")
+
+    def _end_or_have_late(self, deal: str) -> None:
         if self.r.random() < 0.5:
             self._end(deal)
         else:
             self._have_late()
-        return None
 
     def _have_late(self) -> None:
         """Has some of what is used arrive after its time."""
@@ -446,18 +436,11 @@ class Acts:
         for _ in range(self.r.randint(1, 7)):
             if self.r.random() < 0.3:
                 plan = self.r.choice((*MONTHLY, "use_0", "use_1", "use_2"))
-                self._add(
-                    self._later(0, 25), "change", deal=deal, plan=plan, when="now", prorate=True,
-                    invoice="now",
-                )  # fmt: skip
+                self._change(deal, plan, self._later(0, 25))
                 continue
             on = not on
             self._add(self._later(0, 25), "addon", deal=deal, addon="extra_use", quantity=int(on))
-        if self.r.random() < 0.5:
-            self._end(deal)
-        else:
-            self._have_late()
-        return None
+        return self._end_or_have_late(deal)
 
     def _life_rest(self) -> None:
         """Pauses of plans with usage, minimum and maximum."""
@@ -480,10 +463,7 @@ class Acts:
             for _ in range(self.r.choice((0, 1, 2))):
                 to = self.r.choice(("part_0", "use_0", "flat_0"))
                 self._use(to, 200)
-                self._add(
-                    self._later(5, 90), "change", deal=deal, plan=to, when="now", prorate=True,
-                    invoice="now",
-                )  # fmt: skip
+                self._change(deal, to, self._later(5, 90))
         self._end(deal)
 
     def _life_tardy(self) -> None:
