@@ -75,8 +75,22 @@ def test_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 test " in capsys.readouterr().out
     assert main(["test", "good.biz", "-k", "one", "-k", "two"]) == 0
     assert "2 tests" in capsys.readouterr().out
-    assert main(["test", "good.biz", "-k", "three"]) == 0
-    assert "No test has 'three' in its title; there are 2 tests." in capsys.readouterr().out
+    assert main(["test", "good.biz", "-k", "one", "-k", "zebra"]) == 0
+    assert "1 test " in capsys.readouterr().out
+
+
+def test_a_name_that_no_test_has_is_a_wrong_call(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder, good=GOOD, empty=GOOD[: GOOD.index("test")])
+    assert main(["test", ".", "-k", "zebra"]) == 2
+    said = capsys.readouterr()
+    assert said.err == "bizrun: No test has 'zebra' in its title, of 2 tests.\n" and not said.out
+    assert main(["test", ".", "-k", "mdae", "--json"]) == 2
+    said = capsys.readouterr()
+    assert said.err.endswith("of 2 tests; did you mean 'made'?\n")
+    assert json.loads(said.out)["passed"] == 0
+    assert main(["test", "empty.biz", "-k", "zebra"]) == 0
 
 
 def test_nothing_to_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

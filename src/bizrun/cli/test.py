@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..diagnostics import did_you_mean
 from ..errors import UsageError
 from . import test_report as report_
 from .check import spec_files
@@ -39,7 +40,8 @@ def test(
 ) -> int:
     """Run the tests that stand in specs.
 
-    A folder stands for every spec under it. Exit code 1 where a test fails or a spec is wrong.
+    A folder stands for every spec under it. Exit code 1 where a test fails or a spec is wrong,
+    2 where no test is called what -k asks for.
     """
     from .test_runs import Options, once, roots, run_files
 
@@ -66,6 +68,8 @@ def test(
         _tell(reports, options, spent)
         if survivors is not None:
             _tell_survivors(reports, survivors)
+    if _unmatched(reports):
+        raise UsageError(_no_such(reports, options))
     return _exit_code(reports, cover_min, as_json)
 
 
@@ -81,17 +85,29 @@ def _tell(reports: list[FileReport], options: Options, milliseconds: int) -> Non
                 click.echo("\n" + report_.failed_test(test_, report.sources, colour))
     if any(report.tests or report.errors for report in reports):
         click.echo("\n" + report_.totals(reports, milliseconds, colour))
-    else:
-        click.echo(_nothing(reports, options))
+    elif not _unmatched(reports):
+        click.echo(_nothing(reports))
     if options.coverage and not all(report.errors for report in reports):
         click.echo("\n" + report_.coverage_text(*report_.covered(reports), colour))
 
 
-def _nothing(reports: list[FileReport], options: Options) -> str:
-    skipped = sum(report.skipped for report in reports)
-    if skipped:
-        asked = " or ".join(repr(name) for name in options.names)
-        return f"No test has {asked} in its title; there are {plural(skipped, 'test')}."
+def _unmatched(reports: list[FileReport]) -> bool:
+    """Whether there are tests, and none has what was asked for in its title."""
+    ran = any(report.tests or report.errors for report in reports)
+    return not ran and any(report.skipped for report in reports)
+
+
+def _no_such(reports: list[FileReport], options: Options) -> str:
+    titles = {title for report in reports for title in report.skipped}
+    asked = " or ".join(repr(name) for name in options.names)
+    known = titles | {word for title in titles for word in title.split()}
+    meant = (did_you_mean(name, known) for name in options.names)
+    hint = " or ".join(repr(name) for name in dict.fromkeys(meant) if name)
+    said = f"; did you mean {hint}?" if hint else "."
+    return f"No test has {asked} in its title, of {plural(len(titles), 'test')}{said}"
+
+
+def _nothing(reports: list[FileReport]) -> str:
     where = reports[0].path if len(reports) == 1 else plural(len(reports), "file")
     return f'No tests in {where}. Write one: test "what must hold" {{ … }}'
 

@@ -55,14 +55,15 @@ class TestRun:
 
 @dataclass(slots=True)
 class FileReport:
-    """How the tests of one spec went; `errors` where it could not be run at all."""
+    """How the tests of one spec went; `errors` where it could not be run at all, `skipped` the
+    titles that were not asked for."""
 
     path: str
     errors: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     tests: list[TestRun] = field(default_factory=list)
-    skipped: int = 0
+    skipped: list[str] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     reached: set[Point] = field(default_factory=set)
 
@@ -98,14 +99,15 @@ class Prepared:
                 self.coverage = Coverage(self.checked)
                 self.program = self.coverage.instrument(self.program)
 
-    def tests(self, names: Sequence[str]) -> tuple[list[ast.Test], int]:
-        """The tests that are asked for, and how many others there are."""
+    def tests(self, names: Sequence[str]) -> tuple[list[ast.Test], list[str]]:
+        """The tests that are asked for, and the titles of the others."""
         tests = self.checked.symbols.tests
         own = [t for t in tests if t.span.file == self.path or not in_std(t.span.file)]
         own.sort(key=lambda test: (test.span.file != self.path, test.span.file, test.span.start))
         wanted = [name.lower() for name in names]
         found = [t for t in own if not wanted or any(name in t.title.lower() for name in wanted)]
-        return found, len(own) - len(found)
+        asked = {test.span for test in found}
+        return found, [test.title for test in own if test.span not in asked]
 
     def report(self) -> FileReport:
         """A report without tests in it."""
