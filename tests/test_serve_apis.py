@@ -53,6 +53,9 @@ api POST "/credits" (by: number) for user {
 api GET "/all" () can tickets.read { return { n: count(Ticket) } }
 api GET "/divide" (by: number) { return 1 / by }
 api DELETE "/tickets/{id}" (id: Ticket) for user { delete id }
+plan pro { price 9 USD per month }
+coupon STAY { 10% off }
+api GET "/plans/{plan}" (plan: plan, code: coupon? = none) { return { plan, code } }
 """
 
 
@@ -112,6 +115,11 @@ def test_replies(desk: Desk) -> None:
     assert desk.ask("a", "GET", "/tickets/newest").json() == {"newest": True}
 
 
+def test_what_the_spec_names(desk: Desk) -> None:
+    answer = desk.ask("owner", "GET", "/plans/pro?code=STAY")
+    assert answer.json() == {"plan": "pro", "code": "STAY"}
+
+
 def test_a_query_is_typed(desk: Desk) -> None:
     answer = desk.ask("a", "GET", "/tickets?mine=true&tags=x&tags=5&top=3")
     assert answer.json() == {"n": 1, "mine": True, "tags": ["x", "5"], "top": 3}
@@ -149,6 +157,8 @@ def test_changes_and_refusals(desk: Desk) -> None:
         ("a", "GET", "/tickets?mine=perhaps", None, 422, "`mine` must be a bool"),
         ("a", "GET", "/tickets?mine=true&mine=false", None, 422, "`mine` is given 2 times"),
         ("a", "GET", "/tickets/t-zzz", None, 404, "no Ticket `t-zzz`"),
+        ("owner", "GET", "/plans/prro", None, 404, "unknown plan `prro`. Did you mean `pro`?"),
+        ("owner", "GET", "/plans/pro?code=STAYS", None, 422, "`code`: unknown coupon `STAYS`."),
         ("owner", "GET", "/divide?by=0", None, 400, "zero"),
         ("owner", "GET", "/divide?by=1e999999", None, 422, "by"),
         ("owner", "GET", "/divide?by=" + "9" * 5000, None, 422, "by"),

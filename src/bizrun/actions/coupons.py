@@ -7,7 +7,6 @@ from typing import Any
 
 from ..billing import discounts, periods
 from ..billing.discounts import CouponUse
-from ..diagnostics import did_you_mean
 from ..errors import Refusal
 from ..values import Money, show
 from .customers import customer_row, subscriptions, zone_of
@@ -27,9 +26,8 @@ def redeem(
     currency are asked, where there are any. Refused where it holds for none."""
     coupon = desk.program.coupons.get(name)
     if coupon is None:
-        meant = did_you_mean(str(name), desk.program.coupons)
-        hint = f" Did you mean `{meant}`?" if meant else ""
-        raise Refusal(f"Unknown coupon `{show(name)}`.{hint}")
+        # A code may be a secret among those who were given it: no other one is told.
+        raise Refusal(f"Unknown coupon `{show(name)}`.")
     keys = (f"coupon|{name}", f"coupon|{name}|{customer}")
     rows = [desk.peek("_number", key) for key in keys]
     every, own = (row["last"] if row else 0 for row in rows)

@@ -334,8 +334,8 @@ def snapshot(desk: Desk, entity: str, key: Any, depth: int = 2) -> Any:
 
 
 def _fields(desk: Desk, entity: str, row: Row) -> dict[str, Any]:
-    """What is declared of a row, without what bizrun keeps beside it."""
-    return {name: row[name] for name in desk.program.entities[entity].fields}
+    """What is declared of a row, without what bizrun keeps beside it for itself."""
+    return {name: row[name] for name in desk.program.entities[entity].shown}
 
 
 def snapshots(desk: Desk, entity: str, keys: Any) -> list[Any]:

@@ -29,6 +29,14 @@ class EntityField(Struct, frozen=True):
         return type(self.type).__name__ in ("Maybe", "AnyType")
 
 
+# What billing keeps for its own next step. A query that names it is answered; no row that is sent
+# or printed has it.
+WORKINGS: Mapping[str, frozenset[str]] = {
+    "Subscription": frozenset({"billing"}),
+    "Invoice": frozenset({"coupons", "draft"}),
+}
+
+
 class Entity(Struct, frozen=True):
     """A table of the author's."""
 
@@ -38,6 +46,12 @@ class Entity(Struct, frozen=True):
     indexes: tuple[tuple[str, ...], ...]
     generated_key: bool
     builtin: bool
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The fields that a whole row has outside: in replies, messages and queries."""
+        inside = WORKINGS.get(self.name, frozenset()) if self.builtin else frozenset()
+        return tuple(name for name in self.fields if name not in inside)
 
     @property
     def references(self) -> dict[str, str]:

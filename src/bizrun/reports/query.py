@@ -73,7 +73,7 @@ def _answer(value: Any, type_: Type, engine: Engine) -> Answer:
 
 
 def _rows(rows: list[dict[str, Any]], engine: Engine, entity: str) -> Answer:
-    fields = tuple(engine.program.entities[entity].fields)
+    fields = engine.program.entities[entity].shown
     return Answer(rows, None, (*fields, "lines") if entity == "Invoice" else fields)
 
 
@@ -82,10 +82,10 @@ def row_of(engine: Engine, entity: str, key: str) -> dict[str, Any] | None:
     row = engine.state.get(entity, key)
     if row is None:
         return None
-    found = {name: plain(row[name]) for name in engine.program.entities[entity].fields}
+    found = {name: plain(row[name]) for name in engine.program.entities[entity].shown}
     if entity == "Invoice":
         lines = engine.state.select("InvoiceLine", {"invoice": key})
-        fields = engine.program.entities["InvoiceLine"].fields
+        fields = engine.program.entities["InvoiceLine"].shown
         shown = [name for name in fields if name not in ("invoice", "created_at", "updated_at")]
         found["lines"] = [
             {name: plain(line[name]) for name in shown}

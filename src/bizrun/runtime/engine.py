@@ -91,7 +91,9 @@ class Engine:
         self.emitting = Emitting(self)
         self.recording = Recording(self)
         plans = program.plans | program.addons
-        self.intake = Intake(program.currency, self._find, plans, shape_defaults(self))
+        self.intake = Intake(
+            program.currency, self._find, shape_defaults(self), plans, program.coupons
+        )
         self.directories = Directories(self)
         self.dispatch = Dispatch(self)
         self.waits = Waits(self)

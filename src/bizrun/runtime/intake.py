@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -47,12 +47,14 @@ class Intake:
     `default(shape, field)` what a shape's field is where it is left out, or none."""
 
     def __init__(
-        self, currency: str, find: Find, plans: Mapping[str, Any], default: Default
-    ) -> None:
+        self, currency: str, find: Find, default: Default, plans: Collection[str],
+        coupons: Collection[str],
+    ) -> None:  # fmt: skip
         self.default = default
         self.currency = currency
         self.find = find
         self.plans = plans
+        self.coupons = coupons
 
     def payload(
         self, type_: EventType, data: Any, defaults: Callable[[str], Any]
@@ -157,7 +159,10 @@ class Intake:
         if name == "plan" and isinstance(value, str) and value not in self.plans:
             meant = did_you_mean(value, self.plans)
             hint = f" Did you mean `{meant}`?" if meant else ""
-            raise Refusal(f"{what}: unknown plan `{value[:60]}`.{hint}")
+            raise Absent(f"{what}: unknown plan `{value[:60]}`.{hint}")
+        if name == "coupon" and isinstance(value, str) and value not in self.coupons:
+            # A code may be a secret among those who were given it: no other one is told.
+            raise Absent(f"{what}: unknown coupon `{value[:60]}`")
         if reader is None:
             return loose(value)
         found = reader(value)
