@@ -300,6 +300,6 @@ def choose_quantity(plan: catalog.Plan, wanted: Any) -> Any:
     quantity = max(1, low) if wanted is None else wanted
     checked_quantity(quantity)
     if not low <= quantity <= high:
-        bounds = f"{number_text(low)} to {number_text(high)}"
+        bounds = number_text(low) if low == high else f"{number_text(low)} to {number_text(high)}"
         raise Refusal(f"plan `{plan.name}` takes {bounds} seats, not {number_text(quantity)}")
     return quantity

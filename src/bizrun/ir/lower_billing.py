@@ -13,7 +13,7 @@ from ..lang import ast
 from ..lang.symbols import Checked
 from ..lang.types import Prim, known
 from ..lang.walk import walk
-from ..values import SIZE_UNITS, Duration, Money, Percent, divide
+from ..values import SIZE_UNITS, UNLIMITED, Duration, Money, Percent, divide
 from .constants import constant
 
 
@@ -100,6 +100,8 @@ class BillingLowering:
                 lists.setdefault("bill_usage_at", []).append(value)
             case "seats" if isinstance(item.value, ast.Binary):
                 said["seats"] = (self.value(item.value.left), self.value(item.value.right))
+            case "seats":
+                said["seats"] = (value, value) if value != UNLIMITED else None
             case "only":
                 said["only"] = tuple(value if isinstance(value, list) else [value])
             case "provider":

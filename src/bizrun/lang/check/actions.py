@@ -10,6 +10,7 @@ from ..types import ANY, TEXT, ListOf, Record, Type, known, maybe
 from .context import Checker, check_template, listed, nearest, resolved
 from .expressions import infer
 from .names import schema_type
+from .quantities import check_quantity
 from .scope import Scope
 from .values import expect, fit_value, repeated, spread_fields
 
@@ -31,6 +32,7 @@ def check_action(c: Checker, node: ast.Action, scope: Scope) -> Type:
     given, open_, schema = _fields(c, node, signature, scope)
     if not open_:
         _lacking(c, node, signature, given)
+    check_quantity(c, node)
     result = signature.result
     if schema is not None:
         result = schema if "fallback" in given else maybe(schema)

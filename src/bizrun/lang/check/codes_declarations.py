@@ -117,7 +117,8 @@ PLANS = {
     ),
     "E0602": Code(
         "tiers that end",
-        "Units above the last bound would have no price. `above` says what they cost.",
+        "Units above the last bound would have no price. `above` says what they cost; tiers of "
+        "seats may end where `seats 1..10` does.",
         'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
         "meter calls { count API.called per c }\n"
         "plan pro {\n  price 9 USD per month\n"
@@ -406,6 +407,14 @@ METERS = {
         "meter payments { count Card.charged per c }\n"
         "plan pro {\n  price 9 USD per month\n"
         "  usage payments: 2.9%   # W0608: sum amount of Card.charged\n}",
+    ),
+    "W0609": Code(
+        "a quantity that no price counts",
+        "A subscription carries a quantity for prices `per seat`; of a plan that has none, three "
+        "cost as much as one.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "plan pro { price 9 USD per month }       # per seat per month\n"
+        "on C.created as e { subscribe { customer: e.c, plan: pro, quantity: 3 } }   # W0609",
     ),
     "W0640": Code(
         "a meter of an undeclared event",

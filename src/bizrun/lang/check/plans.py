@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...diagnostics import Label, Span, did_you_mean
-from ...values import Money
+from ...values import Money, Number
 from .. import ast
 from .business import SETTINGS
 from .context import listed
@@ -145,7 +145,7 @@ def _no_interval(unit: str | None) -> str:
 
 def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
     plan.prices.append(item)
-    check_pricing(item.pricing, plan.facts, meter=None)
+    check_pricing(item.pricing, plan.facts, None, _most_seats(plan))
     check_each(item.pricing, plan.facts, None)
     rate = None if item.pricing.tiers else item.pricing.rate
     nothing = rate and not rate.parts and not plan.facts.damaged(plan.node)
@@ -307,6 +307,18 @@ def _check_features(item: ast.PlanClause, plan: _Plan) -> None:
             text = f'The feature "{name}" is listed twice'
             plan.facts.warn("W0602", feature.span, text, labels=labels)
         seen.setdefault(name, feature.span)
+
+
+def _most_seats(plan: _Plan) -> Number | None:
+    """How many seats a plan is sold with at most, where it says so."""
+    for item in plan.node.items:
+        if isinstance(item, ast.PlanClause) and item.key == "seats":
+            bound = item.value
+            if isinstance(bound, ast.Binary) and bound.op == "..":
+                bound = bound.right
+            value = plan.facts.fold(bound)
+            return value.value if value is not None and value.type == "number" else None
+    return None
 
 
 def _check_seats(item: ast.PlanClause, plan: _Plan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...diagnostics import Label, Span, an
-from ...values import SIZE_UNITS, UNLIMITED, Money
+from ...values import SIZE_UNITS, UNLIMITED, Money, Number
 from .. import ast
 from ..types import SIZE, Choice, known
 from ..walk import walk
@@ -42,12 +42,15 @@ def bounds_of(rate: ast.Rate) -> tuple[ast.Expr | None, ...]:
     return rate.at_most, rate.at_least, rate.most_each, rate.least_each
 
 
-def check_pricing(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
-    """Checks one price; `meter` is what it rates, None for a fixed price."""
+def check_pricing(
+    pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None, most: Number | None = None
+) -> None:
+    """Checks one price; `meter` is what it rates, None for a fixed price, of which nobody has
+    more than `most` units."""
     if pricing.rate:
         _check_rate(pricing.rate, facts)
     if pricing.tiers:
-        _check_tiers(pricing, facts)
+        _check_tiers(pricing, facts, most)
     if pricing.package is not None:
         value = facts.fold(pricing.package)
         if value and (value.type not in ("number", "size") or not positive(value)):
@@ -181,7 +184,7 @@ def _check_currency(pricing: ast.Pricing, facts: Facts) -> None:
 # --- tiers -----------------------------------------------------------------------------------
 
 
-def _check_tiers(pricing: ast.Pricing, facts: Facts) -> None:
+def _check_tiers(pricing: ast.Pricing, facts: Facts, most: Number | None) -> None:
     tiers = pricing.tiers
     before: ast.Literal | None = None
     for tier in tiers:
@@ -200,6 +203,8 @@ def _check_tiers(pricing: ast.Pricing, facts: Facts) -> None:
         before = value
     last = _last_bound(tiers, facts)
     closed = last is not None and all(tier.bound is not None for tier in tiers)
+    if last is not None and most is not None and before is not None:
+        closed = closed and most > before.value
     if closed and not hurt(facts.checked.loaded, pricing.span):
         facts.report.add(
             "E0602",
