@@ -25,7 +25,9 @@ from .desk import Desk
 from .terms import rate_of_month
 
 # What of `billing` changes nothing about what a period of a plain plan makes.
-_BESIDE = frozenset({"charges", "others", "since", "exact", "anchor_day", "waiting", "first_paid"})
+_BESIDE = frozenset({
+    "charges", "others", "since", "exact", "anchor_day", "waiting", "first_paid", "zone",
+})  # fmt: skip
 
 
 class Begun(NamedTuple):
@@ -69,10 +71,13 @@ def renewal(desk: Desk, sub: Mapping[str, Any]) -> Renewed | None:
     billing = sub["billing"] or {}
     if not _BESIDE.issuperset(billing):
         return None
+    zone = zone_of(desk, sub["customer"])
+    if billing.get("zone", zone) != zone:
+        return None
     return _renewed(
         plan, sub["quantity"], sub["currency"], sub["interval"], sub["anchor"],
         sub["period_start"], sub["period_end"], billing.get("anchor_day"),
-        bool(billing.get("exact")), settings(desk), zone_of(desk, sub["customer"]),
+        bool(billing.get("exact")), settings(desk), zone,
     )  # fmt: skip
 
 

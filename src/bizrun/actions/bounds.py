@@ -36,7 +36,7 @@ def bounds_of(
     begin = period.start if start == sub["started"] else max(start, period.start)
     known, zero = sub["billing"] or {}, Money(0, sub["currency"])
     before, settled = known.get("before") or zero, known.get("settled") or zero
-    share = share_of(desk, period, begin, end, sub["customer"])
+    share = share_of(desk, sub, period, begin, end)
     return [Bound(sub["id"], plan.name, begin, end, least, most, before, share, settle, settled)]
 
 

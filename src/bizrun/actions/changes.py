@@ -19,7 +19,7 @@ from ..errors import EvalError, Refusal
 from ..values import Money, show
 from . import bounds, coupons, invoices, owed, payments, renewals, usage
 from .credits import Surplus
-from .customers import ASLEEP, in_trial, lives, settings, zone_of
+from .customers import ASLEEP, in_trial, lives, settings, zone_in, zone_of
 from .desk import Desk
 from .owed import Owed
 from .status import announce, living
@@ -289,7 +289,7 @@ def prorated(
     item: str, prorate: bool,
 ) -> Change:  # fmt: skip
     """The credit and the charge of a change of one item, by what was charged for it."""
-    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    chosen, zone = settings(desk), zone_in(desk, sub)
     period = periods.period_at(cycle_of(desk, after), desk.now)
     charges = owed.as_charges(_by_now(desk, sub, owed.charges_of(sub, item)))
     return proration.change(
@@ -313,7 +313,7 @@ def beside(desk: Desk, after: Mapping[str, Any], period: Period, item: str) -> t
 def _rest_of(
     desk: Desk, sub: Mapping[str, Any], period: Period, having: Sequence[Item], whose: str | None
 ) -> Iterator[Beside]:
-    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    chosen, zone = settings(desk), zone_in(desk, sub)
     share = proration.unused_share(period, desk.now, chosen.proration, zone)
     for each in having:
         yield each.plan.name, proration.portion(advance_amount([each], sub), share), whose
@@ -321,9 +321,7 @@ def _rest_of(
 
 def part_left(desk: Desk, sub: Mapping[str, Any], period: Period) -> Fraction:
     """Which part of a period is left now, as the business prorates."""
-    return proration.part_left(
-        period, desk.now, settings(desk).proration, zone_of(desk, sub["customer"])
-    )
+    return proration.part_left(period, desk.now, settings(desk).proration, zone_in(desk, sub))
 
 
 def surplus_of(
@@ -461,7 +459,9 @@ def _restart(
     zone = zone_of(desk, sub["customer"])
     day = args.get("anchor_day")
     cycle = periods.cycle(desk.now, catalog.interval(after["interval"]), settings(desk), zone, day)
-    known = {n: v for n, v in held(after).items() if n not in ("anchor_day", "exact")}
+    known = {n: v for n, v in held(after).items() if n not in ("anchor_day", "exact", "made_in")}
+    if "zone" in known:
+        known["zone"] = zone
     if day is not None:
         known["anchor_day"] = day
     known |= usage.used_up(desk, sub, found.metered, desk.now)
@@ -497,7 +497,7 @@ def credit_unused(
     desk: Desk, sub: Mapping[str, Any], item: str | None, store: bool = True
 ) -> list[Line]:
     """The credit lines for what is left of the running period, plan and add-ons each."""
-    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    chosen, zone = settings(desk), zone_in(desk, sub)
     made, kept = [], []
     for name in dict.fromkeys(row["item"] for row in owed.charges_of(sub)):
         rows = _by_now(desk, sub, owed.charges_of(sub, name))
@@ -531,9 +531,7 @@ def bill_rest(desk: Desk, key: str, reason: str) -> None:
         return
     period = periods.period_at(cycle_of(desk, sub), desk.now)
     found = owed.standing(desk, sub)
-    share = proration.unused_share(
-        period, desk.now, settings(desk).proration, zone_of(desk, sub["customer"])
-    )
+    share = proration.unused_share(period, desk.now, settings(desk).proration, zone_in(desk, sub))
     for item in items(desk, sub, desk.now):
         amount = proration.portion(advance_amount([item], sub), share)
         found.lines += _rest_line(desk, sub, item, amount, period)
@@ -551,7 +549,7 @@ def _rest_line(
 ) -> list[Line]:
     if not amount:
         return []
-    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    chosen, zone = settings(desk), zone_in(desk, sub)
     start = desk.now
     if chosen.proration != "second":
         start = periods.midnight(periods.local_day(desk.now, zone), zone)

@@ -43,11 +43,24 @@ def customer_row(desk: Desk, customer: str) -> Mapping[str, Any]:
 def zone_of(desk: Desk, customer: str) -> str:
     """The zone that decides on the customer's dates: its own, else the business's."""
     program = desk.program
-    if program.bills is None or "timezone" not in program.entities[program.bills].fields:
+    if program.bills is None or not may_move(desk):
         return program.timezone
     row = desk.peek(program.bills, customer)
     own = row["timezone"] if row else None
     return own if isinstance(own, str) and own else program.timezone
+
+
+def zone_in(desk: Desk, sub: Mapping[str, Any]) -> str:
+    """The zone in which the running period of a subscription lies: the customer's, but for one who
+    has moved since it began."""
+    known = (sub["billing"] or {}).get("zone")
+    return known if known is not None else zone_of(desk, sub["customer"])
+
+
+def may_move(desk: Desk) -> bool:
+    """Whether customers have zones of their own."""
+    program = desk.program
+    return program.bills is not None and "timezone" in program.entities[program.bills].fields
 
 
 def due_after(desk: Desk, customer: str) -> Duration:

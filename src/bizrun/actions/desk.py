@@ -102,9 +102,9 @@ class Desk(Protocol):
 
     def measured(
         self, meter: str, customer: str, start: datetime, end: datetime,
-        dimensions: tuple[str, ...] = (),
+        dimensions: tuple[str, ...] = (), begun: datetime | None = None,
     ) -> Sequence[Figure]:  # fmt: skip
-        """What a meter counted from where a usage period begins, by values of dimensions."""
+        """What a meter counted from where a usage period is kept, by values of dimensions."""
 
     def part_measured(self, meter: str, customer: str, start: datetime, own: datetime) -> None:
         """Has what a meter counted from where two usage periods begin stand from an instant of its

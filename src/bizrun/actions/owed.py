@@ -21,7 +21,7 @@ from ..billing.proration import Charge
 from ..billing.rating import TierLine
 from ..values import Money
 from . import alike, bounds, payments, taxed, usage
-from .customers import settings, zone_of
+from .customers import settings, zone_in
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
 from .usage import Metered, share_of
@@ -48,7 +48,7 @@ def advance(
     desk: Desk, sub: Mapping[str, Any], period: Period, items_: Sequence[Item]
 ) -> list[Line]:
     """The prices in advance of a period; less for a first one that is cut short."""
-    share = proration.period_share(period, settings(desk).proration, zone_of(desk, sub["customer"]))
+    share = proration.period_share(period, settings(desk).proration, zone_in(desk, sub))
     found: list[Line] = []
     for item in items_:
         subject = lines.Subject.of(sub["id"], item.plan)
@@ -99,7 +99,7 @@ def base_in_arrears(
         period = periods.period_at(cycle_of(desk, sub), sub["period_start"])
         known = (sub["billing"] or {}).get("arrears_from") or {}
         start = known.get(item.name) or known.get("*") or period.start
-        share = share_of(desk, period, start, end, sub["customer"])
+        share = share_of(desk, sub, period, start, end)
         if settings(desk).proration != "none" and not share:
             continue
         subject = lines.Subject.of(sub["id"], item.plan)
@@ -109,7 +109,7 @@ def base_in_arrears(
 
 def unused(desk: Desk, sub: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Money:
     """What of charges, undiscounted, lies from now on: a bound does not count it if given back."""
-    chosen, zone = settings(desk), zone_of(desk, sub["customer"])
+    chosen, zone = settings(desk), zone_in(desk, sub)
     full = as_charges([{**row, "amount": row["full"]} for row in rows])
     given = proration.credit(full, desk.now, chosen.proration, zone, chosen.half_even)
     return sum(given, Money(0, sub["currency"]))

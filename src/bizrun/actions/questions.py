@@ -38,11 +38,9 @@ def _period_among(
     if meter is not None and desk.program.plans:
         # What is late belongs to the period that was billed, wherever a change has cut it; what
         # came behind that, when nobody rated the meter, to none.
-        begun_before = usages.windows_before(desk, meter, customer, at)
-        rows = [row for row in begun_before if row["end"] > at]
-        if rows:
+        if rows := usages.billed_windows(desk, meter, customer, at):
             return rows[0]["start"], None
-        start = max([start, *(row["end"] for row in begun_before)])
+        start = max(start, usages.billed_until(desk, meter, customer, at) or start)
     return start, end
 
 

@@ -113,10 +113,10 @@ class Rehearsal:
 
     def measured(
         self, meter: str, customer: str, start: datetime, end: datetime,
-        dimensions: tuple[str, ...] = (),
+        dimensions: tuple[str, ...] = (), begun: datetime | None = None,
     ) -> Sequence[Figure]:  # fmt: skip
         """What a meter counted."""
-        return self.desk.measured(meter, customer, start, end, dimensions)
+        return self.desk.measured(meter, customer, start, end, dimensions, begun)
 
     def part_measured(self, meter: str, customer: str, start: datetime, own: datetime) -> None:
         """Nothing is counted in a rehearsal."""

@@ -16,7 +16,7 @@ from ..times import add
 from ..values import Duration, Money
 from . import alike, bounds, invoices, owed, usage, windows
 from .credits import Surplus
-from .customers import ASLEEP, in_trial, lives, settings, subscriptions, zone_of
+from .customers import ASLEEP, in_trial, lives, settings, subscriptions, zone_in, zone_of
 from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
@@ -84,7 +84,7 @@ def begin(
     if plan is not None:
         begun = alike.begun(
             plan, after["quantity"], after["currency"], after["interval"], period, first,
-            settings(desk).proration, zone_of(desk, after["customer"]),
+            settings(desk).proration, zone_in(desk, after),
         )  # fmt: skip
         after["monthly_amount"] = begun.monthly
         return Turn(before, after, due, alike.of(begun.lines, after["id"]), period, True)
@@ -120,8 +120,24 @@ def _taken(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
         after["coupons"] = [*(sub["coupons"] or ()), entry]
     if sub["status"] == "trialing" and own(desk) is None:
         after["status"] = "active"
+    _moved(desk, sub, after, known)
     after["billing"] = known
     return after
+
+
+def _moved(
+    desk: Desk, sub: Mapping[str, Any], after: dict[str, Any], known: dict[str, Any]
+) -> None:
+    """Has the periods of a customer who moved to another zone go on there: the next one begins
+    where the last one ended, and ends on the same day of the month as ever."""
+    was, zone = known.get("zone"), zone_of(desk, sub["customer"])
+    if was is None or was == zone:
+        return
+    if after["anchor"] != sub["period_end"]:
+        day = periods.month_day(cycle_of(desk, sub))
+        known |= {"anchor_day": day, "exact": True, "first_paid": first_paid(sub)}
+        after["anchor"] = sub["period_end"]
+    known |= {"zone": zone, "made_in": was}
 
 
 # --- due -------------------------------------------------------------------------------------

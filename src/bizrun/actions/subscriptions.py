@@ -16,7 +16,7 @@ from ..values import Duration, Money, show
 from . import bounds, coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused, surplus_of
 from .credits import Surplus
-from .customers import customer_row, in_trial, lives, settings, subscriptions_of, zone_of
+from .customers import customer_row, in_trial, lives, may_move, settings, subscriptions_of, zone_of
 from .desk import Desk
 from .owed import Owed
 from .settlement import recover
@@ -76,6 +76,8 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         billing["anchor_day"] = args["anchor_day"]
     if trial_end is not None:
         billing["exact"] = True
+    if may_move(desk):
+        billing["zone"] = zone
     if _others(desk, customer):
         billing["others"] = True
         if used := usage.rated_by_ended(desk, customer, start):

@@ -15,7 +15,7 @@ from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
 from ..errors import EvalError, Refusal
 from ..values import UNLIMITED, Money, Number, number_text, show
-from .customers import customer_row, settings, zone_of
+from .customers import customer_row, settings, zone_in
 from .desk import Desk
 
 PLAN = ""
@@ -72,7 +72,7 @@ def dated(
     """
     if not plan.versions and not plan.phases:
         return plan if agreed is None else with_price(plan, agreed, interval_of(sub))
-    zone = zone_of(desk, sub["customer"])
+    zone = zone_in(desk, sub)
     paid_since = since or first_paid(sub)
     since = since or (sub["billing"] or {}).get("since")
     if plan.versions:
@@ -111,7 +111,7 @@ def next_version(desk: Desk, sub: Mapping[str, Any], at: datetime) -> datetime |
     }  # fmt: skip
     if not days:
         return None
-    zone = zone_of(desk, sub["customer"])
+    zone = zone_in(desk, sub)
     dues = (periods.midnight(day, zone) for day in days)
     return min((due for due in dues if at < due < sub["period_end"]), default=None)
 
@@ -200,8 +200,8 @@ def cycle_of(desk: Desk, sub: Mapping[str, Any]) -> periods.Cycle:
     """The billing periods of a subscription."""
     known = sub["billing"] or {}
     return periods.cycle(
-        sub["anchor"], interval_of(sub), settings(desk), zone_of(desk, sub["customer"]),
-        known.get("anchor_day"), bool(known.get("exact")),
+        sub["anchor"], interval_of(sub), settings(desk), zone_in(desk, sub),
+        known.get("anchor_day"), bool(known.get("exact")), known.get("made_in"),
     )  # fmt: skip
 
 

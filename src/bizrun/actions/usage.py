@@ -24,7 +24,7 @@ from ..billing.rating import Rated
 from ..billing.taxes import TaxedAs
 from ..values import Money, Number
 from . import carried, given_back, taxed
-from .customers import lives, settings, zone_of
+from .customers import lives, settings, zone_in, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, addon_since, dated, items
 from .windows import (
@@ -38,8 +38,6 @@ from .windows import (
     window_start,
 )
 
-# Windows of a customer with several subscriptions that are looked through for a late count.
-_LOOKED_AT = 64
 Billed = dict[tuple[str, ...], Rated]
 
 
@@ -55,9 +53,12 @@ class Metered(Struct, frozen=True):
     before: Sequence[Any] = ()
 
 
-def share_of(desk: Desk, period: Period, start: datetime, end: datetime, customer: str) -> Fraction:
-    """The part of a whole period that lies between two instants, as the business prorates."""
-    by, zone = settings(desk).proration, zone_of(desk, customer)
+def share_of(
+    desk: Desk, sub: Mapping[str, Any], period: Period, start: datetime, end: datetime
+) -> Fraction:
+    """The part of a subscription's whole period that lies between two instants, as the business
+    prorates."""
+    by, zone = settings(desk).proration, zone_in(desk, sub)
     return proration.share_between(period, start, end, by, zone)
 
 
@@ -90,7 +91,9 @@ def free_start(
 ) -> datetime:
     """Where a usage window that begins at an instant is kept: not where another of its meter is,
     billed before or with it, which began then too."""
-    taken = {row["start"] for row in windows_before(desk, meter, sub["customer"], start)}
+    near = [("start", ">=", start), ("start", "<", start + SAME)]
+    about = {"customer": sub["customer"], "meter": meter}
+    taken = {row["start"] for row in desk.rows("_usage", about, near, (), None)}
     taken |= {each.row["start"] for each in found if each.price.meter == meter}
     used = (sub["billing"] or {}).get("used") or {}
     taken |= {until for key, until in used.items() if key.rpartition("|")[2] == meter}
@@ -185,12 +188,12 @@ def measured(
         return []
     found = []
     dimensions = price.pricing.dimensions
-    for figure in desk.measured(price.meter, customer, start, end, dimensions):
+    for figure in desk.measured(price.meter, customer, start, end, dimensions, begun):
         if figure.quantity < 0:
             desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
         picked = tuple(figure.by.get(name, "") for name in dimensions)
         found.append(rating.Usage(figure.quantity, figure.events, picked))
-    each = each or catalog.by_event(price.pricing, bool(included))
+    each = each or catalog.by_event(price.pricing)
     if each and meter.aggregate in ADDITIVE:
         return [_with_each(desk, price, customer, begun or start, end, usage)
                 for usage in rating.by_values(found)]  # fmt: skip
@@ -210,7 +213,9 @@ def _with_each(
     # Of those at the instant where it began the first ones may be of a window before it.
     each = each[max(len(each) - usage.events, 0) :]
     order = tuple((level.at, level.event) for level in each)
-    return replace(usage, each=tuple(level.value for level in each), order=order)
+    values = tuple(level.value for level in each)
+    back = len(values) - rating.paying(values)
+    return replace(usage, events=usage.events - back, each=values, order=order)
 
 
 def allowance_of(
@@ -225,7 +230,7 @@ def allowance_of(
     own = [line.quantity for line in lines]
     if any(line.prorated for line in lines):
         period = meter_period(desk, sub, price, max(start, end - MOMENT))
-        share = share_of(desk, period, begun, end, sub["customer"])
+        share = share_of(desk, sub, period, begun, end)
         own = [
             proration.part_of_quantity(line.quantity, share) if line.prorated else line.quantity
             for line in lines
@@ -327,7 +332,7 @@ def meter_window(
         "invoice": None, "billed": parts,
         "terms": {"item": item.name, "plan": sub["plan"],
                   "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
-                  "anchor": sub["anchor"], "addons": sub["addons"]},
+                  "anchor": sub["anchor"], "addons": sub["addons"], **_where(sub)},
     }  # fmt: skip
     if shown < start:
         row["terms"]["begun"] = shown
@@ -336,6 +341,12 @@ def meter_window(
         row["terms"]["left"] = [list(lot) for lot in free.left(used, end >= period.end)]
     was = [_part_row(values, part) for values, part in billed.items()]
     return Metered(item, price, shown, end, tuple(made), row, was)
+
+
+def _where(sub: Mapping[str, Any]) -> dict[str, str]:
+    """The zone of a subscription's period and that of its anchor, where they are kept."""
+    known = sub["billing"] or {}
+    return {name: known[name] for name in ("zone", "made_in") if name in known}
 
 
 def billed_of(parts: Sequence[Any]) -> Billed:
@@ -425,6 +436,8 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
     """A window that was rated before, rated anew by the terms that held then."""
     sub, then = desk.row("Subscription", row["subscription"]), row["terms"]
     known = {**(sub["billing"] or {}), "since": then["since"], "versioned": None}
+    if "zone" in known:
+        known |= {name: then.get(name) for name in ("zone", "made_in")}
     if "begun" in then:
         known["moved"] = {part_key(then["item"], row["meter"]): then["begun"]}
     past = {
@@ -497,19 +510,19 @@ def _late(desk: Desk, row: Row, customer: str) -> None:
 
 def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[Row]:
     """The billed usage periods of a customer's meter that an instant falls in, newest first: one,
-    or one of each subscription that has a price for it."""
-    return [row for row in windows_before(desk, meter, customer, at) if row["end"] > at]
-
-
-def windows_before(desk: Desk, meter: str, customer: str, at: datetime) -> Sequence[Row]:
-    """The newest billed usage periods of a customer's meter that had begun at an instant."""
-    subs = desk.subscriptions(customer)
-    several = len(subs) > 1 or any(sub["addons"] for sub in subs)
+    or one of each item of each subscription that has a price for it."""
     rows = desk.rows(
-        "_usage", {"customer": customer, "meter": meter}, [("start", "<", at + SAME)],
-        (("start", True),), _LOOKED_AT if several else 4,
+        "_usage", {"customer": customer, "meter": meter},
+        [("start", "<", at + SAME), ("end", ">", at)], (("start", True),), None,
     )  # fmt: skip
     return [row for row in rows if row["terms"].get("begun", row["start"]) <= at]
+
+
+def billed_until(desk: Desk, meter: str, customer: str, at: datetime) -> datetime | None:
+    """Where the last billed usage period of a customer's meter ends that is over at an instant."""
+    about = {"customer": customer, "meter": meter}
+    rows = desk.rows("_usage", about, [("end", "<=", at)], (("end", True),), 1)
+    return rows[0]["end"] if rows else None
 
 
 def thresholds(plan: catalog.Plan, currency: str) -> Money | None:

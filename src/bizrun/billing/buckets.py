@@ -32,7 +32,8 @@ class Level(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """What a meter says: a quantity, of so many events, of these values of its dimensions."""
+    """What a meter says: a quantity, of so many events (of `unique`, new values), of these values
+    of its dimensions."""
 
     quantity: Number
     events: int
@@ -105,10 +106,14 @@ def from_levels(bucket: Mapping[str, Any], levels: Iterable[Level]) -> Bucket:
     return row
 
 
-def result(bucket: Mapping[str, Any], aggregate: str, end: datetime, held: Number = 0) -> Number:
+def result(
+    bucket: Mapping[str, Any], aggregate: str, end: datetime, held: Number = 0,
+    begun: datetime | None = None,
+) -> Number:  # fmt: skip
     """What the meter says at an instant: the average holds the last value until then.
 
-    `held` is the value that an average begins with, of the period before.
+    `held` is the value that an average begins with, of the period before; `begun` where that lies,
+    if not where the bucket is kept.
     """
     match aggregate:
         case "count":
@@ -123,13 +128,13 @@ def result(bucket: Mapping[str, Any], aggregate: str, end: datetime, held: Numbe
         case "last":
             return bucket["last"] or 0
         case "average":
-            return _average(bucket, end, held)
+            return _average(bucket, begun or bucket["start"], end, held)
     raise AssertionError(aggregate)
 
 
-def _average(bucket: Mapping[str, Any], end: datetime, held: Number) -> Number:
+def _average(bucket: Mapping[str, Any], start: datetime, end: datetime, held: Number) -> Number:
     """Weighted by the time that each value held; before the first one ever it is 0."""
-    start, first, last = bucket["start"], bucket["first_at"], bucket["last_at"]
+    first, last = bucket["first_at"], bucket["last_at"]
     if last is None:
         return held
     end = max(end, last)

@@ -420,22 +420,20 @@ def rated_by_event(plan: Plan, addons: Sequence[Plan] = ()) -> Iterator[str]:
     are those that may include some of them."""
     every = (terms for each in (plan, *addons) for terms in _every_terms(each))
     lines = [line for terms in every for line in terms.includes or ()]
-    included = {line.meter for line in lines}
     first = {line.meter for line in lines if line.events}
     for price in every_usage(plan):
-        if price.meter in first or by_event(price.pricing, price.meter in included):
+        if price.meter in first or by_event(price.pricing):
             yield price.meter
 
 
-def by_event(pricing: Pricing, included: bool) -> bool:
+def by_event(pricing: Pricing) -> bool:
     """Whether a price depends on what single events counted: it bounds what each of them costs,
-    or has a fixed part for each, in tiers or beside an allowance."""
-    apart = included or pricing.model == "graduated"
+    or has a fixed part for each that takes nothing back."""
     rates = [pricing.rate, *[tier.rate for tier in pricing.tiers]]
     for rate in rates:
-        if rate.by_event or (apart and "event" in [part.unit for part in rate.parts]):
+        if rate.by_event or "event" in [part.unit for part in rate.parts]:
             return True
-    return any(by_event(case.pricing, included) for case in pricing.cases)
+    return any(by_event(case.pricing) for case in pricing.cases)
 
 
 def _every_terms(plan: Plan) -> Iterator[Plan | Terms]:

@@ -174,13 +174,15 @@ class InvoiceTotals(msgspec.Struct, frozen=True, gc=False):
 def invoice(draft: Draft, settings: BillingSettings, zone: str | None = None) -> InvoiceTotals:
     """Computes the invoice of a draft; `zone` is the customer's, which decides on dates.
 
-    Lines about nothing (no usage, a proration of nothing) are left out; where no line is left,
-    no invoice is to be made. A price of 0 stays.
+    Lines about nothing (no usage, a proration of nothing) are left out; where no line is left, or
+    only usage that an invoice before has asked for, no invoice is to be made. A price of 0 stays.
     """
     half_even = settings.half_even
     lines = [line for line in round_lines(draft.lines, half_even) if _says_something(line)]
     lines.sort(key=_place)
     lines += bound_lines(lines, draft.bounds, half_even, lambda line: _rules_of(line, draft))
+    if all(map(_asked_before, lines)):
+        lines = []
     coupons = _coupons(lines, draft, half_even, zone or settings.timezone)
     net = [line.amount for line in lines]
     for use in coupons:
@@ -312,6 +314,11 @@ def _place(line: Line) -> int:
 
 def _says_something(line: Line) -> bool:
     return bool(line.amount) or (bool(line.quantity) and line.kind != "proration")
+
+
+def _asked_before(line: Line) -> bool:
+    """Whether an invoice before has asked for all that a line is about."""
+    return not line.amount and any(step.bound == "billed" for step in line.explanation)
 
 
 def counts_to(line: Line, bound: Bound) -> bool:

@@ -27,7 +27,8 @@ class Cycle:
     """How a subscription's periods tile the axis, from `start`, its first paid instant (UTC).
 
     `anchor_day` (1 to 31) ends the first period on the next such day of a month and goes before
-    `billing`; `day` is the local date that `start` counts for.
+    `billing`; `day` is the local date that `start` counts for. That is the date, and by second the
+    time of day, in the zone that it was `made_in`, where the customer has moved since.
     """
 
     start: datetime
@@ -37,6 +38,7 @@ class Cycle:
     billing: Billing = "anniversary"
     anchor_day: int | None = None
     by_second: bool = False
+    made_in: str | None = None
 
     def __hash__(self) -> int:
         """Cheap, for what is remembered by cycle: those of one start are few."""
@@ -70,19 +72,21 @@ def cycle(
     zone: str | None = None,
     anchor_day: int | None = None,
     exact: bool = False,
+    made_in: str | None = None,
 ) -> Cycle:
     """The cycle that begins at an instant: with its local midnight, unless by second.
 
     `zone` is the customer's own; `exact` keeps the instant (the end of a trial of some hours),
-    only later boundaries are midnights then. EvalError where the anchor day is none.
+    only later boundaries are midnights then. `made_in` is the zone that the start's date is of,
+    where that is another. EvalError where the anchor day is none.
     """
     if anchor_day is not None:
         checked_anchor_day(anchor_day)
     name = zone or settings.timezone
     by_second = settings.proration == "second"
-    day = local_day(start, name)
+    day = local_day(start, made_in or name)
     begin = start if by_second or exact else midnight(day, name)
-    return _cycle(begin, day, interval, name, settings.billing, anchor_day, by_second)
+    return _cycle(begin, day, interval, name, settings.billing, anchor_day, by_second, made_in)
 
 
 def checked_anchor_day(day: int) -> int:
@@ -258,6 +262,13 @@ def _on_grid(cycle: Cycle) -> bool:
     return cycle.billing == "calendar" and cycle.interval.unit != "day"
 
 
+def month_day(cycle: Cycle) -> int | None:
+    """The day of the month on which a cycle's periods end; None where that is no day of its own."""
+    if cycle.anchor_day is not None or _on_grid(cycle) or not _months(cycle.interval):
+        return cycle.anchor_day
+    return cycle.day.day
+
+
 def _months(interval: Interval) -> int:
     return {"month": 1, "year": 12}.get(interval.unit, 0) * interval.count
 
@@ -283,7 +294,7 @@ def _instant(cycle: Cycle, day: date) -> datetime:
     if not cycle.by_second or (_on_grid(cycle) and cycle.anchor_day is None):
         return midnight(day, cycle.zone)
     tz = times.zone(cycle.zone)
-    clock = times.to_local(cycle.start, tz).time()
+    clock = times.to_local(cycle.start, times.zone(cycle.made_in or cycle.zone)).time()
     return times.from_local(datetime.combine(day, clock), tz).astimezone(UTC)
 
 
@@ -296,7 +307,8 @@ def _whole_start(cycle: Cycle) -> datetime:
     if _on_grid(cycle):
         grid = grid_start(cycle.day, cycle.interval)
         # Whole on its first day, even where a trial of some hours ended within it.
-        if grid == cycle.day and not cycle.by_second:
+        first = midnight(grid, cycle.made_in or cycle.zone)
+        if grid == cycle.day and (not cycle.by_second or first == cycle.start):
             return cycle.start
         return midnight(grid, cycle.zone)
     return cycle.start

@@ -6,7 +6,7 @@ Amounts are exact; the invoice line that they stand on rounds them, once.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -28,9 +28,10 @@ _ENDLESS, _SETTLED = MAX_EXPONENT, Decimal("1e-14")
 class Usage(Struct, frozen=True):
     """What a meter counted over a period, of one value of each of its dimensions.
 
-    `events` are the counted ones, `each` their values in the order of their time, where a price
-    needs them and the meter adds up; otherwise graduated tiers get the events in proportion to
-    the quantity. `order` says where each of them stands among those of other values.
+    `events` are the counted ones but for those that take something back, `each` the values of all
+    in the order of their time, where a price needs them and the meter adds up; otherwise graduated
+    tiers get the events in proportion to the quantity. `order` says where each of them stands among
+    those of other values.
     """
 
     quantity: Number
@@ -139,7 +140,8 @@ def without_first(
 ) -> tuple[list[Usage], Number]:
     """The usage less its first events, of whichever values of the dimensions, and what is still
     included; the usage as it is where an allowance of units is used up before."""
-    first = sorted(place for usage in usages for place in usage.order)[:count]
+    placed = (pair for usage in usages for pair in zip(usage.order, usage.each, strict=True))
+    first = sorted(place for place, value in placed if value >= 0)[:count]
     since = first[-1] if first else None
     left: list[Usage] = []
     free: Number = 0
@@ -150,7 +152,7 @@ def without_first(
         free += taken
         quantity = check_number(usage.quantity - taken)
         rest = usage.order[gone:]
-        left.append(replace(usage, quantity=quantity, events=len(each), each=each, order=rest))
+        left.append(replace(usage, quantity=quantity, events=paying(each), each=each, order=rest))
     if included is not None and included < free:
         return list(usages), included
     return left, 0
@@ -316,7 +318,8 @@ def _by_event(rate_: Rate, usage: Usage, currency: str) -> TierLine:
     whole = _line(rate_, usage.quantity, usage.events, currency)
     amount = Money(0, currency)
     for value in usage.each:
-        due = sum((_part(part, value, 1, currency) for part in rate_.parts), Money(0, currency))
+        counts = int(value >= 0)
+        due = sum((_part(part, value, counts, currency) for part in rate_.parts), amount * 0)
         # What takes an earlier event back is no event to be paid for.
         if value >= 0:
             due = max(due, rate_.least_each) if rate_.least_each is not None else due
@@ -421,7 +424,7 @@ def _reached_by_each(tiers: Sequence[Tier], each: Sequence[Number], last: int) -
     total: Number = 0
     for value in each:
         total = check_number(total + value)
-        counts[min(reached(tiers, total), last)] += 1
+        counts[min(reached(tiers, total), last)] += value >= 0
     return counts
 
 
@@ -435,13 +438,18 @@ def _after_allowance(pricing: Pricing, usage: Usage, currency: str, included: Nu
     each = _beyond(usage.each, free)
     if usage.each:
         # What is all included costs nothing, its event either.
-        events = len(each)
+        events = paying(each)
     else:
         events = usage.events if left or not free else 0
     if not free and not usage.each:
         return rate(pricing, usage, currency)
     rated = rate(pricing, replace(usage, quantity=left, events=events, each=each), currency)
     return replace(rated, included=free)
+
+
+def paying(each: Iterable[Number]) -> int:
+    """How many events there are to be paid for: one that takes something back is none."""
+    return sum(value >= 0 for value in each)
 
 
 def _beyond(each: Sequence[Number], free: Number) -> tuple[Number, ...]:

@@ -403,18 +403,21 @@ class Metering:
 
     def figures(
         self, meter: Meter, customer: str, start: datetime, end: datetime,
-        dimensions: tuple[str, ...] = (),
+        dimensions: tuple[str, ...] = (), begun: datetime | None = None,
     ) -> list[Figure]:  # fmt: skip
-        """What was counted of a customer in the usage period that begins at an instant, up to
-        another: one figure for each set of values of the dimensions that was counted."""
+        """What was counted of a customer in the usage period that is kept from an instant on, and
+        has `begun` there or a little before, up to another: one figure for each set of values of
+        the dimensions that was counted."""
         aggregate, names = meter.aggregate, frozenset(dimensions)
         kept = frozenset(meter.by) if aggregate in buckets.ADDITIVE else names
         found = {}
         for bucket in self._buckets(meter, customer, start):
             if bucket["by"].keys() == kept:
                 held = self._held(meter, customer, bucket)
-                figure = buckets.result(bucket, aggregate, end, held)
-                found[_named(bucket["by"])] = Figure(figure, bucket["count"], bucket["by"])
+                figure = buckets.result(bucket, aggregate, end, held, begun)
+                # A value that was counted before is no further event.
+                events = bucket["total"] if aggregate == "unique" else bucket["count"]
+                found[_named(bucket["by"])] = Figure(figure, events, bucket["by"])
         if aggregate == "average":
             for row in self.engine.state.select("_series", {"customer": customer,
                                                             "meter": meter.name}):  # fmt: skip

@@ -115,7 +115,7 @@ class Readings:
         )  # fmt: skip
         before, after = None, None
         if not newest:
-            before, after = self._beside(series, level, bucket["start"])
+            before, after = self._beside(series, level, _since(bucket))
         elif bucket["last_at"] is not None:
             before = Level(bucket["last_at"], bucket["last_event"], bucket["last"])
         key = f"{series}|{level.event}"
@@ -130,7 +130,7 @@ class Readings:
     ) -> Bucket:
         """The bucket after one of its levels was taken back; `end` is where its period ends."""
         self.state.put("_reading", f"{series}|{event}", None)
-        ranges = [Range("at", ">=", bucket["start"])]
+        ranges = [Range("at", ">=", _since(bucket))]
         if end is not None:
             ranges.append(Range("at", "<", end))
         order = (("at", False), ("event", False))
@@ -167,6 +167,13 @@ class Readings:
             next((found for found in before if found[:2] < own), None),
             next((found for found in after if found[:2] > own), None),
         )
+
+
+def _since(bucket: Bucket) -> datetime:
+    """From when on a bucket's levels are: one that is kept behind where its period began may have
+    some from there."""
+    start: datetime = bucket["start"]
+    return start if bucket["first_at"] is None else min(start, bucket["first_at"])
 
 
 def told_series(meter: str, customer: str, named: str = "") -> str:

@@ -387,11 +387,11 @@ class Work:
 
     def measured(
         self, meter: str, customer: str, start: datetime, end: datetime,
-        dimensions: tuple[str, ...] = (),
+        dimensions: tuple[str, ...] = (), begun: datetime | None = None,
     ) -> list[Figure]:  # fmt: skip
-        """What a meter counted from where a usage period begins, by values of dimensions."""
+        """What a meter counted from where a usage period is kept, by values of dimensions."""
         declared = self.program.meters[meter]
-        return self.engine.metering.figures(declared, customer, start, end, dimensions)
+        return self.engine.metering.figures(declared, customer, start, end, dimensions, begun)
 
     def part_measured(self, meter: str, customer: str, start: datetime, own: datetime) -> None:
         """Has what a meter counted from where two usage periods begin stand from an instant of its
