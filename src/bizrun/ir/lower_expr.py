@@ -23,6 +23,7 @@ from ..values import UNLIMITED, Money
 from . import nodes as ir
 from .lower_ages import anchored
 from .lower_collections import collection
+from .lower_texts import as_text, printed_as
 from .variables import free_names
 
 AGGREGATES = ("count", "sum", "avg", "min", "max")
@@ -134,7 +135,7 @@ class ExpressionLowering:
                 else ir.Piece(
                     self.lower(part.value, scope),
                     part.format,
-                    "size" if self.type(part.value) == Prim("size") else None,
+                    printed_as(self.type(part.value)),
                 )
                 for part in node.parts
             )
@@ -221,8 +222,8 @@ class ExpressionLowering:
         args = tuple(self.lower(arg, scope) for arg in node.args)
         if name in ("limit", "has_feature") and _prim(self.type(node.args[0])) == "plan":
             return ir.Builtin(f"{name}_of_plan", args)
-        if name == "text" and _prim(self.type(node.args[0])) == "size":
-            return ir.TextExpr((ir.Piece(args[0], None, "size"),))
+        if name in ("text", "join") and args:
+            return as_text(name, args, self.type(node.args[0]))
         if name in ("age", "pdf") and args:
             entity = self.type(node.args[0])
             if name == "age" and isinstance(entity, EntityType):

@@ -7,16 +7,24 @@ from collections.abc import Iterator
 from posixpath import commonprefix
 from typing import Any
 
+from ..diagnostics import Diagnostic, Source
+from ..values import is_format
 from . import ast
 from .build_context import Context
 
 _PIECE = re.compile(r"[^\\{}]+|\\(?:\r\n|[\s\S])|[{}]")
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "{": "{", "}": "}"}
 _PATH = re.compile(r"\s*([^\W\d]\w*)((?:\.[^\W\d]\w*)*)\s*\Z")
+# That something can't stand where it does: in a text a brace may have been meant.
+_VAGUE = frozenset(("E0101", "E0108", "E0123"))
+MAX_READ_ALONE = 500
 # These begin an expression that is no name.
 _KEYWORDS = frozenset(("true", "false", "none", "unlimited", "if", "match", "not", "first"))
 # An instant's own colons begin no format.
 _INNER = re.compile(r'\\.|[()\[\]{}:"]|\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?')
+
+_HOUR = re.compile(r"(?<![\w.])\d{1,2}\Z")
+_MINUTES = re.compile(r":[0-5]\d(?!\d)")
 
 
 def build_text(token: Any, context: Context) -> ast.Text:
@@ -144,11 +152,26 @@ def _interpolation(
     """`{expression:format}` between two offsets of the content, which begins at `base`."""
     inner = raw[start + 1 : end - 1]
     colon = _colon(inner)
+    if colon is not None and _holds_clock(inner, colon):
+        colon = None
     written = inner if colon is None else inner[:colon]
     format_ = None if colon is None else inner[colon + 1 :]
     span = context.span(base + start, base + end)
     value = _value(written, base + start + 1, span, context)
+    if isinstance(value, ast.Bad):
+        format_ = None  # What stands behind its colon may be part of what went wrong.
     return ast.Interpolation(span, value, format_)
+
+
+def _holds_clock(inner: str, colon: int) -> bool:
+    """Whether a colon is that of a time of day: where it can be a format's, it is."""
+    if not (_HOUR.search(inner, 0, colon) and _MINUTES.match(inner, colon)):
+        return False
+    from .grammar import fitting_tree
+
+    if is_format(inner[colon + 1 :]) and fitting_tree(inner[:colon], "expr") is not None:
+        return False
+    return fitting_tree(inner, "expr") is not None
 
 
 def _colon(inner: str) -> int | None:
@@ -168,15 +191,42 @@ def _value(written: str, start: int, span: Any, context: Context) -> ast.Expr:
 
     tree = fitting_tree(written, "expr")
     if tree is None:
-        what = f"`{written.strip()[:40]}` is no expression" if written.strip() else "Nothing stands"
-        message, help_ = f"{what} between the braces of this text.", "write `\\{` for a brace"
-        doubled = re.fullmatch(r"\{\s*([^{}]+?)\s*\}", written.strip())
-        if doubled and fitting_tree(doubled[1], "expr") is not None:
-            message = "One brace on each side is enough: two are those of templates."
-            help_ = f"write `{{{doubled[1]}}}`, or `\\{{` for a brace"
-        context.report("E0115", span, message, help_)
+        _complain(written, start, span, context)
         return ast.Bad(span)
     return build_expr(tree.children[0], context.inside(start, written))
+
+
+def _complain(written: str, start: int, span: Any, context: Context) -> None:
+    """Says what is wrong with an expression in braces, or that a brace was meant."""
+    from .grammar import fitting_tree
+
+    doubled = re.fullmatch(r"\{\s*([^{}]+?)\s*\}", written.strip())
+    if doubled and fitting_tree(doubled[1], "expr") is not None:
+        message = "One brace on each side is enough: two are those of templates."
+        help_ = f"write `{{{doubled[1]}}}`, or `\\{{` for a brace"
+        context.report("E0115", span, message, help_)
+        return
+    if len(written) < MAX_READ_ALONE:
+        habit = _habit(written, start, context)
+        if habit is not None:
+            context.found.append(habit)
+            return
+    what = f"`{written.strip()[:40]}` is no expression" if written.strip() else "Nothing stands"
+    message = f"{what} between the braces of this text."
+    context.report("E0115", span, message, "write `\\{` for a brace")
+
+
+def _habit(written: str, start: int, context: Context) -> Diagnostic | None:
+    """What is told of the same expression on a line of its own, where that knows what was meant."""
+    from .parse import parse
+
+    head = "fn _text() {\n  return "
+    shift = start - len(head)
+    for found in parse(Source("", f"{head}{written}\n}}\n")).diagnostics:
+        if found.code not in _VAGUE:
+            place = context.span(found.span.start + shift, found.span.end + shift)
+            return Diagnostic(found.code, place, found.message, found.help)
+    return None
 
 
 def _path(found: re.Match[str], start: int, context: Context) -> ast.Expr:

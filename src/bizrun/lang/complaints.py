@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
 from . import foreign
+from .habits import INSTEAD_OF_TRY, NO_TRY
 from .mend import BAD, Complaint, Edit
 from .scan import KEYWORDS
-from .shape import Part
+from .stop import Stop
 from .words import (
     BY_DECLARATION,
     IN_BLOCKS,
@@ -22,78 +22,13 @@ from .words import (
 )
 
 _WORD = re.compile(r"[^\W\d]\w*")
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|\d[\w.]*|[^\W\d]\w*|[=<>!&|+*/-]+|[^\s]', re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Where the parser stopped: the part of the text around it and what it would have taken.
-
-    `head` is the part's text up to its next block, `at` the place in it; `token` what stands
-    there, empty at the end of a line; `expected` has words as they are and kinds as a person says
-    them; `works` tells whether edits let the part be read. All places are those of the text.
-    """
-
-    text: str
-    keyword: str
-    part: Part
-    place: int
-    token: str
-    expected: frozenset[str]
-    works: Callable[[tuple[Edit, ...]], bool]
-
-    @property
-    def head(self) -> str:
-        """The text of the part around the place, up to its next block."""
-        return self.text[self.part.head[0] : self.part.head[1]]
-
-    @property
-    def at(self) -> int:
-        """The place, counted from the beginning of the head."""
-        return self.place - self.part.head[0]
-
-    def match(self, pattern: str) -> re.Match[str] | None:
-        """The first match in the head that touches the place."""
-        for found in re.finditer(pattern, self.head):
-            if found.start() <= self.at <= found.end():
-                return found
-        return None
-
-    def complain(
-        self,
-        code: str,
-        message: str,
-        help: str | None = None,
-        *,
-        span: tuple[int, int] | None = None,
-        fix: tuple[int, int, str] | None = None,
-        certain: bool = True,
-        mend: bool = True,
-    ) -> Complaint:
-        """A complaint about the token or a span of the head (places counted in the head)."""
-        low = self.part.head[0]
-        start, end = span if span else (self.at, self.at + max(len(self.token), 1))
-        where = Span("", low + start, max(low + end, low + start))
-        repair: Fix | None = None
-        edits: tuple[Edit, ...] = ()
-        if fix is not None:
-            a, b, text = low + fix[0], low + fix[1], fix[2]
-            repair = Fix(Span("", a, b), text, certain)
-            edits = (Edit(a, b, text),) if mend else ()
-        return Complaint(Diagnostic(code, where, message, help, repair), edits)
-
-
-def token_at(text: str, place: int) -> str:
-    """The word, number, text or sign at a place; empty at the end of a line."""
-    found = _TOKEN.match(text, place)
-    return found[0].split("\n")[0] if found else ""
 
 
 def complain(stop: Stop) -> Complaint:
     """What is wrong at a place where the parser stopped."""
-    lonely = _lonely_else(stop)
-    if lonely:
-        return lonely
+    blamed = _no_action(stop)
+    if blamed:
+        return blamed
     for rule in _RULES:
         complaint = rule(stop)
         if complaint:
@@ -272,17 +207,21 @@ def _branch(stop: Stop) -> Complaint | None:
     return None
 
 
-def _lonely_else(stop: Stop) -> Complaint | None:
-    """An `else { … }` that was read as an action, so that what it holds was taken for a map."""
+def _no_action(stop: Stop) -> Complaint | None:
+    """An `else { … }` or `try { … }` that was read as an action, and what it holds as a map."""
     if stop.part.opener is None:
         return None
     start = max(0, stop.part.opener - 200)
-    found = re.search(r"(?:\A|[{\n])[ \t]*(else)[ \t]*\Z", stop.text[start : stop.part.opener])
+    before = stop.text[start : stop.part.opener]
+    found = re.search(r"(?:\A|[{\n])[ \t]*(else|try)[ \t]*\Z", before)
     if not found:
         return None
     a, b = start + found.start(1), start + found.end(1)
-    message, help = "This `else` has no `if` before it.", "`else` follows the `}` of its `if`"
-    return Complaint(Diagnostic("E0127", Span("", a, b), message, help), (Edit(a, b, f"if {BAD}"),))
+    code, message = "E0127", "This `else` has no `if` before it."
+    help = "`else` follows the `}` of its `if`"
+    if found[1] == "try":
+        code, message, help = "E0140", NO_TRY, INSTEAD_OF_TRY
+    return Complaint(Diagnostic(code, Span("", a, b), message, help), (Edit(a, b, f"if {BAD}"),))
 
 
 def _in_code(stop: Stop) -> bool:

@@ -30,6 +30,14 @@ _WORDS = (
     "expect|if|else|match|return|reject|log|let|record|for|advance|at|after|wait|unless|where|when"
     "|and|or|not|in|first|then|print|while|until|each|add|remove|update|delete|emit"
 )
+_EVENTS = r"[A-Z][\w.*]*(?:\s+or\s+[A-Z][\w.*]*)*"
+_FIELDS = r"\([\w\s,]*\)"
+NO_TRY = "There is no `try`: a handler is all or nothing."
+INSTEAD_OF_TRY = (
+    "the result of an action says how it went: `let payment = charge { … }`, then "
+    "`payment.status`; ask before you create (`if User(id) == none`), or `upsert`"
+)
+
 _STATEMENTS = (
     brought(r"\b(?P<x>(?:await\s+)?(?:sleep|delay)\s*\(\s*(\d+\s*\w+)\s*\))",
             "What comes later stands in a block.", "write `after {2} {{ … }}`", where=CODE),
@@ -138,9 +146,13 @@ _STATEMENTS = (
             fix="if not ({1}) {{", where=CODE),
     brought(r"\b(?:break|continue)\b", "A loop's rounds are independent: none ends the others.",
             "say with `where` which items it goes through", where=CODE),
-    brought(r"\b(?:try|catch|except|finally)\b", "There is no `try`: a handler is all or nothing.",
-            "look at the result of an action instead: `let payment = charge {{ … }}`, then "
-            "`payment.status`", where=CODE),
+    brought(r"\b(?:try|catch|except|finally)\b", NO_TRY,
+            INSTEAD_OF_TRY.replace("{", "{{").replace("}", "}}"), where=CODE),
+    brought(rf"\b(on|for|unless)\s+(?P<x>({_EVENTS})\s+as\s+(\w+)\s*({_FIELDS}))",
+            "The names of fields stand before `as`.", fix="{3}{5} as {4}", where=CODE),
+    brought(rf"\b(on|for|unless)\s+(?P<x>({_EVENTS}(?:\s*{_FIELDS})?)\s+(where\s+.+?)\s+as\s+"
+            r"(\w+))(?=\s*(?:\{|$|within\b))", "`as` stands before `where`.",
+            fix="{3} as {5} {4}", where=CODE),
     brought(r"\bfor\s*\(\s*(?:let|const|var)?\s*(\w+)\s+(?:of|in)\s+([^()]*?)\s*\)",
             "A loop is written `for each {1} in …`.", fix="for each {1} in {2}", where=CODE),
     brought(r"\bfor\s+each\s+(\w+)\s+(?P<x>of|from)\b", "A loop is written `for each {1} in …`.",

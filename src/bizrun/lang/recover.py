@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from ..diagnostics import Diagnostic, Fix, Source, Span
 from . import ast
 from .brackets import unbalanced
-from .complaints import Stop, complain, token_at
+from .complaints import complain
 from .foreign import NULLS
 from .mend import BAD, Edit, Mended, inserted, joined, unchanged
 from .oddities import odd_complaint
 from .outside import null_name, outside, reserved_name
 from .scan import MAX_DEPTH, SILENT, Chunk, scan
 from .shape import Part, Shape
+from .stop import Stop, token_at
 from .words import IN_BLOCKS, RESERVED
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ def show(value: Any, type: str | None = None) -> str:
         case time():
             return value.isoformat("minutes") if not value.second else value.isoformat()
         case list() | tuple():
-            return "[" + ", ".join(show(item) for item in value) + "]"
+            return "[" + ", ".join(show(item, type) for item in value) + "]"
         case dict():
             return "{ " + ", ".join(f"{k}: {show(v)}" for k, v in value.items()) + " }"
     return str(value)

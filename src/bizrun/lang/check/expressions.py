@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...diagnostics import Span
+import re
+
+from ...diagnostics import Fix, Span
 from ...values import is_format
 from .. import ast
 from ..types import (
@@ -35,7 +37,7 @@ from .context import Checker, listed
 from .damage import hurt
 from .fit import begins, fits, join, untyped
 from .names import fits_literal, infer_name
-from .operands import carry_both, condition
+from .operands import carry_both, condition, source_text
 from .operators import binary, unary
 from .scope import Scope, plain_texts
 
@@ -127,6 +129,8 @@ def text(c: Checker, node: ast.Text, scope: Scope) -> Type:
     before: str | ast.Interpolation = ""
     for part in node.parts:
         if isinstance(part, ast.Interpolation):
+            if _clock_as_format(c, part, scope):
+                continue
             type_ = infer(c, part.value, scope)
             c.checked.types[part] = type_
             if isinstance(before, str) and before.endswith("$"):
@@ -135,6 +139,21 @@ def text(c: Checker, node: ast.Text, scope: Scope) -> Type:
                 _format(c, part, known(type_))
         before = part
     return TEXT
+
+
+def _clock_as_format(c: Checker, part: ast.Interpolation, scope: Scope) -> bool:
+    """Tells of `{day + 10:30}`: the minutes of a time of day were read as a number's format."""
+    match part.value:
+        case ast.Binary(op="+" | "-", left=left, right=ast.Literal(type="number") as hour) if (
+            re.fullmatch(r"[0-5]\d", part.format or "")
+            and known(infer(c, left, scope)) in {DATE, TIME}
+        ):
+            clock = f"({source_text(c, hour)}:{part.format})"
+            span = Span(hour.span.file, hour.span.start, part.span.end - 1)
+            text = f"`:{part.format}` is read as a format here, not as the minutes of a time of day"
+            c.report.add("E0322", span, text, f"did you mean `{clock}`?", Fix(span, clock))
+            return True
+    return False
 
 
 def _dollar(c: Checker, part: ast.Interpolation, type_: Type) -> None:

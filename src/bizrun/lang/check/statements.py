@@ -381,10 +381,31 @@ def bind_pattern(c: Checker, pattern: ast.EventPattern, scope: Scope) -> Record:
                 # The block goes by the name that is right.
                 scope.locals[meant] = Local(record.field(meant) or ANY)
         declare(c, scope, name, span, Local(type_ or ANY))
-    if pattern.where is not None:
+    if pattern.where is not None and not _fields_behind(c, pattern, pattern.where, scope):
         check_condition(c, pattern.where, scope, "`where` takes")
         scope.learn(c.flow.facts(pattern.where, True))
     return record
+
+
+def _fields_behind(
+    c: Checker, pattern: ast.EventPattern, where: ast.Expr, scope: Scope
+) -> bool:  # fmt: skip
+    """Tells of `on A.b where … (field)`: the names of fields were read as a call's arguments."""
+    last = where
+    while isinstance(last, ast.Binary):
+        last = last.right
+    if pattern.fields or not isinstance(last, ast.Call) or isinstance(last.callee, ast.Name):
+        return False
+    names = [arg.name for arg in last.args if isinstance(arg, ast.Name)]
+    if not names or len(names) < len(last.args) or any(scope.find(name) for name in names):
+        return False
+    for name in names:
+        scope.locals[name] = Local(ANY)
+    head = " or ".join(name for name, _ in pattern.types)
+    help_ = f"write `on {head}({', '.join(names)}) where …`"
+    span = Span(last.span.file, last.callee.span.end, last.span.end)
+    c.report.add("E0202", span, "The names of fields stand before `where`", help_)
+    return True
 
 
 def _undeclared(c: Checker, name: str, span: Span) -> None:
