@@ -416,6 +416,15 @@ METERS = {
         "plan pro { price 9 USD per month }       # per seat per month\n"
         "on C.created as e { subscribe { customer: e.c, plan: pro, quantity: 3 } }   # W0609",
     ),
+    "W0610": Code(
+        "a phase that ends within a period",
+        "A price is for a whole period, so that the terms of a phase hold for the periods that "
+        "begin in it: to the end of the month in which the 14 days are over. A `trial` ends on its "
+        "day, and the first period begins there.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "plan pro {\n  price 9 USD per month\n"
+        '  phase "free" for 14 days { price 0 USD per month }   # W0610: trial 14 days\n}',
+    ),
     "W0640": Code(
         "a meter of an undeclared event",
         "Its payload is not known, so nothing tells whether it has the fields that are counted.",

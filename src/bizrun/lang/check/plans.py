@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...diagnostics import Label, Span, did_you_mean
-from ...values import Money, Number
+from ...values import Duration, Money, Number
 from .. import ast
 from .business import SETTINGS
 from .context import listed
@@ -380,7 +380,29 @@ def _check_phase(item: ast.Phase, plan: _Plan) -> None:
     if value and value.type == "duration" and not positive(value):
         text = "A phase lasts for some time, like `3 months`"
         plan.add("E0616", item.duration.span, text)
+    elif value and value.type == "duration":
+        _check_length(item, value.value, plan)
     _check_items(item.items, plan)
+
+
+def _check_length(item: ast.Phase, length: Duration, plan: _Plan) -> None:
+    """Warns of a phase that ends within a period: its terms hold to the end of that."""
+    own = [price for price in item.items if isinstance(price, ast.Price) and price.unit]
+    having = own or [price for price in plan.node.items if isinstance(price, ast.Price)]
+    lasts = {"months": length.months, "days": length.days}
+    for price in having:
+        every = interval(price.count, price.unit)
+        if every is None or every[1] < 1:
+            return
+        exact = [amount for kind, amount in lasts.items() if kind != every[0]] == [0]
+        if exact and not length.micros and lasts[every[0]] % every[1] == 0:
+            return
+    if having:
+        span, price = item.duration.span, having[0]
+        period = f"{price.count} {price.unit}" + ("s" if price.count > 1 else "")
+        text = f"This phase ends within a period of {period}, and holds to the end of that"
+        hint = f"let it last whole periods; a free start is `trial {plan.facts.text(span)}`"
+        plan.facts.warn("W0610", span, text, help=hint)
 
 
 def _check_version(
