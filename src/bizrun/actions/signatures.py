@@ -109,6 +109,13 @@ _BILLING = (
         optional=(("when", WHEN), ("prorate", BOOL), ("invoice", INVOICE_WHEN)),
     ),
     _action(
+        "set_trial",
+        "Has a running trial end at another time, or `now`.",
+        SUBSCRIPTION,
+        ("subscription", SUBSCRIPTION),
+        ("ends", TIME),
+    ),
+    _action(
         "pause",
         "Stops billing a subscription and credits the unused part of its period.",
         SUBSCRIPTION,

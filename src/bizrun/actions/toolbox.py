@@ -29,6 +29,7 @@ from . import (
     renewals,
     settlement,
     subscriptions,
+    trials,
     usage,
 )
 from .desk import Desk, Row
@@ -44,6 +45,7 @@ IMMEDIATE: Mapping[str, Immediate] = {
     "subscribe": subscriptions.subscribe,
     "change_plan": changes.change_plan,
     "set_quantity": changes.set_quantity,
+    "set_trial": trials.set_trial,
     "add_addon": addons.add_addon,
     "remove_addon": addons.remove_addon,
     "bill_usage": renewals.bill_usage,
