@@ -117,7 +117,7 @@ def refund_of(
     for key in dict.fromkeys(invoices):
         row = desk.row("Invoice", key)
         for payment in desk.select("Payment", invoice=key):
-            part = min(left, payment["amount"] - payment["refunded"])
+            part = min(left, payments.left_of(payment))
             if payment["status"] not in ("succeeded", "refunded") or not part:
                 continue
             count += 1

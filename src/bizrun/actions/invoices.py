@@ -92,7 +92,7 @@ def _collectable(desk: Desk, customer: str, totals: InvoiceTotals, currency: str
     if not totals.amount_due or (least is None and not has_credit(desk, customer)):
         return totals
     debts = [held for held in grants(desk, customer, currency) if held.balance.amount < 0]
-    least = None if _is_sent(desk, customer) else least
+    least = None if is_sent(desk, customer) else least
     return invoicing.collectable(totals, least, debts)
 
 
@@ -174,13 +174,13 @@ def _final(
         return {**said, "status": "paid", "paid_at": now}
     if not collecting:
         return said
-    if _is_sent(desk, customer):
+    if is_sent(desk, customer):
         term = add(now, due_after(desk, customer), desk.tz)
         return {**said, "status": "sent", "due_at": due or term}
     return {**said, "attempts": 1}
 
 
-def _is_sent(desk: Desk, customer: str) -> bool:
+def is_sent(desk: Desk, customer: str) -> bool:
     """Whether a customer pays by invoice: by the business's choice, or for want of a method."""
     if settings(desk).collect == "by_invoice":
         return True

@@ -19,6 +19,7 @@ from .desk import Desk, Row
 
 RECEIVABLE = "receivable"
 CASH = "cash"
+DISPUTED = "disputed funds"
 REVENUE = "revenue"
 DEFERRED = "deferred revenue"
 TAX = "tax payable"
@@ -33,15 +34,16 @@ TRANSIT = "transfers in transit"
 PAYOUTS = "payouts"
 REFUNDS = "refunds"
 BAD_DEBT = "bad debt"
+LOST = "lost disputes"
 
 # Each account with the kind that accountants know it by, in the order of a balance sheet.
 ACCOUNTS: Mapping[str, str] = {
-    CASH: "assets", RECEIVABLE: "assets",
+    CASH: "assets", DISPUTED: "assets", RECEIVABLE: "assets",
     DEFERRED: "liabilities", TAX: "liabilities", CREDIT: "liabilities", WALLET: "liabilities",
     SELLERS: "liabilities", HELD: "liabilities", TRANSIT: "liabilities",
     REVENUE: "income", EXPIRED: "income",
     REFUNDS: "expenses", GOODWILL: "expenses", FEES: "expenses", PAYOUTS: "expenses",
-    BAD_DEBT: "expenses",
+    BAD_DEBT: "expenses", LOST: "expenses",
 }  # fmt: skip
 
 # Earned when they are invoiced, whatever period they name.

@@ -167,7 +167,9 @@ def hold(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     if payment["status"] != "succeeded" or not payment["split"]:
         raise Refusal(f"nothing of payment {payment['id']} can be held: it owes no seller anything")
     held = dict(payment["held"] or {})
-    free = _reversed(payment["split"], payment["amount"] - payment["refunded"], payment["amount"])
+    zero = payment["amount"] * 0
+    left = payment["amount"] - payment["refunded"] - (payment["charged_back"] or zero)
+    free = _reversed(payment["split"], left, payment["amount"])
     parts = {name: part - held.get(name, part * 0) for name, part in free.items()}
     to = None if args.get("to") is None else party(args["to"])
     names = [to] if to is not None else [n for n, part in parts.items() if n != PLATFORM and part]
@@ -221,13 +223,34 @@ def _keep_held(desk: Desk, payment: str, held: Mapping[str, Money]) -> None:
 
 def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money) -> None:
     """Posts a refund of a charge: the split reversed in proportion, held parts first."""
+    before = _given_back(desk, payment, refund)
+    _reverse(desk, f"{refund}/refunded", payment, amount, before, ledger.CASH, ledger.REFUNDS)
+
+
+def charged_back(desk: Desk, dispute: str, payment: Mapping[str, Any], amount: Money) -> None:
+    """Posts a lost dispute of a charge: it takes from the parties what a refund would."""
+    before = _given_back(desk, payment)
+    _reverse(desk, f"{dispute}/lost", payment, amount, before, ledger.DISPUTED, ledger.LOST)
+
+
+def _given_back(desk: Desk, payment: Mapping[str, Any], but: str | None = None) -> Money:
+    """What of a charge has been given back, by refunds but for one of them and by disputes."""
+    zero = Money(0, payment["amount"].currency)
     given = [
         row["amount"] for row in desk.select("Refund", payment=payment["id"])
-        if row["status"] == "succeeded" and row["id"] != refund
+        if row["status"] == "succeeded" and row["id"] != but
     ]  # fmt: skip
-    before = sum(given, Money(0, amount.currency))
+    return sum(given, zero) + (payment["charged_back"] or zero)
+
+
+def _reverse(
+    desk: Desk, entry: str, payment: Mapping[str, Any], amount: Money, before: Money,
+    source: str, cost: str,
+) -> None:  # fmt: skip
+    """Takes an amount of a charge from its parties, and from the account that it went from; the
+    business's own part is a cost."""
     held = dict(payment["held"] or {})
-    postings = [Posting(ledger.CASH, -amount)]
+    postings = [Posting(source, -amount)]
     for name, part in reverse(payment["split"] or {PLATFORM: payment["amount"]}, amount,
                               before).items():  # fmt: skip
         # Rounding can move a unit back to a party: then there is nothing to take from.
@@ -237,20 +260,21 @@ def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money)
             postings.append(Posting(ledger.HELD, kept, name))
             _owe(desk, name, "held", -kept)
         if name == PLATFORM:
-            postings.append(Posting(ledger.REFUNDS, part - kept))
+            postings.append(Posting(cost, part - kept))
         elif part - kept:
             postings.append(Posting(ledger.SELLERS, part - kept, name))
             _owe(desk, name, "payable", kept - part)
-    ledger.post(desk, f"{refund}/refunded", payment["customer"], *postings)
+    ledger.post(desk, entry, payment["customer"], *postings)
     if payment["held"]:
         _keep_held(desk, payment["id"], held)
 
 
-def came_back(desk: Desk, refund: str, payment: Mapping[str, Any]) -> None:
-    """Posts that a refund came back: what it took is there again, held or payable as before."""
+def came_back(desk: Desk, cause: str, payment: Mapping[str, Any], how: str = "refunded") -> None:
+    """Posts that a refund came back, or a lost dispute was won after all: what it took is there
+    again, held or payable as before."""
     held = dict(payment["held"] or {})
     postings = []
-    for row in ledger.postings(desk, f"{refund}/refunded"):
+    for row in ledger.postings(desk, f"{cause}/{how}"):
         amount, name = row["amount"], row["customer"]
         # Postings of the business itself name the customer: a party is another.
         match row["account"]:
@@ -260,7 +284,7 @@ def came_back(desk: Desk, refund: str, payment: Mapping[str, Any]) -> None:
             case ledger.SELLERS:
                 _owe(desk, name, "payable", amount)
         postings.append(Posting(row["account"], -amount, name))
-    ledger.post(desk, f"{refund}/came_back", payment["customer"], *postings)
+    ledger.post(desk, f"{cause}/came_back", payment["customer"], *postings)
     if held:
         _keep_held(desk, payment["id"], held)
 

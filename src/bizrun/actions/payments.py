@@ -118,7 +118,7 @@ def refund(
     payment = desk.row("Payment", args["payment"])
     if payment["status"] not in ("succeeded", "refunded"):
         raise Refusal(f"payment {payment['id']} is {payment['status']}: there is nothing to refund")
-    left = payment["amount"] - payment["refunded"]
+    left = left_of(payment)
     if payment["invoice"]:
         left = max(min(left, still_charged(desk, payment["invoice"])), left * 0)
     amount = left if args.get("amount") is None else args["amount"]
@@ -130,6 +130,14 @@ def refund(
     wallets.refunded(desk, made, payment, amount)
     _uncharge_share(desk, payment, amount)
     return made
+
+
+def left_of(payment: Mapping[str, Any]) -> Money:
+    """What is left of a charge, less refunds and what its customer's bank holds or took back."""
+    left: Money = payment["amount"] - payment["refunded"]
+    for held in (payment["disputed"], payment["charged_back"]):
+        left = left if held is None else left - held
+    return left
 
 
 def send_refund(

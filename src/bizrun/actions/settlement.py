@@ -75,10 +75,10 @@ def _received(
 
         grant(desk, customer, amount - used, f"paid/{key}", f"payment {key}")
     if used:
-        _reduce(desk, row, used)
+        reduce(desk, row, used)
 
 
-def _reduce(desk: Desk, row: Mapping[str, Any], amount: Money) -> None:
+def reduce(desk: Desk, row: Mapping[str, Any], amount: Money) -> None:
     """Lowers what is open on an invoice; nothing left means paid."""
     left = row["amount_open"] - amount
     if left:
@@ -102,7 +102,7 @@ def lower(desk: Desk, invoice: str, amount: Money) -> Money:
     part: Money = min(amount, row["amount_open"])
     if part:
         ledger.recovered(desk, f"{invoice}/lowered/{desk.base}", row, part)
-        _reduce(desk, row, part)
+        reduce(desk, row, part)
     return part
 
 
@@ -192,7 +192,7 @@ def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:
         (ledger.CREDIT, used), (ledger.RECEIVABLE, -used),
     )  # fmt: skip
     changed = desk.change("Invoice", row["id"], credits=[*(row["credits"] or ()), *uses])
-    _reduce(desk, changed, used)
+    reduce(desk, changed, used)
 
 
 def _open_lines(desk: Desk, row: Mapping[str, Any]) -> list[Payable]:
@@ -238,9 +238,7 @@ def _failed(desk: Desk, invoice: str, error: str | None) -> None:
     if row["status"] not in _OPEN:
         return
     _announce(desk, "Invoice.payment_failed", row, error=error)
-    for key in subscriptions_of(row) if own(desk) is None else ():
-        if desk.row("Subscription", key)["status"] in ("active", "trialing"):
-            set_status(desk, key, "past_due")
+    _past_due(desk, row)
     held = row["dunning"] or {"first": desk.now, "used": 0}
     if held.get("over"):
         return
@@ -255,6 +253,27 @@ def _failed(desk: Desk, invoice: str, error: str | None) -> None:
         case Exhausted():
             changed = desk.change("Invoice", invoice, dunning={**held, "over": True})
             _exhaust(desk, changed, step)
+
+
+def _past_due(desk: Desk, row: Mapping[str, Any]) -> None:
+    """The subscriptions of an invoice that nobody has paid are past due."""
+    for key in subscriptions_of(row) if own(desk) is None else ():
+        if desk.row("Subscription", key)["status"] in ("active", "trialing"):
+            set_status(desk, key, "past_due")
+
+
+def give_up(desk: Desk, invoice: str) -> None:
+    """Ends the dunning of an open invoice as its policy does, with nothing tried before: the
+    customer's bank has taken its payment back, and would do so again."""
+    row = desk.row("Invoice", invoice)
+    if row["status"] not in _OPEN:
+        return
+    _past_due(desk, row)
+    over = {"first": desk.now, "used": 0, "over": True}
+    changed = desk.change("Invoice", invoice, dunning=over)
+    policy, zone = desk.program.dunning, zone_of(desk, row["customer"])
+    end = dunning.exhausted(policy, desk.now, zone) if policy else Exhausted(None, None, None)
+    _exhaust(desk, changed, end)
 
 
 def retry(desk: Desk, invoice: str) -> None:
@@ -301,8 +320,25 @@ def _give_up(
                 if of in (None, key):
                     end(desk, key, "cancelled")
         case "mark_uncollectible" if invoice["status"] in _OPEN:
-            desk.change("Invoice", invoice["id"], status="uncollectible")
-            ledger.written_off(desk, invoice)
+            _write_off(desk, invoice)
+
+
+def mark_uncollectible(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`mark_uncollectible { invoice }`: what is open on it is a bad debt, and not tried again."""
+    row = desk.row("Invoice", args["invoice"])
+    if row["status"] not in _OPEN:
+        raise Refusal(f"invoice {row['number'] or row['id']} is {row['status']}, and not open")
+    if payments.under_way(desk, row["id"]) is not None:
+        raise Refusal(f"invoice {row['number']} is being paid: a charge is under way")
+    for timer in ("retry", "overdue"):
+        desk.drop_timer(f"{timer}|{row['id']}")
+    _write_off(desk, row)
+    return str(row["id"])
+
+
+def _write_off(desk: Desk, invoice: Mapping[str, Any]) -> None:
+    desk.change("Invoice", invoice["id"], status="uncollectible")
+    ledger.written_off(desk, invoice)
 
 
 def _who_may(desk: Desk, invoice: Mapping[str, Any], status: str) -> list[str]:

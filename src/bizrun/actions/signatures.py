@@ -29,6 +29,7 @@ CUSTOMER = EntityType("Bills")
 SUBSCRIPTION = EntityType("Subscription")
 INVOICE = EntityType("Invoice")
 PAYMENT = EntityType("Payment")
+DISPUTE = EntityType("PaymentDispute")
 PROCESSOR = Choice(("stripe", "paypal"))
 WHEN = Choice(("now", "period_end"))
 # Fields of an email that hold addresses: one, or a list of them.
@@ -192,6 +193,12 @@ _BILLING = (
         optional=(("reason", TEXT),),
     ),
     _action(
+        "mark_uncollectible",
+        "Writes off what is open on an invoice; it may still be paid.",
+        INVOICE,
+        ("invoice", INVOICE),
+    ),
+    _action(
         "credit_note",
         "Corrects a final invoice, as account credit or refunded.",
         EntityType("CreditNote"),
@@ -240,6 +247,27 @@ _BILLING = (
         ("payment", PAYMENT),
         optional=(("amount", MONEY), ("reason", TEXT)),
         waits=True,
+    ),
+    _action(
+        "open_dispute",
+        "Notes that a customer's bank wants a payment back: a chargeback.",
+        DISPUTE,
+        ("payment", PAYMENT),
+        optional=(
+            ("amount", MONEY),
+            ("reason", TEXT),
+            ("fee", MONEY),
+            ("reference", TEXT),
+            ("respond_by", TIME),
+        ),
+    ),
+    _action(
+        "close_dispute",
+        "Notes how a dispute ended; one that was lost may still be won.",
+        DISPUTE,
+        ("dispute", DISPUTE),
+        ("outcome", Choice(("won", "lost"))),
+        optional=(("fee", MONEY),),
     ),
     _action(
         "transfer",

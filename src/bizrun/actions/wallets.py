@@ -28,6 +28,7 @@ def activate(desk: Desk, invoice: Mapping[str, Any]) -> None:
         return
     for wallet in sold_by(desk, invoice["id"]):
         if wallet["paid_at"] is not None:
+            _paid_again(desk, wallet)
             continue
         left = wallet["price"] - _noted(desk, invoice["id"], wallet["price"])
         share = Fraction(left.amount) / Fraction(wallet["price"].amount)
@@ -50,6 +51,8 @@ def take_back(desk: Desk, note: str, invoice: str, amounts: Iterable[tuple[str, 
             continue
         share = Fraction(amount.amount) / Fraction(wallet["price"].amount)
         credit = whole_units(portion(wallet["granted"], share))
+        if wallet["unpaid"]:
+            credit, amount = _less_unpaid(desk, wallet, credit, amount)
         if credit > wallet["balance"]:
             raise _used_up(credit, amount, wallet)
         desk.change("Wallet", wallet["id"], balance=wallet["balance"] - credit)
@@ -83,6 +86,62 @@ def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money)
             wallet["customer"],
             (ledger.CREDIT, credit), (ledger.GOODWILL, price - credit), (ledger.REFUNDS, -price),
         )  # fmt: skip
+
+
+# --- a payment that was taken back -------------------------------------------------------------
+
+
+def unpaid(desk: Desk, dispute: str, invoice: Mapping[str, Any], amount: Money) -> None:
+    """Takes back what is left of credit whose payment a lost dispute took: it is sold and not paid,
+    as before. What has been used stays owed on its invoice."""
+    if not has_credit(desk, invoice["customer"]):
+        return
+    for wallet in sold_by(desk, invoice["id"]):
+        if wallet["paid_at"] is None:
+            continue
+        share = Fraction(amount.amount) / Fraction(invoice["total"].amount)
+        credit = min(whole_units(portion(wallet["granted"], share)), wallet["balance"])
+        before = wallet["unpaid"] or credit * 0
+        row = desk.change(
+            "Wallet", wallet["id"], balance=wallet["balance"] - credit, unpaid=before + credit
+        )
+        price = price_of(row, before + credit) - price_of(row, before)
+        _sold_again(desk, f"{dispute}/{wallet['id']}/unpaid", wallet, credit, price)
+
+
+def price_of(wallet: Mapping[str, Any], credit: Money) -> Money:
+    """What credit of a wallet that was sold has cost."""
+    share = Fraction(credit.amount) / Fraction(wallet["granted"].amount)
+    return portion(wallet["price"], share).rounded()
+
+
+def _paid_again(desk: Desk, wallet: Mapping[str, Any]) -> None:
+    """Gives back the credit that was taken with its payment: its invoice is paid again."""
+    credit = wallet["unpaid"]
+    if not credit:
+        return
+    desk.change("Wallet", wallet["id"], balance=wallet["balance"] + credit, unpaid=None)
+    entry = f"{wallet['id']}/paid_again/{desk.base}"
+    _sold_again(desk, entry, wallet, -credit, -price_of(wallet, credit))
+
+
+def _sold_again(
+    desk: Desk, entry: str, wallet: Mapping[str, Any], credit: Money, price: Money
+) -> None:
+    ledger.post(
+        desk, entry, wallet["customer"],
+        (ledger.CREDIT, credit), (ledger.GOODWILL, price - credit), (ledger.WALLET, -price),
+    )  # fmt: skip
+
+
+def _less_unpaid(
+    desk: Desk, wallet: Mapping[str, Any], credit: Money, price: Money
+) -> tuple[Money, Money]:
+    """What a credit note takes of credit that counts, and its price, beyond what is unpaid."""
+    held = wallet["unpaid"]
+    part = min(credit, held)
+    desk.change("Wallet", wallet["id"], unpaid=held - part or None)
+    return credit - part, price - (price_of(wallet, held) - price_of(wallet, held - part))
 
 
 def _used_up(credit: Money, price: Money, wallet: Mapping[str, Any]) -> Refusal:

@@ -341,6 +341,7 @@ class BillingSettings(Struct, frozen=True):
     invoice_number: str = "INV-{year}-{seq:05}"
     credit_note_number: str = "CN-{seq:05}"
     smallest_charge: tuple[Money, ...] = ()
+    lost_disputes: Literal["dun", "reopen", "write_off"] = "dun"
 
     def __hash__(self) -> int:
         """Cheap, for what is remembered by settings: a business has one of them."""

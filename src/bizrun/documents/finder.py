@@ -72,7 +72,10 @@ def settled(row: Row, store: Rows) -> tuple[Settled, ...]:
         return ()
     zero = left * 0
     came = store.select("Payment", {"invoice": row["id"]})
-    good = (p["amount"] for p in came if p["status"] in ("succeeded", "refunded"))
+    good = (
+        p["amount"] - (p["charged_back"] or zero)
+        for p in came if p["status"] in ("succeeded", "refunded")
+    )  # fmt: skip
     parts = [Settled("paid", min(sum(good, zero), left))]
     left = left - parts[0].amount
     if left:

@@ -244,7 +244,7 @@ class BillingLowering:
     def _setting(self, setting: ast.Setting) -> dict[str, Any]:
         words = [word.strip(",") for word in setting.words if word.strip(",")]
         match setting.key:
-            case "rounding" | "billing" | "credit":
+            case "rounding" | "billing" | "credit" | "lost_disputes":
                 return {setting.key: words[0]}
             case "proration":
                 return {"proration": words[-1]}

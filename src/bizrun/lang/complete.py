@@ -37,7 +37,7 @@ _INSIDE = {
              "seats", "phase", "from", "bill usage at", "migrate"),
     "addon": ("price", "usage", "includes", "only"),
     "business": ("language", "currency", "timezone", "bills", "tenant", "rounding", "proration",
-                 "invoice_number", "credit_note_number", "smallest_charge"),
+                 "invoice_number", "credit_note_number", "smallest_charge", "lost_disputes"),
     "meter": ("sum", "count", "max", "min", "last", "average", "unique"),
     "dunning": ("retry after", "retry every", "retry backoff", "then", "cancel after"),
     "lifecycle": ("start", "any"),

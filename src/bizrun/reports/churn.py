@@ -78,7 +78,7 @@ def _paid(store: Store, span: Span) -> dict[str, dict[str, Money]]:
     found: defaultdict[str, dict[str, Money]] = defaultdict(dict)
     for row in store.select("Payment"):
         if row["status"] in ("succeeded", "refunded") and row["created_at"] < span.end:
-            amount = row["amount"] - row["refunded"]
+            amount = row["amount"] - row["refunded"] - (row["charged_back"] or row["amount"] * 0)
             sums = found[amount.currency]
             held = sums.get(row["customer"])
             sums[row["customer"]] = amount if held is None else held + amount

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..actions import ledger
+from ..actions.wallets import price_of
 from ..store.base import Store
 from ..values import Money
 from .figures import Figures, Span
@@ -166,6 +167,8 @@ def _credit(store: Store, books: _Books) -> Iterator[str]:
             zero = row["price"] * 0
             price = row["price"] - notes.get((row["invoice"], zero.currency), zero)
             add(left, row["customer"], -price)
+        if row["unpaid"]:
+            add(left, row["customer"], -price_of(row, row["unpaid"]))
     yield from _differ("credit of {}", books.owed(ledger.CREDIT, ledger.WALLET), left)
 
 
@@ -202,19 +205,27 @@ def _tax(store: Store, books: _Books) -> Iterator[str]:
 
 
 def _cash(store: Store, books: _Books) -> Iterator[str]:
-    """The cash is what was paid, less what was given back, paid out and kept by providers."""
+    """The cash is what was paid, less what was given back, paid out, taken back by banks and kept
+    by providers; banks hold what is in open disputes."""
     held: Sums = {}
+    with_banks: Sums = {}
     for row in store.select("Payment"):
         if row["status"] in ("succeeded", "refunded"):
             add(held, ledger.CASH, row["amount"])
     for row in store.select("Refund", {"status": "succeeded"}):
         add(held, ledger.CASH, -row["amount"])
+    for row in store.select("PaymentDispute"):
+        if row["status"] == "open":
+            add(with_banks, ledger.DISPUTED, row["amount"])
+        if row["status"] != "won":
+            add(held, ledger.CASH, -row["amount"])
     for row in store.select("_effect", {"status": "done"}):
         if row["kind"] == "transfer":
             add(held, ledger.CASH, -row["data"]["amount"])
     for (_, _), amount in _of(books, ledger.FEES).items():
         add(held, ledger.CASH, -amount)
     yield from _differ("{}", _of(books, ledger.CASH), held)
+    yield from _differ("{}", _of(books, ledger.DISPUTED), with_banks)
 
 
 def _of(books: _Books, account: str) -> Sums:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import StoreError
 from ..store.base import Row, Store
@@ -111,19 +111,30 @@ def _payments(store: Store, program: Program) -> Iterator[str]:
             held = given.get(row["payment"])
             given[row["payment"]] = row["amount"] if held is None else held + row["amount"]
     invoices: dict[str, Money] = {}
+    disputed = _disputed(store)
     for row in store.select("Payment"):
         key, amount = row["id"], row["amount"]
         invoice = row["invoice"]
         if invoice is not None and store.get("Invoice", invoice) is None:
             yield f"payment {key} is for the invoice {invoice}, which is not there"
-        back = given.pop(key, Money(0, amount.currency))
-        if back > amount:
-            yield f"of payment {key} over {amount}, {back} was given back"
+        zero = Money(0, amount.currency)
+        back = given.pop(key, zero)
+        gone = disputed.pop(key, Disputed(zero, zero, zero))
+        if back + gone.held + gone.lost > amount:
+            yield f"of payment {key} over {amount}, {back + gone.held + gone.lost} was given back"
+        if (row["disputed"] or zero, row["charged_back"] or zero) != gone[:2]:
+            yield (
+                f"payment {key} says that {row['disputed'] or zero} is disputed and "
+                f"{row['charged_back'] or zero} lost, its disputes say {gone.held} and {gone.lost}"
+            )
         if row["refunded"] != back:
             yield f"payment {key} says that {row['refunded']} was refunded, its refunds say {back}"
         if invoice is not None and row["status"] in ("succeeded", "refunded"):
             held = invoices.get(invoice)
-            invoices[invoice] = amount if held is None else held + amount
+            paid = amount - gone.lost - gone.credited
+            invoices[invoice] = paid if held is None else held + paid
+    for key in sorted(disputed):
+        yield f"there is a dispute of a payment {key}, which is not there"
     for key in sorted(given):
         yield f"there is a refund of a payment {key}, which is not there"
     for key, paid in sorted(invoices.items()):
@@ -133,6 +144,32 @@ def _payments(store: Store, program: Program) -> Iterator[str]:
                 f"invoice {row_['number'] or key} was paid {paid}, more than the "
                 f"{row_['amount_due']} due"
             )
+
+
+class Disputed(NamedTuple):
+    """What of a payment is in open disputes, was lost in others, and became account credit as it
+    was won back when its invoice had been paid again."""
+
+    held: Money
+    lost: Money
+    credited: Money
+
+
+def _disputed(store: Store) -> dict[str, Disputed]:
+    """What of each payment is disputed."""
+    found: dict[str, Disputed] = {}
+    for row in store.select("PaymentDispute"):
+        part = row["booked"]["charge"]
+        zero = part * 0
+        held, lost, credited = found.get(row["payment"], (zero, zero, zero))
+        match row["status"]:
+            case "open":
+                held = held + part
+            case "lost":
+                lost = lost + part
+        credited = credited + row["booked"].get("credited", zero)
+        found[row["payment"]] = Disputed(held, lost, credited)
+    return found
 
 
 # --- numbers, effects, references ----------------------------------------------------------------

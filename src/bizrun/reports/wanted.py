@@ -37,7 +37,8 @@ _BRINGS = {
     "Invoice.sent": ("send_invoice", "invoice"), "Invoice.paid": ("pay_invoice",),
     "Invoice.voided": ("void_invoice",), "Refund.succeeded": ("refund",),
     "Payment.succeeded": ("charge", "pay_invoice"), "Payment.failed": ("charge", "pay_invoice"),
-    "Usage.recorded": ("record_usage",),
+    "Usage.recorded": ("record_usage",), "Payment.disputed": ("open_dispute",),
+    "Payment.dispute_won": ("close_dispute",), "Payment.dispute_lost": ("close_dispute",),
 }  # fmt: skip
 SENT = ("email", "charge", "refund", "transfer", "notify", "slack", "webhook", "http", "invoice")
 

@@ -160,7 +160,8 @@ class _Chain:
             parts.append(Reason(f"account credit: -{show(row['credit'])}"))
         parts += self._posted(f"{row['id']}/issued")
         payments = sorted(self.rows("Payment", invoice=row["id"]), key=_made)
-        parts += [Reason(_attempt(payment)) for payment in payments]
+        for payment in payments:
+            parts += [Reason(_attempt(payment)), *self._disputes(payment)]
         name = row["number"] or row["id"]
         what = f"invoice {name} of {row['customer']}: {show(row['amount_due'])}, {row['status']}"
         return Reason(what, None, tuple(parts))
@@ -204,7 +205,16 @@ class _Chain:
             for effect in self.rows("_effect", kind="charge")
             if effect["data"].get("payment") == row["id"]
         ]
+        parts += self._disputes(row)
         return Reason(f"{_attempt(row)}, by {row['customer']}", None, tuple(parts))
+
+    def _disputes(self, payment: Row) -> Iterator[Reason]:
+        """What its customer's bank wanted back of a payment."""
+        for row in sorted(self.rows("PaymentDispute", payment=payment["id"]), key=_made):
+            why = f" ({row['reason']})" if row["reason"] else ""
+            at = instant_text(row["closed_at"] or row["created_at"])
+            what = f"dispute of {show(row['amount'])}{why}: {row['status']} at {at}"
+            yield Reason(what, None, tuple(self._posted(f"{row['id']}/disputed")))
 
     def _posted(self, entry: str) -> list[Reason]:
         """The work that posted an entry of the ledger."""

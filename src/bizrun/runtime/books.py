@@ -13,7 +13,10 @@ _KEPT: Mapping[str, frozenset[str]] = {
         "amount_due", "amount_open", "status", "issued_at", "paid_at",
     }),
     "InvoiceLine": frozenset({"invoice", "quantity", "unit_amount", "amount", "discount", "tax"}),
-    "Payment": frozenset({"customer", "invoice", "amount", "refunded", "status"}),
+    "Payment": frozenset({
+        "customer", "invoice", "amount", "refunded", "status", "disputed", "charged_back",
+    }),
+    "PaymentDispute": frozenset({"payment", "customer", "invoice", "amount", "fee", "status"}),
     "Refund": frozenset({"payment", "customer", "amount", "status"}),
     "CreditNote": frozenset({"number", "invoice", "customer", "amount", "tax", "total"}),
     "Wallet": frozenset({"customer", "granted", "balance"}),

@@ -53,6 +53,8 @@ class Emitting:
         names = self._payloads.get(type_)
         if names is None:
             declared = self.engine.program.events.get(type_)
+            if declared is not None and declared.origin == "author":
+                return  # it is the author's own, and says what they say
             fields = declared.payload.fields if declared is not None else ()
             names = self._payloads[type_] = tuple(name for name, _ in fields)
         if len(data) < len(names):

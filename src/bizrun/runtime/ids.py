@@ -17,7 +17,7 @@ def stamp(now: datetime) -> str:
 
 _PREFIXES = {
     "Subscription": "sub", "Invoice": "inv", "InvoiceLine": "line", "Payment": "pay",
-    "Refund": "ref", "CreditNote": "cn", "Wallet": "wal",
+    "Refund": "ref", "PaymentDispute": "dis", "CreditNote": "cn", "Wallet": "wal",
 }  # fmt: skip
 
 

@@ -300,6 +300,7 @@ SETTINGS: dict[str, Callable[[ast.Setting, Facts], str | None]] = {
     "invoice_number": _number,
     "credit_note_number": _number,
     "smallest_charge": _amounts,
+    "lost_disputes": _words("dun", "reopen", "write_off"),
     "effects_per_event": _bound,
     "chain_of_events": _bound,
     "items_per_day": _bound,

@@ -394,12 +394,17 @@ def _indexes(
 # --- events, triggers, functions, limits -------------------------------------------------------
 
 
+# Events of billing that came after specs had declared their own by that name: theirs stands, and
+# billing then tells nothing by it.
+YIELDED = frozenset({"Payment.disputed", "Payment.dispute_won", "Payment.dispute_lost"})
+
+
 def _events(checker: Checker, loaded: Loaded) -> None:
     symbols = checker.symbols
     for declaration in _of(loaded, ast.EventDecl):
         name = declaration.name
         first = symbols.events.get(name)
-        if first is not None:
+        if first is not None and not (first.origin == "billing" and name in YIELDED):
             _again(checker, "event", name, declaration, first.decl)
             continue
         fields = _fields(checker, f"event `{name}`", declaration.fields)
