@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing import proration
-from ..billing.invoicing import Line
 from ..values import Money
 from .customers import settings
 from .desk import Desk
@@ -80,19 +79,32 @@ def _less(parts: Sequence[Any], line: Mapping[str, Any], taken: Money) -> list[l
     """What was charged of billed parts, less what was taken of a line's: never below nothing."""
     found = []
     for values, quantity, amount, *known in parts:
-        was = known[0] if known else amount
+        asked = known[0] if known else [[amount, None, line["invoice"]]]
         if " ".join((line["meter"], *values)) == line["description"]:
-            was = min(max(was - taken, was * 0), amount)
-        found.append([values, quantity, amount, was, *known[1:]])
+            asked = _less_asked(asked, line["invoice"], taken, amount)
+        found.append([values, quantity, amount, asked])
     return found
 
 
-def corrected(desk: Desk, invoice: str | None, made: Sequence[Line]) -> None:
-    """Notes on the invoice that charged for a usage period what corrections of it give back, with
+def _less_asked(
+    asked: Sequence[Sequence[Any]], invoice: str, taken: Money, most: Money
+) -> list[list[Any]]:
+    """What invoices asked for of a part, less what was taken of one: first of what that asked for,
+    then of the others. Below zero it is charged after all, up to all of the part."""
+    if taken.amount < 0:
+        taken = max(taken, sum((each[0] for each in asked), -most))
+        asked = asked or [[most * 0, None, invoice]]
+    found = []
+    for charged, taxes, key in sorted(asked, key=lambda each: each[2] != invoice):
+        part = min(taken, charged)
+        taken -= part
+        found.append([charged - part, taxes, key])
+    return found
+
+
+def corrected(desk: Desk, invoice: str | None, back: Money) -> None:
+    """Notes on an invoice that charged for a usage period what a correction of it gives back, with
     its tax: a credit note goes up to what is left."""
     row = desk.peek("Invoice", invoice) if invoice else None
-    if row is None:
-        return
-    zero = Money(0, row["currency"])
-    if back := sum((-line.total for line in made if line.charged < zero), zero):
-        desk.change("Invoice", row["id"], returned=(row["returned"] or zero) + back)
+    if row is not None and back:
+        desk.change("Invoice", row["id"], returned=(row["returned"] or back * 0) + back)

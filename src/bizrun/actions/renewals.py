@@ -475,7 +475,7 @@ def _bill_part(
     known = held(desk.row("Subscription", sub["id"]))
     billed = dict(known.get("billed") or {})
     for each in found.metered:
-        parts = usage.charged_parts(each, made.lines if made else [])
+        parts = usage.charged_parts(each, *((made.lines, made.key) if made else ((), None)))
         billed[f"{each.item.name}|{each.price.meter}"] = parts
     known["billed"] = billed
     if made and "before" in known:

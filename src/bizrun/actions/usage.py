@@ -20,8 +20,8 @@ from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE
 from ..billing.invoicing import Line
 from ..billing.periods import Period
-from ..billing.rating import Rated
-from ..billing.taxes import TaxedAs
+from ..billing.rating import Asked, Rated
+from ..billing.split import spread
 from ..values import Money, Number
 from . import carried, given_back, taxed
 from .customers import lives, settings, zone_in, zone_of
@@ -352,43 +352,51 @@ def _where(sub: Mapping[str, Any]) -> dict[str, str]:
 def billed_of(parts: Sequence[Any]) -> Billed:
     """What a row of `_usage` says was billed, by the values of the dimensions.
 
-    Each part is [values, quantity, amount], and behind them what was charged, and with which
-    taxes, where that is known.
+    Each part is [values, quantity, amount], and behind them, where that is known, what each invoice
+    has charged of it: [amount, taxes, invoice].
     """
     found: dict[tuple[str, ...], Rated] = {}
     for values, quantity, amount, *known in parts:
-        charged, taxes = (*known, None, None)[:2]
-        place = tuple(values)
-        found[place] = Rated(
-            amount, quantity, (), values=place, charged=charged, taxed=taxed.from_rows(taxes)
-        )
+        asked = None
+        if known:
+            asked = tuple(Asked(a, taxed.from_rows(how), key) for a, how, key in known[0])
+        found[tuple(values)] = Rated(amount, quantity, (), values=tuple(values), asked=asked)
     return found
 
 
 def _part_row(values: tuple[str, ...], part: Rated) -> list[Any]:
     row = [list(values), part.quantity, part.amount]
-    if part.charged is None:
-        return row
-    return [*row, part.charged, None if part.taxed is None else taxed.as_rows(part.taxed)]
+    return row if part.asked is None else [*row, _asked_rows(part.asked)]
+
+
+def _asked_rows(asked: Iterable[Asked]) -> list[list[Any]]:
+    return [
+        [each.amount, None if each.taxed is None else taxed.as_rows(each.taxed), each.invoice]
+        for each in asked
+    ]
 
 
 def keep(desk: Desk, found: Sequence[Metered], made: Sequence[Line] | None, invoice: Any) -> None:
     """Remembers windows that an invoice has billed, by its lines; None where they wait for one."""
     for metered in found:
-        parts = metered.row["billed"] if made is None else charged_parts(metered, made)
+        parts = metered.row["billed"] if made is None else charged_parts(metered, made, invoice)
         row = {**metered.row, "billed": parts, "invoice": invoice}
-        if metered.lines and metered.lines[0].kind == "correction":
-            row["terms"] = _corrected(desk, metered, made or ())
+        if made and metered.lines and metered.lines[0].kind == "correction":
+            _corrected(desk, metered, made)
         desk.put("_usage", metered.row["id"], row)
 
 
-def _corrected(desk: Desk, metered: Metered, made: Sequence[Line]) -> dict[str, Any]:
-    """The terms of a corrected window, with the invoice that first charged for it."""
-    old = desk.peek("_usage", metered.row["id"]) or metered.row
-    first = old["terms"].get("first") or old["invoice"]
-    mine = [line for line in made if line.kind == "correction" and _stands_for(line, metered)]
-    given_back.corrected(desk, first, mine)
-    return {**metered.row["terms"], "first": first}
+def _corrected(desk: Desk, metered: Metered, made: Sequence[Line]) -> None:
+    """Notes what a correction gives back on the invoices that charged it, in proportion."""
+    before = billed_of(metered.before)
+    for line in made:
+        part = before.get(line.dimensions)
+        if (line.charged < line.zero and part is not None and part.asked
+                and line.kind == "correction" and _stands_for(line, metered)):  # fmt: skip
+            mine = [each for each in part.asked if each.taxed == line.taxed]
+            parts = spread(-line.total, [each.amount.amount for each in mine])
+            for each, back in zip(mine, parts, strict=True):
+                given_back.corrected(desk, each.invoice, back)
 
 
 def _stands_for(line: Line, metered: Metered) -> bool:
@@ -398,25 +406,37 @@ def _stands_for(line: Line, metered: Metered) -> bool:
     return (line.subscription, line.meter, line.plan, line.period_start) == place
 
 
-def charged_parts(metered: Metered, made: Sequence[Line]) -> list[list[Any]]:
-    """What was billed of a window, with what the lines of its invoice really charged."""
-    lines = {
-        line.dimensions: line
-        for line in made
-        if line.kind in ("usage", "correction") and _stands_for(line, metered)
-    }
+def charged_parts(
+    metered: Metered, made: Sequence[Line], invoice: str | None
+) -> list[list[Any]]:  # fmt: skip
+    """What was billed of a window, with what the lines of its invoices really charged."""
+    lines: dict[tuple[str, ...], list[Line]] = {}
+    for line in made:
+        if line.kind in ("usage", "correction") and _stands_for(line, metered):
+            lines.setdefault(line.dimensions, []).append(line)
     before = billed_of(metered.before)
     parts = []
     for values, quantity, amount in metered.row["billed"]:
-        was, line = before.get(tuple(values)), lines.get(tuple(values))
-        charged = line.charged if line is not None else amount * 0
-        how = taxed.of(line) if line is not None else TaxedAs(())
-        if was is not None and was.taxed is not None and not charged:
-            how = was.taxed  # what was charged came with those
+        was, asked = before.get(tuple(values)), []
         if was is not None:
-            charged = charged + (was.amount if was.charged is None else was.charged)
-        parts.append([values, quantity, amount, charged, taxed.as_rows(how)])
+            asked = [Asked(was.amount)] if was.asked is None else list(was.asked)
+        for line in lines.get(tuple(values), ()):
+            if line.charged.amount < 0 and asked:
+                asked = _less(asked, line)
+            else:
+                asked.append(Asked(line.charged, taxed.of(line), invoice))
+        parts.append([values, quantity, amount, _asked_rows(each for each in asked if each.amount)])
     return parts
+
+
+def _less(asked: Sequence[Asked], line: Line) -> list[Asked]:
+    """What invoices asked for, less what a line gives back of it, with the taxes that it has."""
+    mine = [each for each in asked if each.taxed == line.taxed]
+    parts = iter(spread(line.charged, [each.amount.amount for each in mine]))
+    return [
+        replace(each, amount=each.amount + next(parts)) if each.taxed == line.taxed else each
+        for each in asked
+    ]
 
 
 # --- corrections -----------------------------------------------------------------------------

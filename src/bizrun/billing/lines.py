@@ -8,6 +8,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from ..values import Money, Number
 from .catalog import Plan, Price
 from .discounts import Beside
@@ -89,7 +91,8 @@ def usage_lines(
 
     `billed` is what earlier invoices charged of it by those values, amounts as they were rounded:
     at a threshold in mid-period, or, as kind "correction", before late events came. What is given
-    back of that is given back as it was charged, discounted, and is not discounted again.
+    back of that is given back as it was charged, discounted, and is not discounted again: a line,
+    or one for each set of taxes with which it was charged.
     """
     lines = []
     for part in rated:
@@ -97,25 +100,21 @@ def usage_lines(
         amount, quantity = part.amount, part.quantity
         if before is not None:
             amount, quantity = amount - before.amount, quantity - before.quantity
-        given_back = _given_back(amount, before)
-        lines.append(
-            Line(
-                kind,
-                " ".join((meter, *part.values)),
-                amount if given_back is None else given_back,
-                quantity=quantity,
-                unit_amount=_unit_amount(part),
-                subscription=subject.subscription,
-                plan=subject.plan,
-                meter=meter,
-                period_start=start,
-                period_end=end,
-                explanation=(*part.free, *part.tiers, *_billed(part, before)),
-                dimensions=part.values,
-                discountable=given_back is None,
-                taxed=None if given_back is None or before is None else before.taxed,
-            )
+        line = Line(
+            kind,
+            " ".join((meter, *part.values)),
+            amount,
+            quantity=quantity,
+            unit_amount=_unit_amount(part),
+            subscription=subject.subscription,
+            plan=subject.plan,
+            meter=meter,
+            period_start=start,
+            period_end=end,
+            explanation=(*part.free, *part.tiers, *_billed(part, before)),
+            dimensions=part.values,
         )
+        lines += [line] if before is None else _given_back(line, before)
     return lines
 
 
@@ -132,12 +131,22 @@ def _billed(part: Rated, before: Rated | None) -> tuple[TierLine, ...]:
     return (TierLine(0, None, -before.quantity, None, None, None, zero, -before.amount, "billed"),)
 
 
-def _given_back(amount: Money, before: Rated | None) -> Money | None:
-    """What is given back of a billed amount, in proportion to what was charged of it; None where
-    nothing is, or where that is not known."""
-    if amount.amount >= 0 or before is None or before.charged is None:
-        return None
-    return portion(amount, Fraction(before.charged.amount) / Fraction(before.amount.amount))
+def _given_back(line: Line, before: Rated) -> list[Line]:
+    """A line as one, or several, that give back of a billed amount in proportion to what was
+    charged of it; the line itself where it gives nothing back, or that is not known."""
+    if line.amount.amount >= 0 or before.asked is None:
+        return [line]
+    if not before.asked:
+        return [replace(line, amount=line.zero, discountable=False)]
+    by_taxes: dict[TaxedAs | None, Money] = {}
+    for asked in before.asked:
+        by_taxes[asked.taxed] = by_taxes.get(asked.taxed, line.zero) + asked.amount
+    made: list[Line] = []
+    for taxed, charged in by_taxes.items():
+        back = portion(line.amount, Fraction(charged.amount) / Fraction(before.amount.amount))
+        rest = {"quantity": 0, "explanation": ()} if made else {}
+        made.append(replace(line, amount=back, discountable=False, taxed=taxed, **rest))
+    return made
 
 
 def change_lines(

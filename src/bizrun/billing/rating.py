@@ -70,12 +70,20 @@ class TierLine(Struct, frozen=True):
         return unit is not None and self.amount == unit * self.quantity
 
 
+class Asked(Struct, frozen=True):
+    """What an invoice really asked for of a rated amount, less its discounts, and with which taxes:
+    None where that is not known, as the invoice is of what waited for one."""
+
+    amount: Money
+    taxed: TaxedAs | None = None
+    invoice: str | None = None
+
+
 class Rated(Struct, frozen=True):
     """An exact amount and how it came about; `included` was free, `values` are dimensions'.
 
-    `charged` is what an invoice really asked for of the amount, less its discounts: None, not
-    known or all of it; `taxed` says how that was taxed, None where it is not known.
-    `free` explains the allowance where some of it was carried over.
+    `asked` is what invoices really asked for of the amount: None, not known or all of it. `free`
+    explains the allowance where some of it was carried over.
     """
 
     amount: Money
@@ -83,8 +91,7 @@ class Rated(Struct, frozen=True):
     tiers: tuple[TierLine, ...]
     included: Number = 0
     values: tuple[str, ...] = ()
-    charged: Money | None = None
-    taxed: TaxedAs | None = None
+    asked: tuple[Asked, ...] | None = None
     free: tuple[TierLine, ...] = ()
 
 
