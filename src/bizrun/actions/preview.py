@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..diagnostics import did_you_mean
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, show
-from . import changes, renewals, settlement
+from . import addons, changes, renewals, settlement, trials
+from .arguments import fields_of, taken
 from .customers import ASLEEP, subscriptions
 from .desk import Desk
 from .rehearsal import Rehearsal
+from .subscriptions import cancel, pause, resume
 
 MOST_STEPS = 2_000
 
@@ -22,6 +25,14 @@ _STEPS: Mapping[str, Callable[[Desk, Any], None]] = {
     "version": changes.version_due, "draft": renewals.draft_due, "retry": settlement.retry,
 }  # fmt: skip
 _OF_INVOICES = ("draft", "retry")
+
+# What changes a subscription, and may be asked about before it is done.
+CHANGES: Mapping[str, Callable[[Desk, dict[str, Any], object, Any], Any]] = {
+    "change_plan": changes.change_plan, "set_quantity": changes.set_quantity,
+    "set_trial": trials.set_trial, "add_addon": addons.add_addon,
+    "remove_addon": addons.remove_addon, "pause": pause, "resume": resume,
+    "cancel": cancel,
+}  # fmt: skip
 
 
 def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[str, Any]:
@@ -36,6 +47,41 @@ def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[
     stage = Rehearsal(desk)
     _take_timers(stage, customer)
     known = {row["id"] for row in _final(stage, customer)}
+    return _next(stage, customer, known, at) or _nothing(live[0]["currency"])
+
+
+def after_change(
+    desk: Desk, subscription: str, action: str, given: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The invoice that an action about a subscription would make now; where it makes none, the
+    next one with it done.
+
+    It has the fields of `next_invoice`. Refusal where the action would be refused, for one that
+    changes no subscription, and for a field that it has not.
+    """
+    do = CHANGES.get(action)
+    if do is None:
+        meant = did_you_mean(action, CHANGES)
+        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(CHANGES)}"
+        raise Refusal(f"no subscription is changed by `{show(action)}`: {hint}")
+    data = {**(given or {}), "subscription": subscription}
+    for name in data.keys() - {field for field, *_ in fields_of(action)}:
+        raise Refusal(f"`{action}` has no field `{show(name)}`")
+    stage = Rehearsal(desk)
+    sub = stage.row("Subscription", subscription)
+    customer = sub["customer"]
+    _take_timers(stage, customer)
+    known = {row["id"] for row in _final(stage, customer)}
+    do(stage, taken(stage, action, data), "preview", "")
+    made = [row for row in _final(stage, customer) if row["id"] not in known]
+    found = _said(stage, made[0]) if made else _next(stage, customer, known, None)
+    return found or _nothing(sub["currency"])
+
+
+def _next(
+    stage: Rehearsal, customer: str, known: set[str], at: datetime | None
+) -> dict[str, Any] | None:
+    """What is invoiced next, or at an instant, beyond the invoices that are known."""
     for _ in range(MOST_STEPS):
         if not stage.timers:
             break
@@ -47,7 +93,7 @@ def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[
             return _said(stage, made[0])
         elif what == "renew" and not any(name.startswith("draft|") for name in stage.timers):
             break
-    return _nothing(live[0]["currency"])
+    return None
 
 
 def _take_timers(stage: Rehearsal, customer: str) -> None:

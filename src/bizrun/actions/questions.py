@@ -285,6 +285,15 @@ def preview(desk: Desk, customer: Any, at: Any = None) -> dict[str, Any]:
     return next_invoice(desk, customer, at)
 
 
+def preview_of(desk: Desk, subscription: Any, action: Any, given: Any = None) -> dict[str, Any]:
+    """What an action about a subscription would be invoiced at, if it were done now."""
+    from .preview import after_change
+
+    if subscription is None:
+        raise Refusal("preview_of needs a subscription, and there is none")
+    return after_change(desk, subscription, str(action), given)
+
+
 def can(desk: Desk, role: Any, permission: Any) -> bool:
     """`user.role can "resources.write"`; a role may say `resources.*`, for all below it."""
     held = desk.program.roles.get(role, ()) if isinstance(role, str) else ()
@@ -381,6 +390,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "credit_balance": balance,
     "credit_expires": credit_expires,
     "preview": preview,
+    "preview_of": preview_of,
     "estimate": quotes.estimate,
     "has_feature": has_feature,
     "has_feature_of_plan": has_feature_of_plan,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from ..billing import catalog
-from ..errors import Refusal
 from ..ir.estimates import forecast
 from ..ir.program import Program
-from ..lang.types import ANY, Type
 from ..model import Outcome
 from ..values import Duration, show
 from . import (
@@ -33,10 +30,10 @@ from . import (
     trials,
     usage,
 )
+from .arguments import taken
 from .desk import Desk, Row
 from .messages import message, refused_of
 from .messages import outcome as message_outcome
-from .signatures import SIGNATURES
 
 Immediate = Callable[[Desk, dict[str, Any], object, Any], Any]
 Sent = Callable[[Desk, dict[str, Any], object, Any, dict[str, Any] | None], Any]
@@ -94,7 +91,7 @@ class Toolbox:
         resume: dict[str, Any] | None,
     ) -> tuple[Any, bool]:
         """Does an action; its result, and whether the outcome of an effect is still to come."""
-        data = _taken(work, name, data)
+        data = taken(work, name, data)
         if work.begun and not _joins(work, name, data):
             subscriptions.finish(work)
         if (immediate := IMMEDIATE.get(name)) is not None:
@@ -224,27 +221,3 @@ class Toolbox:
             "features": list(plan.features), "limits": dict(plan.limits), "trial": trial,
             **plan.data,
         }  # fmt: skip
-
-
-def _taken(work: Desk, name: str, data: dict[str, Any]) -> dict[str, Any]:
-    """What an action is given, each field by its type: what an untyped payload or reply says is
-    read as data is. One that needs a value and gets none refuses the event (LANGUAGE.md 3)."""
-    taken = data
-    for field, type_, required, what in _fields(name):
-        value = data.get(field)
-        if value is None:
-            if required:
-                raise Refusal(f"`{name}` needs `{field}`, and there is none")
-        elif (read := work.fitted(value, type_, what)) is not value:
-            taken = {**taken, field: read}
-    return taken
-
-
-@cache
-def _fields(name: str) -> tuple[tuple[str, Type, bool, str], ...]:
-    """Each field of an action: its name, type, whether it is required, how a message calls it."""
-    signature = SIGNATURES.get(name)
-    return tuple(
-        (f.name, ANY if f.many else f.type, f.required, f"`{f.name}` of `{name}`")
-        for f in (signature.fields if signature else ())
-    )

@@ -15,7 +15,8 @@ from .lower_expr import Scope
 from .program import Program, Trigger, reached
 
 _SELF = ir.Local("self")
-_BILLING = ("limit", "remaining", "credit_balance", "preview", "has_feature", "usage")
+_PREVIEWS = ("preview", "preview_of")
+_BILLING = ("limit", "remaining", "credit_balance", *_PREVIEWS, "has_feature", "usage")
 _TIMED = ("age", "days", "months")
 _INSTANT_STEP = ir.Const(Duration(micros=1))
 
@@ -123,10 +124,10 @@ class _Reads:
     def _builtin(self, name: str, args: tuple[Any, ...]) -> None:
         if name in _BILLING:
             self.billing = True
-            if name in ("credit_balance", "preview"):
+            if name == "credit_balance" or name in _PREVIEWS:
                 self.credit = True
                 self._other("Wallet", ("of", "customer"))
-            if name == "preview":
+            if name in _PREVIEWS:
                 # Whichever meters the customer's plan prices.
                 self.meters.update(self.every_meter)
             if name in ("usage", "remaining") and len(args) > 1 and isinstance(args[1], ir.Const):

@@ -160,6 +160,9 @@ _BILLING = (
     _fn("credit_balance", "The account credit that a customer has.", MONEY, _CUSTOMER),
     _fn("preview", "The invoice that a customer would get then.", ANY,
         _CUSTOMER, _p("at", TIME, optional=True)),
+    _fn("preview_of", "The invoice that an action about a subscription would make: "
+        '`preview_of(s, "change_plan", { plan: pro })`.', ANY,
+        _p("subscription", ENTITY), _p("action", TEXT), _p("fields", optional=True)),
     _fn("estimate", "What a period of a plan comes to with so much usage, for a customer with tax.",
         ANY, _p("plan", PLAN), _p("usage", optional=True), _p("customer", ENTITY, optional=True)),
     _fn("has_feature", "Whether a plan, or a customer's plan, has a feature.", BOOL,

@@ -136,6 +136,8 @@ def asked_of(program: Program, name: str, args: Sequence[Any]) -> Iterator[tuple
     """The rows that a built-in function is asked about."""
     if name in _OF_CUSTOMERS and args and program.bills is not None:
         yield program.bills, args[0]
+    elif name == "preview_of" and args:
+        yield "Subscription", args[0]
     elif name == "estimate" and len(args) > 2 and program.bills is not None:
         yield program.bills, args[2]
     elif name == "pdf":

@@ -359,7 +359,7 @@ def _is_threshold(trigger: Trigger) -> bool:
             left=ir.Builtin(name="usage", args=(ir.Local(name="self"), ir.Const())),
             right=right,
         ):
-            moved = ("usage", "remaining", "preview")
+            moved = ("usage", "remaining", "preview", "preview_of")
             return len(trigger.meters) == 1 and not any(
                 isinstance(node, ir.CallFn) or (isinstance(node, ir.Builtin) and node.name in moved)
                 for node in walk(right)
