@@ -329,6 +329,30 @@ def test_a_price_says_its_packages_and_what_was_billed_before() -> None:
         assert said in found, said
 
 
+def test_what_was_free_stands_beside_what_is_asked_for() -> None:
+    free = {"bound": "included", "quantity": 100, "amount": "0.00 USD"}
+    step = {"above": 0, "quantity": 50, "unit_amount": "0.01 USD", "amount": "0.50 USD"}
+    detail = [free, step]
+    lines = [line(1, "calls", quantity=50, amount=money("0.50 USD"), detail=detail)]
+    found = document_html(Document.of(invoice(), lines, ACME, {"id": "a1"}, "UTC")).decode()
+    assert "Included" in found and ">100<" in found
+    # What the line says itself is not said again below it.
+    assert found.count("$0.01") == 1 and found.count("$0.50") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "said"),
+    [("ust", "de", "USt 19"), ("mwst", "de", "MwSt 19"), ("btw", "nl", "btw 19"),
+     ("vat", "fr", "TVA 19"), ("us_sales", "en", "US sales 19"), ("gst", "en", "GST 19")],
+)  # fmt: skip
+def test_a_tax_is_called_as_people_write_it(name: str, language: str, said: str) -> None:
+    tax = {"name": name, "rate": "19%", "amount": money("1.90 USD"), "inclusive": False}
+    row = invoice(tax=money("1.90 USD"), taxes=[tax])
+    buyer = {"id": "a1", "language": language}
+    found = document_html(Document.of(row, [line(1, "x")], ACME, buyer, "UTC")).decode()
+    assert said in found, found
+
+
 def test_prices_with_their_tax_are_said_to_have_it() -> None:
     taxes = [{"name": "vat", "rate": "20%", "amount": money("120.00 USD"), "inclusive": True}]
     row = invoice(taxes=taxes, tax=money("120.00 USD"))

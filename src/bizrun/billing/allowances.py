@@ -61,11 +61,13 @@ class Allowance(Struct, frozen=True):
         return tuple(lot for lot in lots if lot.quantity > 0 and lot.periods != 0)
 
     def steps(self, currency: str) -> tuple[TierLine, ...]:
-        """What explains it on an invoice's line, where something was carried into the period."""
-        if not self.carried:
+        """What explains it on an invoice's line: what was free of what was used."""
+        if not self.quantity:
             return ()
         zero = Money(0, currency)
         free = TierLine(0, None, _sum(self.own), None, None, None, zero, zero, "included")
+        if not self.carried:
+            return (free,)
         return (free, replace(free, quantity=_sum(self.carried), bound="carried"))
 
 

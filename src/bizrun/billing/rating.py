@@ -47,8 +47,8 @@ class TierLine(Struct, frozen=True):
     `unit_amount` and `percent` are the rate's; `packages` how many were started; `flat` the flat
     parts that were due; `each` what each of `events` costs beside. `amount` is what the step came
     to, after at most and at least; where those are of all tiers together a last step, "minimum" or
-    "maximum", is the difference. Steps "included" and "carried" say how much was free, for nothing,
-    where some was carried over; a step "billed" is what an invoice before has asked for already.
+    "maximum", is the difference. Steps "included" and "carried" say how much was free, for nothing;
+    a step "billed" is what an invoice before has asked for already.
     """
 
     above: Number
@@ -83,7 +83,7 @@ class Rated(Struct, frozen=True):
     """An exact amount and how it came about; `included` was free, `values` are dimensions'.
 
     `asked` is what invoices really asked for of the amount: None, not known or all of it. `free`
-    explains the allowance where some of it was carried over.
+    explains the allowance.
     """
 
     amount: Money

@@ -229,8 +229,11 @@ def _line(line: Mapping[str, Any], document: Document, said: Labels) -> dict[str
     unit = line["unit_amount"]
     price = said.money(unit) if unit is not None else ""
     steps: Sequence[Mapping[str, Any]] = line["detail"] or ()
-    if len(steps) == 1 and not any(steps[0].get(name) for name in ("bound", "above", "up_to")):
+    if len(steps) == 1 and not any(steps[0].get(name) for name in _BOUNDED):
         price, steps = _rate(steps[0], said), ()
+    free = [step for step in steps if step.get("bound") in _FREE]
+    if price and len(steps) == len(free) + 1 and not any(steps[-1].get(n) for n in _BOUNDED):
+        steps = free  # Its quantity and price say the rest.
     # A step costs what prices say, with the tax that they include: another sum than the line's.
     told = {"amount": ""} if _inclusive(document) else {}
     period = _period(line, document, said)
@@ -445,12 +448,17 @@ def _taxes(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, str]]
 
 def _tax_name(name: str, said: Labels) -> str:
     words = name.replace("_", " ").split()
-    shown = [word.upper() if len(word) == 2 or word in _TAXES else word for word in words]
+    shown = [_TAXES.get(word, word.upper() if len(word) == 2 else word) for word in words]
     text = " ".join(said["vat"] if word == "VAT" else word for word in shown)
-    return text[:1].upper() + text[1:]
+    return text if words[0] in _TAXES else text[:1].upper() + text[1:]
 
 
 _SOLD = "Credit of "
-_TAXES = ("vat", "gst", "hst", "pst", "qst", "iva", "tva", "mwst", "ust", "btw")
+_FREE = ("included", "carried")
+_BOUNDED = ("bound", "above", "up_to")
+_TAXES = {
+    "ust": "USt", "mwst": "MwSt", "btw": "btw",
+    **{name: name.upper() for name in ("vat", "gst", "hst", "pst", "qst", "iva", "tva")},
+}  # fmt: skip
 
 _WORDS = ("from", "bill_to", "description", "quantity", "price", "amount", "pay", "page")

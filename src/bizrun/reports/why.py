@@ -172,6 +172,8 @@ class _Chain:
         price = f" at {show(row['unit_amount'])}" if row["unit_amount"] is not None else ""
         if len(detail) == 1 and "bound" not in detail[0]:
             price, detail = _rate(detail[0]), []
+        elif price and len(detail) == 1 + sum(map(_is_free, detail)):
+            detail = [step for step in detail if _is_free(step)]  # The price says the rest.
         invoice = next(self.rows("Invoice", id=row["invoice"]))
         what = f"{row['description']}: {show(row['quantity'])}{price} = {show(row['amount'])}"
         what += " before tax" * _inclusive(invoice)
@@ -340,6 +342,10 @@ def _attempt(row: Row) -> str:
 
 def _with(reason: Reason, place: str | None) -> Reason:
     return Reason(reason.what, reason.place or place, reason.because)
+
+
+def _is_free(step: Mapping[str, Any]) -> bool:
+    return step.get("bound") in ("included", "carried")
 
 
 def _tiers(detail: Sequence[Mapping[str, Any]]) -> Iterator[str]:
