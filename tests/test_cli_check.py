@@ -201,6 +201,27 @@ def test_what_has_changed_is_checked_again(
     assert main(["check", "a", "--strict"]) == 0
 
 
+def test_what_a_link_uses_stands_beside_the_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a folder of links, which is how Kubernetes mounts files and Bazel lays them out."""
+    monkeypatch.chdir(tmp_path)
+    write_business(tmp_path / "real")
+    farm = tmp_path / "farm"
+    for file in sorted((tmp_path / "real").rglob("*.*")):
+        link = farm / file.relative_to(tmp_path / "real")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    spec = next(path for path in farm.glob("*.biz") if "use " in path.read_text())
+    assert main(["check", str(spec)]) == 0
+    alone = tmp_path / "alone.biz"
+    alone.symlink_to(spec.resolve())
+    capsys.readouterr()
+    assert main(["check", "alone.biz"]) == 1
+    said = capsys.readouterr().out
+    assert f"alone.biz is a link to {spec.resolve()}: what it uses" in said
+
+
 def write_business(folder: Path) -> None:
     """A business of two files and a template, in which nothing is wrong."""
     (folder / "templates").mkdir(parents=True)

@@ -312,6 +312,13 @@ def test_logos(tmp_path: Path) -> None:
     for name in ("logo.svg", "logo.png"):
         held = {"logo": logo(spec, name)}
         assert document_pdf(document(business=held)) != document_pdf(document())
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "a.biz"
+    link.symlink_to(spec)
+    with pytest.raises(CannotSet):  # what a link names stands beside the link
+        logo(link, "logo.svg")
+    (link.parent / "logo.svg").write_text(SVG)
+    assert logo(link, "logo.svg")
     for name in ("../outside.svg", "/etc/passwd", "none.svg", "logo.txt", "broken.png", "big.svg"):
         with pytest.raises(CannotSet):
             logo(spec, name)

@@ -180,7 +180,22 @@ def summary(problems: Iterable[Diagnostic], checked: list[str], colour: bool) ->
     if errors < len(problems):
         parts.append(paint(plural(len(problems) - errors, "warning"), "warning", colour))
     files = len({problem.span.file for problem in problems})
-    return f"{', '.join(parts)} in {plural(files, 'file')}"
+    told = "".join(_linked(checked) if _BESIDE & {problem.code for problem in problems} else ())
+    return f"{', '.join(parts)} in {plural(files, 'file')}{told}"
+
+
+# What is said of a file that stands beside another one, and isn't there.
+_BESIDE = frozenset(("E0211", "E0501", "E0504"))
+
+
+def _linked(checked: Iterable[str]) -> Iterable[str]:
+    """Specs that were named by a link: what they use is looked for beside that."""
+    for name in checked:
+        if os.path.islink(name):
+            yield (
+                f"\n{printable(name)} is a link to {printable(os.path.realpath(name))}: what it uses, "
+                "and its templates, are looked for beside the link"
+            )
 
 
 def plural(count: int, noun: str) -> str:

@@ -74,7 +74,7 @@ class Papers:
         name = self.business.pop("fonts", "")
         if not name:
             return
-        spec = Path(self.program.path).resolve().parent
+        spec = Path(self.program.path).parent.resolve()
         folder = (spec / name).resolve()
         if folder.is_dir() and folder.is_relative_to(spec):
             self.business["fonts"] = str(folder)

@@ -145,11 +145,12 @@ def _setter(page: str, system_fonts: bool, fonts: str | None = None) -> _Setter:
 
 
 def logo(spec: str | Path, name: str) -> str:
-    """A logo as the text of an SVG, from a file in the spec's folder; CannotSet where it is none.
+    """A logo as the text of an SVG, from a file in the folder of the spec (of a link, the link's);
+    CannotSet where it is none.
 
     A PNG or JPEG is put into an SVG of its size, for data reaches the page as text.
     """
-    folder = Path(spec).resolve().parent
+    folder = Path(spec).parent.resolve()
     path = (folder / name).resolve()
     if not path.is_relative_to(folder):
         raise CannotSet(f"the logo {name} is not in the folder of the spec")
