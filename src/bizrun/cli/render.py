@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from ..diagnostics import Diagnostic, Source, Span
@@ -191,10 +192,10 @@ _BESIDE = frozenset(("E0211", "E0501", "E0504"))
 def _linked(checked: Iterable[str]) -> Iterable[str]:
     """Specs that were named by a link: what they use is looked for beside that."""
     for name in checked:
-        if os.path.islink(name):
+        if Path(name).is_symlink():
             yield (
-                f"\n{printable(name)} is a link to {printable(os.path.realpath(name))}: what it uses, "
-                "and its templates, are looked for beside the link"
+                f"\n{printable(name)} is a link to {printable(str(Path(name).resolve()))}: what it "
+                "uses, and its templates, are looked for beside the link"
             )
 
 

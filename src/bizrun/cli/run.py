@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from ..errors import EvalError, StoreError, UsageError
+from ..store.medium import doubt
 from ..store.postgres_address import shown
 from .state import (
     check_belongs,
@@ -145,6 +146,8 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         row = clock_row(store)
         check_belongs(row, program, options.state)
         tell_other_spec(row, program, options.state)
+        if row is None and not options.progress and (found := doubt(options.state)):
+            click.echo(f"bizrun: {found}", err=True)
         engine = open_engine(program, store, None if options.live else Sandbox())
         for change in engine.migrated:
             click.echo(f"{shown(options.state)}: {change}", err=True)
@@ -155,10 +158,10 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         if worker is not None:
             worker.close()
             sink = _sink(program, options, engine, store)
-        found = summarise(engine)  # while pages are set beside it
+        summary = summarise(engine)  # while pages are set beside it
         if sink is not None:
             _guarded(options, lambda: sink.finish(store))
-        _report(found, engine, options, sink, lines.shortened())
+        _report(summary, engine, options, sink, lines.shortened())
         if worker is not None:
             tell_stuck(store)
         return 1 if strict and (engine.counts.rejected or engine.counts.late) else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from ..store.medium import doubt
 from ..store.postgres_address import shown
 from .state import (
     check_belongs,
@@ -83,6 +84,8 @@ def serve(
         )
     for change in business.engine.migrated:
         _say(f"{shown(address)}: {change}")
+    if found := doubt(address):
+        _say(found)
     access = Access(
         None if no_auth else TokenFile(address), rate, None if no_auth else SessionFile(address)
     )
