@@ -80,6 +80,31 @@ def apply_coupon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     return customer
 
 
+def remove_coupon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> Any:
+    """`remove_coupon { customer, coupon }`: it discounts nothing that is invoiced from now on.
+
+    What it has discounted stays so, and its use stays counted. Refused where nothing holds it.
+    """
+    customer, name = args["customer"], args["coupon"]
+    customer_row(desk, customer)
+    holders = [sub for sub in subscriptions(desk, customer) if _without(sub, name) is not None]
+    promised = _without({"coupons": _promised(desk, customer)}, name)
+    if not holders and promised is None:
+        raise Refusal(f"{customer} has no coupon `{show(name)}`")
+    for sub in holders:
+        desk.change("Subscription", sub["id"], coupons=_without(sub, name) or None)
+    if promised is not None:
+        _promise(desk, customer, promised)
+    return customer
+
+
+def _without(sub: Mapping[str, Any], name: Any) -> list[dict[str, Any]] | None:
+    """A subscription's coupons less one; none where it is not among them."""
+    held = list(sub["coupons"] or ())
+    kept = [each for each in held if each["coupon"] != name]
+    return kept if len(kept) < len(held) else None
+
+
 def claim(desk: Desk, sub: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The coupons that a customer was given before a new subscription, and that fit it."""
     promised = _promised(desk, sub["customer"])

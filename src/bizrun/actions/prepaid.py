@@ -1,4 +1,4 @@
-"""`credit`: account credit that is given, or sold by an invoice of its own."""
+"""`credit` and `expire_credit`: account credit that is given or sold, and when it ends."""
 
 from __future__ import annotations
 
@@ -46,6 +46,25 @@ def credit(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     )  # fmt: skip
     assert made is not None
     return wallet
+
+
+def expire_credit(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
+    """`expire_credit { wallet, at? }`: what is left of a grant expires now, or at another time.
+
+    Refused where nothing is left or it has expired, and for what is sold and not paid.
+    """
+    wallet = desk.row("Wallet", args["wallet"])
+    key, at, expires = wallet["id"], args.get("at") or desk.now, wallet["expires"]
+    if at < desk.now:
+        raise Refusal(f"credit can't expire at {show(at)}: that is over")
+    if wallet["price"] is not None and wallet["paid_at"] is None:
+        raise Refusal(f"credit {key} is not paid yet: void its invoice")
+    if expires is not None and expires <= desk.now:
+        raise Refusal(f"credit {key} expired at {show(expires)}")
+    if wallet["balance"] <= Money(0, wallet["balance"].currency):
+        raise Refusal(f"nothing is left of credit {key}")
+    desk.change("Wallet", key, expires=at)
+    return str(key)
 
 
 def _terms(desk: Desk, args: dict[str, Any]) -> dict[str, Any]:

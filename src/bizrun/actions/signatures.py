@@ -30,6 +30,7 @@ SUBSCRIPTION = EntityType("Subscription")
 INVOICE = EntityType("Invoice")
 PAYMENT = EntityType("Payment")
 DISPUTE = EntityType("PaymentDispute")
+WALLET = EntityType("Wallet")
 PROCESSOR = Choice(("stripe", "paypal"))
 WHEN = Choice(("now", "period_end"))
 # Fields of an email that hold addresses: one, or a list of them.
@@ -143,6 +144,13 @@ _BILLING = (
         ("coupon", COUPON),
     ),
     _action(
+        "remove_coupon",
+        "Takes a coupon from a customer: it discounts nothing that is invoiced from now on.",
+        CUSTOMER,
+        ("customer", CUSTOMER),
+        ("coupon", COUPON),
+    ),
+    _action(
         "add_addon",
         "Attaches an add-on to a subscription.",
         SUBSCRIPTION,
@@ -213,7 +221,7 @@ _BILLING = (
     _action(
         "credit",
         "Gives a customer account credit, or sells it for a price.",
-        EntityType("Wallet"),
+        WALLET,
         ("customer", CUSTOMER),
         ("amount", MONEY),
         optional=(
@@ -224,6 +232,13 @@ _BILLING = (
             ("meters", ListOf(METER)),
             ("kinds", ListOf(TEXT)),
         ),
+    ),
+    _action(
+        "expire_credit",
+        "Lets what is left of a grant of credit expire now, or at another time.",
+        WALLET,
+        ("wallet", WALLET),
+        optional=(("at", TIME),),
     ),
     _action(
         "charge",
