@@ -23,6 +23,7 @@ from bizrun.lang.symbols import Checked
 from bizrun.model import Event
 from bizrun.pipeline import load_and_check
 from bizrun.providers.sandbox import Sandbox
+from bizrun.providers.told import ToldServices
 from bizrun.reports.beancount import beancount
 from bizrun.reports.figures import span
 from bizrun.reports.verify import verify
@@ -129,7 +130,9 @@ def test_golden(path: Path, exports: Path) -> None:
 
     def open_engine() -> tuple[Engine, Overrides]:
         sandbox = Sandbox()
-        return Engine(program, MemoryStore(), Toolbox(), sandbox.deliver, True), sandbox
+        return Engine(
+            program, MemoryStore(), Toolbox(ToldServices()), sandbox.deliver, True
+        ), sandbox
 
     def observe(engine: Engine) -> None:
         books(engine)
@@ -193,7 +196,7 @@ def step(
 def test_a_random_walk_keeps_the_books(seed: int) -> None:
     _, program = load(GOLDEN / "chaos.biz")
     rng, sandbox = random.Random(seed), Sandbox()
-    engine = Engine(program, MemoryStore(), Toolbox(), sandbox.deliver, True)
+    engine = Engine(program, MemoryStore(), Toolbox(ToldServices()), sandbox.deliver, True)
     now = datetime(2026, 1, 30, 12, tzinfo=UTC)
     accounts = {"a": "US", "b": "DE", "c": "FR"}
     engine.advance(now)

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .fakes.stripe import KEY, SECRET, FakeStripe
-from .serving import COMMAND, Served, events_of, serving
+import httpx
+
+from .fakes.stripe import FIXTURES, KEY, SECRET, FakeStripe
+from .serving import COMMAND, Served, events_of, serving, token
 
 SPEC = """
 business "Shop" { currency USD, bills A }
@@ -143,17 +145,28 @@ on Stripe.payout.failed as payout {
 }
 api GET "/a/{id}" (id: A) { return id }
 """
+BANKS = (
+    LATER
+    + """
+on Payment.disputed(customer, dispute) {
+  update customer { told: "{.told} disputed {dispute.fee}" }
+}
+on Payment.dispute_won(customer) { update customer { told: "{.told} won" } }
+on Payment.dispute_lost(customer) { update customer { told: "{.told} lost" } }
+on Refund.succeeded(refund, customer) { update customer { told: "{.told} {refund.amount}" } }
+"""
+)
 BOTH = f"whsec_of_connect {SECRET}"
 
 
 @contextmanager
-def later(folder: Path, method: str) -> Iterator[tuple[FakeStripe, Served]]:
+def later(folder: Path, method: str, spec: str = LATER) -> Iterator[tuple[FakeStripe, Served]]:
     """A server whose one customer has an invoice of 10 USD, and pays by a method."""
     with FakeStripe() as fake:
         environment = {
             "STRIPE_API_KEY": KEY, "STRIPE_WEBHOOK_SECRET": BOTH, "STRIPE_API_BASE": fake.url,
         }  # fmt: skip
-        with serving(folder, LATER, "--live", scope="admin", environment=environment) as shop:
+        with serving(folder, spec, "--live", scope="admin", environment=environment) as shop:
             data = {"id": "a", "payment_method": method}
             shop.results({"id": "n", "type": "New.a", "data": data})
             until(lambda: told(shop), "the charge has ended")
@@ -170,6 +183,28 @@ def post(shop: Served, fake: FakeStripe, event: dict[str, Any], secret: str = SE
     answer = shop.http.post("/webhooks/stripe", content=body, headers=headers)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["status"])
+
+
+def disputed(fake: FakeStripe, fee: int) -> dict[str, Any]:
+    """A dispute of the one charge, as Stripe's webhooks have it: the money is with the bank."""
+    [intent] = fake.all("payment_intents")
+    entry = {"amount": -intent["amount"], "currency": intent["currency"], "fee": fee}
+    return {
+        **FIXTURES["dispute"], "amount": intent["amount"], "currency": intent["currency"],
+        "payment_intent": intent["id"], "status": "needs_response", "balance_transactions": [entry],
+    }  # fmt: skip
+
+
+def refunded(fake: FakeStripe, amount: int) -> dict[str, Any]:
+    """A refund of the one charge that somebody makes in Stripe's dashboard."""
+    [intent] = fake.all("payment_intents")
+    answer = httpx.post(
+        f"{fake.url}/v1/refunds", headers={"Authorization": f"Bearer {KEY}"},
+        data={"payment_intent": intent["id"], "amount": amount},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def rows(shop: Served, query: str) -> list[dict[str, Any]]:
@@ -238,6 +273,84 @@ def test_a_refund_that_comes_back_is_owed_again(tmp_path: Path) -> None:
         [payment], [made] = rows(shop, "Payment"), rows(shop, "Refund")
         assert (payment["status"], payment["refunded"]) == ("succeeded", "0.00 USD")
         assert (made["status"], made["error"]) == ("failed", "lost_or_stolen_card")
+        assert is_sound(shop)
+
+
+def test_disputes_are_told_by_stripe_in_any_order(tmp_path: Path) -> None:
+    with later(tmp_path, "pm_card_visa", BANKS) as (fake, shop):
+        dispute = disputed(fake, fee=1500)
+        asked = {**dispute, "id": "dp_inquiry", "status": "warning_needs_response"}
+        assert post(shop, fake, fake.event("charge.dispute.created", asked)) == "handled"
+        other = {**dispute, "id": "dp_other", "payment_intent": "pi_of_another"}
+        assert post(shop, fake, fake.event("charge.dispute.created", other)) == "handled"
+        assert told(shop) == " paid"
+        created = fake.event("charge.dispute.created", dispute)
+        assert post(shop, fake, created) == "handled"
+        assert post(shop, fake, created) == "duplicate"
+        withdrawn = fake.event("charge.dispute.funds_withdrawn", dispute)
+        assert post(shop, fake, withdrawn) == "handled"
+        assert told(shop) == " paid disputed 15.00 USD"
+        lost = {**dispute, "status": "lost"}
+        assert post(shop, fake, fake.event("charge.dispute.closed", lost)) == "handled"
+        assert post(shop, fake, fake.event("charge.dispute.updated", dispute)) == "handled"
+        assert told(shop) == " paid disputed 15.00 USD lost"
+        # Its customer asks for the refund as well: nothing is left of the charge.
+        shop.results({"id": "b", "type": "Back.asked", "data": {"a": "a"}})
+        # An author's own server can't tell of it: it would move money.
+        forged = {
+            "id": "f",
+            "type": "Stripe.charge.dispute.closed",
+            "data": {**lost, "status": "won"},
+        }
+        plain = token(shop.state, "ingest")
+        answer = shop.http.post(
+            "/events", json=forged, headers={"Authorization": f"Bearer {plain}"}
+        )
+        assert "only an admin's token may send it" in answer.text
+        assert shop.stop() == 0
+        [payment], [row] = rows(shop, "Payment"), rows(shop, "PaymentDispute")
+        [invoice] = rows(shop, "Invoice")
+        assert (payment["status"], payment["charged_back"]) == ("succeeded", "10.00 USD")
+        assert (row["status"], row["reference"], row["reason"]) == (
+            "lost",
+            dispute["id"],
+            "general",
+        )
+        assert row["respond_by"] and row["fee"] == "15.00 USD"
+        assert (invoice["status"], invoice["amount_open"]) == ("uncollectible", "10.00 USD")
+        assert not fake.all("refunds")
+        assert is_sound(shop)
+
+
+def test_refunds_of_the_dashboard_are_booked_once(tmp_path: Path) -> None:
+    with later(tmp_path, "pm_card_visa", BANKS) as (fake, shop):
+        [intent] = fake.all("payment_intents")
+        made = refunded(fake, 300)
+        charge = {"id": "ch_1", "object": "charge", "payment_intent": intent["id"],
+                  "amount": 1000, "amount_refunded": 300, "currency": "usd"}  # fmt: skip
+        assert post(shop, fake, fake.event("refund.created", made)) == "handled"
+        assert post(shop, fake, fake.event("charge.refunded", charge)) == "handled"
+        assert told(shop) == " paid 3.00 USD"
+        # What is left is refunded by the spec; its webhooks say what is known.
+        shop.results({"id": "b", "type": "Back.asked", "data": {"a": "a"}})
+        until(lambda: told(shop) == " paid 3.00 USD 7.00 USD", "the rest is refunded")
+        own = [refund for refund in fake.all("refunds") if refund["amount"] == 700]
+        charge["amount_refunded"] = 1000
+        for type_, thing in (
+            ("refund.created", own[0]), ("charge.refunded", charge), ("refund.updated", made),
+        ):  # fmt: skip
+            assert post(shop, fake, fake.event(type_, thing)) == "handled"
+        assert told(shop) == " paid 3.00 USD 7.00 USD"
+        # A bank sends back the one that the dashboard made.
+        lost = {**made, "status": "failed", "failure_reason": "expired_or_canceled_card"}
+        assert post(shop, fake, fake.event("refund.failed", lost)) == "handled"
+        assert told(shop) == " paid 3.00 USD 7.00 USD back"
+        assert shop.stop() == 0
+        [payment] = rows(shop, "Payment")
+        assert (payment["status"], payment["refunded"]) == ("succeeded", "7.00 USD")
+        assert sorted((r["amount"], r["status"]) for r in rows(shop, "Refund")) == [
+            ("3.00 USD", "failed"), ("7.00 USD", "succeeded"),
+        ]  # fmt: skip
         assert is_sound(shop)
 
 

@@ -10,6 +10,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import asdict
 
+from .values import Money
+
 # The source of events that the engine makes itself: their ids are derived, so never claimed.
 INTERNAL = "bizrun"
 EventStatus = Literal["handled", "unmatched", "duplicate", "rejected", "failed"]
@@ -100,6 +102,33 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     place: str
     customer: str | None = None
     order: int = 0
+
+
+class Disputed(msgspec.Struct, frozen=True, gc=False):
+    """How a dispute stands, as a service tells it: by its own ids of the dispute and of the
+    payment (any of them). `fee` is what it has kept for it so far, where it says."""
+
+    reference: str
+    payments: tuple[str, ...]
+    amount: Money
+    status: Literal["open", "won", "lost"]
+    reason: str | None = None
+    fee: Money | None = None
+    respond_by: datetime | None = None
+
+
+class Refunded(msgspec.Struct, frozen=True, gc=False):
+    """How a refund stands, as a service tells it. `effect` is what asked for it here, where it says
+    that; `reference` is none where it only says how much of a payment has been refunded in all."""
+
+    reference: str | None
+    payments: tuple[str, ...]
+    amount: Money
+    outcome: Outcome
+    effect: str | None = None
+
+
+Told = Disputed | Refunded
 
 
 @dataclass(slots=True)

@@ -142,9 +142,11 @@ def open_engine(
 ) -> Engine:
     """An engine over a store; effects go to the sandbox, or wait in the outbox without one."""
     from .actions.toolbox import Toolbox
+    from .providers.told import ToldServices
     from .runtime.engine import Engine
 
-    return Engine(program, store, Toolbox(), sandbox.deliver if sandbox else None, record_all)
+    actions = Toolbox(ToldServices())
+    return Engine(program, store, actions, sandbox.deliver if sandbox else None, record_all)
 
 
 def open_worker(

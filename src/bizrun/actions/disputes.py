@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Refusal
+from ..model import Disputed, Outcome
 from ..values import Money
-from . import credits, ledger, marketplace, payments, settlement, wallets
+from . import credits, ledger, marketplace, outside, payments, settlement, wallets
 from .customers import settings
 from .desk import Desk
 from .invoices import is_sent
@@ -56,6 +57,38 @@ def check_received(payment: Mapping[str, Any]) -> None:
         )
 
 
+# --- what a processor tells --------------------------------------------------------------------
+
+
+def told(desk: Desk, said: Disputed) -> None:
+    """Takes how a dispute stands, whichever of a processor's messages comes first: one that is
+    over does not open again."""
+    payment = outside.payment_of(desk, said.payments, said.amount)
+    if payment is None:
+        return
+    rows = desk.select("PaymentDispute", payment=payment["id"])
+    row: Mapping[str, Any] | None
+    row = next((row for row in rows if row["reference"] == said.reference), None)
+    if row is None:
+        about = {
+            "reason": said.reason, "reference": said.reference, "respond_by": said.respond_by,
+        }  # fmt: skip
+        row = begin(desk, payment, said.amount, said.fee, about, said.reference)
+    elif said.status != "open" or row["status"] == "open":
+        charge_fee(desk, row, said.fee)
+    if said.status != "open" and row["status"] not in (said.status, "won"):
+        end(desk, row["id"], said.status)
+
+
+def answered(desk: Desk, payment: str, outcome: Outcome) -> None:
+    """Opens the dispute that the answer to a charge already tells of: that of a test card."""
+    answer = outcome.data if outcome.status == "succeeded" else None
+    reason = answer.get("dispute") if isinstance(answer, Mapping) else None
+    if reason is not None:
+        row = desk.row("Payment", payment)
+        begin(desk, row, row["amount"], None, {"reason": str(reason)}, payment)
+
+
 # --- its life ----------------------------------------------------------------------------------
 
 
@@ -73,7 +106,7 @@ def begin(
          "amount": amount, "status": "open", "booked": {"charge": part}, **about},
         f"dispute/{site}",
     )  # fmt: skip
-    desk.change("Payment", payment["id"], disputed=(payment["disputed"] or zero) + part)
+    desk.change("Payment", payment["id"], disputed=(payment["disputed"] or zero) + part or None)
     ledger.post(
         desk, f"{row['id']}/disputed", payment["customer"],
         (ledger.DISPUTED, amount), (ledger.CASH, -amount),
@@ -87,8 +120,9 @@ def charge_fee(desk: Desk, row: Mapping[str, Any], fee: Money | None) -> Mapping
     if fee is None or fee.currency != row["amount"].currency or fee == row["fee"]:
         return row
     before = row["fee"] or fee * 0
+    about = row["id"] if row["fee"] is None else f"{row['id']}/{desk.base}"
     ledger.post(
-        desk, f"{row['id']}/fee/{desk.base}", row["customer"],
+        desk, f"{about}/fee", row["customer"],
         (ledger.FEES, fee - before), (ledger.CASH, before - fee),
     )  # fmt: skip
     return desk.change("PaymentDispute", row["id"], fee=fee)
@@ -122,7 +156,8 @@ def _announce(desk: Desk, event: str, row: Mapping[str, Any]) -> None:
 def _release(desk: Desk, row: Mapping[str, Any]) -> None:
     """The bank holds nothing of the charge any more: it has decided."""
     payment = desk.row("Payment", row["payment"])
-    held = payment["disputed"] - row["booked"]["charge"]
+    part = row["booked"]["charge"]
+    held = (payment["disputed"] or part * 0) - part
     desk.change("Payment", payment["id"], disputed=held or None)
 
 
@@ -215,7 +250,8 @@ def _regain(desk: Desk, row: Mapping[str, Any]) -> None:
     payment = desk.row("Payment", row["payment"])
     booked = dict(row["booked"])
     part, lost = booked["charge"], booked["lost"]
-    desk.change("Payment", payment["id"], charged_back=payment["charged_back"] - part or None)
+    left = (payment["charged_back"] or part * 0) - part
+    desk.change("Payment", payment["id"], charged_back=left or None)
     ledger.post(
         desk, f"{row['id']}/regained", row["customer"],
         (ledger.DISPUTED, lost), (ledger.LOST, -lost),

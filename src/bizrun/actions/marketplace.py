@@ -233,11 +233,17 @@ def charged_back(desk: Desk, dispute: str, payment: Mapping[str, Any], amount: M
     _reverse(desk, f"{dispute}/lost", payment, amount, before, ledger.DISPUTED, ledger.LOST)
 
 
+def of_payment(refund: Mapping[str, Any]) -> Money:
+    """What of a refund is its payment's: one made at the processor may be of more than is left."""
+    amount: Money = refund["amount"]
+    return amount - refund["outside"]["beyond"] if refund["outside"] else amount
+
+
 def _given_back(desk: Desk, payment: Mapping[str, Any], but: str | None = None) -> Money:
     """What of a charge has been given back, by refunds but for one of them and by disputes."""
     zero = Money(0, payment["amount"].currency)
     given = [
-        row["amount"] for row in desk.select("Refund", payment=payment["id"])
+        of_payment(row) for row in desk.select("Refund", payment=payment["id"])
         if row["status"] == "succeeded" and row["id"] != but
     ]  # fmt: skip
     return sum(given, zero) + (payment["charged_back"] or zero)

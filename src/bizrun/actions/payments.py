@@ -128,7 +128,7 @@ def refund(
     args = {**args, "amount": amount}
     made = send_refund(desk, payment, args, str(site), place, resume)
     wallets.refunded(desk, made, payment, amount)
-    _uncharge_share(desk, payment, amount)
+    uncharge_share(desk, payment, amount)
     return made
 
 
@@ -188,7 +188,7 @@ def refund_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
         desk.change("Payment", key, refunded=payment["refunded"] - amount)
         if desk.row("Refund", made)["reason"] is None:
             wallets.refunded(desk, made, payment, -amount)
-        _uncharge_share(desk, payment, -amount)
+        uncharge_share(desk, payment, -amount)
         desk.announce("Refund.failed", made, error=outcome.error, **names)
     return made
 
@@ -425,8 +425,11 @@ def _in_charge(
     return proration.portion(amount, _ratio(part, net)).rounded(half_even)
 
 
-def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> None:
-    """Notes a refund of a payment on what its invoice charged, less the tax in it."""
+def uncharge_share(
+    desk: Desk, payment: Mapping[str, Any], amount: Money, beyond: Money | None = None
+) -> None:
+    """Notes a refund of a payment on what its invoice charged, less the tax in it; `beyond` is what
+    it gave back more than was still charged."""
     if not payment["invoice"]:
         return
     invoice = desk.row("Invoice", payment["invoice"])
@@ -438,19 +441,20 @@ def _uncharge_share(desk: Desk, payment: Mapping[str, Any], amount: Money) -> No
         mine = [row for row in rows if row["invoice"] == invoice["id"]]
         if not mine:
             continue
-        part = proration.portion(amount, _share(desk, invoice, mine, amount))
+        part = proration.portion(amount, _share(desk, invoice, mine, amount, beyond))
         known["charges"] = _taken(rows, invoice["id"], part.rounded(settings(desk).half_even))
         desk.change("Subscription", key, billing=known)
 
 
 def _share(
-    desk: Desk, invoice: Mapping[str, Any], mine: Sequence[Mapping[str, Any]], amount: Money
-) -> Fraction:
+    desk: Desk, invoice: Mapping[str, Any], mine: Sequence[Mapping[str, Any]], amount: Money,
+    beyond: Money | None,
+) -> Fraction:  # fmt: skip
     """How much of a refund is of these charges: their part of what its invoice still charged."""
     zero = amount * 0
     if amount > zero:
         left = sum((row["amount"] - row["given_back"] for row in mine), zero)
-        before = invoice["total"] - still_charged(desk, invoice["id"]) - amount
+        before = invoice["total"] - still_charged(desk, invoice["id"]) - amount - (beyond or zero)
         whole = _asked(desk, invoice) - before
     else:
         left = sum((row["amount"] for row in mine), zero)

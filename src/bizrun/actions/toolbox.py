@@ -27,6 +27,7 @@ from . import (
     renewals,
     settlement,
     subscriptions,
+    told,
     trials,
     usage,
 )
@@ -80,7 +81,11 @@ def _joins(work: Desk, name: str, data: Mapping[str, Any]) -> bool:
 
 
 class Toolbox:
-    """What the engine needs of actions; see `runtime.engine.Actions`."""
+    """What the engine needs of actions; see `runtime.engine.Actions`. `services` are those that
+    tell of disputes and refunds by events of their own."""
+
+    def __init__(self, services: told.Services | None = None) -> None:
+        self._services = services or told.Silent()
 
     def perform(
         self,
@@ -133,7 +138,9 @@ class Toolbox:
         """What the outcome of an effect changes; what a waiting handler gets."""
         match effect["kind"]:
             case "charge":
-                return settlement.charge_outcome(work, effect, outcome)
+                payment = settlement.charge_outcome(work, effect, outcome)
+                disputes.answered(work, payment, outcome)
+                return payment
             case "refund":
                 return payments.refund_outcome(work, effect, outcome)
             case "transfer":
@@ -163,6 +170,12 @@ class Toolbox:
                 settlement.grace_over(work, task)
             case "overdue":
                 invoices.overdue(work, task["invoice"])
+            case "told":
+                told.take(work, self._services.told(task["type"], task["data"]))
+
+    def tells(self, type_: str) -> bool:
+        """Whether a service tells by events of a type what moves money here."""
+        return self._services.tells(type_)
 
     def questions(self) -> Mapping[str, Callable[..., Any]]:
         """Built-in functions that read state."""

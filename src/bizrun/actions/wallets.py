@@ -62,8 +62,11 @@ def take_back(desk: Desk, note: str, invoice: str, amounts: Iterable[tuple[str, 
         )  # fmt: skip
 
 
-def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money) -> None:
-    """Takes back credit whose payment is refunded; refused where it has been used.
+def refunded(
+    desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money, outside: bool = False
+) -> None:
+    """Takes back credit whose payment is refunded; refused where it has been used, but for a refund
+    that was made `outside`: that takes what is left.
 
     Below zero: a refund has failed, and its credit counts again.
     """
@@ -78,6 +81,8 @@ def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money)
         credit = whole_units(portion(wallet["granted"], share))
         if amount < amount * 0:
             price, credit = -price, -credit
+        if outside:
+            credit = min(credit, wallet["balance"])
         if credit > wallet["balance"]:
             raise _used_up(credit, price, wallet)
         desk.change("Wallet", wallet["id"], balance=wallet["balance"] - credit)

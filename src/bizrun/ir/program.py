@@ -34,6 +34,8 @@ class EntityField(Struct, frozen=True):
 WORKINGS: Mapping[str, frozenset[str]] = {
     "Subscription": frozenset({"billing"}),
     "Invoice": frozenset({"coupons", "draft"}),
+    "PaymentDispute": frozenset({"booked"}),
+    "Refund": frozenset({"outside"}),
 }
 
 

@@ -38,6 +38,13 @@ CARDS = {
     "4000002760003184": "authentication_required",
     "4000000000003220": "authentication_required",
 }
+# Those that succeed, and are disputed at once, by why.
+DISPUTED = {
+    "4000000000000259": "fraudulent",
+    "4000000000002685": "product_not_received",
+    "createdispute": "fraudulent",
+    "createdisputeproductnotreceived": "product_not_received",
+}
 # What follows `charge` or stands alone in pm_card_… and tok_…, in small letters.
 NAMES = {
     "chargedeclined": "card_declined",
@@ -114,7 +121,9 @@ class Sandbox:
         error = self._payment_error or decline(method)
         if error is not None:
             return Outcome("failed", error, None, reference(effect))
-        return Outcome("succeeded", None, None, reference(effect))
+        why = _looked_up(DISPUTED, DISPUTED, method)
+        told = {"dispute": why} if why is not None else None
+        return Outcome("succeeded", None, told, reference(effect))
 
 
 class SandboxProvider:
@@ -146,13 +155,18 @@ def reference(effect: Effect) -> str:
 
 def decline(method: Any) -> str | None:
     """The code with which Stripe's test mode declines a payment method or card, None where not."""
+    return _looked_up(CARDS, NAMES, method)
+
+
+def _looked_up(cards: Mapping[str, str], names: Mapping[str, str], method: Any) -> str | None:
+    """What is said of a payment method: by the number of a card, or by its name."""
     if not isinstance(method, str):
         return None
     digits = method.replace(" ", "").replace("-", "")
     if digits.isdigit():
-        return CARDS.get(digits)
+        return cards.get(digits)
     found = _METHOD.match(method)
-    return NAMES.get(found[1].lower()) if found else None
+    return names.get(found[1].lower()) if found else None
 
 
 # What `answer ACTION "…" with` names: a path, an address, who it goes to, what a model is asked.
@@ -176,7 +190,8 @@ def _given(effect: Effect, value: Any) -> Outcome:
     error = value.get("error") if reply else None
     if effect.kind in ("charge", "refund", "transfer", "email", "notify", "slack"):
         failed = isinstance(error, str)
-        kept = value if isinstance(value, Mapping) and "fee" in value else None
+        told = isinstance(value, Mapping) and bool({"fee", "dispute"} & set(value))
+        kept = value if told else None
         return Outcome("failed" if failed else "succeeded", error, kept, reference(effect))
     if not reply:
         data = {"ok": True, "status": 200, "body": value}

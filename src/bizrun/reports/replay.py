@@ -23,6 +23,7 @@ from ..ir.program import Program
 from ..ir.spell import literal, parts, spell
 from ..model import Effect, Event, Outcome
 from ..providers.sandbox import Sandbox
+from ..providers.told import ToldServices
 from ..runtime.engine import Engine
 from ..runtime.lane import Lanes
 from ..runtime.lines import Reader
@@ -91,8 +92,8 @@ class Replay(Engine):
         self.watched = frozenset(watched)
         self.passages: list[Passage] = []
         self._routes: set[str] = set()
-        sandbox = Sandbox()
-        super().__init__(program, MemoryStore(), Toolbox(), partial(_as_recorded, past, sandbox))
+        sandbox, actions = Sandbox(), Toolbox(ToldServices())
+        super().__init__(program, MemoryStore(), actions, partial(_as_recorded, past, sandbox))
 
     def run(self, past: Store, until: datetime | None) -> None:
         """Handles the events of a state once more, up to its clock."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..actions.marketplace import of_payment
 from ..errors import StoreError
 from ..store.base import Row, Store
 from ..values import Money
@@ -108,8 +109,8 @@ def _payments(store: Store, program: Program) -> Iterator[str]:
     given: dict[str, Money] = {}
     for row in store.select("Refund"):
         if row["status"] != "failed":
-            held = given.get(row["payment"])
-            given[row["payment"]] = row["amount"] if held is None else held + row["amount"]
+            held, part = given.get(row["payment"]), of_payment(row)
+            given[row["payment"]] = part if held is None else held + part
     invoices: dict[str, Money] = {}
     disputed = _disputed(store)
     for row in store.select("Payment"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..diagnostics import did_you_mean
 from ..errors import UsageError
 from ..lang import ast
+from ..model import base_of
 from ..store.base import INTERNAL
 from ..values import instant_text, show
 from .counted import events_of
@@ -76,6 +77,11 @@ class _Chain:
     @cached_property
     def by_seq(self) -> dict[int, LogEntry]:
         return {entry.seq: entry for entry in self.log.values()}
+
+    @cached_property
+    def by_base(self) -> dict[str, LogEntry]:
+        """The log by what work is called after: an event's id with its source."""
+        return {base_of(entry.id, entry.source): entry for entry in self.store.log()}
 
     def rows(self, table: str, **equals: Any) -> Iterator[Row]:
         return iter(self.store.select(table, equals))
@@ -215,8 +221,7 @@ class _Chain:
         for row in sorted(self.rows("PaymentDispute", payment=payment["id"]), key=_made):
             why = f" ({row['reason']})" if row["reason"] else ""
             at = instant_text(row["closed_at"] or row["created_at"])
-            what = f"dispute of {show(row['amount'])}{why}: {row['status']} at {at}"
-            yield Reason(what, None, tuple(self._posted(f"{row['id']}/disputed")))
+            yield Reason(f"dispute of {show(row['amount'])}{why}: {row['status']} since {at}")
 
     def _posted(self, entry: str) -> list[Reason]:
         """The work that posted an entry of the ledger."""
@@ -266,8 +271,8 @@ class _Chain:
         """What a piece of work was done for: an event, an outcome, a renewal, a schedule."""
         if depth > DEPTH or not work:
             return []
-        if work in self.log:
-            return [self.event(self.log[work], depth)]
+        if work in self.by_base:
+            return [self.event(self.by_base[work], depth)]
         if outcome := _OUTCOME.match(work):
             return [self.effect(row, depth) for row in self.rows("_effect", id=outcome[1])]
         if renewal := _RENEWAL.match(work):

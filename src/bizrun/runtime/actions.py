@@ -43,6 +43,10 @@ class Actions(Protocol):
     def due(self, work: Work, task: dict[str, Any]) -> None:
         """A timer of billing."""
 
+    def tells(self, type_: str) -> bool:
+        """Whether a processor tells by events of a type what billing has to know: `due` is then
+        called with `{"what": "told", "type": …, "data": …}` before handlers see the event."""
+
     def questions(self) -> Mapping[str, Callable[..., Any]]:
         """Built-in functions that read state, by name; each takes the work first."""
 

@@ -27,7 +27,7 @@ class Route:
     """What happens with one event type. `known` where anything at all looks at it.
 
     `quick` says whether a payload is fine as it came; `meters` are set where events that no
-    handler takes need nothing but counting.
+    handler takes need nothing but counting; `told` where billing has to know of them first.
     """
 
     declared: EventType | None
@@ -41,6 +41,7 @@ class Route:
     metered: bool
     known: bool
     directory: Directory | None
+    told: bool
 
 
 class Dispatch:
@@ -78,6 +79,7 @@ class Dispatch:
         lifecycles = bool(engine.lifecycles.on(type_))
         metered = engine.metering.on(type_)
         directory = engine.directories.of(type_)
+        told = engine.actions.tells(type_)
         places = [str(code.unit.handler.place.line) for code in codes]
         match = self._matcher(codes)
         declared = engine.program.events.get(type_)
@@ -90,8 +92,8 @@ class Dispatch:
             if declared and directory is None else None,
             meters if directory is None else None, codes, places, match, lifecycles, metered,
             bool(codes) or lifecycles or metered or directory is not None
-            or any(fits(p, type_) for p in self.wait_types),
-            directory,
+            or told or any(fits(p, type_) for p in self.wait_types),
+            directory, told,
         )  # fmt: skip
 
     def _matcher(

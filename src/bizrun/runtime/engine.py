@@ -30,6 +30,7 @@ from .directory import Directories
 from .dispatch import Dispatch, Route
 from .emitting import Emitting
 from .fit import shape_defaults
+from .hearing import hear
 from .intake import Intake, undeclared
 from .lifecycles import Lifecycles
 from .lines import Batch
@@ -116,6 +117,8 @@ class Engine:
         if clock is None or event.time > clock:
             self.advance(event.time)
         route = self.dispatch.route(event.type)
+        if route.told:
+            hear(self, event, self._seq + 1)
         try:
             if route.quick is None or not route.quick(event.data):
                 self.read(event)

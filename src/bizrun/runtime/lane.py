@@ -143,7 +143,7 @@ def lane(engine: Engine, shape: Shape) -> Take | None:
 
 def _is_short(engine: Engine, route: Route) -> bool:
     """Whether events of a route may take the short way at all."""
-    if route.directory is not None or route.lifecycles or not route.known:
+    if route.directory is not None or route.lifecycles or route.told or not route.known:
         return False
     if route.metered and route.meters is None:
         return False

@@ -180,9 +180,12 @@ def _tellers(program: Program) -> set[str]:
     return {"stripe", "paypal", *(name.replace("_", "").lower() for name in program.connections)}
 
 
-def untold(program: Program, type_: str) -> str | None:
+def untold(program: Program, type_: str, told: bool = False) -> str | None:
     """Why an event is not taken from outside, but from an administrator: bizrun itself tells it,
-    of its own rows, and who hears it believes so. None where it is taken."""
+    of its own rows, or it is `told` by a processor's webhooks, and who hears it believes so. None
+    where it is taken."""
+    if told:
+        return f"{type_} moves money, and comes by a webhook: only an admin's token may send it"
     declared = program.events.get(type_)
     if declared is None or declared.origin not in ("billing", "change", "trigger"):
         return None

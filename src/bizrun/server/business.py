@@ -175,9 +175,11 @@ class Business:
         return line
 
     def refuse_untold(self, lines: list[Line]) -> None:
-        """Refuses what only bizrun tells (a paid invoice), as if it were never sent."""
+        """Refuses what only bizrun tells (a paid invoice), or a processor of which billing believes
+        it (a dispute), as if it were never sent."""
         for line in lines:
-            if line.reason is None and (why := untold(self.program, line.type)) is not None:
+            why = untold(self.program, line.type, self.engine.actions.tells(line.type))
+            if line.reason is None and why is not None:
                 line.receipt = Receipt(line.id, "rejected", why)
 
     def _ahead(self, line: Line, now: datetime) -> None:
