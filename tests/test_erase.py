@@ -41,6 +41,12 @@ on Member.joined as joined {
   }
 }
 on Seat.added as seat { create Seat { ...seat } }
+event Desk.said { text text }
+on Desk.said(text) { log "desk: {text}" }
+every month on 1 {
+  log "members: {join([for m in Member: m.name ?? "?"], ", ")}"
+  notify { to: "boss@shop.example", message: join([for m in Member: m.address ?? "-"], "; ") }
+}
 on Note.written as note {
   create Note { ...note }
   wait for Note.read as read where read.id == note.id
@@ -67,6 +73,8 @@ HAPPENED: list[tuple[str, dict[str, Any]]] = [
     ("Seat.added", {"id": "s2", "member": "a", "email": "fay@lovelace.example"}),
     ("Note.written", {"id": "n1", "member": "a", "text": "My cat is ill"}),
     *[("Page.read", {"member": m, "pages": 3, "shelf": "fiction"}) for m in "ab" * 8],
+    ("Desk.said", {"text": "Ada Lovelace called from 12 Lonely Road, Bob Babbage about 1 Mill"}),
+    ("Desk.said", {"text": "Ren\u00e9e asked for Ada Lovelace"}),
     ("Member.joined", {"id": "c", "email": ADA}),
 ]  # fmt: skip
 LINES = [
@@ -116,6 +124,42 @@ def test_nothing_is_left_of_a_person_and_everything_of_the_books(ask: Command) -
     (row,) = json.loads(ask("query", 'Member where .id == "a"', "--json"))
     assert row["email"] == "erased a"
     assert (row["name"], row["birthday"], row["tags"]) == (None, None, [])
+
+
+def test_what_was_told_in_passing_names_others_alone(ask: Command) -> None:
+    ask("erase", "a", "--documents", "--yes")
+    with opened(STATE) as db:
+        notes = [text for (text,) in db.execute("SELECT text FROM _note")]
+        sent = [data for (data,) in db.execute("SELECT data FROM _effect WHERE kind = 'notify'")]
+    assert "desk: erased a called from erased a, Bob Babbage about 1 Mill" in notes
+    assert "desk: Renée asked for erased a" in notes
+    assert "members: ?, Bob Babbage" in notes or "members: erased a, Bob Babbage" in notes
+    assert sent and all("Lonely" not in data for data in sent)
+
+
+def test_one_after_the_other(ask: Command) -> None:
+    """An event that named two of them is emptied of both."""
+    ask("erase", "a", "--documents", "--yes")
+    ask("erase", "b", "--documents", "--yes")
+    assert not traces(*PRIVATE, BOB, "Bob Babbage", "1 Mill")
+    events = json.loads(ask("run", "shop.biz", "--json"))["events"]
+    assert (events["handled"], events["conflicts"]) == (0, 0)
+    assert "sound" in ask("verify")
+
+
+def test_what_another_has_too_stays(ask: Command) -> None:
+    """A street where two live is nobody's own; names of places and things stay whose they are."""
+    with Path("shop.events.jsonl").open("a") as file:
+        data = {"id": "d", "email": "d@e.example", "name": "Dan", "address": "12 Lonely Road"}
+        line = {"id": "e90", "type": "Member.joined", "time": "2026-05-03T00:00:00Z", "data": data}
+        file.write(json.dumps(line) + "\n")
+    ask("shop.biz", "--until", "2026-05-04", "--invoices", "html")
+    ask("erase", "a", "--documents", "--yes")
+    (row,) = json.loads(ask("query", 'Member where .id == "d"', "--json"))
+    assert row["address"] == "12 Lonely Road"
+    with opened(STATE) as db:
+        notes = [text for (text,) in db.execute("SELECT text FROM _note")]
+    assert "desk: erased a called from 12 Lonely Road, Bob Babbage about 1 Mill" in notes
 
 
 def test_invoices_still_say_whom_they_were_made_out_to(ask: Command) -> None:

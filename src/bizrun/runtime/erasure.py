@@ -1,9 +1,11 @@
 """A person's data taken out of a state, with its books intact (GDPR art. 17).
 
 What says who somebody is goes: texts of their rows and of rows that refer to them, of events and
-effects about them, wherever their addresses stand. What the books need stays: keys, amounts, times,
-plans, states, and what an invoice has to say by law of whom it was made out to (art. 17 (3) b),
-unless that is to go too. The log keeps each event with its id, type and time, and its hash chain.
+effects about them, their addresses wherever they stand, and where something was told in passing
+(a log line, a report that was sent) also names and numbers that are nobody else's. What the books
+need stays: keys, amounts, times, plans, states, and what an invoice has to say by law of whom it
+was made out to (art. 17 (3) b), unless that is to go too. The log keeps each event with its id,
+type and time, and its hash chain.
 """
 
 from __future__ import annotations
@@ -33,13 +35,17 @@ if TYPE_CHECKING:
 BOOKS = ("Invoice", "InvoiceLine", "CreditNote", "Ledger")
 # What of a customer's printed details the law does not ask for on an invoice.
 _NOT_NEEDED = ("email", "locale", "language", "timezone")
+# What was told in passing: log lines, what was sent, why something failed.
+_TOLD = ("_note", "_effect", "_dead")
 _UNDER_WAY = ("ready", "leased", "sent", "unknown")
 MARKER = '{"erased":true,'
 _SHORTEST = 4
+_TELLING = 6
 _FACT = re.compile(
     r"[a-z]+_[0-9a-f]{12,}|[0-9a-f]{64}|-?[\d_.]+( [A-Z]{3}|%)?|[A-Z]{3}|"
     r"\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?"
 )
+_WORDS = re.compile(r"\w[\w.'’-]*\s+\w")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -86,6 +92,7 @@ class _Erasure:
         self.keys = frozenset(key for _, key in self.own)
         self.texts = frozenset(self._texts())
         self.addresses = frozenset(text for text in self.texts if "@" in text) | self._uniques()
+        self.phrases = self.addresses | frozenset(self._phrases())
         self.dates = frozenset(self._dates())
         self.words = _words(engine) | self.keys | self.ids
         entities = {entity for entity, _ in self.own}
@@ -93,6 +100,7 @@ class _Erasure:
         self.events: set[str] = set()
         self._any = _finder(self.texts)
         self._address = _finder(self.addresses)
+        self._phrase = _finder(self.phrases)
 
     # --- whose it is -----------------------------------------------------------------------------
 
@@ -129,6 +137,19 @@ class _Erasure:
                 for text in _all_texts(row[column]):
                     if len(text) >= _SHORTEST and text not in words and text != key:
                         yield text
+
+    def _phrases(self) -> Iterator[str]:
+        """Texts that tell them wherever they are read: several words, or a long number, which no
+        other row of their kind has."""
+        for (name, _), row in self.own.items():
+            entity = self.engine.program.entities[name]
+            for column in _personal(entity):
+                value = row[column]
+                if not isinstance(value, str) or value not in self.texts or not _tells(value):
+                    continue
+                same = self.engine.state.select(name, {column: value})
+                if all((name, str(other[entity.key])) in self.own for other in same):
+                    yield value
 
     def _dates(self) -> Iterator[date | str]:
         """Dates of their own, such as a birthday, also as texts."""
@@ -237,7 +258,7 @@ class _Erasure:
             held = decode_raw(entry.raw)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return str(self.soft(entry.raw, self._address))
-        if not isinstance(held, dict) or is_erased(entry.raw):
+        if not isinstance(held, dict):
             return entry.raw
         own = entry.source == INTERNAL
         data = from_json(held) if own else held.get("data")
@@ -245,9 +266,11 @@ class _Erasure:
         if entry.type.startswith("Audit."):
             return entry.raw
         if held.get("subject") not in self.keys and not self._concerns(data, keyed):
-            return str(self.soft(entry.raw, self._address))
+            # What was refused may be of somebody of the same name, who is still to come.
+            taken = entry.status in ("handled", "unmatched")
+            return self._passing(entry, held, self._phrase if taken else self._address)
         if self._is_anothers(entry.type, held.get("subject"), data):
-            return str(self.soft(entry.raw, self._any))
+            return self._passing(entry, held, self._any)
         self.events.add(entry.id)
         left = self.hard(data, self._mark_of(data, keyed), keyed | self._metered(entry.type))
         if left == data:
@@ -257,6 +280,21 @@ class _Erasure:
         head = {"id": entry.id, "type": entry.type, "time": entry.time}
         head |= {n: held[n] for n in ("source", "subject", "corrects") if held.get(n) is not None}
         return MARKER + _encode({**head, "data": left}).decode()[1:]
+
+    def _passing(
+        self, entry: LogEntry, held: Any, find: Callable[[str], re.Pattern[str] | None]
+    ) -> str:  # fmt: skip
+        """An entry's text that is about others, without what tells them; where signs are escaped in
+        it, what they stand for is looked at."""
+        raw = entry.raw
+        if "\\" in raw:
+            left = self.soft(held, find)
+            clean = raw if left == held else _encode(left).decode()
+        else:
+            clean = str(self.soft(raw, find))
+        if clean == raw or entry.source == INTERNAL or is_erased(raw):
+            return clean
+        return MARKER + clean.lstrip()[1:].lstrip()
 
     def _is_anothers(self, type_: str, subject: Any, data: Any) -> bool:
         """Whether an event that names them is about somebody else: whom they brought, say."""
@@ -379,9 +417,9 @@ class _Erasure:
             self.told.others += 1
 
     def _sweep(self) -> None:
-        """Their addresses, wherever else they stand."""
+        """Their addresses, wherever else they stand; what else tells them, where it was told."""
         state, left = self.engine.state, {*self.told.under_way}
-        if not self.addresses:
+        if not self.phrases:
             return
         for table in tables_of(self.engine.program):
             if table.name in ("_billed_as", "_unit") or (
@@ -393,10 +431,13 @@ class _Erasure:
             for row in list(state.select(table.name, {})):
                 if table.name == "_effect" and row["id"] in left:
                     continue
-                clean = {n: self.soft(row[n], self._address) for n in columns}
+                find = self._phrase if table.name in _TOLD else self._address
+                clean = {n: self.soft(row[n], find) for n in columns}
                 if any(clean[n] != row[n] for n in columns):
                     state.replace(table.name, row[table.key], row, {**row, **clean})
                     self.told.others += 1
+                    if table.name == "_effect":
+                        self.told.orders.append(row["order"])
 
     def _running(self) -> None:
         if self.entity.name != self.engine.program.bills:
@@ -431,6 +472,13 @@ def _personal(entity: Entity) -> list[str]:
         if personal and name != entity.key:
             found.append(name)
     return found
+
+
+def _tells(text: str) -> bool:
+    """Whether a text is one that others hardly have: a full name, an address, a long number."""
+    return len(text) >= _TELLING and (
+        _WORDS.search(text) is not None or sum(map(str.isdigit, text)) >= _TELLING
+    )
 
 
 def _holds_keys(type_: Any) -> bool:
