@@ -41,8 +41,12 @@ def run_stream(
     acknowledge: Acknowledge | None = None,
     batch: int = BATCH,
     until: datetime | None = None,
+    ahead: bool = False,
 ) -> None:
     """Handles every line; `acknowledge` gets the ids of a batch once it is durable.
+
+    With `ahead` a batch is handled while the one before it is being committed. Then `acknowledge`
+    may not read the store, and a line must not wait for what is told of those before it.
 
     `engine.counts` says what was done. A line that is no event is kept with its reason, and the
     stream goes on. `until` moves the clock on after the last event: that is committed as it goes,
@@ -51,14 +55,27 @@ def run_stream(
     left, number = iter(lines), 1
     reader = Reader(engine.program)
     lanes = Lanes(engine, reader.shapes)
-    lasting = engine.state.store.lasting
+    store = engine.state.store
+    begun: list[str] = []
+
+    def tell() -> None:
+        """Acknowledges what was committed."""
+        nonlocal begun
+        store.settled()
+        told, begun = begun, []
+        if acknowledge is not None and told:
+            acknowledge(told)
+
     with rare_collections():
         while some := list(islice(left, batch)):
             acked = handle_batch(engine, lanes, reader.batch(number, some))
             number += len(some)
-            engine.commit(figures=lasting)
-            if acknowledge is not None and acked:
-                acknowledge(acked)
+            tell()
+            engine.commit(store.lasting, not ahead)
+            begun = acked
+            if not ahead:
+                tell()
+        tell()
         if until is not None:
             _check_until(engine.clock, until)
 

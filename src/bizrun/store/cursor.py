@@ -65,6 +65,9 @@ class Cursors:
             if table is None or cursor.table == table:
                 cursor.keep()
 
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
     def __iter__(self) -> Iterator[OpenCursor]:
         if self._open:
             yield from filter(None, [each() for each in self._open])

@@ -504,7 +504,10 @@ class MemoryStore:
     def purge(self) -> None:
         """There is nothing behind what is there."""
 
-    def commit(self) -> None:
+    def settled(self) -> None:
+        """What is committed is settled."""
+
+    def commit(self, wait: bool = True) -> None:
         """Keeps everything since the last commit, as long as the process lives."""
         if self._closed:
             raise StoreError("the state is closed")

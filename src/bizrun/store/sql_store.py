@@ -487,15 +487,22 @@ class SqlStore(ABC):
         return self._log.redact(entries)
 
     @_guarded
-    def commit(self) -> None:
-        """Makes everything since the last commit durable: on the disk when this returns."""
+    def commit(self, wait: bool = True) -> None:
+        """Makes everything since the last commit durable: on the disk when this returns, or,
+        without `wait`, when `settled` does."""
         if self._pending_rows:
             self._flush_all()
         if self._connection().in_transaction:
-            self._commit_counted()
+            # Who reads a select on would read it while the other thread commits.
+            self._commit_counted(wait or bool(self._cursors))
+
+    @_guarded
+    def settled(self) -> None:
+        """Returns when what was committed is on the disk."""
+        self._connection()
 
     @abstractmethod
-    def _commit_counted(self) -> None:
+    def _commit_counted(self, wait: bool = True) -> None:
         """Ends the transaction with its link in the log's chain, and counts it."""
 
     @_guarded
