@@ -113,3 +113,29 @@ FUNCTIONS: dict[str, str] = {
     **dict.fromkeys(("weekday", "dayofweek", "day_of_week"), _PART.format("weekday")),
 }  # fmt: skip
 """What does here what a function of another language does there."""
+
+_WON, _LOST = "Payment.dispute_won", "Payment.dispute_lost"
+BILLING: dict[str, str] = {
+    **dict.fromkeys(
+        ("Chargeback", "Chargeback.created", "Chargeback.received", "Payment.chargeback",
+         "Payment.charged_back", "Dispute", "Dispute.created", "Dispute.opened", "Invoice.disputed",
+         "Charge.disputed"),
+        "Payment.disputed"),
+    **dict.fromkeys(
+        ("Dispute.lost", "Dispute.closed", "Payment.dispute_closed", "Chargeback.lost",
+         "Invoice.payment_dispute_lost"),
+        _LOST),
+    **dict.fromkeys(
+        ("Dispute.won", "Chargeback.reversed", "Chargeback.won", "Payment.chargeback_reversed"),
+        _WON),
+    **dict.fromkeys(("dispute", "chargeback", "create_chargeback", "create_dispute"),
+                    "open_dispute"),
+    **dict.fromkeys(("lose_dispute", "win_dispute", "reverse_chargeback", "chargeback_reversal"),
+                    "close_dispute"),
+    **dict.fromkeys(("write_off", "writeoff", "mark_uncollectable", "bad_debt"),
+                    "mark_uncollectible"),
+}  # fmt: skip
+"""What billing's own events and actions are called elsewhere."""
+
+ENTITIES = dict.fromkeys(("Dispute", "Chargeback"), "PaymentDispute")
+"""The same of its entities."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Span
 from .. import ast
-from ..foreign import STATEMENTS
+from ..foreign import BILLING, STATEMENTS
 from ..symbols import ActionField, ActionSignature, NoMethod
 from ..types import ANY, TEXT, ListOf, Record, Type, known, maybe
 from .context import Checker, check_template, listed, nearest, resolved
@@ -96,8 +96,9 @@ def unknown_action(c: Checker, name: str, span: Span) -> None:
             f"its value needs a place: `let x = {name}(…)`",
         )
         return
-    if name in STATEMENTS:
-        help_ = f"write `{STATEMENTS[name]}`"
+    ours = STATEMENTS.get(name) or BILLING.get(name)
+    if ours is not None:
+        help_ = f"write `{ours}`"
         c.report.add("E0213", span, f"There is no action `{name}`", help_)
         return
     same = [known for known in c.signatures if dot and known.startswith(f"{root}.")]

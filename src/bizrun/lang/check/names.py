@@ -8,6 +8,7 @@ from typing import cast
 
 from ...diagnostics import Fix, Label
 from .. import ast
+from ..foreign import ENTITIES
 from ..symbols import Ref
 from ..types import (
     ANY,
@@ -230,6 +231,8 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> Non
         help_ = _sent(name)
     elif name in _OTHERS:
         help_ = _OTHERS[name]
+    elif name in ENTITIES:
+        help_ = f"billing calls it `{ENTITIES[name]}`"
     elif isinstance(row, Record) and row.field(name) is not None:
         help_ = f"the event's own field is `.{name}`"
     elif name.isupper() and "_" in name:

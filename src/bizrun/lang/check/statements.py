@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import Label, Span
 from .. import ast
+from ..foreign import BILLING
 from ..types import (
     ANY,
     DATE,
@@ -426,8 +427,14 @@ def _warn_undeclared(c: Checker, name: str, span: Span) -> None:
         f"Event `{name}` is not declared, so that nothing checks its payload",
         name,
         known_names,
-        otherwise=f"declare it: `event {name} {{ … }}`",
+        otherwise=_told_as(name) or f"declare it: `event {name} {{ … }}`",
     )
+
+
+def _told_as(name: str) -> str | None:
+    """Under which name billing tells what goes by this one elsewhere."""
+    ours = BILLING.get(name)
+    return f"billing tells it as `{ours}`; declare it where it is yours" if ours else None
 
 
 def _record(c: Checker, node: ast.Record, scope: Scope) -> None:
