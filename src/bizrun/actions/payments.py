@@ -17,6 +17,8 @@ from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
 _KEPT = ("invoice", "subscription", "description", "split")
+# The processor of what came in without one: nobody can be asked to send it back.
+OUTSIDE = "outside"
 # Of an effect whose outcome is still to come.
 _UNDER_WAY = ("ready", "leased", "sent", "unknown")
 
@@ -140,6 +142,11 @@ def left_of(payment: Mapping[str, Any]) -> Money:
     return left
 
 
+def is_outside(desk: Desk, payment: Any) -> bool:
+    """Whether a payment came in without a processor: a refund of it is noted at once."""
+    return bool(desk.row("Payment", payment)["processor"] == OUTSIDE)
+
+
 def send_refund(
     desk: Desk,
     payment: Mapping[str, Any],
@@ -161,6 +168,9 @@ def send_refund(
         "refund": made, "payment": key, "customer": payment["customer"], "amount": amount,
         "reference": payment["reference"], "reason": args.get("reason"),
     }  # fmt: skip
+    if payment["processor"] == OUTSIDE:
+        refund_outcome(desk, {"data": data}, Outcome("succeeded"))
+        return made
     if payment["processor"] is not None:
         data["via"] = payment["processor"]  # back the way it came
     desk.effect("refund", data, site, place, payment["customer"], resume)

@@ -20,7 +20,7 @@ from .desk import Desk, Row
 from .status import allowed, own, set_status
 
 _OPEN = ("final", "sent")
-_PAYABLE = ("final", "sent", "uncollectible")
+PAYABLE = ("final", "sent", "uncollectible")
 
 
 # --- paid ------------------------------------------------------------------------------------
@@ -30,24 +30,34 @@ def charge_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
     """What follows from a charge: the payment, its invoice, the subscription, dunning."""
     key = str(effect["data"]["payment"])
     payment = desk.row("Payment", key)
-    succeeded = outcome.status == "succeeded"
+    came = outcome.status == "succeeded"
     desk.change(
-        "Payment", key, status="succeeded" if succeeded else "failed", error=outcome.error,
+        "Payment", key, status="succeeded" if came else "failed", error=outcome.error,
         reference=outcome.reference, processor=_processor(desk, effect),
     )  # fmt: skip
-    invoice = payment["invoice"]
-    names = {
-        "payment": key, "customer": payment["customer"], "invoice": invoice,
+    if came:
+        succeeded(desk, payment, effect["data"], outcome.data)
+    else:
+        desk.announce("Payment.failed", key, error=outcome.error, **_names(payment))
+        if payment["invoice"]:
+            _failed(desk, payment["invoice"], outcome.error)
+    return key
+
+
+def succeeded(
+    desk: Desk, payment: Mapping[str, Any], asked: Mapping[str, Any], answer: Any
+) -> None:
+    """What follows from a payment that has come in: its event, its invoice, dunning."""
+    desk.announce("Payment.succeeded", payment["id"], **_names(payment))
+    _received(desk, payment, asked, answer)
+
+
+def _names(payment: Mapping[str, Any]) -> dict[str, Any]:
+    """What the events of a payment tell."""
+    return {
+        "payment": payment["id"], "customer": payment["customer"], "invoice": payment["invoice"],
         "subscription": payment["subscription"],
     }  # fmt: skip
-    if succeeded:
-        desk.announce("Payment.succeeded", key, **names)
-        _received(desk, payment, effect["data"], outcome.data)
-    else:
-        desk.announce("Payment.failed", key, error=outcome.error, **names)
-        if invoice:
-            _failed(desk, invoice, outcome.error)
-    return key
 
 
 def _processor(desk: Desk, effect: Row) -> str | None:
@@ -68,7 +78,7 @@ def _received(
         marketplace.received(desk, payment, bool(asked.get("hold")), answer)
         return
     row = desk.row("Invoice", payment["invoice"])
-    used = min(amount, row["amount_open"]) if row["status"] in _PAYABLE else amount * 0
+    used = min(amount, row["amount_open"]) if row["status"] in PAYABLE else amount * 0
     ledger.paid(desk, payment, row, used, answer)
     if used < amount:
         from .credits import grant
@@ -97,7 +107,7 @@ def reduce(desk: Desk, row: Mapping[str, Any], amount: Money) -> None:
 def lower(desk: Desk, invoice: str, amount: Money) -> Money:
     """Lowers what is open on an invoice by up to an amount; by how much it was."""
     row = desk.row("Invoice", invoice)
-    if row["status"] not in _PAYABLE:
+    if row["status"] not in PAYABLE:
         return amount * 0
     part: Money = min(amount, row["amount_open"])
     if part:
@@ -145,7 +155,7 @@ def pay_invoice(
     """`pay_invoice { invoice, amount?, from_credit? }`: a try by hand uses up no step of the
     policy; a charge that is under way is that try."""
     row = desk.row("Invoice", args["invoice"])
-    if row["status"] not in _PAYABLE:
+    if row["status"] not in PAYABLE:
         raise Refusal(
             f"invoice {row['number'] or row['id']} is {row['status']}: nothing is open on it"
         )
@@ -350,5 +360,5 @@ def _who_may(desk: Desk, invoice: Mapping[str, Any], status: str) -> list[str]:
 def grace_over(desk: Desk, task: Mapping[str, Any]) -> None:
     """The grace period after the last retry is over."""
     row = desk.row("Invoice", task["invoice"])
-    if row["status"] in _PAYABLE:
+    if row["status"] in PAYABLE:
         _give_up(desk, row, task["action"], task.get("of"))

@@ -184,6 +184,12 @@ _BILLING = (
             ("subscription", SUBSCRIPTION),
         ),
     ),
+    _action(
+        "finalize_invoice",
+        "Makes a draft final before its grace is over.",
+        INVOICE,
+        ("invoice", INVOICE),
+    ),
     _action("send_invoice", "Sends an invoice to its customer.", INVOICE, ("invoice", INVOICE)),
     _action(
         "pay_invoice",
@@ -192,6 +198,13 @@ _BILLING = (
         ("invoice", INVOICE),
         optional=(("amount", MONEY), ("from_credit", BOOL)),
         waits=True,
+    ),
+    _action(
+        "record_payment",
+        "Notes a payment of an invoice that came in without a processor, by bank transfer say.",
+        PAYMENT,
+        ("invoice", INVOICE),
+        optional=(("amount", MONEY), ("reference", TEXT), ("description", TEXT)),
     ),
     _action(
         "void_invoice",

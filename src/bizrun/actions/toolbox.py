@@ -17,6 +17,7 @@ from . import (
     coupons,
     credits,
     disputes,
+    drafts,
     invoices,
     marketplace,
     movements,
@@ -24,6 +25,7 @@ from . import (
     payments,
     prepaid,
     questions,
+    received,
     renewals,
     settlement,
     subscriptions,
@@ -54,7 +56,9 @@ IMMEDIATE: Mapping[str, Immediate] = {
     "apply_coupon": coupons.apply_coupon,
     "remove_coupon": coupons.remove_coupon,
     "invoice": one_off.invoice,
+    "finalize_invoice": drafts.finalize_invoice,
     "send_invoice": invoices.send_invoice,
+    "record_payment": received.record_payment,
     "void_invoice": invoices.void_invoice,
     "mark_uncollectible": settlement.mark_uncollectible,
     "credit": prepaid.credit,
@@ -104,7 +108,8 @@ class Toolbox:
         if (immediate := IMMEDIATE.get(name)) is not None:
             return immediate(work, data, site, place), False
         if (sent := SENT.get(name)) is not None:
-            return sent(work, data, site, place, resume), True
+            made = sent(work, data, site, place, resume)
+            return made, not (name == "refund" and payments.is_outside(work, data["payment"]))
         match name:
             case "pay_invoice":
                 return settlement.pay_invoice(work, data, site, place, resume)

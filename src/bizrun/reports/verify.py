@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..actions.marketplace import of_payment
+from ..actions.payments import OUTSIDE
 from ..errors import StoreError
 from ..store.base import Row, Store
 from ..values import Money
@@ -130,7 +131,9 @@ def _payments(store: Store, program: Program) -> Iterator[str]:
             )
         if row["refunded"] != back:
             yield f"payment {key} says that {row['refunded']} was refunded, its refunds say {back}"
-        if invoice is not None and row["status"] in ("succeeded", "refunded"):
+        # What people send may be too much, and is their credit then; a charge never is.
+        charged = row["processor"] != OUTSIDE and row["status"] in ("succeeded", "refunded")
+        if invoice is not None and charged:
             held = invoices.get(invoice)
             paid = amount - gone.lost - gone.credited
             invoices[invoice] = paid if held is None else held + paid
