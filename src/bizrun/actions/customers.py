@@ -69,6 +69,13 @@ def due_after(desk: Desk, customer: str) -> Duration:
     return own if isinstance(own, Duration) else settings(desk).due_after
 
 
+def grace(desk: Desk, customer: str) -> Duration:
+    """How long its invoice over usage stays a draft: the customer's own `invoice_grace`, else the
+    `grace` of the business."""
+    own = customer_row(desk, customer).get("invoice_grace")
+    return own if isinstance(own, Duration) else settings(desk).grace
+
+
 def subscriptions(desk: Desk, customer: str) -> list[Row]:
     """The customer's subscriptions that have not ended, oldest first."""
     return [row for row in desk.subscriptions(customer) if lives(row)]

@@ -16,7 +16,7 @@ from ..times import add
 from ..values import Duration, Money
 from . import alike, bounds, invoices, owed, usage, windows
 from .credits import Surplus
-from .customers import ASLEEP, in_trial, lives, settings, subscriptions, zone_in, zone_of
+from .customers import ASLEEP, grace, in_trial, lives, settings, subscriptions, zone_in, zone_of
 from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
@@ -239,8 +239,8 @@ def make(
     all_lines += advance
     if not all_lines and not found:
         return None
-    if graced and metered and settings(desk).grace != Duration():
-        at = add(desk.now, settings(desk).grace, desk.tz)
+    if graced and metered and (waits := grace(desk, customer)) != Duration():
+        at = add(desk.now, waits, desk.tz)
         made = invoices.open_draft(
             desk, customer, all_lines, site, reason, currency, subs, found,
             _draft_source(all_lines, metered, found, subs),

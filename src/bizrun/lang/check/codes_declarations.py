@@ -384,9 +384,10 @@ METERS = {
         "addon support {\n  price 20 USD per month\n  minimum 30 USD   # W0605\n}",
     ),
     "W0606": Code(
-        "a term of payment that is no duration",
-        "A customer's `due_after` says how long it has to pay what is sent to it; of another type "
-        "it says nothing, and the business's `due after` holds.",
+        "a term of a customer that is no duration",
+        "A customer's `due_after` says how long it has to pay what is sent to it, its "
+        "`invoice_grace` how long its invoices stay drafts; of another type they say nothing, and "
+        "the business's `due after` and `grace` hold.",
         'business "A" { bills C }\n'
         "entity C { id text key, due_after integer }   # W0606: duration?",
     ),

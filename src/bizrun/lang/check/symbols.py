@@ -328,14 +328,19 @@ def _entities(checker: Checker, loaded: Loaded) -> None:
         _entity(checker, info, extensions.get(info.name, []))
 
 
-def _check_term(checker: Checker, info: EntityInfo) -> None:
-    """Tells of a customer's term of payment that billing can't read."""
-    term = info.fields.get("due_after")
-    if term is None or term.decl is None or isinstance(known(term.type), AnyType):
-        return
-    if known(term.type) != DURATION:
-        text = f"`{info.name}.due_after` is {type_text(term.type)}, and no term of payment"
-        checker.report.add("W0606", term.decl.name_span, text, "make it `due_after duration?`")
+# What a customer may have of its own, beside what the business says: a duration each.
+_TERMS = {"due_after": "term of payment", "invoice_grace": "grace of invoices"}
+
+
+def _check_terms(checker: Checker, info: EntityInfo) -> None:
+    """Tells of a customer's terms that billing can't read."""
+    for name, what in _TERMS.items():
+        term = info.fields.get(name)
+        if term is None or term.decl is None or isinstance(known(term.type), AnyType):
+            continue
+        if known(term.type) != DURATION:
+            text = f"`{info.name}.{name}` is {type_text(term.type)}, and no {what}"
+            checker.report.add("W0606", term.decl.name_span, text, f"make it `{name} duration?`")
 
 
 def _entity(checker: Checker, info: EntityInfo, extensions: list[ast.Entity]) -> None:
@@ -360,7 +365,7 @@ def _entity(checker: Checker, info: EntityInfo, extensions: list[ast.Entity]) ->
     info.fields = {name: _widened(checker, info, field) for name, field in fields.items()}
     info.indexes = tuple(_indexes(checker, info, declarations))
     if info.name == checker.symbols.bills:
-        _check_term(checker, info)
+        _check_terms(checker, info)
 
 
 def _widened(checker: Checker, info: EntityInfo, field: FieldInfo) -> FieldInfo:
