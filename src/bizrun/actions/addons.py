@@ -12,6 +12,7 @@ from .changes import (
     beside,
     bill_change,
     check_addons,
+    given_by,
     is_free,
     part_left,
     priced,
@@ -112,7 +113,7 @@ def _change_addon(
     rest = part_left(desk, sub, period), beside(desk, after, period, addon.name)
     made = lines.change_lines(
         subject, subject, change, period, quantity or 1, addon.name, *rest,
-        origins=owed.origins(desk, owed.charges_of(sub, addon.name)),
+        origins=given_by(desk, sub, addon.name, change),
     )  # fmt: skip
     if quantity and _is_new(sub, addon):
         made += owed.set_up(sub, [item])

@@ -14,12 +14,13 @@ from typing import Any
 from ..billing import invoicing, periods
 from ..billing.invoicing import Bound, Line
 from ..values import Money
+from . import charged
 from .desk import Desk, Row
 from .terms import cycle_of, items
 from .usage import Metered, share_of, usage_key
 
 _NAMES = ("subscription", "plan", "period_start", "period_end", "minimum", "maximum", "before",
-          "settle", "settled", "again")  # fmt: skip
+          "settle", "settled", "again", "left")  # fmt: skip
 
 
 def bounds_of(
@@ -37,7 +38,13 @@ def bounds_of(
     known, zero = sub["billing"] or {}, Money(0, sub["currency"])
     before, settled = known.get("before") or zero, known.get("settled") or zero
     share = share_of(desk, sub, period, begin, end)
-    return [Bound(sub["id"], plan.name, begin, end, least, most, before, share, settle, settled)]
+    left = None if most is None else charged.left_of_period(desk, sub, begin, end)
+    return [
+        Bound(
+            sub["id"], plan.name, begin, end, least, most, before, share, settle, settled,
+            left=left,
+        )
+    ]  # fmt: skip
 
 
 def running(desk: Desk, sub: Mapping[str, Any], lines: Sequence[Line]) -> list[Bound]:
@@ -97,9 +104,13 @@ def again(desk: Desk, corrected: Sequence[Metered]) -> list[Bound]:
         if row is not None:
             cost, settled = row["billed"]
             terms = row["terms"]
+            sub = desk.row("Subscription", row["subscription"])
+            left = None
+            if terms["maximum"] is not None:
+                left = charged.left_of_period(desk, sub, row["start"], row["end"])
             found[row["id"]] = Bound(
                 row["subscription"], terms["plan"], row["start"], row["end"], terms["minimum"],
-                terms["maximum"], cost, Fraction(*terms["share"]), True, settled, True,
+                terms["maximum"], cost, Fraction(*terms["share"]), True, settled, True, left,
             )  # fmt: skip
     return list(found.values())
 

@@ -13,6 +13,7 @@ from ..billing import catalog, lines, periods, proration
 from ..billing.agreed import with_price
 from ..billing.discounts import Beside
 from ..billing.invoicing import Line
+from ..billing.lines import Origin
 from ..billing.periods import Period
 from ..billing.proration import Change
 from ..errors import EvalError, Refusal
@@ -263,7 +264,7 @@ def _change_now(
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)
     rest = part_left(desk, sub, period), beside(desk, after, period, PLAN)
-    made_by = owed.origins(desk, owed.charges_of(sub, PLAN))
+    made_by = given_by(desk, sub, PLAN, change)
     made = lines.change_lines(
         *subjects, change, period, after["quantity"], PLAN, *rest, origins=made_by
     )
@@ -296,6 +297,14 @@ def prorated(
         charges, advance_amount(list(having), after), period, desk.now, chosen.proration, zone,
         chosen.half_even, prorate,
     )  # fmt: skip
+
+
+def given_by(desk: Desk, sub: Mapping[str, Any], item: str, change: Change) -> list[Origin]:
+    """How the charges of an item were made that a change gives back, noted on their invoices."""
+    rows = owed.charges_of(sub, item)
+    if settings(desk).proration == "none":
+        return owed.origins(desk, rows)
+    return owed.give_back(desk, rows, owed.with_charges(rows, change.charges[:-1]))
 
 
 def beside(desk: Desk, after: Mapping[str, Any], period: Period, item: str) -> tuple[Beside, ...]:
@@ -380,9 +389,7 @@ def bill_change(
     if settings(desk).proration == "none":
         kept += mine
     else:
-        stopped = owed.with_charges(mine, change.charges[:-1])
-        payments.give_back(desk, mine, stopped)
-        kept += stopped
+        kept += owed.with_charges(mine, change.charges[:-1])
     made, whole = None, reason in _NEW_TERMS
     if limited := bounds.bounded(desk, after):
         others = [row for row in rows if row["item"] != item]
@@ -439,9 +446,11 @@ def _by_now(desk: Desk, sub: Mapping[str, Any], rows: list[dict[str, Any]]) -> l
     if not waiting:
         return payments.within_invoices(desk, rows)
     totals = invoices.draft_of(desk, sub["customer"], waiting, sub["currency"], [sub])
-    found = owed.invoiced(rows, [(line, "") for line in totals.lines], "", sub["id"])
+    # With a key, so that each charge stands for one line: a plan has several of the same time.
+    made = [(line, "waits") for line in totals.lines]
     found = [
-        {**row, "invoice": None, "taxes": None} if row["invoice"] == "" else row for row in found
+        {**row, "invoice": None, "line": "", "taxes": None} if row["line"] == "waits" else row
+        for row in owed.invoiced(rows, made, "", sub["id"])
     ]
     return payments.within_invoices(desk, found)
 
@@ -507,8 +516,7 @@ def credit_unused(
         charges = owed.as_charges(rows)
         given = proration.credit(charges, desk.now, chosen.proration, zone, chosen.half_even)
         stopped = owed.with_charges(rows, proration.stop(charges, given, desk.now))
-        made_by = owed.origins(desk, rows)
-        payments.give_back(desk, rows, stopped)
+        made_by = owed.give_back(desk, rows, stopped)
         kept += stopped
         plan = plan_named(desk, sub["plan"]) if name == PLAN else addon_named(desk, name)
         subject, end = lines.Subject.of(sub["id"], plan), sub["period_end"]

@@ -14,7 +14,7 @@ from ..billing.invoicing import Line
 from ..billing.proration import portion
 from ..errors import EvalError, Refusal
 from ..values import Money
-from . import given_back, ledger, payments, settlement, wallets
+from . import charged, given_back, ledger, payments, settlement, wallets
 from .customers import settings
 from .desk import Desk
 from .numbers import next_number
@@ -171,7 +171,7 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     wallets.take_back(desk, str(made), key, given)
     parts = {rows[n.place]["id"]: n.amount for n in note.lines}
     payments.uncharge(desk, row, parts, {r["id"]: r["amount"] - r["discount"] for r in rows})
-    payments.charge_again(desk, row, [(rows[n.place], n.amount, n.tax) for n in note.lines])
+    payments.charge_again(desk, row, [(rows[n.place], n.amount) for n in note.lines])
     for n in note.lines:
         given_back.noted(desk, row, rows[n.place], n.amount)
     _settle(desk, row, made, note.total, args, site, place)
@@ -196,10 +196,9 @@ def _bounded(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict
 def _left(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], line: str | None) -> Money:
     """What is still charged of an invoice; for a charge of a change, what of its charges is: what
     the change gave back of an earlier invoice takes nothing off that."""
-    charged = any(r["id"] == line and r["amount"] > r["discount"] for r in rows)
-    if charged:
-        return payments.left_of_charges(desk, row["id"])
-    return payments.still_charged(desk, row["id"])
+    if any(r["id"] == line and r["amount"] > r["discount"] for r in rows):
+        return charged.left_of_charges(desk, row["id"])
+    return charged.still_charged(desk, row["id"])
 
 
 def _note(desk: Desk, row: Mapping[str, Any], rows: Sequence[Any], args: dict[str, Any]) -> Note:

@@ -100,11 +100,3 @@ def _less_asked(
         taken -= part
         found.append([charged - part, taxes, key])
     return found
-
-
-def corrected(desk: Desk, invoice: str | None, back: Money) -> None:
-    """Notes on an invoice that charged for a usage period what a correction of it gives back, with
-    its tax: a credit note goes up to what is left."""
-    row = desk.peek("Invoice", invoice) if invoice else None
-    if row is not None and back:
-        desk.change("Invoice", row["id"], returned=(row["returned"] or back * 0) + back)

@@ -15,7 +15,7 @@ from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
 from ..errors import Refusal
 from ..times import add
 from ..values import Money, plain
-from . import alike, coupons, credits, ledger, payments, settlement
+from . import alike, charged, coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
 from .customers import customer_row, due_after, grants, has_credit, settings, zone_of
 from .desk import Desk, Row
@@ -131,6 +131,7 @@ def issue(
     data["coupons"] = coupons.count(desk, subs, totals.coupons) if totals.coupons else None
     row = desk.insert("Invoice", {**data, **_final(desk, customer, totals, collecting, due)},
                       f"invoice/{site}")  # fmt: skip
+    totals = charged.noted(desk, row, totals)
     made = write_lines(desk, row["id"], totals, site)
     if sells is not None:
         desk.change("Wallet", sells, invoice=row["id"], price=totals.lines[0].net)
@@ -222,7 +223,7 @@ def write_lines(
                 "unit_amount": line.unit_amount, "amount": line.amount,
                 "discount": line.discount or zero, "tax": line.tax or zero, "meter": line.meter,
                 "period_start": line.period_start, "period_end": line.period_end,
-                "detail": _detail(line),
+                "detail": _detail(line), "credited": charged.of_line(line),
             },
             f"line/{site}/{position}",
         )  # fmt: skip
@@ -289,6 +290,7 @@ def close_draft(
     data["coupons"] = coupons.count(desk, subs, totals.coupons)
     data |= _final(desk, customer, totals, True, None)
     row = desk.change("Invoice", key, **data, draft=None)
+    totals = charged.noted(desk, row, totals)
     made = write_lines(desk, key, totals, f"{draft['draft']['site']}/final")
     _finish(desk, row, totals, None)
     return Issued(key, made)
@@ -361,7 +363,7 @@ def _not_given_back_twice(desk: Desk, row: Mapping[str, Any]) -> None:
     if row["status"] == "draft":
         return
     taken = sum((use["amount"] for use in row["credits"] or ()), row["amount_open"])
-    twice = taken - payments.still_charged(desk, row["id"])
+    twice = taken - charged.still_charged(desk, row["id"])
     if twice.amount > 0:
         raise Refusal(
             f"{twice} of invoice {row['number']} was given back on a later invoice: void that one "

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import Refusal
 from ..model import Outcome, Refunded
 from ..values import Money
-from . import ledger, payments, wallets
+from . import charged, ledger, payments, wallets
 from .desk import Desk, Row
 
 # Of an effect that the processor may know of, and we don't know how it went.
@@ -79,7 +79,7 @@ def _make(desk: Desk, payment: Mapping[str, Any], amount: Money, ids: Mapping[st
     """A refund that nobody here has asked for. What of it is more than is left of the payment (a
     bank had taken that back before) is no part of it, and a loss."""
     invoice, zero = payment["invoice"], amount * 0
-    left = payments.still_charged(desk, invoice) if invoice else amount
+    left = charged.still_charged(desk, invoice) if invoice else amount
     part = max(min(amount, payments.left_of(payment)), zero)
     row = desk.insert(
         "Refund",
@@ -90,9 +90,9 @@ def _make(desk: Desk, payment: Mapping[str, Any], amount: Money, ids: Mapping[st
     desk.change("Payment", payment["id"], refunded=payment["refunded"] + part)
     wallets.refunded(desk, row["id"], payment, part, outside=True)
     # What is more than was still charged was given twice: no charge is less for it.
-    charged = min(part, left)
-    if charged > zero:
-        payments.uncharge_share(desk, payment, charged, amount - charged)
+    less = min(part, left)
+    if less > zero:
+        payments.uncharge_share(desk, payment, less, amount - less)
     return row
 
 

@@ -14,13 +14,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..billing import invoicing, lines, periods, proration
-from ..billing.invoicing import Bound, Line
+from ..billing.invoicing import Bound, GivenBack, Line
 from ..billing.lines import Origin
 from ..billing.periods import Period
 from ..billing.proration import Charge
 from ..billing.rating import TierLine
 from ..values import Money
-from . import alike, bounds, payments, taxed, usage
+from . import alike, bounds, charged, payments, taxed, usage
 from .customers import settings, zone_in
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
@@ -134,6 +134,7 @@ def as_rows(made: Sequence[Line], covers: bool = False) -> list[dict[str, Any]]:
             "part": line.part and line.part.as_integer_ratio(),
             "beside": [list(each) for each in line.beside],
             "taxed": None if line.taxed is None else taxed.as_rows(line.taxed),
+            "of": [list(each) for each in line.of],
             **_counted(line, covers),
         }
         for line in made
@@ -157,6 +158,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
             ),
             "explanation": tuple(TierLine(*step) for step in row.get("explanation") or ()),
             "taxed": taxed.from_rows(row.get("taxed")),
+            "of": tuple(GivenBack(*each) for each in row.get("of") or ()),
         })
         for row in rows
     ]  # fmt: skip
@@ -214,10 +216,12 @@ def invoiced(
     """Charges, with those that waited as an invoice within their period really made them: at its
     discounts and taxes, of its lines. One of which something was given back stays as it is."""
     found = list(rows)
-    for line, key in made:
+    # The newest first: of changes on one day, which lines of the same time are of, the last holds.
+    for line, key in reversed(made):
         if line.counted is None or line.subscription != sub:
             continue
-        place = next((n for n, row in enumerate(found) if _waited_as(row, line)), None)
+        places = reversed(range(len(found)))
+        place = next((n for n in places if _waited_as(found[n], line)), None)
         if place is not None:
             again = replace(line, covers=line.counted)
             [found[place]] = charge_rows([(again, key)], invoice, sub)
@@ -240,6 +244,18 @@ def origins(desk: Desk, rows: Sequence[Mapping[str, Any]]) -> list[Origin]:
     for row in rows:
         held, invoice = taxed.from_rows(row.get("taxes")), row["invoice"]
         on_it = held is not None and held.taxes and invoice
-        left = payments.left_of_charges(desk, invoice) if on_it else None
+        left = charged.left_of_charges(desk, invoice) if on_it else None
         found.append(Origin(held, invoice, left))
     return found
+
+
+def give_back(
+    desk: Desk, rows: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[Origin]:
+    """Notes on their invoices what charges give back; how each of them was made."""
+    made_by = origins(desk, rows)
+    noted = payments.give_back(desk, rows, after)
+    return [
+        each._replace(noted=back) if back else each
+        for each, back in zip(made_by, noted, strict=True)
+    ]

@@ -8,11 +8,12 @@ from typing import Any
 
 from ..billing import proration, taxes
 from ..billing.credits import whole_units
+from ..billing.invoicing import GivenBack
 from ..billing.split import spread
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, zero
-from . import given_back, marketplace, taxed, wallets
+from . import charged, given_back, marketplace, taxed, wallets
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
@@ -122,7 +123,7 @@ def refund(
         raise Refusal(f"payment {payment['id']} is {payment['status']}: there is nothing to refund")
     left = left_of(payment)
     if payment["invoice"]:
-        left = max(min(left, still_charged(desk, payment["invoice"])), left * 0)
+        left = max(min(left, charged.still_charged(desk, payment["invoice"])), left * 0)
     amount = left if args.get("amount") is None else args["amount"]
     amount = amount.rounded(settings(desk).half_even)
     if amount.currency != left.currency or amount <= left * 0 or amount > left:
@@ -206,62 +207,28 @@ def refund_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
 # --- what is still charged -------------------------------------------------------------------
 
 
-def still_charged(desk: Desk, invoice: str) -> Money:
-    """What an invoice has charged, with tax, less all that was given back of it since: by credit
-    notes, by changes and cancellations, and by refunds of their own."""
-    row = desk.row("Invoice", invoice)
-    left: Money = row["total"] - (row["returned"] or row["total"] * 0)
-    for note in desk.select("CreditNote", invoice=invoice):
-        left = left - note["total"]
-    for payment in desk.select("Payment", invoice=invoice):
-        for made in desk.select("Refund", payment=payment["id"]):
-            if made["reason"] is None and made["status"] != "failed":
-                left = left - made["amount"]
-    return left
-
-
-def left_of_charges(desk: Desk, key: str) -> Money:
-    """What an invoice asked for that was not given back since, with tax: its credit lines, which
-    gave back something of earlier invoices, take nothing off it."""
-    invoice = desk.row("Invoice", key)
-    credited: Money = _asked(desk, invoice) - invoice["total"]
-    return credited - _of_its_own(desk, invoice) + still_charged(desk, key)
-
-
-def _of_its_own(desk: Desk, invoice: Mapping[str, Any]) -> Money:
-    """What an invoice's credit lines gave back of its own charges, as one that had waited was ended
-    before it was invoiced: what is more than earlier invoices know of, but for rounding."""
-    zero: Money = invoice["total"] * 0
-    lines = desk.select("InvoiceLine", invoice=invoice["id"])
-    credits = [line for line in lines if line["kind"] == "proration" and line["amount"] < zero]
-    own: Money = sum((line["discount"] - line["amount"] - line["tax"] for line in credits), zero)
-    if not own:
-        return zero
-    subs = set(subscriptions_of(invoice))
-    for row in desk.select("Invoice", customer=invoice["customer"]):
-        earlier = row["id"] != invoice["id"] and row["returned"] is not None
-        if earlier and row["currency"] == own.currency and subs & set(subscriptions_of(row)):
-            own = own - row["returned"]
-    return own if own.minor_units() > len(lines) else zero
-
-
 def give_back(
     desk: Desk, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
-) -> None:
+) -> list[GivenBack | None]:
     """Notes on their invoices what a change gives back of charges, with its tax: that of charges
-    taxed alike is rounded once, as their credit line has it."""
-    together: dict[Any, tuple[Mapping[str, Any], Money]] = {}
-    for old, new in zip(before, after, strict=True):
+    taxed alike is rounded once, as their credit line has it. What of each charge."""
+    together: dict[Any, dict[int, Money]] = {}
+    noted: list[GivenBack | None] = [None] * len(before)
+    for place, (old, new) in enumerate(zip(before, after, strict=True)):
         back = old["amount"] - new["amount"]
         if not back or old["invoice"] is None or old["line"] is None:
             continue
         alike = taxed.from_rows(old.get("taxes")) or old["line"]
-        _, held = together.get((old["invoice"], alike), (old, back * 0))
-        together[old["invoice"], alike] = old, held + back
-    for old, back in together.values():
-        invoice = desk.row("Invoice", old["invoice"])
-        returned = (invoice["returned"] or back * 0) + _with_tax(desk, old, back)
-        desk.change("Invoice", invoice["id"], returned=returned)
+        together.setdefault((old["invoice"], alike), {})[place] = back
+    for backs in together.values():
+        first = before[next(iter(backs))]
+        gross = _with_tax(desk, first, sum(backs.values(), first["amount"] * 0))
+        charged.note(desk, first["invoice"], gross)
+        parts = spread(gross, [back.amount for back in backs.values()])
+        for place, part in zip(backs, parts, strict=True):
+            row = before[place]
+            noted[place] = GivenBack(row["invoice"], part, row["line"], row["item"])
+    return noted
 
 
 def within_invoices(desk: Desk, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -275,7 +242,7 @@ def within_invoices(desk: Desk, rows: Sequence[dict[str, Any]]) -> list[dict[str
         mine = row["amount"] - row["given_back"]
         if key and row["line"] and mine > zero and row["end"] > desk.now:
             if key not in left:
-                left[key] = Fraction(max(left_of_charges(desk, key), zero).amount)
+                left[key] = Fraction(max(charged.left_of_charges(desk, key), zero).amount)
             gross = Fraction(mine.amount) * _grossed(desk, row)
             rest = min(gross, left[key])
             left[key] -= rest
@@ -289,9 +256,9 @@ def within_invoices(desk: Desk, rows: Sequence[dict[str, Any]]) -> list[dict[str
 def _grossed(desk: Desk, charge: Mapping[str, Any]) -> Fraction:
     """By how much a charge is more with its tax."""
     line = desk.row("InvoiceLine", charge["line"])
-    charged = charge["full"] - line["discount"]
+    net = charge["full"] - line["discount"]
     total = line["amount"] - line["discount"] + line["tax"]
-    return _ratio(total, charged) if charged else Fraction(1)
+    return _ratio(total, net) if net else Fraction(1)
 
 
 def _with_tax(desk: Desk, charge: Mapping[str, Any], back: Money) -> Money:
@@ -302,11 +269,12 @@ def _with_tax(desk: Desk, charge: Mapping[str, Any], back: Money) -> Money:
         # It is not known which taxes they were: their part of the line's.
         line = desk.row("InvoiceLine", charge["line"])
         total = line["amount"] - line["discount"] + line["tax"]
-        charged = charge["full"] - line["discount"]
-        gross = proration.portion(back, _ratio(total, charged)) if charged else back
+        net = charge["full"] - line["discount"]
+        gross = proration.portion(back, _ratio(total, net)) if net else back
         return gross.rounded(half_even)
     gross = taxes.added(taxes.given_back(back, held, half_even))
-    return max(back, min(gross, left_of_charges(desk, charge["invoice"])))
+    left: Money = charged.left_of_charges(desk, charge["invoice"])
+    return max(back, min(gross, left))
 
 
 def uncharge(
@@ -342,87 +310,51 @@ def uncharge_all(desk: Desk, invoice: Mapping[str, Any]) -> None:
             desk.change("Subscription", key, billing={**known, "charges": rows})
     given_back.voided(desk, invoice)
     lines = desk.select("InvoiceLine", invoice=invoice["id"])
-    charge_again(desk, invoice, [(row, row["amount"], row["tax"]) for row in lines])
+    charge_again(desk, invoice, [(row, row["amount"]) for row in lines])
 
 
 def charge_again(
-    desk: Desk, invoice: Mapping[str, Any], taken: Iterable[tuple[Mapping[str, Any], Money, Money]]
+    desk: Desk, invoice: Mapping[str, Any], taken: Iterable[tuple[Mapping[str, Any], Money]]
 ) -> None:
-    """Notes that what the credit lines of a change gave back stays charged: their invoice is void,
-    or a note takes them back. `taken` has lines, what of each, and the tax on it."""
+    """Notes that what lines below zero gave back of earlier invoices stays charged: their invoice
+    is void, or a note takes them back. `taken` has lines, and what of each before tax."""
     zero = invoice["total"] * 0
     credits = [
-        (row, amount, tax) for row, amount, tax in taken
-        if row["kind"] == "proration" and amount < zero
-    ]  # fmt: skip
-    for key in subscriptions_of(invoice) if credits else ():
-        mine = [each for each in credits if each[0]["subscription"] == key]
-        back = sum((-amount - tax for _, amount, tax in mine), zero)
-        _less_returned(desk, invoice, key, back)
+        (row, charged.take_back(desk, row, amount)) for row, amount in taken if amount < zero
+    ]
+    prorations = [each for each in credits if each[0]["kind"] == "proration" and each[1]]
+    for key in subscriptions_of(invoice) if prorations else ():
+        mine = [each for each in prorations if each[0]["subscription"] == key]
         known = dict(desk.row("Subscription", key)["billing"] or {})
-        charges = known.get("charges") or []
-        # A change is of the plan or of one add-on: what it gave back is of what it charged.
-        items = {row["item"] for row in charges if row["invoice"] == invoice["id"]}
-        item = items.pop() if len(items) == 1 else ""
-        stopped = _stopped_by(charges, invoice, item)
         again = [
-            charge for row, amount, _ in mine if row["period_end"] > desk.now
-            for charge in _charged_again(desk, row, -amount, item, stopped)
+            charge for row, amount in mine if row["period_end"] > desk.now
+            for charge in _charged_again(desk, row, amount)
         ]  # fmt: skip
         if again:
-            desk.change("Subscription", key, billing={**known, "charges": [*charges, *again]})
+            rows = [*(known.get("charges") or ()), *again]
+            desk.change("Subscription", key, billing={**known, "charges": rows})
 
 
-def _less_returned(desk: Desk, invoice: Mapping[str, Any], sub: str, back: Money) -> None:
-    """Notes on earlier invoices of a subscription, the newest first, what is not given back."""
-    given = (
-        row for row in desk.select("Invoice", customer=invoice["customer"])
-        if row["returned"] and row["currency"] == invoice["currency"]
-        and sub in subscriptions_of(row)
-    )  # fmt: skip
-    for row in sorted(given, key=lambda row: row["issued_at"], reverse=True):
-        part = min(back, row["returned"])
-        desk.change("Invoice", row["id"], returned=row["returned"] - part)
-        back = back - part
-
-
-def _stopped_by(
-    charges: Sequence[Mapping[str, Any]], invoice: Mapping[str, Any], item: str
-) -> list[Mapping[str, Any]]:
-    """The charges of an item that ended with the change that an invoice is for: the newest ones
-    that others made before it."""
-    before = [
-        row for row in charges
-        if row["item"] == item and row["line"] is not None and row["invoice"] != invoice["id"]
-        and row.get("taxes") is not None and row["end"] <= invoice["issued_at"]
-    ]  # fmt: skip
-    newest = max((row["end"] for row in before), default=None)
-    return [row for row in before if row["end"] == newest]
-
-
-def _charged_again(
-    desk: Desk, line: Mapping[str, Any], amount: Money, item: str,
-    stopped: Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]]:  # fmt: skip
-    """What a credit line gave back, as charges: of the lines that had asked for it, so that what
-    is given back of it later, or refunded of their invoice, is of both."""
-    again = {
-        "item": item, "start": line["period_start"], "end": line["period_end"],
-        "given_back": amount * 0,
-    }  # fmt: skip
-    lines = [desk.row("InvoiceLine", row["line"]) for row in stopped]
-    nets = [max(line["amount"] - line["discount"], amount * 0) for line in lines]
-    if not any(nets):
-        return [{**again, "amount": amount, "line": None, "invoice": None, "full": amount}]
-    parts = spread(amount, [net.amount for net in nets])
+def _charged_again(desk: Desk, credit: Mapping[str, Any], amount: Money) -> list[dict[str, Any]]:
+    """What a credit line gave back, before tax, as charges: of the lines that had asked for it, so
+    that what is given back of it later, or refunded of their invoice, is of both."""
+    given = [each for each in credit["credited"] or () if each.get("line")]
+    parts = spread(amount, [each["amount"].amount for each in given]) if given else ()
     half_even = settings(desk).half_even
-    return [
-        {
-            **row, **again, "amount": part,
-            "full": proration.portion(part, _ratio(line["amount"], net)).rounded(half_even),
-        }
-        for row, line, net, part in zip(stopped, lines, nets, parts, strict=True) if part
-    ]  # fmt: skip
+    found = []
+    for each, part in zip(given, parts, strict=True):
+        line = desk.row("InvoiceLine", each["line"])
+        net = line["amount"] - line["discount"]
+        if (held := taxed.from_rows(each.get("taxes"))) is not None:
+            part = taxes.with_included(part, held).rounded(half_even)
+        found.append({
+            "item": each["item"], "amount": part, "start": credit["period_start"],
+            "end": credit["period_end"], "given_back": amount * 0, "line": each["line"],
+            "invoice": each["invoice"], "taxes": each.get("taxes"),
+            "full": proration.portion(part, _ratio(line["amount"], net)).rounded(half_even)
+            if net else part,
+        })  # fmt: skip
+    return found
 
 
 def _in_charge(
@@ -443,7 +375,7 @@ def uncharge_share(
     if not payment["invoice"]:
         return
     invoice = desk.row("Invoice", payment["invoice"])
-    given_back.given(desk, invoice, _ratio(amount, _asked(desk, invoice)))
+    given_back.given(desk, invoice, _ratio(amount, _charged_by(desk, invoice)))
     for key in subscriptions_of(invoice):
         sub = desk.row("Subscription", key)
         known = dict(sub["billing"] or {})
@@ -464,11 +396,10 @@ def _share(
     zero = amount * 0
     if amount > zero:
         left = sum((row["amount"] - row["given_back"] for row in mine), zero)
-        before = invoice["total"] - still_charged(desk, invoice["id"]) - amount - (beyond or zero)
-        whole = _asked(desk, invoice) - before
+        whole = charged.left_of_charges(desk, invoice["id"]) + amount + (beyond or zero)
     else:
         left = sum((row["amount"] for row in mine), zero)
-        whole = _asked(desk, invoice)
+        whole = _charged_by(desk, invoice)
     return _ratio(left, whole)
 
 
@@ -477,14 +408,10 @@ def _ratio(part: Money, whole: Money) -> Fraction:
     return Fraction(part.amount) / Fraction(whole.amount)
 
 
-def _asked(desk: Desk, invoice: Mapping[str, Any]) -> Money:
-    """What an invoice asked for with tax, before credit lines took from it."""
-    totals = [
-        line["amount"] - line["discount"] + line["tax"]
-        for line in desk.select("InvoiceLine", invoice=invoice["id"])
-    ]
-    zero = Money(0, invoice["currency"])
-    return sum((total for total in totals if total > zero), zero)
+def _charged_by(desk: Desk, invoice: Mapping[str, Any]) -> Money:
+    """What an invoice asked for with tax, before it gave back something of earlier ones."""
+    total: Money = invoice["total"]
+    return total + charged.of_earlier(desk, invoice["id"])
 
 
 def _taken(rows: list[dict[str, Any]], invoice: str, amount: Money) -> list[dict[str, Any]]:

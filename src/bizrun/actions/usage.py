@@ -23,7 +23,7 @@ from ..billing.periods import Period
 from ..billing.rating import Asked, Rated
 from ..billing.split import spread
 from ..values import Money, Number
-from . import carried, given_back, taxed
+from . import carried, taxed
 from .customers import lives, settings, zone_in, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, addon_since, dated, items
@@ -381,22 +381,7 @@ def keep(desk: Desk, found: Sequence[Metered], made: Sequence[Line] | None, invo
     for metered in found:
         parts = metered.row["billed"] if made is None else charged_parts(metered, made, invoice)
         row = {**metered.row, "billed": parts, "invoice": invoice}
-        if made and metered.lines and metered.lines[0].kind == "correction":
-            _corrected(desk, metered, made)
         desk.put("_usage", metered.row["id"], row)
-
-
-def _corrected(desk: Desk, metered: Metered, made: Sequence[Line]) -> None:
-    """Notes what a correction gives back on the invoices that charged it, in proportion."""
-    before = billed_of(metered.before)
-    for line in made:
-        part = before.get(line.dimensions)
-        if (line.charged < line.zero and part is not None and part.asked
-                and line.kind == "correction" and _stands_for(line, metered)):  # fmt: skip
-            mine = [each for each in part.asked if each.taxed == line.taxed]
-            parts = spread(-line.total, [each.amount.amount for each in mine])
-            for each, back in zip(mine, parts, strict=True):
-                given_back.corrected(desk, each.invoice, back)
 
 
 def _stands_for(line: Line, metered: Metered) -> bool:

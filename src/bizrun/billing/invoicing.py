@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -28,12 +29,23 @@ LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", 
 BOUND_KINDS = frozenset({"base", "usage", "correction"})
 
 
+class GivenBack(NamedTuple):
+    """What a line below zero gives back of an earlier invoice, with its tax; of a charge in advance
+    by that one's line and by what it was for (`covers`)."""
+
+    invoice: str
+    amount: Money
+    line: str | None = None
+    item: str | None = None
+
+
 class Line(msgspec.Struct, frozen=True, gc=False):
     """A line: its exact amount on the way in, rounded and with its parts on the way out.
 
     kind: one of LINE_KINDS, or "wallet" for credit that is sold. `discountable` is false for a
     proration's credit. `taxed` says how that was taxed which a line gives back (None: the taxes
-    count that hold now), `most` is what it may give back with them. Of a proration's charge,
+    count that hold now), `most` is what it may give back with them, `of` what of earlier
+    invoices it gives back. Of a proration's charge,
     `part` is the part of its period that it is for, `beside` what that costs of other prices, by
     plan or add-on. `covers` says what it pays in advance for its period: "" the plan, or the name
     of an add-on; `counted` is the same of a line that waited: its period has counted it already.
@@ -54,6 +66,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     discountable: bool = True
     taxed: TaxedAs | None = None
     most: Money | None = None
+    of: tuple[GivenBack, ...] = ()
     explanation: tuple[TierLine, ...] = ()
     dimensions: tuple[str, ...] = ()
     covers: str | None = None
@@ -109,8 +122,9 @@ class Bound(msgspec.Struct, frozen=True):
 
     `before` is what earlier invoices charged for base and usage of that period, undiscounted, and
     `settled` what their lines of minimum and maximum came to; `share` the part of a whole period,
-    for the minimum. `settle` is false while the period runs: only the maximum holds then. `again`:
-    the period was settled before, and something came late for it.
+    for the minimum. `left` is what earlier invoices still charge of `before`, after credit notes,
+    refunds and voids: a maximum takes no more off it. `settle` is false while the period runs:
+    only the maximum holds then. `again`: the period was settled before, and something came late.
     """
 
     subscription: str | None
@@ -124,6 +138,7 @@ class Bound(msgspec.Struct, frozen=True):
     settle: bool = True
     settled: Money | None = None
     again: bool = False
+    left: Money | None = None
 
 
 def _untaxed(line: Line) -> Sequence[Tax]:
@@ -266,6 +281,9 @@ def bound_lines(
         if low:
             found.append(_bound_line("minimum", bound, amount))
         else:
+            if bound.left is not None and (amount.amount < 0 or settled):
+                here = sum((line.amount for line in mine), bound.left)
+                amount = max(amount, -here)
             found += _maximum(bound, amount, mine, rules_of)
     return [line for line in found if line.amount]
 

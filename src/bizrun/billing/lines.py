@@ -13,20 +13,22 @@ from msgspec.structs import replace
 from ..values import Money, Number
 from .catalog import Plan, Price
 from .discounts import Beside
-from .invoicing import Line
+from .invoicing import GivenBack, Line
 from .periods import Period
 from .proration import Change, portion
-from .rating import Rated, TierLine, fixed_amount
+from .rating import Asked, Rated, TierLine, fixed_amount
 from .taxes import TaxedAs
 
 
 class Origin(NamedTuple):
     """How something was charged that is given back: how it was taxed, on which invoice, and what
-    is left of that one's total; None where it is not known."""
+    is left of that one's total; None where it is not known. `noted` is what that one keeps as given
+    back by this."""
 
     taxed: TaxedAs | None = None
     invoice: str | None = None
     left: Money | None = None
+    noted: GivenBack | None = None
 
 
 _UNKNOWN = Origin()
@@ -138,14 +140,18 @@ def _given_back(line: Line, before: Rated) -> list[Line]:
         return [line]
     if not before.asked:
         return [replace(line, amount=line.zero, discountable=False)]
-    by_taxes: dict[TaxedAs | None, Money] = {}
+    by_taxes: dict[TaxedAs | None, list[Asked]] = {}
     for asked in before.asked:
-        by_taxes[asked.taxed] = by_taxes.get(asked.taxed, line.zero) + asked.amount
+        by_taxes.setdefault(asked.taxed, []).append(asked)
     made: list[Line] = []
-    for taxed, charged in by_taxes.items():
+    for taxed, parts in by_taxes.items():
+        charged = sum((part.amount for part in parts), line.zero)
         back = portion(line.amount, Fraction(charged.amount) / Fraction(before.amount.amount))
+        of = tuple(
+            GivenBack(part.invoice, part.amount) for part in parts if part.invoice and part.amount
+        )
         rest = {"quantity": 0, "explanation": ()} if made else {}
-        made.append(replace(line, amount=back, discountable=False, taxed=taxed, **rest))
+        made.append(replace(line, amount=back, discountable=False, taxed=taxed, of=of, **rest))
     return made
 
 
@@ -212,6 +218,7 @@ def credit_lines(
             discountable=False,
             taxed=held,
             most=_most([origin for _, origin in parts]),
+            of=tuple(origin.noted for _, origin in parts if origin.noted),
         )
         for held, parts in by_taxes.items()
     ]

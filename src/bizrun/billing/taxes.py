@@ -73,6 +73,12 @@ def tax(amount: Money, held: Sequence[Tax], half_even: bool = False) -> Taxed:
     return Taxed(net, included, included + added, shares)
 
 
+def with_included(net: Money, how: TaxedAs) -> Money:
+    """What came to an amount without tax, in terms of the price: with the taxes in it."""
+    rate = Fraction(_rate([item for item in how.taxes if item.inclusive]))
+    return portion(net, 1 / (1 - how.part * rate / (1 + rate))) if rate else net
+
+
 def added(taxed: Taxed) -> Money:
     """An amount with what comes on top of it: an included tax was in it."""
     return taxed.net + taxed.total
