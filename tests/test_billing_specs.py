@@ -160,6 +160,7 @@ def step(
     when = rng.choice(("now", "now", "period_end"))
     invoices = [r["id"] for r in engine.state.select("Invoice", {"customer": account})]
     payments = [r["id"] for r in engine.state.select("Payment", {"customer": account})]
+    wallets = [r["id"] for r in engine.state.select("Wallet", {"customer": account})]
     next_ = rng.choice(("now", "now", "next"))
     plan, flag = rng.choice(PLANS), rng.random() < 0.5
     if rng.random() < 0.2:
@@ -176,6 +177,8 @@ def step(
         ("Do.credit", {"amount": f"{rng.randint(1, 40)} USD"}),
         ("Do.invoice", {"amount": f"{rng.randint(1, 99)}.{rng.randint(10, 99)} USD"}),
         ("Addon.add", {"quantity": rng.randint(1, 3)}), ("Addon.drop", {}),
+        ("Trial.moved", {"days": rng.randint(0, 9)}),
+        ("Coupon.off", {"coupon": rng.choice(("ONCE", "MANY", "FIXED"))}),
         *[("Api.called", {"units": rng.randint(1, 400)})] * 6,
     ]  # fmt: skip
     others: list[tuple[str, dict[str, Any]]] = []
@@ -185,10 +188,14 @@ def step(
             ("Do.void", about), ("Do.pay", about), ("Do.pay", {**about, "from_credit": True}),
             ("Do.note", {**about, "refund": flag}),
             ("Do.note", {**about, "amount": f"{rng.randint(1, 20)} USD"}),
+            ("Bank.received", {**about, "amount": rng.choice((None, "7.50 USD", "500 USD"))}),
+            ("Draft.closed", {"invoice": invoices[-1]}),
         ]  # fmt: skip
     if payments:
         about = {"payment": rng.choice(payments)}
         others += [("Do.refund", about), ("Do.refund", {**about, "amount": "3.33 USD"})]
+    if wallets:
+        others.append(("Credit.over", {"wallet": rng.choice(wallets)}))
     return rng.choice([*((type_, {"account": account, **data}) for type_, data in mine), *others])
 
 
