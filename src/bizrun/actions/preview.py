@@ -15,7 +15,7 @@ from .arguments import fields_of, taken
 from .customers import ASLEEP, subscriptions
 from .desk import Desk
 from .rehearsal import Rehearsal
-from .subscriptions import cancel, pause, resume
+from .subscriptions import cancel, finish, pause, resume, subscribe
 
 MOST_STEPS = 2_000
 
@@ -26,12 +26,15 @@ _STEPS: Mapping[str, Callable[[Desk, Any], None]] = {
 }  # fmt: skip
 _OF_INVOICES = ("draft", "retry")
 
+# What begins a subscription: it is about a customer.
+BEGINS = "subscribe"
+
 # What changes a subscription, and may be asked about before it is done.
 CHANGES: Mapping[str, Callable[[Desk, dict[str, Any], object, Any], Any]] = {
     "change_plan": changes.change_plan, "set_quantity": changes.set_quantity,
     "set_trial": trials.set_trial, "add_addon": addons.add_addon,
     "remove_addon": addons.remove_addon, "pause": pause, "resume": resume,
-    "cancel": cancel,
+    "cancel": cancel, BEGINS: subscribe,
 }  # fmt: skip
 
 
@@ -51,10 +54,10 @@ def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[
 
 
 def after_change(
-    desk: Desk, subscription: str, action: str, given: Mapping[str, Any] | None
+    desk: Desk, about: str, action: str, given: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """The invoice that an action about a subscription would make now; where it makes none, the
-    next one with it done.
+    """The invoice that an action about a subscription, or `subscribe` about a customer, would make
+    now; where it makes none, the next one with it done.
 
     It has the fields of `next_invoice`. Refusal where the action would be refused, for one that
     changes no subscription, and for a field that it has not.
@@ -64,18 +67,19 @@ def after_change(
         meant = did_you_mean(action, CHANGES)
         hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(CHANGES)}"
         raise Refusal(f"no subscription is changed by `{show(action)}`: {hint}")
-    data = {**(given or {}), "subscription": subscription}
+    begins = action == BEGINS
+    data = {**(given or {}), "customer" if begins else "subscription": about}
     for name in data.keys() - {field for field, *_ in fields_of(action)}:
         raise Refusal(f"`{action}` has no field `{show(name)}`")
     stage = Rehearsal(desk)
-    sub = stage.row("Subscription", subscription)
-    customer = sub["customer"]
+    customer = about if begins else stage.row("Subscription", about)["customer"]
     _take_timers(stage, customer)
     known = {row["id"] for row in _final(stage, customer)}
-    do(stage, taken(stage, action, data), "preview", "")
+    changed = do(stage, taken(stage, action, data), "preview", "")
+    finish(stage)
     made = [row for row in _final(stage, customer) if row["id"] not in known]
     found = _said(stage, made[0]) if made else _next(stage, customer, known, None)
-    return found or _nothing(sub["currency"])
+    return found or _nothing(stage.row("Subscription", changed)["currency"])
 
 
 def _next(

@@ -285,13 +285,14 @@ def preview(desk: Desk, customer: Any, at: Any = None) -> dict[str, Any]:
     return next_invoice(desk, customer, at)
 
 
-def preview_of(desk: Desk, subscription: Any, action: Any, given: Any = None) -> dict[str, Any]:
-    """What an action about a subscription would be invoiced at, if it were done now."""
+def preview_of(desk: Desk, about: Any, action: Any, given: Any = None) -> dict[str, Any]:
+    """What an action about a subscription, or `subscribe` about a customer, would be invoiced at,
+    if it were done now."""
     from .preview import after_change
 
-    if subscription is None:
-        raise Refusal("preview_of needs a subscription, and there is none")
-    return after_change(desk, subscription, str(action), given)
+    if about is None:
+        raise Refusal("preview_of needs a subscription or a customer, and there is none")
+    return after_change(desk, about, str(action), given)
 
 
 def can(desk: Desk, role: Any, permission: Any) -> bool:

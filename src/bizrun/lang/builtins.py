@@ -162,7 +162,7 @@ _BILLING = (
         _CUSTOMER, _p("at", TIME, optional=True)),
     _fn("preview_of", "The invoice that an action about a subscription would make: "
         '`preview_of(s, "change_plan", { plan: pro })`.', ANY,
-        _p("subscription", ENTITY), _p("action", TEXT), _p("fields", optional=True)),
+        _p("about", ENTITY), _p("action", TEXT), _p("fields", optional=True)),
     _fn("estimate", "What a period of a plan comes to with so much usage, for a customer with tax.",
         ANY, _p("plan", PLAN), _p("usage", optional=True), _p("customer", ENTITY, optional=True)),
     _fn("has_feature", "Whether a plan, or a customer's plan, has a feature.", BOOL,

@@ -137,7 +137,8 @@ def asked_of(program: Program, name: str, args: Sequence[Any]) -> Iterator[tuple
     if name in _OF_CUSTOMERS and args and program.bills is not None:
         yield program.bills, args[0]
     elif name == "preview_of" and args:
-        yield "Subscription", args[0]
+        begins = len(args) > 1 and args[1] == "subscribe"
+        yield (program.bills or "Subscription") if begins else "Subscription", args[0]
     elif name == "estimate" and len(args) > 2 and program.bills is not None:
         yield program.bills, args[2]
     elif name == "pdf":
