@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bizrun.actions.preview import next_invoice
+from bizrun.actions.preview import after_change, next_invoice
 from bizrun.actions.toolbox import Toolbox
 from bizrun.errors import Refusal
 from bizrun.model import Event
@@ -108,3 +108,54 @@ def test_a_preview_is_the_invoice(seed: int) -> None:
     assert {name: said[name] for name in TOTALS} == {name: made[name] for name in TOTALS}
     rows = engine.state.select("InvoiceLine", {"invoice": made["id"]}, (), (("position", False),))
     assert lines(said["lines"]) == lines(list(rows))
+
+
+# Events of the walk that are one action about the newest subscription, and that action.
+DONE_BY = {
+    "Do.change": "change_plan", "Do.quantity": "set_quantity", "Do.cancel": "cancel",
+    "Do.pause": "pause", "Do.resume": "resume", "Addon.drop": "remove_addon",
+}  # fmt: skip
+
+
+def change(rng: random.Random, account: str) -> tuple[str, dict[str, Any]]:
+    """Something that the newest subscription of an account may be changed by."""
+    flag, when = rng.random() < 0.5, rng.choice(("now", "now", "period_end"))
+    return rng.choice(
+        (
+            ("Do.change", {"plan": rng.choice(("small", "large", "team", "after")), "when": when,
+                           "refund": flag, "invoice": rng.choice(("now", "now", "next"))}),
+            ("Do.change", {"plan": "small", "interval": rng.choice(("year", "month"))}),
+            ("Do.quantity", {"quantity": rng.randint(0, 6), "when": when}),
+            ("Do.cancel", {"when": when, "prorate": flag}), ("Do.pause", {}), ("Do.resume", {}),
+            ("Addon.drop", {}),
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_preview_of_a_change_is_its_invoice(seed: int) -> None:
+    rng = random.Random(1000 + seed)
+    engine = world(seed, 10 + seed % 40)
+    assert engine.clock is not None
+    customer = rng.choice(list(ACCOUNTS))
+    subs = engine.state.subscriptions(customer)
+    if not subs:
+        return
+    type_, data = change(rng, customer)
+    given = {"addon": "help"} if type_ == "Addon.drop" else data
+    known = {row["id"] for row in final(engine, customer)}
+    envelope = {"id": "x", "type": "x", "time": engine.clock, "subject": None}
+    before = len(engine.state.journal)
+    try:
+        work = Work(engine, engine.clock, "x", envelope, None)
+        said = after_change(work, subs[-1]["id"], DONE_BY[type_], given)
+    except Refusal:
+        said = None
+    assert len(engine.state.journal) == before
+    engine.submit(Event("asked", type_, engine.clock, {"account": customer, **data}), "{}")
+    made = [row for row in final(engine, customer) if row["id"] not in known]
+    if said is None:
+        assert not made
+        return
+    if made:
+        assert {name: said[name] for name in TOTALS} == {name: made[0][name] for name in TOTALS}

@@ -34,7 +34,7 @@ CHANGES: Mapping[str, Callable[[Desk, dict[str, Any], object, Any], Any]] = {
     "change_plan": changes.change_plan, "set_quantity": changes.set_quantity,
     "set_trial": trials.set_trial, "add_addon": addons.add_addon,
     "remove_addon": addons.remove_addon, "pause": pause, "resume": resume,
-    "cancel": cancel, BEGINS: subscribe,
+    "cancel": cancel, "bill_usage": renewals.bill_usage, BEGINS: subscribe,
 }  # fmt: skip
 
 
@@ -75,11 +75,12 @@ def after_change(
     customer = about if begins else stage.row("Subscription", about)["customer"]
     _take_timers(stage, customer)
     known = {row["id"] for row in _final(stage, customer)}
-    changed = do(stage, taken(stage, action, data), "preview", "")
+    done = do(stage, taken(stage, action, data), "preview", "")
+    made_of = done if begins else about
     finish(stage)
     made = [row for row in _final(stage, customer) if row["id"] not in known]
     found = _said(stage, made[0]) if made else _next(stage, customer, known, None)
-    return found or _nothing(stage.row("Subscription", changed)["currency"])
+    return found or _nothing(stage.row("Subscription", made_of)["currency"])
 
 
 def _next(

@@ -273,6 +273,7 @@ def end(
     for timer in ("renew", "notice", "grace", "usage", "version"):
         desk.drop_timer(f"{timer}|{key}")
     _stop_dunning(desk, sub)
+    _leave(desk, sub, status)
     last = min(desk.now, sub["period_end"])
     whole = desk.now >= sub["period_end"]
     found = _last_owed(desk, sub, last, whole)
@@ -288,6 +289,13 @@ def end(
         desk, key, status, ended_at=desk.now, monthly_amount=zero, billing=known,
         cancelled_at=sub["cancelled_at"] or desk.now, pending_plan=None, pending_quantity=None,
     )  # fmt: skip
+
+
+def _leave(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
+    """What is credited may pay what dunning asks for: a subscription that is about to end or rest
+    does not recover by that, and is not asked for the rest of its period."""
+    if sub["status"] in ("past_due", "suspended"):
+        desk.change("Subscription", sub["id"], status=status)
 
 
 def _last_owed(desk: Desk, sub: Mapping[str, Any], last: datetime, whole: bool) -> Owed:
@@ -339,6 +347,7 @@ def _rest(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
         sub = desk.row("Subscription", key)
         found = owed.arrears(desk, sub, desk.now, True)
         found.lines += credit
+    _leave(desk, sub, status)
     if found.lines or found.bounds:
         renewals.make(desk, [sub], [found], [], f"{key}/pause/{desk.base}", "pause",
                       surplus=surplus)  # fmt: skip

@@ -31,6 +31,7 @@ from .context import Checker, check_template, listed, nearest
 from .fit import begins, fits, join, untyped
 from .meters import figure_type
 from .operands import carry_both, plain, source_text
+from .previews import check_preview
 from .rights import check_feature
 from .scope import Scope
 
@@ -201,6 +202,8 @@ def _builtin(c: Checker, node: ast.Call, builtin: Builtin, scope: Scope) -> Type
         types.append(type_)
         if right and not _argument(c, arg, type_, param, builtin, scope):
             right = False
+    if builtin.name == "preview_of":
+        check_preview(c, node)
     if not right or not types:
         return builtin.result if isinstance(builtin.result, Prim | ListOf) else ANY
     return _result(c, node, builtin, types, scope)
