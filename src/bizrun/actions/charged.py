@@ -212,6 +212,32 @@ def _given(line: Mapping[str, Any]) -> Money:
     return min(given, max(total, total * 0))
 
 
+def later_lines(
+    desk: Desk, invoice: Mapping[str, Any]
+) -> Iterator[tuple[Mapping[str, Any], Money, Money]]:
+    """The lines of later invoices that gave back something of one: how much before tax, and the
+    tax, as far as that still holds."""
+    if not invoice["returned"]:
+        return
+    found = []
+    for row in desk.select("Invoice", customer=invoice["customer"]):
+        if row["status"] not in ("draft", "void"):
+            for line in desk.select("InvoiceLine", invoice=row["id"]):
+                found += [
+                    (line, each["amount"])
+                    for each in line["credited"] or ()
+                    if each["invoice"] == invoice["id"]
+                ]
+    if not found:
+        return
+    # Less than its lines say, where a note took one of them back.
+    backs = spread(invoice["returned"], [back.amount for _, back in found])
+    for (line, _), back in zip(found, backs, strict=True):
+        total = line["discount"] - line["amount"] - line["tax"]
+        tax = proration.portion(line["tax"], _ratio(-back, total)).rounded(settings(desk).half_even)
+        yield line, back - tax, tax
+
+
 def take_back(desk: Desk, line: Mapping[str, Any], amount: Money) -> Money:
     """Notes that a part of a line below zero, before tax, is not given back after all; what of it
     earlier invoices charge again, above zero."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..billing.credit_notes import NoteLine
 from ..billing.invoicing import WALLET_KIND, InvoiceTotals
 from ..values import Money, money
+from . import charged
 from .desk import Desk, Row
 
 RECEIVABLE = "receivable"
@@ -130,7 +131,7 @@ def _income(parts: Iterable[Part], issued: datetime, sign: int = -1) -> list[Pos
 
 
 def voided(desk: Desk, invoice: Mapping[str, Any], given: Money) -> None:
-    """Takes back what credit notes left of an invoice, as it stands before it is void.
+    """Takes back what credit notes and later invoices left of one, as it stands before it is void.
 
     `given` is what returned to the customer's credit; where that and what was open are not all
     (credit that it granted is spent), the rest is a gift or a gain of the business.
@@ -147,23 +148,23 @@ def voided(desk: Desk, invoice: Mapping[str, Any], given: Money) -> None:
 
 
 def _left(desk: Desk, invoice: Mapping[str, Any]) -> tuple[list[Part], Money]:
-    """The lines of an invoice and its tax, less what credit notes gave back."""
+    """The lines of an invoice and its tax, less what credit notes and later invoices gave back."""
     tax = invoice["tax"]
-    given: dict[int, Money] = {}
-    for note in desk.select("CreditNote", invoice=invoice["id"]):
-        tax = tax - note["tax"]
-        for line in note["lines"] or ():
-            held = given.get(line["place"])
-            given[line["place"]] = line["amount"] if held is None else held + line["amount"]
-    zero = Money(0, invoice["currency"])
     rows = desk.select("InvoiceLine", invoice=invoice["id"])
     rows.sort(key=lambda row: int(row["position"]))
-    return [_part(row, given.get(n, zero)) for n, row in enumerate(rows)], tax
+    parts = [_part(row) for row in rows]
+    for note in desk.select("CreditNote", invoice=invoice["id"]):
+        tax = tax - note["tax"]
+        parts += [_part(rows[each["place"]], -each["amount"]) for each in note["lines"] or ()]
+    for line, net, its_tax in charged.later_lines(desk, invoice):
+        tax = tax - its_tax
+        parts.append(_part(line, -net))
+    return parts, tax
 
 
-def _part(row: Mapping[str, Any], given: Money) -> Part:
-    net = row["amount"] - row["discount"] - given
-    return Part(row["kind"], net, row["period_start"], row["period_end"])
+def _part(row: Mapping[str, Any], net: Money | None = None) -> Part:
+    whole = row["amount"] - row["discount"]
+    return Part(row["kind"], whole if net is None else net, row["period_start"], row["period_end"])
 
 
 def noted(
