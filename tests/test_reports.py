@@ -38,7 +38,8 @@ PAYMENTS = Table(
     "Payment",
     (
         Column("id", "text"), Column("customer", "text"), Column("amount", "money"),
-        Column("refunded", "money"), Column("status", "text"), Column("created_at", "time"),
+        Column("refunded", "money"), Column("charged_back", "money"), Column("status", "text"),
+        Column("created_at", "time"),
     ),
 )  # fmt: skip
 
@@ -130,7 +131,12 @@ def test_churn_by_month() -> None:
 
 def test_lifetime_value() -> None:
     store = kept(*STORY)
-    made = {"refunded": usd(10), "status": "succeeded", "created_at": day("2026-02-01")}
+    made = {
+        "refunded": usd(6),
+        "charged_back": usd(4),
+        "status": "succeeded",
+        "created_at": day("2026-02-01"),
+    }
     store.write({"Payment": {
         "p": {"id": "p", "customer": "a", "amount": usd(110), **made},
         "q": {"id": "q", "customer": "a", "amount": usd(60), **made},

@@ -131,6 +131,8 @@ def _money(found: Summary) -> list[tuple[str, str]]:
         rows.append(("open", f"{plural(found.open_invoices, 'invoice')}, {_totals(found.owed)}"))
     if found.refunds:
         rows.append(("refunds", f"{found.refunds:,}"))
+    if found.disputes:
+        rows.append(("disputes", _counted(found.disputes)))
     if found.transfers:
         rows.append(("transfers", f"{found.transfers:,}"))
     return rows

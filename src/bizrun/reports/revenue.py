@@ -75,7 +75,7 @@ def revenue(store: Store, span: Span) -> Figures:
     opening: dict[str, Money] = {}
     for row in _postings(store, span.end):
         match row["account"]:
-            case ledger.REVENUE | ledger.REFUNDS:
+            case ledger.REVENUE | ledger.REFUNDS | ledger.LOST:
                 if (place := _place(months, row["created_at"])) is not None:
                     movement = of(place, row["amount"].currency)
                     _direct(movement, row)
@@ -87,7 +87,8 @@ def revenue(store: Store, span: Span) -> Figures:
 _COLUMNS = ("month", "currency", "invoiced", "recognised", "refunds", "net", "deferred")
 _NOTE = (
     "invoiced: before tax; recognised: earned in the month, by day; refunds: without a credit "
-    "note; net: recognised less refunds; deferred: invoiced and not yet earned at the month's end"
+    "note, and lost disputes that no invoice is owed for; net: recognised less refunds; deferred: "
+    "invoiced and not yet earned at the month's end"
 )
 
 
@@ -110,7 +111,7 @@ def _place(months: list[Month], at: datetime) -> int | None:
 
 
 def _direct(movement: Movement, row: Mapping[str, Any]) -> None:
-    if row["account"] == ledger.REFUNDS:
+    if row["account"] != ledger.REVENUE:
         movement.refunds = movement.refunds + row["amount"]
     else:
         movement.invoiced = movement.invoiced - row["amount"]

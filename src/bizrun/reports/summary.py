@@ -31,6 +31,7 @@ class Summary:
     charges: int = 0
     failed_charges: int = 0
     refunds: int = 0
+    disputes: Counter[str] = field(default_factory=Counter)
     transfers: int = 0
     invoiced: dict[str, Money] = field(default_factory=dict)
     paid: dict[str, Money] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Summary:
                 "invoices": self.invoices, "charges": self.charges,
                 "failed_charges": self.failed_charges, "emails": self.emails.total(),
                 "refunds": self.refunds, "transfers": self.transfers,
+                "disputes": self.disputes.total(),
                 "timers_pending": self.timers, "waits_pending": self.waits,
             },
             "totals": {
@@ -138,6 +140,8 @@ def _money(engine: Engine, found: Summary) -> None:
         elif status == "failed":
             found.failed_charges += count
     found.refunds = engine.state.count("Refund", {"status": "succeeded"})
+    for (status,), count in engine.state.tally("PaymentDispute", "status"):
+        found.disputes[status] += count
 
 
 def _effects(engine: Engine, found: Summary) -> None:
