@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from bizrun.providers.sandbox import Sandbox
 from bizrun.runtime import stream
 from bizrun.runtime.engine import Engine
 from bizrun.runtime.lane import Lanes
+from bizrun.runtime.lines import MAX_LINE, FileLines
 from bizrun.runtime.tables import tables_of
 from bizrun.store.digest import state_digest
 from bizrun.store.open import open_store
@@ -61,7 +63,7 @@ def order_lines() -> list[bytes]:
     return lines
 
 
-def outcome(spec: str, lines: list[bytes], state: str, batch: int) -> tuple[Any, ...]:
+def outcome(spec: str, lines: FileLines | list[bytes], state: str, batch: int) -> tuple[Any, ...]:
     checked, program = compile_spec(spec if "/" in spec else str(SPECS / f"{spec}.biz"))
     assert program is not None, checked.diagnostics
     store = open_store(state, fresh=True)
@@ -87,6 +89,47 @@ def test_every_way_ends_the_same(
     monkeypatch.setattr(Engine, "_count_alone", lambda *args: False)
     assert outcome(spec, lines, str(tmp_path / "b.db"), 1000) == short
     assert short[2] > 100 and short[4] > 20
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_a_file_is_read_as_its_lines_are(batch: int) -> None:
+    """What a reader of files promises of its lines saves looks at them, and changes nothing."""
+    lines = usage_lines()
+    file = FileLines(io.BytesIO(b"".join(lines)))
+    assert outcome("usage", file, ":memory:", batch) == outcome("usage", lines, ":memory:", batch)
+    assert list(FileLines(io.BytesIO(b"a\n\nb"))) == [b"a\n", b"\n", b"b"]
+
+
+def test_a_line_that_is_too_long_is_one_line() -> None:
+    long = b"x" * (2 * MAX_LINE + 10)
+    data = b"a\n" + long + b"\nb\n" + long + b"\n" + long
+    for count in (1, 2, 3, 100):
+        file, found = FileLines(io.BytesIO(data)), []
+        while some := file.take(count):
+            found += some
+        assert [line[:1] for line in found] == [b"a", b"x", b"b", b"x", b"x"]
+        assert max(map(len, found)) == MAX_LINE + 2
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_lines_that_say_more_count_the_same(batch: int) -> None:
+    """A decoder for lines that say no more than they must, and one for all others."""
+    fit = [event("o", "Account.opened", "2026-01-01T00:00:00Z", id="a")]
+    fit += [
+        event(f"u{n:03}", "API.called", "2026-01-02T00:00:00Z", account="a", endpoint="/", units=n)
+        for n in range(90)
+    ]
+    fit += [fit[3], fit[41]]
+    more = [
+        line.replace(b"{", b'{"specversion": "1.0", "source": "", "traceparent": "00-1", ', 1)
+        if 30 < n < 90 and n % 4 == 0 else line
+        for n, line in enumerate(fit)
+    ]  # fmt: skip
+    plain, told = (outcome("usage", lines, ":memory:", batch) for lines in (fit, more))
+    assert plain[2:] == told[2:] == (91, 2, 0, 0)
+    assert [entry._replace(raw="") for entry in plain[1]] == [
+        entry._replace(raw="") for entry in told[1]
+    ]
 
 
 MIXED = """

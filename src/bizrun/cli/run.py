@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..ir.program import Program
     from ..reports.summary import Summary
     from ..runtime.engine import Engine
+    from ..runtime.lines import FileLines
     from ..store.base import Store
 
 
@@ -233,7 +234,8 @@ class _Lines:
             "put it back and run the same again, nothing is done twice"
         )
 
-    def __iter__(self) -> Iterator[bytes]:
+    def read(self) -> FileLines:
+        """What reads them."""
         from ..runtime.lines import read_lines
 
         return read_lines(self.file)
@@ -279,7 +281,7 @@ def _stream(
 
     try:
         ahead = lines.at_hand and sink is None and not options.live
-        run_stream(engine, lines, acknowledged, options.batch, options.until, ahead)
+        run_stream(engine, lines.read(), acknowledged, options.batch, options.until, ahead)
     finally:
         done()
 

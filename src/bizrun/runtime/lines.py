@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from ..ir.program import Program
 from ..model import Receipt
 from ..store.base import INTERNAL
 from ..values import instant_text, leap_second
-from .typed import MAX_ID, Shape, typed_decoder
+from .typed import MAX_ID, Shape, Typed, typed_decoder
 
 MAX_LINE = 1_000_000
 MAX_NESTING = 100
@@ -82,13 +83,14 @@ class Batch:
     `items` are what lines were decoded to: objects of the classes in `shapes`, which fit their
     declaration but for what they refer to, and else `Line`s, read with care (`plain` if none is).
     `data` are the lines' bytes, `numbers` their places in the stream; blank lines are left out.
+    `whole`: each has its end and no other, but for the last of a stream.
     """
 
-    __slots__ = ("data", "ids", "items", "lines", "numbers", "plain", "shapes", "times")
+    __slots__ = ("data", "ids", "items", "lines", "numbers", "plain", "shapes", "times", "whole")
 
     def __init__(
         self, numbers: Sequence[int], data: list[bytes], items: list[Any], times: list[Any],
-        shapes: dict[type, Shape], plain: bool, lines: list[Line] | None = None,
+        shapes: dict[type, Shape], plain: bool, whole: bool, lines: list[Line] | None = None,
     ) -> None:  # fmt: skip
         self.numbers = numbers
         self.data = data
@@ -97,6 +99,7 @@ class Batch:
         self.ids: list[str] = [item.id for item in items]
         self.shapes = shapes
         self.plain = plain
+        self.whole = whole
         self.lines = lines
 
     def line(self, place: int) -> Line:
@@ -116,7 +119,7 @@ class Batch:
         """The bytes of some lines, each with its end."""
         lines = self.data[start:stop]
         text = b"".join(lines)
-        if text.count(b"\n") != len(lines) or not text.endswith(b"\n"):
+        if not (text.endswith(b"\n") and (self.whole or text.count(b"\n") == len(lines))):
             # The last one has no end, or the lines were given without.
             text = b"".join([line.strip().replace(b"\n", b" ") + b"\n" for line in lines])
         return text
@@ -129,7 +132,8 @@ class Reader:
     """
 
     def __init__(self, program: Program, named: bool = False) -> None:
-        self._decode, self.shapes = typed_decoder(program) or (_nothing, {})
+        typed = typed_decoder(program) or Typed(_nothing, _nothing, {})
+        self._decode, self._full, self.shapes = typed
         self._named = named
 
     def line(self, number: int, data: bytes) -> Line | None:
@@ -148,31 +152,43 @@ class Reader:
         times = [line.time for line in lines]
         numbers = [line.number for line in lines]
         plain = all(map(_is_typed, lines))
-        return Batch(numbers, data, items, times, self.shapes, plain, lines)
+        return Batch(numbers, data, items, times, self.shapes, plain, False, lines)
 
-    def batch(self, first: int, data: list[bytes]) -> Batch:
-        """Some lines, the first of them with this number."""
+    def batch(self, first: int, data: list[bytes], whole: bool = False) -> Batch:
+        """Some lines, the first of them with this number; `whole` as in `Batch`."""
         numbers = range(first, first + len(data))
         items: list[Any]
         try:
-            items = list(map(self._decode, data))
+            items = self._decoded(data)
             times = list(map(datetime.fromisoformat, [item.time for item in items]))
             zones = [time.tzinfo for time in times]
             fine = zones.count(UTC) == len(zones) and _are_plain(data)
         except _UNFIT:
             fine = False
         if not fine:
-            return self._mixed(numbers, data)
-        return Batch(numbers, data, items, times, self.shapes, True)
+            return self._mixed(numbers, data, whole)
+        return Batch(numbers, data, items, times, self.shapes, True, whole)
 
-    def _mixed(self, numbers: Sequence[int], data: list[bytes]) -> Batch:
+    def _decoded(self, data: list[bytes]) -> list[Any]:
+        """What lines are decoded to, where all fit."""
+        try:
+            return list(map(self._decode, data))
+        except msgspec.MsgspecError:
+            if self._decode is self._full:
+                raise
+            items = list(map(self._full, data))
+            # A stream of which some say more is one of which others will.
+            self._decode = self._full
+            return items
+
+    def _mixed(self, numbers: Sequence[int], data: list[bytes], whole: bool) -> Batch:
         """Lines among which some need a careful reading."""
         found: list[tuple[int, bytes, Any, Any]] = []
         for number, line in zip(numbers, data, strict=True):
             item: Any
             time: Any
             try:
-                item = self._decode(line)
+                item = self._full(line)
                 time = datetime.fromisoformat(item.time)
                 fine = time.tzinfo is UTC and _are_plain([line])
             except _UNFIT:
@@ -183,7 +199,7 @@ class Reader:
             if item is not None:
                 found.append((number, line, item, time))
         places, lines, items, times = map(list, zip(*found, strict=True)) if found else ([],) * 4
-        return Batch(places, lines, items, times, self.shapes, False)
+        return Batch(places, lines, items, times, self.shapes, False, whole)
 
 
 def _is_typed(line: Line) -> bool:
@@ -350,10 +366,34 @@ def digest(raw: str) -> str:
     return sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def read_lines(file: Any) -> Iterator[bytes]:
+class FileLines:
     """The lines of a binary file, bounded: what is longer than a line may be is cut there."""
-    lines = iter(partial(file.readline, MAX_LINE + 2), b"")
-    for line in lines:
-        yield line
-        while len(line) > MAX_LINE and not line.endswith(b"\n"):
-            line = next(lines, b"")
+
+    def __init__(self, file: Any) -> None:
+        self._pieces = iter(partial(file.readline, MAX_LINE + 2), b"")
+        self._cut = False  # whether what comes next is the rest of a line
+
+    def __iter__(self) -> Iterator[bytes]:
+        while some := self.take(1):
+            yield from some
+
+    def take(self, count: int) -> list[bytes]:
+        """The next lines, as many or fewer; none at the end."""
+        while some := list(islice(self._pieces, count)):
+            if not self._cut and max(map(len, some)) <= MAX_LINE:
+                return some
+            if found := list(self._begun(some)):
+                return found
+        return []
+
+    def _begun(self, pieces: list[bytes]) -> Iterator[bytes]:
+        """The beginnings of lines among some pieces."""
+        for piece in pieces:
+            if not self._cut:
+                yield piece
+            self._cut = len(piece) > MAX_LINE and not piece.endswith(b"\n")
+
+
+def read_lines(file: Any) -> FileLines:
+    """The lines of a binary file; see `FileLines`."""
+    return FileLines(file)

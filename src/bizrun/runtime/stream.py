@@ -21,7 +21,7 @@ from ..values import instant_text
 from .engine import Engine
 from .erasure import is_erased
 from .lane import Lanes
-from .lines import MAX_LINE, Batch, Line, Reader, decode_any, digest
+from .lines import MAX_LINE, Batch, FileLines, Line, Reader, decode_any, digest
 from .tenancy import foreign
 
 BATCH = 1000
@@ -37,7 +37,7 @@ Key = tuple[str, str]
 
 def run_stream(
     engine: Engine,
-    lines: Iterable[bytes],
+    lines: FileLines | Iterable[bytes],
     acknowledge: Acknowledge | None = None,
     batch: int = BATCH,
     until: datetime | None = None,
@@ -52,7 +52,8 @@ def run_stream(
     stream goes on. `until` moves the clock on after the last event: that is committed as it goes,
     and `acknowledge` told with no ids; UsageError where it is a mistaken year, behind the events.
     """
-    left, number = iter(lines), 1
+    take, number = _taker(lines), 1
+    whole = isinstance(lines, FileLines)
     reader = Reader(engine.program)
     lanes = Lanes(engine, reader.shapes)
     store = engine.state.store
@@ -67,8 +68,8 @@ def run_stream(
             acknowledge(told)
 
     with rare_collections():
-        while some := list(islice(left, batch)):
-            acked = handle_batch(engine, lanes, reader.batch(number, some))
+        while some := take(batch):
+            acked = handle_batch(engine, lanes, reader.batch(number, some, whole))
             number += len(some)
             tell()
             engine.commit(store.lasting, not ahead)
@@ -87,6 +88,14 @@ def run_stream(
             move_on(engine, until, keep)
     engine.waits.sweep()
     engine.commit()
+
+
+def _taker(lines: FileLines | Iterable[bytes]) -> Callable[[int], list[bytes]]:
+    """What gives the next so many lines."""
+    if isinstance(lines, FileLines):
+        return lines.take
+    left = iter(lines)
+    return lambda count: list(islice(left, count))
 
 
 def _check_until(clock: datetime | None, until: datetime) -> None:
@@ -161,6 +170,13 @@ def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> list[str]:
     return turns.acked
 
 
+def _key(item: Any) -> Key | None:
+    """By what it is known whether an item of a batch came before; None where it is no event."""
+    if type(item) is not Line:
+        return "", item.id
+    return None if item.reason is not None else (item.source, item.id)
+
+
 class _Turns:
     """Events of a batch that are looked at one by one: those of `places`, and what the short way
     leaves.
@@ -180,10 +196,7 @@ class _Turns:
             self.places = self._look()
 
     def _look(self) -> list[int]:
-        keys: list[Key | None] = [
-            None if type(item) is Line and item.reason is not None else
-            (item.source, item.id) for item in self.batch.items
-        ]  # fmt: skip
+        keys: list[Key | None] = [_key(item) for item in self.batch.items]
         counts = Counter(keys)
         self._known = self.engine.state.store.known([key for key in counts if key is not None])
         return [

@@ -41,30 +41,49 @@ class Field(NamedTuple):
     kind: Any
 
 
-Typed = tuple[Callable[[bytes], Any], dict[type, Shape]]
+Decode = Callable[[bytes], Any]
+
+
+class Typed(NamedTuple):
+    """Decoders of lines, and the shape of each class that they give. `bare` takes lines that say
+    no more than they must, in less time; `full` takes what else an event may say."""
+
+    bare: Decode
+    full: Decode
+    shapes: dict[type, Shape]
+
+
+_BARE: list[Any] = [("id", _Id), ("time", str)]
+_REST: list[Any] = [
+    ("source", Literal[""], ""), ("subject", None, None), ("corrects", None, None),
+    ("data_base64", None, None), ("specversion", Literal["1.0"], "1.0"),
+]  # fmt: skip
 
 
 def typed_decoder(program: Program) -> Typed | None:
-    """A decoder of lines, and the shape of each class that it gives; None without any type."""
-    shapes: dict[type, Shape] = {}
+    """The decoders of a program's lines; None without any type."""
+    bare: dict[type, Shape] = {}
+    full: dict[type, Shape] = {}
     for declared in program.events.values():
         if declared.declared and declared.name != INTERNAL:
             payload = _payload(declared, program.plans)
             if payload is not None:
-                shapes[_envelope(declared.name, payload)] = _shape(declared, payload, program.plans)
-    if not shapes:
-        return None
+                shape = _shape(declared, payload, program.plans)
+                bare[_envelope(declared.name, payload, [], True)] = shape
+                full[_envelope(declared.name, payload, _REST, False)] = shape
+    return Typed(_decoder(bare), _decoder(full), bare | full) if full else None
+
+
+def _decoder(shapes: Iterable[type]) -> Decode:
     kinds: Any = Union[tuple(shapes)]  # noqa: UP007
-    return msgspec.json.Decoder(kinds, strict=True).decode, shapes
+    return msgspec.json.Decoder(kinds, strict=True).decode
 
 
-def _envelope(name: str, payload: type) -> type:
-    fields: list[Any] = [
-        ("id", _Id), ("time", str), ("data", payload), ("source", Literal[""], ""),
-        ("subject", None, None), ("corrects", None, None), ("data_base64", None, None),
-        ("specversion", Literal["1.0"], "1.0"),
-    ]  # fmt: skip
-    return msgspec.defstruct("Line", fields, tag_field="type", tag=name, gc=False)
+def _envelope(name: str, payload: type, rest: list[Any], alone: bool) -> type:
+    fields = [*_BARE, ("data", payload), *rest]
+    return msgspec.defstruct(
+        "Line", fields, tag_field="type", tag=name, forbid_unknown_fields=alone, gc=False
+    )
 
 
 def _payload(declared: EventType, plans: Iterable[str]) -> type | None:
