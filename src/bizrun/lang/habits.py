@@ -115,6 +115,8 @@ _STATEMENTS = (
             where=TEST),
     brought(r"(?:^|\{)\s*(?P<x>mock|stub|given|fake|when)\s+(?=[a-z]\w*\.[a-z]\w*\b)",
             "What a service says in a test is an `answer`.", fix="answer", where=TEST),
+    brought(r"\bexpect\s+(?P<x>reply\s+)\[.*", "A list is compared.",
+            "write `expect reply == […]`", fix="reply == ", where=TEST),
     brought(r"\bexpect\s+(?P<x>none|not|zero)\s+(?=[a-z]\w*\s*(?:\{|\}|$))",
             "What did not happen is expected with `no`.", fix="no", where=TEST),
     brought(r"\b(?P<x>let\s+(\w+)\s*=\s*(?:await|wait)(?:\s+for)?\s+([A-Z]\w*(?:\.\w+)+))",

@@ -28,6 +28,8 @@ from .operands import report_none
 from .scope import Scope
 from .values import expect, missing, repeated, spread_fields
 
+GENERATED = "give one; an entity that declares no key has an `id` that is made for each row"
+
 
 def check_create(c: Checker, node: ast.Create | ast.Upsert, scope: Scope) -> dict[str, Type]:
     """Checks a new row's fields; gives the types of those that were given."""
@@ -53,7 +55,9 @@ def check_create(c: Checker, node: ast.Create | ast.Upsert, scope: Scope) -> dic
         if isinstance(node, ast.Upsert) and _lost(c, node, info, given):
             return given
         if lacking:
-            missing(c, ast.Node(node.entity_span), f"A new {info.name}", lacking)
+            # Only of the key can it be that there is nothing to give.
+            more = [GENERATED] if lacking == [info.key] and not info.builtin else []
+            missing(c, ast.Node(node.entity_span), f"A new {info.name}", lacking, *more)
     return given
 
 

@@ -115,6 +115,14 @@ def check_test_statement(c: Checker, node: ast.Stmt, scope: Scope) -> None:
             expect(c, time, scope, TIME, "`at`")
         case ast.Advance(value=value, to=to):
             expect(c, value, scope, TIME if to else DURATION, "`advance to`" if to else "`advance`")
+        case ast.ExpectTrue(value=ast.Index(base=ast.Name(name="reply") as base, index=index)) if (
+            index.span.start > base.span.end + 1
+        ):
+            infer(c, index, scope)
+            fix = Fix(base.span, "reply ==")
+            c.report.add(
+                "E0140", base.span, "A list is compared.", "write `expect reply == […]`", fix
+            )
         case ast.ExpectTrue(value=value):
             check_condition(c, value, scope, "`expect` takes")
         case ast.ExpectRejected(message=message):

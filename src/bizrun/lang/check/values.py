@@ -235,14 +235,17 @@ def _map_fits(
     return right
 
 
-def missing(c: Checker, node: ast.Node, what: str, lacking: list[str]) -> None:
+def missing(
+    c: Checker, node: ast.Node, what: str, lacking: list[str],
+    help: str = "give a value, or declare a default or `?`",
+) -> None:  # fmt: skip
     """Reports fields that have to be given."""
     many = "s" if len(lacking) > 1 else ""
     c.report.add(
         "E0405",
         Span(node.span.file, node.span.start, node.span.start + 1),
         f"{what} needs the field{many} {listed(lacking)}",
-        "give a value, or declare a default or `?`",
+        help,
     )
 
 
