@@ -8,7 +8,6 @@ from collections.abc import Callable
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
 from . import foreign
-from .habits import INSTEAD_OF_TRY, NO_TRY
 from .mend import BAD, Complaint, Edit
 from .scan import KEYWORDS
 from .stop import Stop
@@ -220,6 +219,8 @@ def _no_action(stop: Stop) -> Complaint | None:
     code, message = "E0127", "This `else` has no `if` before it."
     help = "`else` follows the `}` of its `if`"
     if found[1] == "try":
+        from .habits import INSTEAD_OF_TRY, NO_TRY
+
         code, message, help = "E0140", NO_TRY, INSTEAD_OF_TRY
     return Complaint(Diagnostic(code, Span("", a, b), message, help), (Edit(a, b, f"if {BAD}"),))
 
@@ -361,6 +362,36 @@ def _foreign_word(stop: Stop) -> Complaint | None:
     message = f"There is no `{found[1]}`; write `{word}`."
     fix = (*found.span(1), word) if word in ("let", "log", "reject") else None
     return stop.complain("E0108", message, span=found.span(1), fix=fix, certain=False)
+
+
+# A statement that is a word alone, up to where the parser stopped.
+_ALONE = re.compile(r"(?:[{\n]|\A)[ \t]*([^\W\d]\w*)\s*\Z")
+_EMPTY = ("pass", "noop", "nothing", "skip")
+_NEXT_ROUND = ("break", "continue", "next")
+
+
+def _lone_word(stop: Stop) -> Complaint | None:
+    """`stop`, `exit`, `pass`: an action's name, to the parser, that lacks its fields."""
+    if stop.token not in ("", "}") or not {"{", "a text"} <= stop.expected or not _in_code(stop):
+        return None
+    start = max(0, stop.place - 200)
+    found = _ALONE.search(stop.text, start, stop.place)
+    if found is None:
+        return None
+    word, span = found[1], Span("", *found.span(1))
+    message, new = f"There is no `{word}`.", "return"
+    if word in _EMPTY:
+        help, new = "a block in which nothing is to be done is `{ }`", f"log {BAD}"
+    elif word in _NEXT_ROUND:
+        message = "A loop's rounds are independent: none ends the others."
+        help = "`return` ends this round; say with `where` which items it goes through"
+    elif word in foreign.ENDS:
+        help = "`return` ends a handler; `reject` refuses the event, and nothing of it is kept"
+    else:
+        message = f"`{word}` is no statement by itself."
+        help, new = f"an action has its fields in braces: `{word} {{ name: value }}`", f"log {BAD}"
+    edit = Edit(span.start, span.end, new)
+    return Complaint(Diagnostic("E0140", span, message, help), (edit,))
 
 
 def _habit(stop: Stop) -> Complaint | None:
@@ -521,6 +552,7 @@ _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _inner,
     _open_end,
     _tiers,
+    _lone_word,
     _habit,
     _branch,
     _loop,

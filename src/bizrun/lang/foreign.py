@@ -17,6 +17,9 @@ STATEMENTS = {
 }  # fmt: skip
 """What a statement begins with here; `fn` where it is a declaration."""
 
+ENDS = ("stop", "exit", "end", "done", "quit", "abort", "finish", "halt", "leave")
+"""What ends a handler, where a statement is that word alone."""
+
 NULLS = {
     "null": "none", "nil": "none", "undefined": "none", "None": "none", "NULL": "none",
     "True": "true", "False": "false", "TRUE": "true", "FALSE": "false",
