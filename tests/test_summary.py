@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -111,3 +112,18 @@ def test_what_is_wrong_with_many_pages_is_told_once(command: Command) -> None:
     assert len(warnings) == 1
     assert "INV-2026-00001 has characters" in warnings[0]
     assert warnings[0].endswith("(and 2 others likewise)")
+
+
+def test_a_misspelt_type_is_told(command: Command) -> None:
+    joined = {"id": "m", "payment_method": GOOD}
+    happened: list[tuple[str, int, dict[str, Any]]] = [
+        ("Member.joined", 1, joined), ("Member.joind", 1, joined), ("Weather.rained", 1, {}),
+        ("Member.joind", 2, joined), ("Member.created", 2, {}),
+    ]  # fmt: skip
+    write_shop(SPEC, happened)
+    said = command("shop.biz", "--out", "none")
+    assert "4 that nothing handles" in said
+    lines = said.splitlines()
+    at = lines.index("  nothing handles")
+    assert lines[at + 1 : at + 3] == ["    2 × Member.joind: did you mean Member.joined?", ""]
+    assert "nothing handles\n" not in command("shop.biz", "--out", "none"), "all were seen before"

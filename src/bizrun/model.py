@@ -145,3 +145,4 @@ class Counts:
     failed: int = 0
     late: int = 0  # handlers that were refused after their event had been handled
     refusals: list[dict[str, Any]] = field(default_factory=list)
+    strangers: dict[str, int] = field(default_factory=dict)  # types that nothing handles

@@ -42,6 +42,7 @@ def text(
         first, *more = _wrapped(value, room - width - 4)
         lines.append(f"  {paint(f'{name:<{width}}', 'dim', colour)}  {first}")
         lines += [" " * (width + 4) + line for line in more]
+    lines += _strangers(found, colour, room)
     lines += _refused(found, colour, room)
     lines += _failed(found, colour, room)
     for problem in _warnings(problems):
@@ -163,6 +164,19 @@ def _waiting(found: Summary, zone: tzinfo) -> str:
     if found.waits:
         parts.append(f"{plural(found.waits, 'handler')} waiting for an event")
     return "; ".join(parts)
+
+
+def _strangers(found: Summary, colour: bool, room: int) -> list[str]:
+    """Types of events that nothing handles, as far as one of another name may have been meant."""
+    meant = [(type_, count, other) for type_, count, other in found.strangers if other]
+    if not meant:
+        return []
+    lines = ["", f"  {paint('nothing handles', 'warning', colour)}"]
+    for type_, count, other in meant[:SHOWN]:
+        lines += _hung(f"{count:,} × {printable(type_)}: did you mean {other}?", room)
+    if len(meant) > SHOWN:
+        lines.append(f"    and {len(meant) - SHOWN:,} other types")
+    return lines
 
 
 def _refused(found: Summary, colour: bool, room: int) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..diagnostics import did_you_mean
 from ..model import Counts
 from ..values import Money, instant_text, show
 
@@ -44,6 +45,7 @@ class Summary:
     next_due: datetime | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     failures: list[dict[str, Any]] = field(default_factory=list)
+    strangers: list[tuple[str, int, str | None]] = field(default_factory=list)
     late: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -100,6 +102,7 @@ def summarise(engine: Engine) -> Summary:
     if engine.clock is not None:
         found.metrics = metrics(engine, engine.clock)
     counts = engine.counts
+    found.strangers = strangers(engine)
     if counts.failed:
         found.failures = _dead(engine, "failed", 20)
     if counts.late:
@@ -155,6 +158,20 @@ def _effects(engine: Engine, found: Summary) -> None:
             found.transfers += count
         elif kind not in ("charge", "refund"):
             found.effects[kind] += count
+
+
+def strangers(engine: Engine) -> list[tuple[str, int, str | None]]:
+    """The types of events that nothing handles, most first: how many came, and what was meant."""
+    program = engine.program
+    known = [name for name, event in program.events.items() if event.declared]
+    known += [type_ for handler in program.handlers if handler.pattern is not None
+              for type_ in handler.pattern.types if "*" not in type_]  # fmt: skip
+    counts = sorted(engine.counts.strangers.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [(type_, count, _meant(type_, known)) for type_, count in counts]
+
+
+def _meant(type_: str, known: Sequence[str]) -> str | None:
+    return None if type_ in known else did_you_mean(type_, known)
 
 
 def unattended(engine: Engine, found: Summary) -> list[str]:

@@ -28,6 +28,7 @@ BATCH = 1000
 RARELY = 42_000  # new objects, sixty times as many as Python lets go by
 # A mistaken year would let every schedule tick for all the years between.
 YEARS_AHEAD = 20
+MOST_STRANGERS = 100  # types of events that nothing handles, of which a summary tells
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
@@ -282,6 +283,8 @@ def _submit(engine: Engine, line: Line, beyond: str | None) -> str:
             return receipt.status
         case "unmatched":
             counts.unmatched += 1
+            if event.type in counts.strangers or len(counts.strangers) < MOST_STRANGERS:
+                counts.strangers[event.type] = counts.strangers.get(event.type, 0) + 1
     counts.handled += 1
     return receipt.status
 
