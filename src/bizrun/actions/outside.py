@@ -40,8 +40,8 @@ def payment_of(desk: Desk, references: tuple[str, ...], amount: Money) -> Mappin
 def refunded(desk: Desk, said: Refunded) -> None:
     """Takes what a service tells of a refund."""
     payment = payment_of(desk, said.payments, said.amount)
-    if payment is None or (said.effect and desk.peek("_effect", said.effect) is not None):
-        return  # it is not ours, or was asked for here: its outcome is told by that
+    if payment is None or _asked_here(desk, said.effect):
+        return
     if said.reference is None:
         amount = said.amount - _known(desk, payment["id"], said.amount)
         if amount > amount * 0:
@@ -52,6 +52,12 @@ def refunded(desk: Desk, said: Refunded) -> None:
         row = _make(desk, payment, said.amount, {said.reference: said.amount})
     if row is not None:
         _settle(desk, row, said.outcome)
+
+
+def _asked_here(desk: Desk, effect: str | None) -> bool:
+    """Whether a refund was asked for here: its outcome is told by that."""
+    row = desk.peek("_effect", effect) if effect else None
+    return row is not None and row["kind"] == "refund"
 
 
 def _known(desk: Desk, payment: str, amount: Money) -> Money:

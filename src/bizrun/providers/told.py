@@ -13,7 +13,8 @@ _STRIPE = (
     "charge.refunded", "charge.refund.updated", "refund.created", "refund.updated",
     "refund.failed",
 )  # fmt: skip
-TYPES = frozenset(f"Stripe.{name}" for name in _STRIPE)
+_PAYPAL = ("payment.capture.refunded",)
+TYPES = frozenset([f"Stripe.{name}" for name in _STRIPE] + [f"PayPal.{name}" for name in _PAYPAL])
 
 
 class ToldServices:
@@ -25,6 +26,8 @@ class ToldServices:
 
     def told(self, type_: str, data: Any) -> Sequence[Told]:
         """What an event tells of disputes and refunds."""
-        from . import stripe_told
+        from . import paypal_told, stripe_told
 
+        if type_.startswith("PayPal."):
+            return paypal_told.told(type_, data)
         return stripe_told.told(type_, data)
