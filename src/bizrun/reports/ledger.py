@@ -98,7 +98,9 @@ class _Books:
         self.entries: Sums = {}
         self.accounts: Sums = {}
         self.parties: defaultdict[str, Sums] = defaultdict(dict)
-        self.income: Sums = {}  # of invoices and credit notes, before tax, by what they are about
+        # Of invoices and credit notes, before tax and the tax, by what they are about.
+        self.income: Sums = {}
+        self.taxes: Sums = {}
         self.strange: list[str] = []
         for row in store.select("Ledger"):
             account, amount = row["account"], row["amount"]
@@ -107,8 +109,11 @@ class _Books:
             if account in _BY_PARTY:
                 add(self.parties[account], row["customer"] or "", amount)
             about, _, what = row["entry"].rpartition("/")
-            if account in _INCOME and what in ("issued", "note", "void"):
-                add(self.income, about, -amount)
+            if what in ("issued", "note", "void"):
+                if account in _INCOME:
+                    add(self.income, about, -amount)
+                elif account == ledger.TAX:
+                    add(self.taxes, about, -amount)
             if account not in ledger.ACCOUNTS:
                 self.strange.append(f"the ledger has an account that there is not: {account}")
             if account == ledger.DEFERRED and row["ends"] is None:
@@ -173,34 +178,37 @@ def _credit(store: Store, books: _Books) -> Iterator[str]:
 
 
 def _income(store: Store, books: _Books) -> Iterator[str]:
-    """What an invoice earns and defers is its net, and a credit note's what it takes back."""
+    """What an invoice earns and defers is its net, and a credit note's what it takes back; of a
+    void one, with tax, what notes and later invoices had taken back before it was void."""
     nets: Sums = {}
     void = set()
     for row in store.select("Invoice"):
         if row["status"] == "void":
             void.add(row["id"])
+            zero = row["total"] * 0
+            tax = books.taxes.get((row["id"], zero.currency), zero)
+            add(nets, row["id"], (row["returned"] or zero) - tax)
         elif row["status"] != "draft":
             add(nets, row["id"], row["subtotal"] - row["discount"])
     for row in store.select("CreditNote"):
         add(nets, row["id"], -row["amount"])
         if row["invoice"] in void:
-            # Its notes had taken that back before it was void.
-            add(nets, row["invoice"], row["amount"])
+            add(nets, row["invoice"], row["total"])
     yield from _differ("income of {}", books.income, nets)
 
 
 def _tax(store: Store, books: _Books) -> Iterator[str]:
-    """The tax payable is that of the invoices that stand, less that of their credit notes."""
-    void = set()
+    """The tax payable is that of the invoices that stand, less that of their credit notes, and of
+    void ones what had been taken back before."""
     owed: Sums = {}
     for row in store.select("Invoice"):
         if row["status"] == "void":
-            void.add(row["id"])
+            zero = row["tax"] * 0
+            add(owed, ledger.TAX, -books.taxes.get((row["id"], zero.currency), zero))
         elif row["status"] != "draft":
             add(owed, ledger.TAX, -row["tax"])
     for row in store.select("CreditNote"):
-        if row["invoice"] not in void:
-            add(owed, ledger.TAX, row["tax"])
+        add(owed, ledger.TAX, row["tax"])
     yield from _differ("{}", _of(books, ledger.TAX), owed)
 
 
