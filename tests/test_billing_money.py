@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bizrun.billing import catalog, dunning, numbering, periods, proration
+from bizrun.billing import catalog, dunning, numbering, overlays, periods, proration
 from bizrun.billing.catalog import (
     BillingSettings,
     Catalog,
@@ -353,18 +353,18 @@ def test_phases_hold_before_the_plain_lines():
     start = instant("2026-01-31T00:00:00Z")
 
     def amount(at):
-        (part,) = catalog.plan_at(PRO, start, instant(at), "UTC").prices[0].pricing.rate.parts
+        (part,) = overlays.plan_at(PRO, start, instant(at), "UTC").prices[0].pricing.rate.parts
         return part.amount
 
     assert amount("2026-04-29T23:59:59Z") == usd(49)
     assert amount("2026-04-30T00:00:00Z") == usd(69)
     assert amount("2026-05-31T00:00:00Z") == usd(99)
-    assert catalog.plan_at(PRO, start, start, "UTC").limits["users"] == 3
+    assert overlays.plan_at(PRO, start, start, "UTC").limits["users"] == 3
 
 
 def test_running_subscriptions_keep_their_version_unless_it_migrates():
     def limits_and_price(subscribed, renewed, today):
-        found = catalog.version_for(PRO, *map(date.fromisoformat, (subscribed, renewed, today)))
+        found = overlays.version_for(PRO, *map(date.fromisoformat, (subscribed, renewed, today)))
         return found.limits["users"], found.prices[0].pricing.rate.parts[0].amount
 
     assert limits_and_price("2026-05-01", "2027-05-01", "2027-05-02") == (10, usd(99))

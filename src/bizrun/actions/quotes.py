@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..billing import catalog, invoicing, lines, rating
+from ..billing import catalog, invoicing, lines, overlays, rating
 from ..billing.invoicing import Bound, Draft, Line
 from ..errors import Refusal
 from ..times import add, local_date
@@ -65,8 +65,8 @@ def estimate(
 def _today(desk: Desk, plan: catalog.Plan, zone: str) -> catalog.Plan:
     """The plan as it is for who subscribes now, its trial over."""
     today = local_date(desk.now, ZoneInfo(zone))
-    dated = catalog.version_for(plan, today, today, today, lambda version: False)
-    return catalog.plan_at(dated, desk.now, desk.now, zone)
+    dated = overlays.version_for(plan, today, today, today, lambda version: False)
+    return overlays.plan_at(dated, desk.now, desk.now, zone)
 
 
 def _fixed(

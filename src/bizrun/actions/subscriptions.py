@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..billing import catalog, periods
+from ..billing import catalog, overlays, periods
 from ..billing.agreed import with_price
 from ..billing.invoicing import Line
 from ..errors import EvalError, Refusal
@@ -56,7 +56,7 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     now_plan = plan
     if plan.versions:
         began = periods.local_day(start, zone)
-        now_plan = catalog.version_for(plan, began, began, periods.local_day(desk.now, zone))
+        now_plan = overlays.version_for(plan, began, began, periods.local_day(desk.now, zone))
     agreed: Money | None = args.get("price")
     wanted = args.get("currency") or (agreed.currency if agreed is not None else None)
     currency = choose_currency(desk, now_plan, customer, wanted)

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..billing import addons, catalog, periods, proration, rating
+from ..billing import addons, catalog, overlays, periods, proration, rating
 from ..billing.agreed import with_price
 from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
@@ -81,13 +81,13 @@ def dated(
         # What came over in mid-period holds for the rest of it, whenever that began.
         moved = (sub["billing"] or {}).get("versioned")
         today = max(began, periods.local_day(max(at, moved) if moved else at, zone))
-        plan = catalog.version_for(
+        plan = overlays.version_for(
             plan, began, max(began, renewed), today,
             lambda version: _migrates(desk, sub, version),
         )  # fmt: skip
     if agreed is not None:
         plan = with_price(plan, agreed, interval_of(sub))
-    return catalog.plan_at(plan, paid_since, at, zone) if plan.phases else plan
+    return overlays.plan_at(plan, paid_since, at, zone) if plan.phases else plan
 
 
 def first_paid(sub: Mapping[str, Any]) -> datetime:

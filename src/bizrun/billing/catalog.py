@@ -6,15 +6,15 @@ All of them have a canonical JSON form, so that a subscription can keep the term
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import lru_cache
 from typing import Any, Literal, cast
 
 from msgspec import NODEFAULT, Struct, field
-from msgspec.structs import fields, replace
+from msgspec.structs import fields
 
-from .. import lossless, times
+from .. import lossless
 from ..errors import EvalError
 from ..values import Duration, Money, Number, Percent
 
@@ -460,61 +460,6 @@ def included(plan: Plan, meter: str) -> Number | None:
     """How much the plan includes of a meter in a whole period; none where it says nothing."""
     found = allowances(plan, meter)
     return sum((line.quantity for line in found), 0) if found else None
-
-
-def overlay(plan: Plan, terms: Terms) -> Plan:
-    """The plan with a phase's or version's lines in place of its own."""
-    said = {name: getattr(terms, name) for name in terms.__struct_fields__}
-    changes = {name: value for name, value in said.items() if value is not None}
-    for name in ("limits", "limit_types", "providers", "data"):
-        if name in changes:
-            changes[name] = {**getattr(plan, name), **changes[name]}
-    return replace(plan, **changes)
-
-
-def version_for(
-    plan: Plan,
-    subscribed: date,
-    renewed: date,
-    today: date,
-    holds: Callable[[Version], bool] = lambda version: False,
-) -> Plan:
-    """The plan as it holds for a subscription: dated versions laid over each other in order.
-
-    `subscribed` is the date it began, `renewed` the date the running period began, both local.
-    `holds` answers a version's `where`.
-    """
-    for version in sorted(plan.versions, key=lambda version: version.start):
-        match version.migrate:
-            case "now":
-                from_day = today
-            case "renewal":
-                from_day = renewed
-            case "where":
-                from_day = renewed if holds(version) else subscribed
-            case None:
-                from_day = subscribed
-        if version.start <= from_day:
-            plan = overlay(plan, version.terms)
-    return plan
-
-
-def phase_at(plan: Plan, started: datetime, at: datetime, zone: str) -> Phase | None:
-    """The phase that holds at an instant; `started` is where the first paid period began."""
-    begin, length = started, Duration()
-    for phase in plan.phases:
-        length += phase.duration
-        end = times.add(started, length, times.zone(zone))
-        if begin <= at < end:
-            return phase
-        begin = end
-    return None
-
-
-def plan_at(plan: Plan, started: datetime, at: datetime, zone: str) -> Plan:
-    """The plan with the terms of the phase that holds at an instant."""
-    phase = phase_at(plan, started, at, zone)
-    return overlay(plan, phase.terms) if phase else plan
 
 
 # JSON

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..billing import catalog
+from ..billing import catalog, overlays
 from ..lang import ast
 from ..lang.symbols import Checked
 from ..lang.types import Prim, known
@@ -54,7 +54,7 @@ class BillingLowering:
             for item in node.items
             if isinstance(item, ast.PriceVersion)
         )
-        plan = catalog.overlay(base, catalog.Terms(**said))
+        plan = overlays.overlay(base, catalog.Terms(**said))
         return replace(plan, phases=phases, versions=versions)
 
     def version_name(self, node: ast.Plan | ast.Addon, item: ast.PriceVersion) -> str:
