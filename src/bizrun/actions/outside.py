@@ -27,9 +27,9 @@ def payment_of(desk: Desk, references: tuple[str, ...], amount: Money) -> Mappin
             if payment["amount"].currency != amount.currency:
                 desk.log(f"payment {payment['id']} is in another currency than {amount}")
                 return None
-            if payment["status"] in ("succeeded", "refunded"):
-                return payment
-            raise Refusal(f"payment {payment['id']} is {payment['status']} so far")
+            if payment["status"] == "pending":
+                raise Refusal(f"payment {payment['id']} is on its way")
+            return payment if payment["status"] in ("succeeded", "refunded") else None
     for status in _ON_ITS_WAY:
         for row in desk.select("_effect", status=status):
             if row["kind"] == "charge" and row["reference"] in references:
@@ -48,9 +48,15 @@ def refunded(desk: Desk, said: Refunded) -> None:
             _settle(desk, _make(desk, payment, amount, {}), said.outcome)
         return
     row = _found(desk, payment["id"], said.reference, said.amount)
-    if row is None and said.outcome.status != "failed":
+    if row is None and said.outcome.status == "failed":
+        # Kept, since the message that it was made may come behind that.
+        _row(desk, payment, said.amount, said.amount * 0, {said.reference: said.amount}, "failed")
+        return
+    if row is None:
         row = _make(desk, payment, said.amount, {said.reference: said.amount})
-    if row is not None:
+    if said.outcome.status == "failed" and said.amount < row["amount"]:
+        _part(desk, payment["id"], row, said)
+    else:
         _settle(desk, row, said.outcome)
 
 
@@ -61,9 +67,11 @@ def _asked_here(desk: Desk, effect: str | None) -> bool:
 
 
 def _known(desk: Desk, payment: str, amount: Money) -> Money:
-    """What of a payment is known to be refunded, or asked for."""
+    """What of a payment is known to be refunded, or asked for. One that was made there counts also
+    where it has failed: an old message may still say that it was made."""
     rows = desk.select("Refund", payment=payment)
-    return sum((row["amount"] for row in rows if row["status"] != "failed"), amount * 0)
+    there = (row for row in rows if row["status"] != "failed" or row["outside"] is not None)
+    return sum((row["amount"] for row in there), amount * 0)
 
 
 def _found(desk: Desk, payment: str, reference: str, amount: Money) -> Row | None:
@@ -87,12 +95,7 @@ def _make(desk: Desk, payment: Mapping[str, Any], amount: Money, ids: Mapping[st
     invoice, zero = payment["invoice"], amount * 0
     left = charged.still_charged(desk, invoice) if invoice else amount
     part = max(min(amount, payments.left_of(payment)), zero)
-    row = desk.insert(
-        "Refund",
-        {"payment": payment["id"], "customer": payment["customer"], "amount": amount,
-         "status": "pending", "outside": {"ids": dict(ids), "beyond": amount - part}},
-        f"refund/outside/{payment['id']}/{'/'.join(ids)}",
-    )  # fmt: skip
+    row = _row(desk, payment, amount, amount - part, ids, "pending")
     desk.change("Payment", payment["id"], refunded=payment["refunded"] + part)
     wallets.refunded(desk, row["id"], payment, part, outside=True)
     # What is more than was still charged was given twice: no charge is less for it.
@@ -102,13 +105,36 @@ def _make(desk: Desk, payment: Mapping[str, Any], amount: Money, ids: Mapping[st
     return row
 
 
+def _row(
+    desk: Desk, payment: Mapping[str, Any], amount: Money, beyond: Money, ids: Mapping[str, Money],
+    status: str,
+) -> Row:  # fmt: skip
+    return desk.insert(
+        "Refund",
+        {"payment": payment["id"], "customer": payment["customer"], "amount": amount,
+         "status": status, "outside": {"ids": dict(ids), "beyond": beyond}},
+        f"refund/outside/{payment['id']}/{'/'.join(ids)}",
+    )  # fmt: skip
+
+
+def _part(desk: Desk, payment: str, row: Row, said: Refunded) -> None:
+    """One of several refunds that a row stands for has failed: the others are one of their own."""
+    if row["status"] == "failed":
+        return
+    others = {id_: part for id_, part in row["outside"]["ids"].items() if id_ != said.reference}
+    _settle(desk, row, said.outcome)
+    left = row["amount"] - said.amount
+    about = {**row["outside"], "ids": {said.reference: said.amount}}
+    desk.change("Refund", row["id"], outside=about)
+    rest = _make(desk, desk.row("Payment", payment), left, others)
+    _settle(desk, rest, Outcome("succeeded"))
+
+
 def _settle(desk: Desk, row: Row, outcome: Outcome) -> None:
     """Takes how a refund went, as far as that is new: it may fail after it had succeeded."""
     status = outcome.status
     if status == row["status"] or status == "pending" or row["status"] == "failed":
         return
-    if status == "failed" and len(row["outside"]["ids"]) > 1:
-        raise Refusal(f"refund {row['id']} stands for several, and one of them has failed")
     beyond = row["outside"]["beyond"]
     about = {"refund": row["id"], "payment": row["payment"], "amount": row["amount"] - beyond}
     payments.refund_outcome(desk, {"data": about}, outcome)
