@@ -72,7 +72,7 @@ def test_what_is_acknowledged_is_in_the_file(spec: Path, tmp_path: Path, batch: 
     def acknowledged(ids: list[str]) -> None:
         told.extend(ids)
         reader = SqliteReader(state)
-        assert reader.last_seq() == len(told)
+        assert reader.last_seq() >= len(told)  # the next commit may have ended meanwhile
         reader.close()
 
     store = SqliteStore(state)

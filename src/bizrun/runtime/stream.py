@@ -60,24 +60,23 @@ def run_stream(
     store = engine.state.store
     begun: list[str] = []
 
-    def tell() -> None:
+    def tell(ids: list[str]) -> None:
         """Acknowledges what was committed."""
-        nonlocal begun
-        store.settled()
-        told, begun = begun, []
-        if acknowledge is not None and told:
-            acknowledge(told)
+        if acknowledge is not None and ids:
+            acknowledge(ids)
 
     with rare_collections():
         while some := take(batch):
             acked = handle_batch(engine, lanes, reader.batch(number, some, whole))
             number += len(some)
-            tell()
             engine.commit(store.lasting, not ahead)
+            tell(begun)  # one commit has ended where the next one has begun
             begun = acked
             if not ahead:
-                tell()
-        tell()
+                tell(begun)
+                begun = []
+        store.settled()
+        tell(begun)
         if until is not None:
             _check_until(engine.clock, until)
 

@@ -61,13 +61,13 @@ class Cursors:
 
     def keep(self, table: str | None = None) -> None:
         """Lets them read what a write is about to change, in one table or in all."""
-        for cursor in self:
-            if table is None or cursor.table == table:
-                cursor.keep()
+        if self._open:
+            for cursor in self:
+                if table is None or cursor.table == table:
+                    cursor.keep()
 
     def __bool__(self) -> bool:
         return bool(self._open)
 
     def __iter__(self) -> Iterator[OpenCursor]:
-        if self._open:
-            yield from filter(None, [each() for each in self._open])
+        yield from filter(None, [each() for each in self._open])

@@ -398,21 +398,27 @@ class SqlStore(ABC):
         self._connection().executemany(sql.upsert, rows)
 
     def _flush_all(self) -> None:
-        for table in list(self._pending):
-            self._flush(table)
+        left = [table for table, rows in self._pending.items() if rows]
+        if left:
+            self._begin()
+            self._cursors.keep()
+            for table in left:
+                self._hand_over(table, self._pending[table])
         self._pending_rows = 0
 
     def _flush(self, table: str) -> None:
         """Hands a table's pending rows to the database, within the open transaction."""
         pending = self._pending.get(table)
-        if not pending:
-            return
-        self._begin()
-        self._cursors.keep(table)
-        db = self._connection()
+        if pending:
+            self._begin()
+            self._cursors.keep(table)
+            self._hand_over(table, pending)
+
+    def _hand_over(self, table: str, pending: dict[str, Row | None]) -> None:
+        """The same, once it is begun."""
         sql = self._tables[table]
         if gone := [(key,) for key, row in pending.items() if row is None]:
-            db.executemany(sql.delete, gone)
+            self._connection().executemany(sql.delete, gone)
         # In order of their keys, so that neighbours in the file are written together.
         if kept := [row for key in sorted(pending) if (row := pending[key]) is not None]:
             self._upsert(sql, sql.encode_all(kept))
