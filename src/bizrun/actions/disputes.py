@@ -66,9 +66,7 @@ def told(desk: Desk, said: Disputed) -> None:
     payment = outside.payment_of(desk, said.payments, said.amount)
     if payment is None:
         return
-    rows = desk.select("PaymentDispute", payment=payment["id"])
-    row: Mapping[str, Any] | None
-    row = next((row for row in rows if row["reference"] == said.reference), None)
+    row = _known(desk, payment["id"], said)
     if row is None:
         about = {
             "reason": said.reason, "reference": said.reference, "respond_by": said.respond_by,
@@ -78,6 +76,19 @@ def told(desk: Desk, said: Disputed) -> None:
         charge_fee(desk, row, said.fee)
     if said.status != "open" and row["status"] not in (said.status, "won"):
         end(desk, row["id"], said.status)
+
+
+def _known(desk: Desk, payment: str, said: Disputed) -> Mapping[str, Any] | None:
+    """The dispute of a processor's id, or an open one over as much that had none so far: noted by
+    hand before, or of a test card."""
+    rows = desk.select("PaymentDispute", payment=payment)
+    for row in rows:
+        if row["reference"] == said.reference:
+            return row
+    for row in rows:
+        if row["reference"] is None and row["status"] == "open" and row["amount"] == said.amount:
+            return desk.change("PaymentDispute", row["id"], reference=said.reference)
+    return None
 
 
 def answered(desk: Desk, payment: str, outcome: Outcome) -> None:
