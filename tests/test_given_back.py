@@ -133,17 +133,19 @@ plan large { price m(9000) per month, minimum m(9500), usage calls: m(35) }
 plan seats { price m(1100) per seat per month, usage calls: m(20), maximum m(6000) }
 plan both { price m(1500) per month, price m(701) per seat per month }
 plan late { price m(4500) per month in arrears, usage calls: m(99) }
+plan steps { price m(500) per month, usage calls: m(35), bill usage at m(3000), maximum m(4000) }
+plan inner { price m(30000) per year, usage calls per month: m(35), maximum m(40000) }
 plan yearly { price m(30000) per year, usage calls per month: m(10) }
 addon extra { price m(777) per month, usage calls: m(3) }
 addon desk { price m(301) per seat per month }
 """
-PLANS = ("small", "large", "seats", "both", "late", "yearly")
+PLANS = ("small", "large", "seats", "both", "late", "yearly", "steps", "inner")
 COUPONS = (None, None, "part", "fixed")
 EXPONENTS = {"USD": 2, "JPY": 0, "KWD": 3}
 ENDS = ("suspend", "cancel", "mark_uncollectible")
 OPTIONS = (
     "proration by day", "proration by second, credit before_tax", "rounding half_even",
-    "proration by day, credit before_tax", "billing calendar",
+    "proration by day, credit before_tax", "billing calendar", "grace 3 days",
 )  # fmt: skip
 
 
@@ -253,6 +255,17 @@ class Shop:
 
     def usage(self, who: str, pick: int, part: Decimal, more: Any) -> Any:
         return {"account": who, "units": pick * 17 + 1}
+
+    def late(self, who: str, pick: int, part: Decimal, more: Any) -> None:
+        """Usage that comes days late, or takes back some that came."""
+        at = self.at - timedelta(days=9 * pick, hours=3)
+        if at < START:
+            return
+        units = (13 * pick + 2) * (-1 if more["refund"] else 1)
+        event = Event(f"e{len(self.log)}", "G.usage", at, {"account": who, "units": units})
+        self.log.append(f"{self.at:%m-%dT%H} of {at:%m-%dT%H}: {units} units of {who}")
+        self.engine.submit(event, json.dumps({"id": event.id, "type": event.type}))
+        self.check()
 
     def money(self, units: int) -> str:
         return f"{units * self.unit:f} {self.currency}"
@@ -409,7 +422,7 @@ class Shop:
             if row["status"] == "void":
                 # What an end or a change gave back of it was of what was open on it.
                 billed[row["customer"]] += row["returned"] or zero
-            elif row["status"] != "draft":
+            else:
                 billed[row["customer"]] += row["total"] - given[row["id"]]
         assert self.outside or all(left >= zero for left in billed.values()), dict(billed)
         for wallet in self.rows("Wallet"):
@@ -460,7 +473,7 @@ def lives_of(acts: Any) -> Any:
 ACTS = acts_of(
     "subscribe", "change", "change", "quantity", "addon", "usage", "note", "note", "refund",
     "void", "pay", "pay", "cards", "grant", "sell", "pause", "resume", "cancel", "coupon",
-    "oneoff", "tick",
+    "oneoff", "tick", "late",
 )  # fmt: skip
 # Fewer kinds, so that disputes meet each other, refunds and notes of the same payment.
 BANKS = acts_of(

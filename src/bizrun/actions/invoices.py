@@ -352,7 +352,7 @@ def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     coupons.give_back(desk, row)
     if row["status"] != "draft":
         credits.void(desk, row)
-        payments.uncharge_all(desk, row)
+    payments.uncharge_all(desk, row)
     settlement.stop(desk, changed)
     announce(desk, "Invoice.voided", changed)
     return str(key)
@@ -360,12 +360,13 @@ def void_invoice(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
 
 def _not_given_back_twice(desk: Desk, row: Mapping[str, Any]) -> None:
     """Refuses to void what a later invoice has given back a part of: that stays given back."""
-    if row["status"] == "draft":
-        return
     taken = sum((use["amount"] for use in row["credits"] or ()), row["amount_open"])
+    if row["status"] == "draft":
+        taken = row["total"]  # which credit it takes is not said before it is final
     twice = taken - charged.still_charged(desk, row["id"])
     if twice.amount > 0:
+        rest = "once it is final, " if row["status"] == "draft" else ""
         raise Refusal(
-            f"{twice} of invoice {row['number']} was given back on a later invoice: void that one "
-            "first, or take the rest back by a credit note"
+            f"{twice} of invoice {row['number'] or row['id']} was given back on a later invoice: "
+            f"void that one first, or, {rest}take the rest back by a credit note"
         )
