@@ -79,18 +79,29 @@ class Purse:
     """A customer's account credit, as it was granted."""
 
     grants: list[Grant] = field(default_factory=list)
+    last: list[tuple[Grant, Fraction]] = field(default_factory=list)
+    """What the last invoice took of each."""
 
     def grant(self, amount: Fraction, expires: datetime | None = None, **more: Any) -> Grant:
         """Adds credit."""
         self.grants.append(Grant(amount, expires, **more))
         return self.grants[-1]
 
+    def put_back(self, amount: Fraction) -> None:
+        """Puts back what was taken last: an invoice comes to less than was taken for it."""
+        for g, part in reversed(self.last):
+            back = min(amount, part)
+            g.left += back
+            amount -= back
+
     def use(self, lines: list[Line], amounts: list[Fraction], at: datetime, cur: str) -> Fraction:
         """Takes credit for what lines come to: lowest priority, oldest expiry, then as granted.
 
         `amounts` are lowered to what is left of each line; the whole of what was used.
         """
+        self.last = []
         whole, open_ = ZERO, max(sum(amounts, ZERO), ZERO)
+        below = [min(amount, ZERO) for amount in amounts]
         live = [g for g in self.grants if g.left and (g.expires is None or g.expires > at)]
         turns = sorted(live, key=lambda g: (g.priority, g.expires is None, g.expires or at))
         for turn, g in enumerate(turns, 1):
@@ -98,7 +109,9 @@ class Purse:
                 max(amount, ZERO) if g.pays(line) else ZERO
                 for line, amount in zip(lines, amounts, strict=True)
             ]
-            part = min(g.left, open_ - whole, sum(fit, ZERO))
+            # What is given back of a meter lowers what credit for it may pay.
+            back = (v for line, v in zip(lines, below, strict=True) if g.pays(line))
+            part = max(min(g.left, open_ - whole, sum(fit, ZERO) + sum(back, ZERO)), ZERO)
             # What credit after it is limited to comes last.
             narrow = [other for other in turns[turn:] if other.kind or other.meter]
             free = [
@@ -111,6 +124,7 @@ class Purse:
                 for i, piece in enumerate(in_proportion(some, share, cur)):
                     amounts[i] -= piece
             g.left -= part
+            self.last.append((g, part))
             whole += part
         return whole
 
@@ -182,6 +196,7 @@ def bill(
     """
     if not lines:
         return None
+    lines.sort(key=_place)
     off = discount(rules, lines, coupons)
     nets = [line.amount - line.share for line in lines]
     credit = ZERO
@@ -190,11 +205,20 @@ def bill(
         credit = purse.use(lines, taxed, at, rules.currency)
     # Credit that is sold is taxed with what it pays, where that is taxed.
     now = () if sale and rules.credit == "after_tax" else taxes
-    for line in lines:
-        line.rates = now if line.rates is None else line.rates
+    for line, net, part in zip(lines, nets, taxed, strict=True):
+        if line.rates is None:
+            line.rates = now
+            line.taxed = part / net if net and line.rates else Fraction(1)
+    taxed = [
+        rules.round(net * line.taxed) if line.amount < 0 else part
+        for line, net, part in zip(lines, nets, taxed, strict=True)
+    ]
     tax, total = tax_lines(rules, lines, taxed), sum(nets, ZERO)
     if not rules.inclusive:
         total += tax
+    if 0 <= total < credit:
+        purse.put_back(credit - total)
+        credit = total
     if rules.credit == "after_tax" and not sale:
         gross = [net + line.tax for line, net in zip(lines, nets, strict=True)]
         credit = purse.use(lines, gross, at, rules.currency)
@@ -207,6 +231,14 @@ def bill(
             purse.grant(rest)
         credit = total
     return Bill(at, lines, off, tax, total, credit, total - credit, why)
+
+
+def _place(line: Line) -> int:
+    """Where a line stands: in advance, in arrears, prorations, one-off lines; bounds at the end."""
+    if line.kind == "fixed" and line.note != "arrears":
+        return 0
+    places = {"credit": 2, "charge": 2, "one_off": 3, "minimum": 4, "maximum": 4, "bound": 4}
+    return places.get(line.kind, 1)
 
 
 def tax_lines(rules: Rules, lines: list[Line], taxed: list[Fraction]) -> Fraction:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from .books import ZERO, Attached, Purse, bill, credit_note, lower, send_back
+from .books import ZERO, Attached, Purse, bill, in_proportion
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
-from .metered import Metered
+from .payments import Payments
 from .rates import base
-from .sub import Held, Settled, Sub
+from .sub import FIRST_OF_ALL, LATE, Held, Settled, Sub, Used
 from .world import Act, Bill, Buyer, Coupon, Line, Plan, Rules
 
 
-class Life(Metered):
+class Life(Payments):
     """One customer's life under the rules of a business."""
 
     def __init__(
@@ -35,24 +35,46 @@ class Life(Metered):
         self.purse = Purse()
         self.bills: list[Bill] = []
         self.refused = 0
-        self.usage = [act for act in buyer.acts if act.kind == "usage"]
+        self.used: list[Used] = []
+        self.now = (buyer.acts[0].at, FIRST_OF_ALL)
 
     def run(self, until: datetime) -> list[Bill]:
         """All invoices up to an instant."""
-        for act in self.buyer.acts:
-            if act.kind != "usage":
-                self._advance(act.at)
-                getattr(self, "_" + act.kind)(act)
-            elif any(sub.plan.threshold for sub in self.subs.values()):
-                self._advance(act.at)
-                self._counted(act)
+        come = sorted(self.buyer.acts, key=lambda act: act.data.get("sent", act.at))
+        for turn, act in enumerate(come):
+            at = act.data.get("sent", act.at)
+            self._advance(at)
+            self.now = (at, turn)
+            getattr(self, "_" + act.kind)(act)
         self._advance(until)
         return self.bills
+
+    def _usage(self, act: Act) -> None:
+        """A count, or a correction of one: at its own time, behind all else if it comes late."""
+        if (corrects := act.data.get("corrects")) is not None:
+            used = next(each for each in self.used if each.data.get("id") == corrects)
+            used.corrections.append((self.now, act.at, act.data["says"]))
+        else:
+            late = self.now[0] > act.at
+            used = Used((act.at, LATE if late else self.now[1]), self.now, act.data)
+            insort(self.used, used, key=lambda each: (each.place, each.came))
+        at, self.now = self.now, (self.now[0], self.now[1] + 0.5)
+        self._counted()
+        self.now = at
+
+    def _ask(self, act: Act) -> None:
+        """Asks for what was used so far."""
+        sub = self.subs[act.data["deal"]]
+        if sub.status != "active":
+            self.refused += 1
+            return
+        self._bill_running(sub, self._running(sub), "asked")
 
     # --- time ----------------------------------------------------------------------------------
 
     def _advance(self, to: datetime) -> None:
         while (due := self._next_due()) is not None and due <= to:
+            self.now = (due, FIRST_OF_ALL)
             lines: list[Line] = []
             fixed: list[Line] = []
             coupons: list[Attached] = []
@@ -84,9 +106,10 @@ class Life(Metered):
         if sub.status == "trialing":
             return sub.ends
         dues = [sub.end]
-        for usage in sub.plan.usages:
-            if usage.monthly:
-                dues.append(self._month_end(sub, usage))
+        if sub.status == "active":
+            for item, usage in sub.metered:
+                if usage.monthly:
+                    dues.append(self._month_end(sub, item, usage))
         if (version := self._version(sub)) is not None:
             dues.append(version)
         return min(dues)
@@ -103,14 +126,16 @@ class Life(Metered):
     def _come_over(self, sub: Sub, at: datetime) -> None:
         """Like a change of plan, to the new price of the same one."""
         credit = self._credit(sub, at, "")
+        late = self._take_waiting(sub) + self._corrections(sub)
         used = self._arrears(sub, at) + self._usage_lines(sub, at)
+        ahead = sum((self._unused(held, at) for held in sub.held if held.item), ZERO)
+        sub.base_billed -= ahead
         used += self._bounds(sub, at, used)
-        sub.base_billed, sub.moved = ZERO, at
+        sub.base_billed, sub.capped, sub.moved = ahead, ZERO, at
         charge = []
         if self.rules.proration != "none":
             charge = self._charge(sub, at, sub.end, "charge")
-        lines = used + self._take_waiting(sub) + credit + charge
-        self._make(at, lines, sub.coupons, "version", sub)
+        self._make(at, late + used + credit + charge, sub.coupons, "version", sub)
 
     def _terms(self, sub: Sub, at: datetime) -> Plan:
         """The plan with the price that holds for a subscription at an instant."""
@@ -143,11 +168,15 @@ class Life(Metered):
             self._step(sub)
             return [], []
         if at < sub.end:
-            late = self._corrections(sub, at)
-            return [], self._usage_lines(sub, at, months=True) + late
-        late = self._corrections(sub, at)
-        behind = self._arrears(sub, at) + self._usage_lines(sub, at)
-        behind += self._bounds(sub, at, behind) + self._take_waiting(sub) + late
+            late = self._corrections(sub)
+            used = self._usage_lines(sub, at, months=True)
+            lines = self._take_waiting(sub) + late + used
+            if any(line.amount for line in lines):
+                lines += self._cap(sub, used, late)
+            return [], lines
+        late = self._take_waiting(sub) + self._corrections(sub)
+        used = self._arrears(sub, at) + self._usage_lines(sub, at)
+        behind = late + used + self._bounds(sub, at, used)
         if sub.cancelling:
             # A cancellation makes an invoice of its own.
             sub.status = "cancelled"
@@ -175,11 +204,12 @@ class Life(Metered):
         return self._begin(sub)
 
     def _begin(self, sub: Sub) -> list[Line]:
-        sub.held, sub.billed, sub.base_billed, sub.moved = [], [], ZERO, None
+        sub.held, sub.billed, sub.base_billed, sub.capped, sub.moved = [], [], ZERO, ZERO, None
         sub.since = sub.plan_since = sub.start
         # What was used before it began is not the subscription's.
         began = max(sub.start, sub.opened)
-        sub.use_from(began)
+        sub.bounds_from = self.now if began == self.now[0] else (began, FIRST_OF_ALL)
+        sub.use_from(sub.bounds_from)
         if sub.status == "paused":
             return []
         return self._charge_all(sub, sub.start, "fixed")
@@ -244,15 +274,12 @@ class Life(Metered):
         spent = sub.base_billed + sum((line.amount for line in behind), ZERO)
         begins = local_date(sub.plan_since, self.zone)
         least = None if low is None else low * part
-        settled = Settled(sub.plan_since, at, least, high, spent)
+        settled = Settled(begins, sub.bounds_from, self.now, least, high, spent)
         settled.made = self.rules.round(self._within(spent, least, high) - spent)
         sub.settled.append(settled)
-        sub.plan_since = at
-        if low is not None and spent < low * part:
-            return [Line(self.rules.round(low * part - spent), "minimum", begins)]
-        if high is not None and spent > high:
-            return [Line(high - spent, "maximum", begins)]
-        return []
+        made, sub.capped = settled.made - sub.capped, ZERO
+        sub.plan_since, sub.bounds_from = at, self.now
+        return [Line(made, "minimum" if made > 0 else "maximum", begins)]
 
     def _take_waiting(self, sub: Sub) -> list[Line]:
         taken, sub.waiting = sub.waiting, []
@@ -276,10 +303,21 @@ class Life(Metered):
                 begins = local_date(at, self.zone)
                 most = self._returned(held.line, amount)
                 credit = Line(-amount, "credit", begins, discounted=False)
-                credit.rates, credit.most = held.line.rates, most
+                credit.rates, credit.taxed, credit.most = held.line.rates, held.line.taxed, most
                 lines.append(credit)
         sub.held = [held for held in sub.held if held not in mine]
         return lines
+
+    def _unused(self, held: Held, at: datetime) -> Fraction:
+        """What of a charge, undiscounted, is for the time from an instant on."""
+        return self.rules.round(self._exact(held, at))
+
+    def _exact(self, held: Held, at: datetime) -> Fraction:
+        start = max(held.start, at)
+        if held.end <= start or self.rules.proration == "none":
+            return ZERO
+        part = self._length(start, held.end) / self._length(held.start, held.end)
+        return held.line.amount * part
 
     def _returned(self, line: Line, amount: Fraction) -> Fraction | None:
         """Notes what is given back of a line, with its tax, on the invoice that it stands on; how
@@ -341,30 +379,6 @@ class Life(Metered):
     def _moved(self, act: Act) -> None:
         self.taxes = act.data["taxes"]
 
-    def _grant(self, act: Act) -> None:
-        self.purse.grant(act.data["amount"], act.data.get("expires"), **self._terms_of(act))
-
-    def _terms_of(self, act: Act) -> dict[str, Any]:
-        return {name: act.data[name] for name in ("priority", "kind", "meter") if name in act.data}
-
-    def _sell(self, act: Act) -> None:
-        """Credit that counts from the payment of its invoice, and no credit pays that."""
-        grant = self.purse.grant(ZERO, act.data.get("expires"), **self._terms_of(act))
-        price = self.rules.round(act.data["price"])
-        line = Line(price, "sale", local_date(act.at, self.zone), discounted=False)
-        self._make(act.at, [line], [], "sale")
-        made = self.bills[-1]
-        made.sells = grant
-        if not made.open:
-            grant.left = act.data["amount"]
-
-    def _oneoff(self, act: Act) -> None:
-        lines = [
-            Line(self.rules.round(amount), "one_off", local_date(act.at, self.zone))
-            for amount in act.data["amounts"]
-        ]
-        self._make(act.at, lines, [], "one_off")
-
     def _change(self, act: Act) -> None:
         sub, plan = self.subs[act.data["deal"]], self.plans[act.data["plan"]]
         if sub.status == "trialing":
@@ -385,14 +399,22 @@ class Life(Metered):
         at = self._moment(act.at)
         moved = plan.interval != sub.plan.interval or bool(act.data.get("reset"))
         item = None if moved else ""
+        exact = sum((self._exact(held, at) for held in sub.held), ZERO)
+        parts = sum((self._unused(held, at) for held in sub.held), ZERO)
         credit = self._credit(sub, at, item) if act.data.get("prorate", True) else []
+        # To its bounds counts what is left of all of them together.
+        sub.base_billed -= self.rules.round(exact) - parts
+        late = self._corrections(sub)
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
-        used += self._bounds(sub, at, used)
+        # What an add-on costs from now on is of the bounds that hold from now on.
         sub.held = [held for held in sub.held if held.item and not moved]
+        ahead = sum((self._unused(held, at) for held in sub.held), ZERO)
+        sub.base_billed -= ahead
+        used += self._bounds(sub, at, used)
         sub.next_plan, sub.plan, sub.moved = None, plan, None
         sub.plans += 1
         sub.plan_began, sub.phases_from = local_date(act.at, self.zone), act.at
-        sub.base_billed = ZERO
+        sub.base_billed, sub.capped = ahead, ZERO
         if moved:
             sub.cycle, sub.n, billed = self._cycle(sub, act.at), 0, sub.billed
             charge = self._begin(sub)
@@ -402,12 +424,12 @@ class Life(Metered):
         else:
             charge = self._charge(sub, at, sub.end, "charge")
         sub.since = sub.plan_since = at
-        sub.use_from(act.at)
+        sub.bounds_from = self.now
+        sub.use_from(self.now)
+        lines = self._take_waiting(sub) + late + used + credit + charge
         if act.data.get("invoice") == "next":
-            sub.waiting += used + credit + charge
+            sub.waiting += [line for line in lines if line.amount]
             return
-        late = self._corrections(sub, act.at)
-        lines = used + self._take_waiting(sub) + late + credit + charge
         before = list(sub.billed)
         self._make(act.at, lines, sub.coupons, "change", sub, bool(act.data.get("refund")))
         if moved:
@@ -433,7 +455,9 @@ class Life(Metered):
         if act.data.get("invoice") == "next":
             sub.waiting += credit + charge
             return
-        self._make(act.at, self._take_waiting(sub) + credit + charge, sub.coupons, "quantity", sub)
+        late = self._take_waiting(sub) + self._corrections(sub)
+        late += self._cap(sub, [], late)
+        self._make(act.at, late + credit + charge, sub.coupons, "quantity", sub)
 
     def _moment(self, at: datetime) -> datetime:
         """From when a change counts: the day of the change is included."""
@@ -442,11 +466,13 @@ class Life(Metered):
     def _pause(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
         at = self._moment(act.at)
+        late = self._corrections(sub)
         credit = self._credit(sub, at)
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
-        used += self._bounds(sub, at, used) + self._take_waiting(sub)
-        sub.status = "paused"
-        self._make(act.at, used + credit, sub.coupons, "pause", sub)
+        late = self._take_waiting(sub) + late
+        used += self._bounds(sub, at, used)
+        sub.status, sub.paused = "paused", self.now
+        self._make(act.at, late + used + credit, sub.coupons, "pause", sub)
         sub.billed = []
 
     def _resume(self, act: Act) -> None:
@@ -456,80 +482,37 @@ class Life(Metered):
             return
         at = self._moment(act.at)
         sub.status, sub.since, sub.plan_since = "active", at, at
-        sub.use_from(act.at)
-        sub.base_billed = ZERO
-        self._make(act.at, self._charge_all(sub, at, "charge"), sub.coupons, "resume")
+        # A pause of no time leaves nothing out.
+        sub.bounds_from = sub.paused if sub.paused[0] == act.at else self.now
+        sub.use_from(sub.bounds_from)
+        sub.base_billed = sub.capped = ZERO
+        late = self._take_waiting(sub) + self._corrections(sub)
+        lines = late + self._charge_all(sub, at, "charge")
+        self._make(act.at, lines, sub.coupons, "resume")
 
     def _addon(self, act: Act) -> None:
         """Attached, in another quantity, or taken off (0)."""
         sub, name, quantity = self.subs[act.data["deal"]], act.data["addon"], act.data["quantity"]
-        at, charge, credit = self._moment(act.at), [], []
+        at, charge, credit, cap = self._moment(act.at), [], [], []
+        late = self._take_waiting(sub) + self._corrections(sub)
+        used: list[Line] = []
         trying = sub.status == "trialing"
         if not trying:
             credit = self._credit(sub, at, name)
             if not quantity:
-                credit += self._usage_lines(sub, act.at, item=name)
+                used = self._usage_lines(sub, act.at, item=name)
         known = sub.addons.pop(name, None)
         if quantity:
             sub.addons[name] = (self.addons[name], quantity)
+            if not known:
+                sub.added[name] = sub.added.get(name, 0) + 1
             if not known and not trying:
-                sub.use_from(act.at, name)
+                sub.use_from(self.now, name)
             if not trying and self.rules.proration != "none":
                 charge = self._charge(sub, at, sub.end, "charge", name)
-        late = self._take_waiting(sub) + self._corrections(sub, act.at)
-        self._make(act.at, late + credit + charge, sub.coupons, "addon", sub)
-
-    def _noted(self, act: Act) -> None:
-        """A credit note over a part of the newest invoice: account credit."""
-        made = next((bill for bill in reversed(self.bills) if bill.total > 0), None)
-        if made is not None:
-            net = sum((line.amount - line.share for line in made.lines), ZERO)
-            # The language rounds halves up.
-            amount = replace(self.rules, rounding="half_up").round(net * act.data["part"])
-            given = [replace(line) for line in made.lines]
-            total = credit_note(self.rules, given, amount)
-            if total > made.total - made.returned or (made.paid and self._used_up(made, amount)):
-                # More than is still charged, or than is left of the credit that was sold.
-                self.refused += 1
-                return
-            if made.sells is not None and made.paid:
-                made.sells.left -= amount
-            made.returned += total
-            for line, after in zip(made.lines, given, strict=True):
-                line.given = after.given
-            rest = lower([made], total)
-            if act.data.get("refund"):
-                rest = send_back([made], rest)
-            if rest:
-                self.purse.grant(rest)
-
-    def _used_up(self, made: Bill, amount: Fraction) -> bool:
-        """Whether credit that was sold at its price is used up too far to take so much back."""
-        return made.sells is not None and amount > made.sells.left
-
-    def _refund(self, act: Act) -> None:
-        """A part of the newest payment goes back."""
-        made = next((bill for bill in reversed(self.bills) if bill.paid > bill.refunded), None)
-        if made is None:
-            return
-        amount = replace(self.rules, rounding="half_up").round(made.paid * act.data["part"])
-        left = min(made.paid - made.refunded, max(made.total - made.returned, ZERO))
-        if not amount:
-            return
-        if amount > left or self._used_up(made, amount):
-            self.refused += 1
-            return
-        if made.sells is not None:
-            made.sells.left -= amount
-        charged = [line for line in made.lines if line.amount > 0]
-        if self.rules.inclusive or len(charged) == 1:
-            for line in charged:
-                # Its part of what was charged, without the tax in it.
-                gross = line.amount - line.share + line.tax
-                rest = line.amount - line.share - line.given - line.sent
-                line.sent += self.rules.round(amount * rest / (gross - made.returned))
-        made.refunded += amount
-        made.returned += amount
+        if not trying:
+            cap = self._cap(sub, used, late)
+        self._make(act.at, late + used + cap + credit + charge, sub.coupons, "addon", sub)
 
     def _cancel(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
@@ -540,10 +523,11 @@ class Life(Metered):
             sub.cancelling = True
             return
         at = self._moment(act.at)
+        late = self._take_waiting(sub) + self._corrections(sub)
         credit = self._credit(sub, at) if act.data.get("prorate") else []
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
         used += self._bounds(sub, at, used)
-        lines = used + self._take_waiting(sub) + self._corrections(sub, act.at) + credit
+        lines = late + used + credit
         sub.status = "cancelled"
         refund = bool(act.data.get("refund"))
         self._make(act.at, lines, sub.coupons, "cancel", sub, refund)
@@ -567,6 +551,20 @@ class Life(Metered):
         else:
             made.paid = made.due
         self.bills.append(made)
+        self._note_corrected(made)
         for each in self.subs.values():
             if any(held.line is line for held in each.held for line in lines):
                 each.billed.append(made)
+
+    def _note_corrected(self, made: Bill) -> None:
+        """Notes on the invoices that charged for usage what a correction gives back of it."""
+        for line in made.lines:
+            back = line.share - line.amount - line.tax
+            weights = [part for _, part in line.of]
+            for (each, _), part in zip(
+                line.of, in_proportion(back, weights, self.rules.currency), strict=True
+            ):
+                self._bill_of(each).returned += part
+
+    def _bill_of(self, line: Line) -> Bill:
+        return next(made for made in self.bills if any(each is line for each in made.lines))

@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .calendars import instant
+from .usage_lives import UsageLives
 from .world import FIRST, TAXES, Act, Plan
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ MONTHLY = ("flat_0", "flat_1", "flat_2")
 _UNNOTED = ("bound", "rest", "tardy")
 
 
-class Acts:
+class Acts(UsageLives):
     """The acts of one customer, by the kind of life that they lead."""
 
     def __init__(self, maker: Maker, zone: str, flavour: str) -> None:
@@ -34,12 +35,12 @@ class Acts:
         # Whether credit may pay all lines alike.
         self.whole = False
         getattr(self, "_life_" + flavour)()
-        bounded = any(act.data.get("plan") == "use_5" for act in self.acts)
+        bounded = any(act.data.get("plan") in ("use_5", "bound_1", "part_2") for act in self.acts)
         # What is above a maximum is told apart by what a credit may pay, a coupon discounts.
         self.whole = self.whole or bounded
         if bounded:
             self._without_limits()
-        late = any("sent" in act.data for act in self.acts)
+        late = any("sent" in act.data or "corrects" in act.data for act in self.acts)
         # What credit before tax does beside what is above a maximum, the rules leave open.
         if self.r.random() < 0.35 and (self._credits or not bounded):
             self._credit()
@@ -57,7 +58,7 @@ class Acts:
     def _move(self) -> None:
         """To places with other taxes; what a line above a maximum has of them, the rules leave
         open."""
-        bounded = ("use_4", "use_5", "bound_0", "bound_1")
+        bounded = ("use_4", "use_5", "bound_0", "bound_1", "part_1", "part_2")
         if any(act.data.get("plan") in bounded for act in self.acts):
             return
         own = Random(self.start.timestamp())
@@ -371,7 +372,7 @@ class Acts:
     def _have_late(self) -> None:
         """Has some of what is used arrive after its time."""
         for act in self.acts:
-            if act.kind == "usage" and self.r.random() < 0.2:
+            if act.kind == "usage" and "id" not in act.data and self.r.random() < 0.2:
                 act.data["sent"] = act.at + timedelta(seconds=self.r.randint(0, 40 * 86400))
 
     def _life_dated(self) -> None:

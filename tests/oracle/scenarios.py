@@ -16,6 +16,7 @@ ZONES = (
     "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Tokyo", "Africa/Cairo", "Pacific/Chatham",
 )  # fmt: skip
 USED = ("calls", "hits", "peak", "newest", "people", "payments", "chat", "level")
+NOTHING = Fraction(0)
 UNTIL = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
@@ -38,6 +39,8 @@ class Maker:
                 seat_model="itself",
                 usages=tuple(map(self._of_addon, ("calls", "people", "payments"))),
             ),
+            Plan("extra_month", NOTHING, (1, "month"), usages=(self._usage("calls", True),)),
+            Plan("extra_whole", NOTHING, (1, "month"), usages=(self._usage("calls"),)),
         )
         made = tuple(self._buyer(f"c{i:03}") for i in range(buyers))
         self.world = World(self.rules, self.plans, self.coupons, made, self.addons)
@@ -94,10 +97,13 @@ class Maker:
             )  # fmt: skip
         plans += self._dated_plans()
         at_once = (self._usage("calls"), self._usage("payments"))
-        plans.append(
-            Plan("part_0", self.money(5, 50), (1, "month"), usages=at_once,
-                 threshold=self.money(20, 90))
-        )  # fmt: skip
+        for i in range(3):
+            bound = self.money(100, 400)
+            plans.append(
+                Plan(f"part_{i}", self.money(5, 50), (1, "month"), usages=at_once,
+                     threshold=self.money(20, 90), minimum=bound if i == 1 else None,
+                     maximum=bound if i == 2 else None)
+            )  # fmt: skip
         if not self.rules.calendar:
             usage = (self._usage("calls", monthly=True),)
             plans.append(Plan("yearly_use", self.money(100, 900), (1, "year"), usages=usage))
@@ -229,6 +235,13 @@ class Maker:
                 "twin",
                 "twin",
                 "given",
+                "instants",
+                "instants",
+                "corrected",
+                "above",
+                "above",
+                "rhythms",
+                "asked",
             )
         )
         acts = sorted(Acts(self, zone, flavour).acts, key=lambda act: act.at)

@@ -40,6 +40,7 @@ event A.grant {
   account Account, amount money, expires time?, priority integer?, kind text = "", meter text = ""
 }
 event A.oneoff { account Account, lines [money] }
+event A.ask { deal Deal }
 event A.tick { account Account }
 event U.calls key account { account Account, units number }
 event U.hits key account { account Account }
@@ -106,6 +107,7 @@ on A.resume as e { resume { subscription: e.deal.sub } }
 on A.cancel as e {
   cancel { subscription: e.deal.sub, when: e.when, prorate: e.prorate, refund: e.refund }
 }
+on A.ask as e { bill_usage { subscription: e.deal.sub } }
 on A.coupon as e { apply_coupon { customer: e.account, coupon: e.coupon } }
 fn listed(what: text) -> [text] = if what == "" then [] else [what]
 on A.grant as e {
@@ -191,7 +193,9 @@ def plan_text(plan: Plan, rules: Rules, word: str = "plan") -> str:
     per = f"per {unit}" if count == 1 else f"per {count} {unit}s"
     tail = " in arrears" if plan.arrears else ""
     lines = [f"{word} {plan.name} {{"]
-    if plan.seat_model in ("", "each", "itself"):
+    if word == "addon" and not plan.price:
+        pass  # it has usage alone
+    elif plan.seat_model in ("", "each", "itself"):
         seat = "per seat " if plan.seat_model == "each" else ""
         lines.append(f"  price {decimal(plan.price)} {cur} {seat}{per}{tail}")
     else:
@@ -270,23 +274,33 @@ def carried_text(usage: Usage) -> str:
 
 def events(world: World) -> list[dict[str, Any]]:
     """All that happens, in order of time; ties in the order of the customer's own acts."""
-    found: list[tuple[Any, int, dict[str, Any]]] = []
+    found: list[tuple[Any, str, int, dict[str, Any]]] = []
     for buyer in world.buyers:
         first = buyer.acts[0].at
         new = {"id": buyer.key, "timezone": buyer.zone, "country": buyer.country}
         if buyer.poor:
             new["card"] = "pm_card_chargeDeclined"
-        found.append((first, -1, {"type": "A.new", "data": new}))
+        found.append((first, buyer.key, -1, {"type": "A.new", "data": new}))
         for i, act in enumerate(buyer.acts):
             sent = act.data.get("sent", act.at)
             if sent != act.at:
                 # Moves the clock on: the late event itself is in the past.
                 tick = {"type": "A.tick", "data": {"account": buyer.key}}
-                found.append((sent, 2 * i, tick))
+                found.append((sent, buyer.key, 2 * i, tick))
             body = event(act, buyer, world.rules.currency)
-            found.append((sent, 2 * i + 1, {**body, "time": stamp(act.at)}))
-    found.sort(key=lambda x: (x[0], x[2]["data"].get("account") or "", x[1]))
-    return [{"id": f"e{i}", "time": stamp(at), **body} for i, (at, _, body) in enumerate(found)]
+            found.append((sent, buyer.key, 2 * i + 1, {**body, "time": stamp(act.at)}))
+    found.sort(key=lambda x: x[:3])
+    # Ids in their order: what comes later of an instant counts behind.
+    ids = {
+        (key, body["id"]): f"e{i:07}" for i, (_, key, _, body) in enumerate(found) if "id" in body
+    }
+    made = []
+    for i, (at, key, _, body) in enumerate(found):
+        event_ = {"time": stamp(at), **body, "id": f"e{i:07}"}
+        if "corrects" in body:
+            event_["corrects"] = ids[key, body["corrects"]]
+        made.append(event_)
+    return made
 
 
 def stamp(at: datetime) -> str:
@@ -297,7 +311,9 @@ def stamp(at: datetime) -> str:
 def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
     """One act as an event."""
     if act.kind == "usage":
-        return {"type": f"U.{act.data['meter']}", "data": usage_data(act, buyer, cur)}
+        said = usage_data(act.data["meter"], act.data.get("says", act.data), buyer, cur)
+        marks = {name: act.data[name] for name in ("id", "corrects") if name in act.data}
+        return {"type": f"U.{act.data['meter']}", "data": said, **marks}
     data: dict[str, Any] = dict(act.data)
     for name in ("amount", "price"):
         if name in data:
@@ -320,17 +336,17 @@ def event(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
 KINDS = {"fixed": "base"}
 
 
-def usage_data(act: Act, buyer: Buyer, cur: str) -> dict[str, Any]:
+def usage_data(meter: str, said: dict[str, Any], buyer: Buyer, cur: str) -> dict[str, Any]:
     """The payload of a usage event."""
-    match act.data["meter"]:
+    match meter:
         case "hits":
             rest = {}
         case "people":
-            rest = {"who": act.data["who"]}
+            rest = {"who": said["who"]}
         case "payments":
-            rest = {"amount": f"{decimal(act.data['units'])} {cur}"}
+            rest = {"amount": f"{decimal(said['units'])} {cur}"}
         case "chat":
-            rest = {"units": decimal(act.data["units"]), "kind": act.data["by"]}
+            rest = {"units": decimal(said["units"]), "kind": said["by"]}
         case _:
-            rest = {"units": decimal(act.data["units"])}
+            rest = {"units": decimal(said["units"])}
     return {"account": buyer.key, **rest}

@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 from .books import ZERO, Attached
 from .calendars import Cycle
 from .world import Bill, Line, Plan, Usage
+
+# A place in what happens to a customer: an instant, and at it the turn in which it was handled.
+# Boundaries come before all that is handled then, what comes late for an instant behind it.
+Place = tuple[datetime, float]
+FIRST_OF_ALL, LATE = -1.0, inf
+
+
+@dataclass
+class Used:
+    """One count: where it belongs, when it came, and what it says; corrections replace that."""
+
+    place: Place
+    came: Place
+    data: dict[str, Any]
+    corrections: list[tuple[Place, datetime, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def at(self) -> datetime:
+        """Its own time."""
+        return self.place[0]
+
+    def by(self, now: Place) -> dict[str, Any]:
+        """What it says by what has come until then: its newest correction."""
+        known = [each for each in self.corrections if each[0] < now]
+        newest = max(known, key=lambda each: (each[1], each[0]), default=None)
+        return self.data if newest is None else {**self.data, **newest[2]}
 
 
 @dataclass
@@ -32,8 +59,8 @@ class Window:
     """A usage period that was billed, and for how much."""
 
     usage: Usage
-    start: datetime
-    end: datetime
+    since: Place
+    until: Place
     included: Fraction
     item: str = ""
     period: Fraction = ZERO
@@ -46,13 +73,24 @@ class Window:
     plan: int = 0
     """Of which of the subscription's plans, counted."""
 
+    @property
+    def start(self) -> datetime:
+        """The instant at which it begins."""
+        return self.since[0]
+
+    @property
+    def end(self) -> datetime:
+        """The instant at which it ends."""
+        return self.until[0]
+
 
 @dataclass
 class Settled:
     """A period whose minimum and maximum were settled: what it cost, and what they made of it."""
 
-    start: datetime
-    end: datetime
+    begins: date
+    since: Place
+    until: Place
     low: Fraction | None
     high: Fraction | None
     cost: Fraction
@@ -79,16 +117,24 @@ class Sub:
     waiting: list[Line] = field(default_factory=list)
     since: datetime | None = None
     plan_since: datetime | None = None
-    usage_from: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    usage_from: dict[tuple[str, str], Place] = field(default_factory=dict)
     """Where the running usage begins, by add-on ("" for the plan) and meter."""
     base_billed: Fraction = ZERO
+    """What was charged of base and usage of the running period, for its minimum and maximum, and
+    what was taken off above the maximum within it."""
+    capped: Fraction = ZERO
+    paused: Place = (datetime.min.replace(tzinfo=UTC), FIRST_OF_ALL)
+    bounds_from: Place = (datetime.min.replace(tzinfo=UTC), FIRST_OF_ALL)
+    """Where what these bound begins."""
     windows: list[Window] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
-    partly: dict[str, Window] = field(default_factory=dict)
-    """What thresholds have billed of the running windows, by meter."""
+    partly: dict[tuple[str, str], Window] = field(default_factory=dict)
+    """What was billed of the running windows before their end, by add-on and meter."""
     billed: list[Bill] = field(default_factory=list)
     """The invoices that charged for the running period."""
     addons: dict[str, tuple[Plan, int]] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
+    """How often each add-on was added."""
     plan_began: date | None = None
     """The local date from which the plan holds for it."""
     phases_from: datetime | None = None
@@ -106,7 +152,7 @@ class Sub:
             found += [(name, usage) for usage in addon.usages]
         return found
 
-    def use_from(self, at: datetime, item: str | None = None) -> None:
+    def use_from(self, at: Place, item: str | None = None) -> None:
         """Has usage begin at an instant: all of it, or that of one add-on."""
         if item is None:
             self.usage_from = {}

@@ -151,10 +151,22 @@ class Line:
     given: Fraction = Fraction(0)
     """What credit notes gave back of it, before tax; `sent`: what refunds of its payment did."""
     sent: Fraction = Fraction(0)
+    inside: bool = False
+    """Whether it corrects usage of the period that runs."""
+    back: Fraction = Fraction(0)
+    """What corrections gave back of it, discounted; `of`: of which lines it gives back how much."""
+    of: list[tuple[Line, Fraction]] = field(default_factory=list)
     rates: tuple[Fraction, ...] | None = None
     """The taxes that it came with; of what is given back, those of then (None: those of now)."""
+    taxed: Fraction = Fraction(1)
+    """Which part of it was taxed: not what credit before tax had paid."""
     most: Fraction | None = None
     """What it may give back with its tax."""
+
+    @property
+    def left(self) -> Fraction:
+        """What is still charged of it, discounted, before tax."""
+        return self.amount - self.share - self.given - self.sent - self.back
 
 
 @dataclass

@@ -403,7 +403,7 @@ def bill_change(
         known["waiting"] = owed.as_rows(owed.settled(desk, found))
         usage.keep(desk, found.metered, None, None)
         kept += charged
-    elif found.lines or found.bounds:
+    elif found.lines or found.bounds or found.metered:
         made = renewals.make(desk, [after], [found], [], f"{key}/{site}", reason, False, surplus)
         if made:
             kept = owed.invoiced(kept, made.made, made.key, key)

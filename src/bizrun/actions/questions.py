@@ -39,7 +39,7 @@ def _period_among(
         # What is late belongs to the period that was billed, wherever a change has cut it; what
         # came behind that, when nobody rated the meter, to none.
         if rows := usages.billed_windows(desk, meter, customer, at):
-            return rows[0]["start"], None
+            return rows[0]["start"], rows[0]["end"]
         start = max(start, usages.billed_until(desk, meter, customer, at) or start)
     return start, end
 

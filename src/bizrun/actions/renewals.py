@@ -237,7 +237,7 @@ def make(
         found += due_.bounds
         metered += due_.metered
     all_lines += advance
-    if not all_lines and not found:
+    if not (all_lines or found or metered):
         return None
     if graced and metered and (waits := grace(desk, customer)) != Duration():
         at = add(desk.now, waits, desk.tz)

@@ -278,7 +278,7 @@ def end(
     whole = desk.now >= sub["period_end"]
     found = _last_owed(desk, sub, last, whole)
     found.lines += extra
-    if found.lines or found.bounds:
+    if found.lines or found.bounds or found.metered:
         site = f"{key}/end/{desk.base}"
         renewals.make(desk, [sub], [found], [], site, "cancellation", whole, surplus)
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
@@ -348,7 +348,7 @@ def _rest(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
         found = owed.arrears(desk, sub, desk.now, True)
         found.lines += credit
     _leave(desk, sub, status)
-    if found.lines or found.bounds:
+    if found.lines or found.bounds or found.metered:
         renewals.make(desk, [sub], [found], [], f"{key}/pause/{desk.base}", "pause",
                       surplus=surplus)  # fmt: skip
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()

@@ -202,9 +202,11 @@ class Toolbox:
 
     def counted(self, work: Desk, meter: str, customer: str, at: datetime) -> None:
         """What follows from a late count, or from one of a meter that is watched."""
-        late = at < work.now and usage.counted_late(work, meter, customer, at)
-        others = late and len(work.subscriptions(customer)) > 1
-        if (others or not late) and self.watches(work.program, meter):
+        if at < work.now:
+            usage.counted_late(work, meter, customer, at)
+        # It may be of a running period too: of another subscription, or of the plan's beside an
+        # add-on that is gone.
+        if self.watches(work.program, meter):
             renewals.threshold(work, meter, customer)
 
     def follow(self, work: Desk, key: str, status: str) -> None:

@@ -67,11 +67,7 @@ def used_up(
 ) -> dict[str, Any]:
     """What of `billing` remembers that counts of this very instant are billed: the usage period
     that begins now has those that come after them alone."""
-    spent = {
-        each.price.meter: start
-        for each in found
-        if (start := each.row["start"]) >= now and any(part[1] for part in each.row["billed"])
-    }
+    spent = _counted_at(desk, sub, found, now)
     used = (sub["billing"] or {}).get("used") or {}
     # What a plan between two changes at one instant had no price for is nobody's.
     later = {key: until for key, until in used.items() if until >= now}
@@ -84,6 +80,24 @@ def used_up(
         for key, until in later.items()
     }
     return {"used": {**used, **fresh}, **_moved(sub, fresh, now)}
+
+
+def _counted_at(
+    desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered], now: datetime
+) -> dict[str, datetime]:
+    """The meters that have counted at this instant in usage periods which end where they began,
+    priced or free or not priced at all, and where these are kept."""
+    starts = {(each.price.meter, each.row["start"]) for each in found}
+    since: datetime = sub["usage_start"]
+    if since >= now:
+        used = (sub["billing"] or {}).get("used") or {}
+        starts |= {(meter, max(since, used.get(meter, since))) for meter in desk.program.meters}
+    return {
+        meter: start
+        for meter, start in sorted(starts)
+        if start >= now
+        and any(each.events for each in desk.measured(meter, sub["customer"], start, start))
+    }
 
 
 def free_start(
@@ -312,6 +326,7 @@ def meter_window(
     first = catalog.free_events(item.plan, price.meter)
     units = free.quantity if free.own or free.carried else None
     rated = _rate_window(desk, sub, price, start, end, units, running, first, shown)
+    taken = sum((part.included for part in rated), 0)
     if steps := free.steps(sub["currency"]):
         rated = (replace(rated[0], free=steps), *rated[1:])
     if start >= end:
@@ -337,8 +352,7 @@ def meter_window(
     if shown < start:
         row["terms"]["begun"] = shown
     if free.carries:
-        used = sum((part.included for part in rated), 0)
-        row["terms"]["left"] = [list(lot) for lot in free.left(used, end >= period.end)]
+        row["terms"]["left"] = [list(lot) for lot in free.left(taken, end >= period.end)]
     was = [_part_row(values, part) for values, part in billed.items()]
     return Metered(item, price, shown, end, tuple(made), row, was)
 
@@ -470,13 +484,11 @@ def _again(desk: Desk, row: Mapping[str, Any]) -> Metered | None:
     return again(desk, row, "correction", billed_of(row["billed"]))
 
 
-def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> bool:
+def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> None:
     """Notes a count for periods that an invoice has billed: the next invoice corrects them."""
-    rows = billed_windows(desk, meter, customer, at)
-    for row in rows:
+    for row in billed_windows(desk, meter, customer, at):
         _late(desk, row, customer)
         _carry_on(desk, row, customer)
-    return bool(rows)
 
 
 def _carry_on(desk: Desk, row: Row, customer: str) -> None:
@@ -515,12 +527,14 @@ def _late(desk: Desk, row: Row, customer: str) -> None:
 
 def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[Row]:
     """The billed usage periods of a customer's meter that an instant falls in, newest first: one,
-    or one of each item of each subscription that has a price for it."""
+    or one of each item of each subscription that has a price for it. What ended where it began
+    held for no time: what comes late for that instant is of what held after it."""
     rows = desk.rows(
         "_usage", {"customer": customer, "meter": meter},
         [("start", "<", at + SAME), ("end", ">", at)], (("start", True),), None,
     )  # fmt: skip
-    return [row for row in rows if row["terms"].get("begun", row["start"]) <= at]
+    begun = ((row, row["terms"].get("begun", row["start"])) for row in rows)
+    return [row for row, start in begun if start <= at and row["end"] - start >= SAME]
 
 
 def billed_until(desk: Desk, meter: str, customer: str, at: datetime) -> datetime | None:

@@ -126,8 +126,8 @@ def begun_at(
 def unmoved(sub: Mapping[str, Any], meter: str, start: datetime, item: str = PLAN) -> datetime:
     """Where usage of a meter began at an instant at which some was billed already, that instant."""
     moved = (sub["billing"] or {}).get("moved") or {}
-    known = moved.get(part_key(item, meter)) or moved.get(meter)
-    return known if known is not None and known < start < known + SAME else start
+    known = (moved.get(part_key(item, meter)), moved.get(meter))
+    return next((at for at in known if at is not None and at < start < at + SAME), start)
 
 
 def next_boundary(desk: Desk, sub: Mapping[str, Any], at: datetime) -> datetime | None:

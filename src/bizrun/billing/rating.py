@@ -442,7 +442,7 @@ def _after_allowance(pricing: Pricing, usage: Usage, currency: str, included: Nu
     quantity = max(usage.quantity, 0)
     free = min(quantity, max(included, 0))
     left = check_number(quantity - free)
-    each = _beyond(usage.each, free)
+    each = _beyond(usage.each, free, max(included - free, 0))
     if usage.each:
         # What is all included costs nothing, its event either.
         events = paying(each)
@@ -459,12 +459,13 @@ def paying(each: Iterable[Number]) -> int:
     return sum(value >= 0 for value in each)
 
 
-def _beyond(each: Sequence[Number], free: Number) -> tuple[Number, ...]:
-    """What is left of the values of events where the first so many units are free."""
+def _beyond(each: Sequence[Number], free: Number, more: Number) -> tuple[Number, ...]:
+    """What is left of the values of events where the first so many units are free, and `more`
+    would be: an event of nothing is covered as long as some is."""
     left = []
     for value in each:
         part = min(max(value, 0), free)
-        if value != part or not free:
+        if value != part or not (free or more):
             left.append(check_number(value - part))
         free -= part
     return tuple(left)

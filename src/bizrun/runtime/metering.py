@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
 from operator import itemgetter
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 
 MAX_SLOTS = 100_000
+# What is left of a period that no figure runs for: one may have ended where it began.
+_SHORT = timedelta(milliseconds=1)
 
 
 class Slot:
@@ -136,7 +138,7 @@ class Metering:
         if at < clock:
             return None
         *others, (start, end) = engine.usage_periods(customer, at, meter.name)
-        if others or end is None or end <= at:
+        if others or end is None or end - at < _SHORT:
             return None
         key = self._key(meter.name, customer, start, "")
         row = engine.state.get("_meter", key)

@@ -138,9 +138,10 @@ class Readings:
         return buckets.from_levels(bucket, map(_level, rows))
 
     def held(self, series: str, at: datetime) -> Number:
-        """The level of a series that an instant begins with; 0 before the first one."""
+        """The level of a series that a period begins with; 0 before the first one. One of its very
+        beginning that the period has not counted is of what was before it."""
         order = (("at", True), ("event", True))
-        rows = self.state.select("_reading", {"series": series}, [Range("at", "<", at)], order, 1)
+        rows = self.state.select("_reading", {"series": series}, [Range("at", "<=", at)], order, 1)
         found: Number = next((row["value"] for row in rows), 0)
         return found
 
