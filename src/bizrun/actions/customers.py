@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..billing import catalog
@@ -89,25 +89,27 @@ def subscriptions_of(invoice: Mapping[str, Any]) -> list[str]:
 
 
 def subscription_of(desk: Desk, customer: str) -> Row | None:
-    """The one that decides on limits and periods: the oldest that lives."""
+    """The one that decides on periods: the oldest that lives."""
     for row in desk.subscriptions(customer):
         if lives(row):
             return row
     return None
 
 
-def customer_plan(desk: Desk, customer: str) -> catalog.Plan | None:
-    """The plan that a customer has: of the subscription, with what its add-ons give to it, else of
-    its own `plan` field."""
+def plans_of(desk: Desk, customer: str) -> Iterator[tuple[catalog.Plan, Row | None]]:
+    """What a customer has: the plan of each subscription that lives, with what its add-ons give to
+    it, the oldest first and those that sleep last; without one that of its own `plan` field."""
     from .terms import items
 
-    sub = subscription_of(desk, customer)
-    if sub is not None:
-        return items(desk, sub, desk.now)[0].plan
+    subs = subscriptions(desk, customer)
+    for sub in sorted(subs, key=lambda each: each["status"] in ASLEEP):
+        yield items(desk, sub, desk.now)[0].plan, sub
     bills = desk.program.bills
-    row = desk.peek(bills, customer) if bills else None
+    row = desk.peek(bills, customer) if bills and not subs else None
     name = row.get("plan") if row else None
-    return desk.program.plans.get(name) if isinstance(name, str) else None
+    plan = desk.program.plans.get(name) if isinstance(name, str) else None
+    if plan is not None:
+        yield plan, None
 
 
 def coupons(desk: Desk, subs: Sequence[Mapping[str, Any]]) -> tuple[Attached, ...]:

@@ -15,7 +15,7 @@ from ..times import end_of, local_date, midnight, start_of
 from ..values import SIZE_UNITS, UNLIMITED, Money, Number, check_number, show
 from . import quotes, recurring, windows
 from . import usage as usages
-from .customers import ASLEEP, credit_balance, customer_plan, lives, subscription_of
+from .customers import ASLEEP, credit_balance, lives, plans_of, subscription_of
 from .desk import Desk, Row
 from .terms import cycle_of, items, plan_named
 from .wallets import usable
@@ -192,18 +192,22 @@ def _as_read(desk: Desk, customer: str | None, meter: Meter, quantity: Number) -
 
 
 def limit(desk: Desk, customer: Any, name: Any) -> Number | Money:
-    """`limit(customer, name)`: 0 where the customer has no plan, unlimited where none is set."""
+    """`limit(customer, name)`: what the oldest subscription allows whose plan says something of
+    it; 0 where the customer has no plan, unlimited where none is set."""
     if customer is None:
         raise Refusal("limit needs a customer, and there is none")
-    plan = customer_plan(desk, customer)
-    return 0 if plan is None else _allowed(desk, plan, name, customer)
+    bound: Number | Money = 0
+    for plan, sub in plans_of(desk, customer):
+        if name in plan.limits or catalog.included(plan, name) is not None:
+            return _allowed(desk, plan, name, sub)
+        bound = UNLIMITED
+    return bound
 
 
-def _included(desk: Desk, plan: catalog.Plan, name: str, customer: str | None) -> Number | None:
-    """What is included of a meter: to a customer, in the running period, with what was carried
-    over to it."""
+def _included(desk: Desk, plan: catalog.Plan, name: str, sub: Row | None) -> Number | None:
+    """What is included of a meter: by a subscription, in the running period, with what was
+    carried over to it."""
     included = catalog.included(plan, name)
-    sub = subscription_of(desk, customer) if customer is not None else None
     if included is None or sub is None or not any(map(_carries, plan.includes)):
         return included
     for price in catalog.choose_usages(plan, sub["currency"]):
@@ -224,14 +228,15 @@ def limit_of_plan(desk: Desk, plan: Any, name: Any) -> Number | Money:
     return _allowed(desk, plan_named(desk, plan), name, None)
 
 
-def _allowed(desk: Desk, plan: catalog.Plan, name: Any, customer: str | None) -> Number | Money:
+def _allowed(desk: Desk, plan: catalog.Plan, name: Any, sub: Row | None) -> Number | Money:
     held = plan.limits.get(name)
     if held is not None:
         return held
-    included = _included(desk, plan, name, customer)
+    included = _included(desk, plan, name, sub)
     if included is None:
         return UNLIMITED
     meter = desk.program.meters.get(name)
+    customer = sub["customer"] if sub is not None else None
     return _as_read(desk, customer, meter, included) if meter else included
 
 
@@ -246,14 +251,13 @@ def remaining(desk: Desk, customer: Any, name: Any) -> Number | Money:
 
 
 def has_feature(desk: Desk, customer: Any, feature: Any) -> bool:
-    """Whether the plan of a customer has a feature."""
+    """Whether a plan of a customer has a feature: of any subscription that does not sleep."""
     if customer is None:
         return False
-    plan = customer_plan(desk, customer)
-    sub = subscription_of(desk, customer)
-    if sub is not None and sub["status"] in ASLEEP:
-        return False
-    return plan is not None and feature in plan.features
+    return any(
+        feature in plan.features and (sub is None or sub["status"] not in ASLEEP)
+        for plan, sub in plans_of(desk, customer)
+    )
 
 
 def has_feature_of_plan(desk: Desk, plan: Any, feature: Any) -> bool:
