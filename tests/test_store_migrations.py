@@ -42,6 +42,28 @@ def test_added_and_dropped_columns(store: Store) -> None:
     assert [row["n"] for row in store.select("E")] == [Decimal("1.5"), None, Decimal("1.5")]
 
 
+def test_rows_in_another_order_of_the_file(store: Store) -> None:
+    """What is kept by age and what by key say the same, and one becomes the other."""
+    columns = Column("n", "number"), Column("m", "text", unique=True)
+    indexed = (("n",),)
+    assert store.prepare([table(*columns, indexes=indexed)]) == []
+    rows = {k: {"id": k, "n": n % 2, "m": f"m{n}"} for n, k in enumerate("dbca")}
+    store.write({"E": rows})
+    store.commit()
+    for by_age in (True, True, False):
+        aged = table(*columns, Column("later", "text"), indexes=indexed, by_age=by_age)
+        store.prepare([aged])
+        assert [row["id"] for row in store.select("E")] == list("abcd")
+        assert [row["id"] for row in store.select("E", {"n": 1})] == list("ab")
+        assert store.get("E", "c") == {"id": "c", "n": 0, "m": "m2", "later": None}
+        with pytest.raises(Refusal):
+            store.write({"E": {"e": {"id": "e", "n": 1, "m": "m0", "later": None}}})
+        store.write({"E": {"a": {"id": "a", "n": 1, "m": "m3", "later": None}}})
+        store.adjust("E", ("later",), [(None, "b")])
+        store.commit()
+    assert store.verify() == []
+
+
 def test_choices_that_are_no_more(store: Store) -> None:
     def state(*choices: str) -> Table:
         return table(Column("state", "text", choices=choices))

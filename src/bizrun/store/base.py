@@ -44,12 +44,17 @@ class Column(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """A table: its key column is text and unique; `indexes` are worth keeping for `select`."""
+    """A table: its key column is text and unique; `indexes` are worth keeping for `select`.
+
+    `by_age`: a file has its rows as they were made, and not in the order of their keys. That keeps
+    those together that change together, where keys begin with something else than an instant.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: str = "id"
     indexes: tuple[tuple[str, ...], ...] = ()
+    by_age: bool = False
 
 
 class Range(NamedTuple):

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from .base import Column, Table
 from .codecs import UNREADABLE, unreadable
 from .database import Database
@@ -44,6 +46,7 @@ def migrate(
     if old is None or old.key != new.key:
         db.execute(dialect.create_table(new))
     else:
+        work.rearrange(old)
         told = work.change(old)
         for column in new.columns:
             if column.name in defaults and column.name not in {c.name for c in old.columns}:
@@ -75,6 +78,19 @@ class _Migration:
             return
         stored = value if encode is None else encode(value)
         self.db.execute(f"UPDATE {self.name} SET {name} = ? WHERE {name} IS NULL", (stored,))
+
+    def rearrange(self, old: Table) -> None:
+        """Writes a table anew whose rows are to be kept in another order."""
+        if self.dialect.table_end(old) == self.dialect.table_end(self.table):
+            return
+        new = replace(old, name=f"{old.name} anew", by_age=self.table.by_age)
+        name = self.dialect.quoted(new.name)
+        columns = ", ".join(self.dialect.quoted(column.name) for column in old.columns)
+        rows = f"SELECT {columns} FROM {self.name} ORDER BY {self.key}"
+        self.db.execute(self.dialect.create_table(new))
+        self.db.execute(f"INSERT INTO {name} ({columns}) {rows}")
+        self.db.execute(f"DROP TABLE {self.name}")
+        self.db.execute(f"ALTER TABLE {name} RENAME TO {self.name}")
 
     def change(self, old: Table) -> list[str]:
         """Changes the columns; what is told of it."""

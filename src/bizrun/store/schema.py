@@ -300,6 +300,7 @@ def table_to_json(table: Table) -> str:
             "key": table.key,
             "columns": [_column_to_json(column) for column in table.columns],
             "indexes": table.indexes,
+            **({"by_age": True} if table.by_age else {}),
         },
         separators=(",", ":"),
     )
@@ -313,6 +314,7 @@ def table_from_json(text: str) -> Table:
         tuple(_column_from_json(*column) for column in found["columns"]),
         found["key"],
         tuple(tuple(index) for index in found["indexes"]),
+        found.get("by_age", False),
     )
 
 

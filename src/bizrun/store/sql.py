@@ -19,19 +19,20 @@ class Dialect(Struct, frozen=True):
     """Where databases differ.
 
     `stored`: a name of an author as the database keeps it; `quoted`: as an identifier. `primary`:
-    a key column's constraint, by table; `table_end`: behind a table's columns. `upsert`: inserts
-    or replaces a row. `unique`: makes the constraint of that name; `drop_index(table, name)`:
-    drops an index or such a constraint; `indexes`: selects the names of both, by table.
-    `unindexed`: an expression that no index serves. `nulls(descending, bound)`: what puts rows
-    without a value last, where a column is not bound. `path`: the text in a JSON column under
-    some names; `groups`: an expression to group by. `kept`: a value as `_dropped` has it.
+    a key column's constraint, by table; `table_end`: what stands behind its columns, likewise.
+    `upsert`: inserts or replaces a row. `unique`: makes the constraint of that name;
+    `drop_index(table, name)`: drops an index or such a constraint; `indexes`: selects the names
+    of both, by table. `unindexed`: an expression that no index serves. `nulls(descending, bound)`:
+    what puts rows without a value last, where a column is not bound. `path`: the text in a JSON
+    column under some names; `groups`: an expression to group by. `kept`: a value as `_dropped`
+    has it.
     """
 
     codecs: Mapping[ColumnType, Codec]
     stored: Callable[[str], str]
     quoted: Callable[[str], str]
     primary: Callable[[Table], str]
-    table_end: str
+    table_end: Callable[[Table], str]
     upsert: Callable[[Table], str]
     unique: Callable[[str, Table, Column], str]
     drop_index: Callable[[str, str], str]
@@ -50,7 +51,7 @@ class Dialect(Struct, frozen=True):
     def create_table(self, table: Table) -> str:
         """The statement that makes a table."""
         columns = ", ".join(self.column(column, table) for column in table.columns)
-        return f"CREATE TABLE {self.quoted(table.name)} ({columns}){self.table_end}"
+        return f"CREATE TABLE {self.quoted(table.name)} ({columns}){self.table_end(table)}"
 
     def index_statements(self, table: Table) -> dict[str, str]:
         """The statements that make a table's indexes, by the indexes' names."""
