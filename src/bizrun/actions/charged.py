@@ -94,6 +94,8 @@ def left_of_period(desk: Desk, sub: Mapping[str, Any], start: datetime, end: dat
     for invoice in desk.select("Invoice", customer=sub["customer"]):
         if invoice["status"] in ("draft", "void") or invoice["currency"] != sub["currency"]:
             continue
+        if _is_before(invoice, start):
+            continue
         rows = sorted(desk.select("InvoiceLine", invoice=invoice["id"]), key=_position)
         mine = {
             place: row for place, row in enumerate(rows)
@@ -155,6 +157,12 @@ def _is_of(row: Mapping[str, Any], start: datetime, end: datetime) -> bool:
     return bool(begins < end and (start < ends or start <= begins))
 
 
+def _is_before(invoice: Mapping[str, Any], start: datetime | None) -> bool:
+    """Whether all that an invoice is for had ended at an instant: its lines need no look."""
+    end = invoice["period_end"]
+    return end is None or (start is not None and bool(end < start))
+
+
 def _position(row: Mapping[str, Any]) -> int:
     return int(row["position"])
 
@@ -185,7 +193,7 @@ def _earlier(
     rows = (
         row for row in desk.select("Invoice", customer=invoice["customer"])
         if row["id"] != invoice["id"] and row["status"] not in ("draft", "void")
-        and row["currency"] == invoice["currency"]
+        and row["currency"] == invoice["currency"] and not _is_before(row, line.period_start)
     )  # fmt: skip
     for row in sorted(rows, key=lambda row: row["issued_at"], reverse=True):
         if not back:
