@@ -227,3 +227,37 @@ def test_names_are_quoted(store: Store) -> None:
     assert [row["key"] for row in found] == ["k"]
     with pytest.raises(Refusal):
         store.write({"order": {"l": {"key": "l", 'gr"oup': "g", "select": T0}}})
+
+
+def test_renamed_columns(store: Store) -> None:
+    n, m = Column("n", "number", unique=True), Column("m", "number", unique=True)
+    store.prepare([table(n, indexes=(("n",),))])
+    store.write({"E": {k: {"id": k, "n": place} for place, k in enumerate("abc")}})
+    store.commit()
+    renames = {"E": {"n": "m", "gone": "m"}}
+    assert store.prepare([table(m, indexes=(("m",),))], {}, renames) == ["E.m was n"]
+    assert [row["m"] for row in store.select("E")] == [0, 1, 2]
+    assert [row["id"] for row in store.select("E", {}, [Range("m", ">", 1)])] == ["c"]
+    with pytest.raises(Refusal):
+        store.write({"E": {"d": {"id": "d", "m": 0}}})
+    store.rollback()
+    # What was renamed stays so, and what is declared beside it is another column.
+    assert store.prepare([table(m, indexes=(("m",),))], {}, renames) == []
+    assert store.prepare([table(m, n)], {}, renames) == ["E.n is new"]
+    assert store.get("E", "a") == {"id": "a", "m": 0, "n": None}
+
+
+def test_a_renamed_column_of_another_type_and_a_renamed_key(store: Store) -> None:
+    store.prepare([table(Column("n", "number"))])
+    store.write({"E": {"a": {"id": "a", "n": 5}}})
+    store.commit()
+    with pytest.raises(StoreError, match=r"E\.m is now date"):
+        store.prepare([table(Column("m", "date"))], {}, {"E": {"n": "m"}})
+    assert store.get("E", "a") == {"id": "a", "n": 5}, "nothing of it is kept"
+    changed = table(Column("m", "text"), key="code")
+    told = store.prepare([changed], {}, {"E": {"n": "m", "id": "code"}})
+    assert told == ["E.m was n", "E.code was id", "E.m is now text (was number)"]
+    assert store.get("E", "a") == {"code": "a", "m": "5"}
+    store.write({"E": {"a": {"code": "a", "m": "6"}}})
+    store.commit()
+    assert store.get("E", "a") == {"code": "a", "m": "6"}

@@ -334,3 +334,53 @@ def test_a_crash_while_an_old_version_goes_on(tmp_path: Path) -> None:
             engine = story.run(new, *after[:cut])
         hashes.add(digest(engine))
     assert len(hashes) == 1
+
+
+# --- fields that are called something else ----------------------------------------------------
+
+RENAMED = """
+business "V" { bills Account, currency USD }
+entity Account { id text key, said text = "", city text = "Oslo", friends [Account], index city }
+event Account.signup key id { id text, city text = "Oslo" }
+event Asked key account { account Account }
+event Answered key account { account Account, text text }
+fn near(a: Account) -> number = count(Account where .city == a.city and .city != "")
+on Account.signup as s { create Account { ...s } }
+on Asked(account) {
+  wait for Answered as answer where answer.account == account
+  let others = Account where .city in ["Oslo", "Rome"] order by .city
+  update account { said: "{account.city} {near(account)} {len(others)}", city: "{.city}!" }
+  add account to account.friends
+  create Account { ...answer, id: "{account.id}2", city: "Rome" }
+  for each each_one in Account where .city == "Rome" { update each_one { city: "Rome?" } }
+  return account
+}
+"""
+NEW_NAMES = """
+business "V" { bills Account, currency USD }
+entity Account { id text key, said text = "", town text was city = "-", pals [Account] was friends }
+event Asked key account { account Account }
+event Answered key account { account Account, text text }
+event Account.signup key id { id text, town text = "Oslo" }
+"""
+
+
+def test_fields_under_other_names(story: Story) -> None:
+    story.run(RENAMED, line(1, "Account.signup", id="a", city="Rome"), ASKED)
+    engine = story.run(NEW_NAMES, line(4, "Answered", account="a", text="yes"))
+    assert {"Account.town was city", "Account.pals was friends"} <= {*engine.migrated}
+    assert not engine.counts.failed and not engine.counts.late
+    row = story.account()
+    assert (row["said"], row["town"], row["pals"]) == ("Rome 1 1", "Rome!", ["a"])
+    assert story.account("a2")["town"] == "Rome?"
+    assert "city" not in row and "friends" not in row
+
+
+def test_a_name_that_is_used_again_is_another_field(story: Story) -> None:
+    story.run(RENAMED, line(1, "Account.signup", id="a", city="Rome"))
+    story.run(NEW_NAMES)
+    again = NEW_NAMES.replace("town text was city", "town text").replace(
+        "pals [Account]", 'city text = "new", pals [Account]'
+    )
+    story.run(again)
+    assert (story.account()["town"], story.account()["city"]) == ("Rome", "new")

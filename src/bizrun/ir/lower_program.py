@@ -176,6 +176,7 @@ class _ProgramLowering:
                 f.type,
                 self.code.lower(f.default, Scope()) if f.default is not None else None,
                 f.unique,
+                f.decl.was[0] if f.decl is not None and f.decl.was is not None else None,
             )
             for f in info.fields.values()
         }

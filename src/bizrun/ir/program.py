@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 class EntityField(Struct, frozen=True):
-    """A field of an entity: its type, default and whether it is unique."""
+    """A field of an entity: its type, default, whether it is unique, what it was called before."""
 
     name: str
     type: Type
     default: ir.Expr | None
     unique: bool
+    was: str | None = None
 
     @property
     def optional(self) -> bool:
@@ -48,6 +49,11 @@ class Entity(Struct, frozen=True):
     indexes: tuple[tuple[str, ...], ...]
     generated_key: bool
     builtin: bool
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What fields were called before, with what they are called now."""
+        return {f.was: f.name for f in self.fields.values() if f.was is not None}
 
     @property
     def shown(self) -> tuple[str, ...]:

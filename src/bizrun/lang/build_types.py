@@ -41,7 +41,7 @@ def build_field(tree: Any, context: Context, name: Any = None) -> ast.FieldDecl:
         tree_body = tree
     type_tree = tree_body.children[0]
     flags = {str(flag.children[0]) for flag in tree_body.children[1:] if flag.data == "flag"}
-    default = first(tree_body, "default")
+    default, was = first(tree_body, "default"), first(tree_body, "was")
     return ast.FieldDecl(
         context.of(tree),
         str(name) if name is not None else "",
@@ -51,6 +51,7 @@ def build_field(tree: Any, context: Context, name: Any = None) -> ast.FieldDecl:
         "unique" in flags,
         build_expr(default.children[0], context) if default is not None else None,
         _doc(tree, context) if name is not None else None,
+        named(context, was.children[0]) if was is not None else None,
     )
 
 

@@ -32,6 +32,8 @@ _WORDS = (
 )
 _EVENTS = r"[A-Z][\w.*]*(?:\s+or\s+[A-Z][\w.*]*)*"
 _FIELDS = r"\([\w\s,]*\)"
+# What schema languages write before the name that a field had.
+_FORMER = r"(?:@?renamed(?:[ _]?from)?|@map|formerly|previously|aka)"
 NO_TRY = "There is no `try`: a handler is all or nothing."
 INSTEAD_OF_TRY = (
     "the result of an action says how it went: `let payment = charge { … }`, then "
@@ -216,6 +218,8 @@ _BARE_VALUE = (
     r"""(?:"(?:[^"\\]|\\.)*"|[=!<>]=|[^{}"=])+?)\s*(?:\}|$)"""
 )
 _DECLARATIONS = (
+    brought(rf"\s(?P<x>{_FORMER}\s*\(?\s*\"?(\w+)\"?\s*\)?)",
+            "What a field was called before is said by `was`.", fix="was {2}", where=SHAPE),
     brought(r"^\s*on\s+(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=\(|as\b|where\b)",
             "An event is a noun and a verb, with a dot between.", fix="{2}.{3}",
             where=frozenset(("on",))),

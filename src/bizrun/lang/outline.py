@@ -99,8 +99,8 @@ _BY_SYMBOL = {
 # A plan and a coupon are declared, so their words are keywords first.
 _TYPES = frozenset(PRIMITIVES) - {"plan", "coupon"}
 _IN_DECLARATIONS = (
-    "tenants when once and or not true false none unlimited key unique index price trial features "
-    "limits includes usage minimum maximum phase seats start any"
+    "tenants when once and or not true false none unlimited key unique was index price trial "
+    "features limits includes usage minimum maximum phase seats start any"
 )
 _KEYWORDS = frozenset(KEYWORDS).union(
     *(text.split() for text in (STATEMENTS, TEST_STATEMENTS, IN_QUERIES, PRICING, _IN_DECLARATIONS))

@@ -185,9 +185,11 @@ class Printer:
         return self.verbatim(node)
 
     def field(self, field: ast.FieldDecl) -> str:
-        """What stands behind a field's name: its type, `key`, `unique`, its default."""
+        """What stands behind a field's name: its type, `key`, `unique`, `was`, its default."""
         default = f" = {self.expr(field.default)}" if field.default else ""
-        return f"{self.type(field.type)}{' key' * field.key}{' unique' * field.unique}{default}"
+        was = f" was {field.was[0]}" if field.was else ""
+        flags = f"{' key' * field.key}{' unique' * field.unique}{was}"
+        return f"{self.type(field.type)}{flags}{default}"
 
     def rate(self, rate: ast.Rate) -> str:
         """`0.005 USD + 10 USD flat at most 500 USD`."""

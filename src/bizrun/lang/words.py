@@ -12,7 +12,7 @@ IN_QUERIES = "where order limit first group each in as unless within then from t
 PRICING = "per month year graduated volume stairstep up above flat package arrears free"
 BY_DECLARATION = {
     "business": "language currency timezone bills tenant rounding proration invoice_number",
-    "entity": "entity index key unique text number integer bool money percent time date",
+    "entity": "entity index key unique was text number integer bool money percent time date",
     "event": "event key",
     "plan": f"price trial features limits includes usage minimum maximum bill phase {PRICING}",
     "addon": f"price only includes usage {PRICING}",

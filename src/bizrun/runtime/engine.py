@@ -41,7 +41,7 @@ from .rounds import run_rounds
 from .rows import Rows
 from .schedules import Schedules
 from .state import Savepoint, State
-from .tables import defaults_of, tables_of
+from .tables import defaults_of, renames_of, tables_of
 from .tenancy import Tenancy
 from .timers import AGAIN, Timers
 from .triggers import Triggers
@@ -64,7 +64,7 @@ class Engine:
         self.actions = actions
         self.tz: ZoneInfo = zone(program.timezone)
         self.record_all = record_all
-        self.migrated = store.prepare(tables_of(program), defaults_of(program))
+        self.migrated = store.prepare(tables_of(program), defaults_of(program), renames_of(program))
         self.state = State(store)
         self.counts = Counts()
         self._clock_row = self.state.get("_clock", "clock")

@@ -176,6 +176,12 @@ def defaults_of(program: Program) -> dict[str, dict[str, Any]]:
     return found
 
 
+def renames_of(program: Program) -> dict[str, dict[str, str]]:
+    """By entity: what fields were called before, with what they are called now."""
+    found = {entity.name: entity.renamed for entity in program.entities.values()}
+    return {name: renamed for name, renamed in found.items() if renamed}
+
+
 def tables_of(program: Program) -> tuple[Table, ...]:
     """All tables of a program's state."""
     return (*(entity_table(entity) for entity in program.entities.values()), *SYSTEM)

@@ -71,10 +71,12 @@ class Waits:
         found = self._codes.get(hash_)
         if found is None:
             from ..ir.compile import compile_unit
+            from ..ir.renaming import up_to_date
 
             row = self.engine.state.get("_unit", hash_)
             assert row is not None, f"the store lost unit {hash_}"
-            found = self._codes[hash_] = compile_unit(codec.decode(row["code"]))
+            unit = up_to_date(codec.decode(row["code"]), self.engine.program)
+            found = self._codes[hash_] = compile_unit(unit)
         return found
 
     def keep(self, code: Code) -> str:

@@ -117,12 +117,15 @@ class Store(Protocol):
     lasting: bool
 
     def prepare(
-        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
-    ) -> list[str]:
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {},
+        renames: Mapping[str, Mapping[str, str]] = {},
+    ) -> list[str]:  # fmt: skip
         """Creates what is missing and migrates what has changed, in a transaction of its own.
 
         `defaults` has by table and column what rows get in a column that is new to them; with
-        None it is one that every row must have, so that there can't be any.
+        None it is one that every row must have, so that there can't be any. `renames` has by table
+        what columns were called before, with what they are called now: one that is still there
+        under its old name alone is renamed first.
 
         Returns a sentence for each change of an existing table (a column added, dropped, its
         type widened). StoreError where stored rows do not fit the new declaration, saying which.

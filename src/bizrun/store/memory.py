@@ -23,6 +23,8 @@ from .schema import (
     check_unique,
     convert,
     diff,
+    moved,
+    moves,
     sentences,
     taken,
 )
@@ -257,24 +259,29 @@ class MemoryStore:
         self._closed = False
 
     def prepare(
-        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
-    ) -> list[str]:
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {},
+        renames: Mapping[str, Mapping[str, str]] = {},
+    ) -> list[str]:  # fmt: skip
         """Creates and migrates tables; see `Store.prepare`."""
         check_tables(tables)
         self.rollback()
-        ready: list[tuple[_Rows, Change | None]] = []
+        ready: list[tuple[_Rows, Change | None, list[str]]] = []
         for table in tables:
             old = self._tables.get(table.name)
             if old is None:
-                ready.append((_Rows(table, {}), None))
+                ready.append((_Rows(table, {}), None, []))
             elif old.table != table:
+                names = moves(old.table, table, renames.get(table.name, {}))
+                said = [f"{table.name}.{now} was {was}" for was, now in names.items()]
+                old = _renamed(old, names) if names else old
                 check_key(old.table, table, len(old.rows))
                 change = diff(old.table, table)
                 rows = _Rows(table, _migrated(old, change))
                 self._check_needed(rows, change, defaults.get(table.name, {}))
-                ready.append((rows, change))
+                ready.append((rows, change, said))
         told: list[str] = []
-        for rows, made in ready:
+        for rows, made, said in ready:
+            told += said
             if made is not None:
                 told += sentences(made, *self._set_aside(rows, made))
                 new = defaults.get(rows.table.name, {})
@@ -543,6 +550,15 @@ class MemoryStore:
         """Drops everything."""
         self.__init__()  # type: ignore[misc]
         self._closed = True
+
+
+def _renamed(old: _Rows, names: Mapping[str, str]) -> _Rows:
+    """The same rows with columns under their new names."""
+    rows = {
+        key: {names.get(name, name): value for name, value in row.items()}
+        for key, row in old.rows.items()
+    }
+    return _Rows(moved(old.table, names), rows)
 
 
 def _migrated(old: _Rows, change: Change) -> dict[str, Row]:

@@ -20,6 +20,7 @@ from .schema import (
     check_unique,
     convert,
     diff,
+    moved,
     sentences,
     table_to_json,
 )
@@ -54,6 +55,15 @@ def migrate(
     work.index()
     db.execute(_KEEP_DECLARATION, (f"table:{new.name}", table_to_json(new)))
     return told
+
+
+def rename(db: Database, dialect: Dialect, old: Table, names: Mapping[str, str]) -> Table:
+    """Renames columns of a stored table; its declaration under the new names."""
+    table = dialect.quoted(old.name)
+    for was, now in names.items():
+        columns = f"{dialect.quoted(was)} TO {dialect.quoted(now)}"
+        db.execute(f"ALTER TABLE {table} RENAME COLUMN {columns}")
+    return moved(old, names)
 
 
 @dataclass(frozen=True, slots=True)

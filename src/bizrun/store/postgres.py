@@ -183,8 +183,9 @@ class PostgresReader(PostgresStore):
 
     @_guarded
     def prepare(
-        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
-    ) -> list[str]:
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {},
+        renames: Mapping[str, Mapping[str, str]] = {},
+    ) -> list[str]:  # fmt: skip
         """Has tables as an edited spec wants them, in temporary copies; see `Store.prepare`."""
         stale = [t for t in tables if t.name not in self._tables or
                  self._tables[t.name].table != t]  # fmt: skip
@@ -196,7 +197,7 @@ class PostgresReader(PostgresStore):
         for name in ("_meta", "_dropped", *(t.name for t in stale if t.name in self._tables)):
             if name not in self._copied:
                 self._copy(name)
-        return super().prepare(tables, defaults)
+        return super().prepare(tables, defaults, renames)
 
     def _copy(self, name: str) -> None:
         self._copied.add(name)

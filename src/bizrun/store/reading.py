@@ -78,14 +78,15 @@ class SqliteReader(SqliteStore):
         return db
 
     def prepare(
-        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, object]] = {}
-    ) -> list[str]:
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, object]] = {},
+        renames: Mapping[str, Mapping[str, str]] = {},
+    ) -> list[str]:  # fmt: skip
         """Has tables as an edited spec wants them, in memory; see `Store.prepare`."""
         stale = any(t.name not in self._tables or self._tables[t.name].table != t for t in tables)
         if stale and not self._copied:
             self._copy()
         if stale:
-            super().prepare(tables, defaults)
+            super().prepare(tables, defaults, renames)
         return []
 
     def _copied_of(self, source: apsw.Connection) -> apsw.Connection:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from ..errors import EvalError, StoreError
 from ..lossless import all_plain, to_json
@@ -63,6 +64,23 @@ def diff(old: Table, new: Table) -> Change:
 
 def _narrower(was: Column, now: Column) -> bool:
     return bool(now.choices) and not (was.choices and set(was.choices) <= set(now.choices))
+
+
+def moves(old: Table, new: Table, renames: Mapping[str, str]) -> dict[str, str]:
+    """The columns that are renamed: there under the old name alone, declared under the new."""
+    there = {column.name for column in old.columns}
+    wanted = {column.name for column in new.columns}
+    return {
+        was: now for was, now in renames.items()
+        if was in there and was not in wanted and now in wanted and now not in there
+    }  # fmt: skip
+
+
+def moved(old: Table, names: Mapping[str, str]) -> Table:
+    """A declaration with its columns under their new names."""
+    columns = tuple(replace(c, name=names.get(c.name, c.name)) for c in old.columns)
+    indexes = tuple(tuple(names.get(name, name) for name in index) for index in old.indexes)
+    return Table(old.name, columns, names.get(old.key, old.key), indexes)
 
 
 def check_tables(tables: Sequence[Table]) -> None:

@@ -15,8 +15,8 @@ from .database import Cursor, Database
 from .event_log import EventLog, select_in, storable
 from .guard import guarded as _guarded
 from .match import matching, ordered
-from .migrate import migrate
-from .schema import check_tables, table_from_json, taken
+from .migrate import migrate, rename
+from .schema import check_tables, moves, table_from_json, taken
 from .sql import Dialect, TableSQL, shape_of, table_sql, tally_sql
 from .tops import Tops
 
@@ -119,8 +119,9 @@ class SqlStore(ABC):
 
     @_guarded
     def prepare(
-        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {}
-    ) -> list[str]:
+        self, tables: Sequence[Table], defaults: Mapping[str, Mapping[str, Any]] = {},
+        renames: Mapping[str, Mapping[str, str]] = {},
+    ) -> list[str]:  # fmt: skip
         """Creates and migrates tables; see `Store.prepare`."""
         check_tables(tables)
         db = self._connection()
@@ -137,6 +138,10 @@ class SqlStore(ABC):
                 stored = self._tables.get(table.name)
                 new = defaults.get(table.name, {})
                 before = None if stored is None else stored.table
+                if before is not None and table.name in renames:
+                    moved = moves(before, table, renames[table.name])
+                    before = rename(db, self.dialect, before, moved)
+                    told += [f"{table.name}.{now} was {was}" for was, now in moved.items()]
                 told += migrate(db, self.dialect, before, table, new)
             self._commit_counted()
         except BaseException:

@@ -108,7 +108,10 @@ class Business(Declaration, frozen=True):
 
 
 class FieldDecl(Node, frozen=True):
-    """A field of an entity, event, type or api: `name T key unique = default`."""
+    """A field of an entity, event, type or api: `name T key unique was old = default`.
+
+    `was` is what a field of an entity was called before, with its place.
+    """
 
     name: str
     name_span: Span
@@ -117,6 +120,7 @@ class FieldDecl(Node, frozen=True):
     unique: bool = False
     default: Expr | None = None
     doc: str | None = None
+    was: tuple[str, Span] | None = None
 
 
 class IndexDecl(Node, frozen=True):

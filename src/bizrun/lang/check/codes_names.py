@@ -148,6 +148,12 @@ TWICE = {
         "A function is no value; what it gives is.",
         "fn one() -> number = 1\non A.b { log one }            # `one()`",
     ),
+    "E0231": Code(
+        "a name that the field can't have had",
+        "`was` says what a field of an entity was called before, so that what is stored is found "
+        "under its new name: a name that no field has any more, and one field alone had.",
+        "entity Member { id text key, town text was city, city text }",
+    ),
     "E0229": Code(
         "a function or constant that uses itself",
         "Functions must come to an end, so that every event is handled in bounded time: none may "

@@ -299,6 +299,11 @@ def _fields(
                 "rename or remove one",
             )
             continue
+        if field.was is not None and not owner.startswith("entity"):
+            checker.report.add(
+                "E0231", field.was[1], f"`was` is for fields of an entity, not of {owner}",
+                "only what is stored is renamed: send the new name, or declare both",
+            )  # fmt: skip
         fields[field.name] = FieldInfo(
             field.name, type_of(checker, field.type), field.default, field.unique, field
         )
@@ -364,8 +369,33 @@ def _entity(checker: Checker, info: EntityInfo, extensions: list[ast.Entity]) ->
         fields.setdefault(name, FieldInfo(name, TIME))
     info.fields = {name: _widened(checker, info, field) for name, field in fields.items()}
     info.indexes = tuple(_indexes(checker, info, declarations))
+    _check_renamed(checker, info, declared)
     if info.name == checker.symbols.bills:
         _check_terms(checker, info)
+
+
+def _check_renamed(
+    checker: Checker, info: EntityInfo, declared: tuple[ast.FieldDecl, ...]
+) -> None:  # fmt: skip
+    """Tells of fields that can't have been called what they say (`town text was city`)."""
+    seen: set[str] = set()
+    for field in declared:
+        if field.was is None:
+            continue
+        was, span = field.was
+        timed = checker.symbols.lifecycles.get((info.name, field.name))
+        help_ = "say what it was called, once the field of that name is gone"
+        if was in info.fields:
+            text = f"`{was}` is a field of {info.name}: `{field.name}` can't have been that"
+        elif was in seen:
+            text = f"Two fields of {info.name} can't both have been `{was}`"
+        elif timed is not None and any(arrow.after is not None for arrow in timed.arrows):
+            text = f"`{info.name}.{field.name}` has timers of its lifecycle, which know it by name"
+            help_ = "keep its name, or declare a new field beside it and move what it holds"
+        else:
+            seen.add(was)
+            continue
+        checker.report.add("E0231", span, text, help_)
 
 
 def _widened(checker: Checker, info: EntityInfo, field: FieldInfo) -> FieldInfo:
