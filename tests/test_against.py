@@ -120,3 +120,39 @@ def test_mistakes(capfd: pytest.CaptureFixture[str]) -> None:
     Path("other.biz").write_text(SPEC)
     assert main(["check", ".", "--against", STATE]) == 2
     assert "takes one spec" in capfd.readouterr().err
+
+
+PLANS = """\
+business "Shop" { currency USD, timezone "UTC", bills Member }
+entity Member { id text key, email text }
+event Member.joined key id { id text, email text }
+event Member.paid { member Member }
+plan pro { price 30 USD per month, price 300 USD per year }
+plan old { price 9 USD per month }
+on Member.joined as joined {
+  let member = create Member { ...joined }
+  subscribe { customer: member, plan: if joined.id == "a" then pro else old }
+}
+"""
+
+
+def test_what_an_edited_price_does_to_subscriptions(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("plans.biz").write_text(PLANS)
+    Path("plans.events.jsonl").write_text(EVENTS)
+    assert main(["plans.biz", "--out", "none"]) == 0
+    state = ".bizrun/plans.db"
+
+    def said(spec: str) -> str:
+        capfd.readouterr()
+        Path("plans.biz").write_text(spec)
+        assert main(["check", "plans.biz", "--against", state]) == 0
+        return capfd.readouterr().out
+
+    assert "× subscription" not in said(PLANS)
+    dearer = said(PLANS.replace("price 30 USD", "price 40 USD"))
+    assert "1 × subscription to pro: 30.00 USD a month now, 40.00 USD from its renewal" in dearer
+    assert "to old" not in dearer
+    dated = "price 300 USD per year, from 2026-06-01 { price 40 USD per month, migrate on renewal }"
+    assert "× subscription" not in said(PLANS.replace("price 300 USD per year", dated))
+    left = PLANS.replace("plan old { price 9 USD per month }\n", "").replace("else old", "else pro")
+    assert "1 × subscription to old: there is no such plan any more" in said(left)
