@@ -66,6 +66,13 @@ PRICES = (
             "The last tier is `above`, without a number.", fix="above", where=PLAN),
     brought(r"\blimits?\s+(?P<x>((\w+)\s*:\s*[^,{}]+?))\s*(?=[,}]|$)", "Limits stand in braces.",
             fix="{{ {x} }}", where=PLAN),
+    brought(r"\busage\s+(?P<x>(\w+)\s*\{\s*(graduated|volume|stairstep)\s*\{?)",
+            "How tiers count stands before the brace.", "write `usage {2} {3} {{ up to … }}`",
+            where=PLAN),
+    brought(r"\busage\s+(?P<x>(\w+)\s*\{)\s*(?!up\b|above\b|else\b)(?=[\d$a-z])",
+            "A usage price stands behind a colon; in braces stand tiers, or values of a dimension.",
+            "write `usage {2}: 0.02 USD`, `usage {2} graduated {{ up to 10: … }}`; what is free is "
+            "`includes 100 {2}` beside it", where=PLAN),
     brought(r"\busage\s+(?P<x>(\w+))\s+(?=[\d$])", "A `:` is missing behind `{x}`.", fix="{x}:",
             where=PLAN),
 )  # fmt: skip
