@@ -398,7 +398,8 @@ def _habit(stop: Stop) -> Complaint | None:
     """What is written as in another language: with a fix only where the text can be read then."""
     from .habits import habit  # hundreds of patterns, for those alone who made a mistake
 
-    for complaint, promises in habit(stop.text, stop.keyword, stop.place, ":" in stop.expected):
+    keyword = stop.keyword or "fn"  # an expression by itself is what a function could give
+    for complaint, promises in habit(stop.text, keyword, stop.place, ":" in stop.expected):
         if not promises or stop.works(complaint.edits):
             return complaint
     return None

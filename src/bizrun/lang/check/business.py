@@ -80,6 +80,11 @@ def _words(*choices: str) -> Callable[[ast.Setting, Facts], str | None]:
 
 
 def _language(setting: ast.Setting, facts: Facts) -> str | None:
+    if isinstance(setting.value, ast.Text) and setting.value.plain:
+        return (
+            "is a whole number, the edition that the file was written for: the language of "
+            f'customers is `locale "{setting.value.plain}"`'
+        )
     value = facts.fold(setting.value)
     if value is None or value.type != "number" or not isinstance(value.value, int):
         return "is a whole number, the edition that the file was written for"
