@@ -197,6 +197,7 @@ def bill(
     if not lines:
         return None
     lines.sort(key=_place)
+    before, purse.last = [each for each in coupons if each.used], []
     off = discount(rules, lines, coupons)
     nets = [line.amount - line.share for line in lines]
     credit = ZERO
@@ -230,7 +231,10 @@ def bill(
         if rest:
             purse.grant(rest)
         credit = total
-    return Bill(at, lines, off, tax, total, credit, total - credit, why)
+    made = Bill(at, lines, off, tax, total, credit, total - credit, why)
+    made.took, purse.last = purse.last, []
+    made.once = [each for each in coupons if each.used and each not in before]
+    return made
 
 
 def _place(line: Line) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from .books import ZERO, Attached, Purse, bill, in_proportion
+from .books import ZERO, Attached, Purse, bill, discount, in_proportion
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
 from .payments import Payments
 from .rates import base
@@ -294,19 +294,33 @@ class Life(Payments):
             if held.end <= start or self.rules.proration == "none":
                 continue
             part = self._length(start, held.end) / self._length(held.start, held.end)
-            left = held.net - held.line.given - held.line.sent
-            amount = min(self.rules.round(held.net * part), left)
+            net = self._net(sub, held)
+            left = net - held.line.given - held.line.sent
+            amount = min(self.rules.round(net * part), left)
             # To a minimum counts what is left of the price, whatever a coupon took off.
             whole = held.line.amount - held.line.given - held.line.sent
             sub.base_billed -= min(self.rules.round(held.line.amount * part), whole)
             if amount:
                 begins = local_date(at, self.zone)
-                most = self._returned(held.line, amount)
                 credit = Line(-amount, "credit", begins, discounted=False)
+                most = self._returned(held.line, amount, credit)
                 credit.rates, credit.taxed, credit.most = held.line.rates, held.line.taxed, most
                 lines.append(credit)
         sub.held = [held for held in sub.held if held not in mine]
         return lines
+
+    def _net(self, sub: Sub, held: Held) -> Fraction:
+        """What was charged, discounted; what waits for an invoice, by the coupons that hold."""
+        ahead = [line for line in sub.waiting if line.kind == "charge"]
+        if all(line is not held.line for line in ahead):
+            return held.line.amount - held.line.share
+        copies = [replace(line) for line in ahead]
+        discount(self.rules, copies, [replace(each) for each in sub.coupons])
+        return next(
+            copy.amount - copy.share
+            for line, copy in zip(ahead, copies, strict=True)
+            if line is held.line
+        )
 
     def _unused(self, held: Held, at: datetime) -> Fraction:
         """What of a charge, undiscounted, is for the time from an instant on."""
@@ -319,7 +333,7 @@ class Life(Payments):
         part = self._length(start, held.end) / self._length(held.start, held.end)
         return held.line.amount * part
 
-    def _returned(self, line: Line, amount: Fraction) -> Fraction | None:
+    def _returned(self, line: Line, amount: Fraction, credit: Line) -> Fraction | None:
         """Notes what is given back of a line, with its tax, on the invoice that it stands on; how
         much was left of that one."""
         for made in self.bills:
@@ -328,7 +342,9 @@ class Life(Payments):
                 left = sum((each for each in asked if each > 0), ZERO) - made.returned
                 percent = ZERO if self.rules.inclusive else sum(line.rates or (), ZERO)
                 gross = amount + self.rules.round(amount * percent)
-                made.returned += max(amount, min(gross, left))
+                back = max(amount, min(gross, left))
+                made.returned += back
+                credit.noted.append((made, back))
                 return left if percent else None
         return None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MONTHLY = ("flat_0", "flat_1", "flat_2")
 
 # Lives whose invoices no credit note corrects.
-_UNNOTED = ("bound", "rest", "tardy")
+_UNNOTED = ("bound", "rest", "tardy", "voided")
 
 
 class Acts(UsageLives):
@@ -33,7 +33,7 @@ class Acts(UsageLives):
         plain = flavour in ("next", "bound")
         self.coupons = [] if plain else list(maker.coupons)
         # Whether credit may pay all lines alike.
-        self.whole = False
+        self.whole = self.poor = False
         getattr(self, "_life_" + flavour)()
         bounded = any(act.data.get("plan") in ("use_5", "bound_1", "part_2") for act in self.acts)
         # What is above a maximum is told apart by what a credit may pay, a coupon discounts.
@@ -58,7 +58,7 @@ class Acts(UsageLives):
     def _move(self) -> None:
         """To places with other taxes; what a line above a maximum has of them, the rules leave
         open."""
-        bounded = ("use_4", "use_5", "bound_0", "bound_1", "part_1", "part_2")
+        bounded = ("use_4", "use_5", "bound_0", "bound_1", "part_1", "part_2", "tried_2")
         if any(act.data.get("plan") in bounded for act in self.acts):
             return
         own = Random(self.start.timestamp())

@@ -94,3 +94,22 @@ class Payments(Metered):
                 line.sent += self.rules.round(amount * rest / (gross - made.returned))
         made.refunded += amount
         made.returned += amount
+
+    def _void(self, act: Act) -> None:
+        """Withdraws the newest invoice that is open: it gives back what it had used."""
+        made = next((bill for bill in reversed(self.bills) if bill.open and not bill.void), None)
+        if made is None:
+            return
+        if made.open + sum(part for _, part in made.took) > made.total - made.returned:
+            # A later invoice has credited a part of it, and not by lowering what is due on it.
+            self.refused += 1
+            return
+        made.void, made.open = True, ZERO
+        for grant, part in made.took:
+            grant.left += part
+        for attached in made.once:
+            attached.used = False
+        for line in made.lines:
+            line.given = line.amount - line.share
+            for other, back in line.noted:
+                other.returned -= back

@@ -96,6 +96,12 @@ class Maker:
                 )
             )  # fmt: skip
         plans += self._dated_plans()
+        for i, usages in enumerate(((), ("calls", "payments"), ("people", "calls"))):
+            plans.append(
+                Plan(f"tried_{i}", self.money(5, 90), (1, "month"), trial=14,
+                     usages=tuple(map(self._usage, usages)),
+                     minimum=self.money(50, 200) if i == 2 else None)
+            )  # fmt: skip
         at_once = (self._usage("calls"), self._usage("payments"))
         for i in range(3):
             bound = self.money(100, 400)
@@ -240,10 +246,14 @@ class Maker:
                 "corrected",
                 "above",
                 "above",
+                "tried",
+                "waiting",
+                "voided",
                 "rhythms",
                 "asked",
             )
         )
-        acts = sorted(Acts(self, zone, flavour).acts, key=lambda act: act.at)
-        poor = self.rules.credit == "after_tax" and self.r.random() < 0.2
+        life = Acts(self, zone, flavour)
+        acts = sorted(life.acts, key=lambda act: act.at)
+        poor = life.poor or (self.rules.credit == "after_tax" and self.r.random() < 0.2)
         return Buyer(key, zone, TAXES[country], country, tuple(acts), poor)

@@ -40,6 +40,7 @@ event A.grant {
   account Account, amount money, expires time?, priority integer?, kind text = "", meter text = ""
 }
 event A.oneoff { account Account, lines [money] }
+event A.void { account Account }
 event A.ask { deal Deal }
 event A.tick { account Account }
 event U.calls key account { account Account, units number }
@@ -106,6 +107,10 @@ on A.pause as e { pause { subscription: e.deal.sub } }
 on A.resume as e { resume { subscription: e.deal.sub } }
 on A.cancel as e {
   cancel { subscription: e.deal.sub, when: e.when, prorate: e.prorate, refund: e.refund }
+}
+on A.void as e {
+  let i = first Invoice where .customer == e.account and .amount_open > ZERO order by .number desc
+  if i != none { void_invoice { invoice: i } }
 }
 on A.ask as e { bill_usage { subscription: e.deal.sub } }
 on A.coupon as e { apply_coupon { customer: e.account, coupon: e.coupon } }

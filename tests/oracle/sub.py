@@ -48,11 +48,6 @@ class Held:
     end: datetime
     item: str = ""
 
-    @property
-    def net(self) -> Fraction:
-        """The amount less its part of the discounts."""
-        return self.line.amount - self.line.share
-
 
 @dataclass
 class Window:

@@ -32,6 +32,8 @@ class UsageLives:
     acts: list[Act]
     coupons: list[Any]
     whole: bool
+    poor: bool
+    """Whether nobody pays."""
     _credits: bool
 
     def _add(self, at: datetime, kind: str, /, **data: Any) -> None:
@@ -56,6 +58,9 @@ class UsageLives:
         raise NotImplementedError
 
     def _have_late(self) -> None:
+        raise NotImplementedError
+
+    def _end_or_have_late(self, deal: str) -> None:
         raise NotImplementedError
 
     def _end(self, deal: str, late: bool = False) -> None:
@@ -212,3 +217,64 @@ class UsageLives:
                 self._add(self._later(1, 25), "ask", deal=deal)
         if self.r.random() < 0.5:
             self._have_late()
+
+    def _life_tried(self) -> None:
+        """A trial, with changes and add-ons in it and behind it."""
+        if not self._changes():
+            return self._life_flat()
+        plans = ("tried_0", "tried_1", "tried_2")
+        plan = self.r.choice(plans)
+        if plan == "tried_2":
+            self.coupons, self.whole = [], True
+        deal = self._subscribe(plan)
+        self._use(plan, 120)
+        self._use_of(self.m.addons[2], 120)
+        on: set[str] = set()
+        for n in range(self.r.randint(1, 6)):
+            at = self._later(0, 5) if n < 3 else self._later(0, 30)
+            if self.r.random() < 0.3:
+                plan = self.r.choice(plans if plan != "tried_2" and not self.coupons else (plan,))
+                self._change(deal, plan, at)
+                self._use(plan, 120)
+                continue
+            name = self.r.choice(("extra_flat", "extra_use", "extra_seat"))
+            on ^= {name}
+            self._add(at, "addon", deal=deal, addon=name, quantity=int(name in on))
+        return self._end_or_have_late(deal)
+
+    def _life_waiting(self) -> None:
+        """Changes of plans with usage whose lines wait for the next invoice."""
+        if not self._changes():
+            return self._life_flat()
+        plans = (*METERED, "flat_0", "flat_1", "late_0")
+        plan = self.r.choice(plans)
+        deal = self._subscribe(plan)
+        for name in plans:
+            self._use(name, 150)
+        for _ in range(self.r.randint(1, 5)):
+            self._add(
+                self._later(0, 30), "change", deal=deal, plan=self.r.choice(plans), when="now",
+                prorate=self.r.random() < 0.8, invoice=self.r.choice(("next", "next", "now")),
+            )  # fmt: skip
+            if self.r.random() < 0.2:
+                self._add(self._later(0, 10), "ask", deal=deal)
+        return self._end_or_have_late(deal)
+
+    def _life_voided(self) -> None:
+        """Invoices that nobody pays, some of them withdrawn, beside changes and credit."""
+        if not self._changes() or self.rules.inclusive:
+            return self._life_flat()
+        self.poor = True
+        plans = (*METERED, "flat_0", "flat_1")
+        deal = self._subscribe(self.r.choice(plans))
+        for name in plans:
+            self._use(name, 150)
+        for _ in range(self.r.randint(0, 3)):
+            self._change(deal, self.r.choice(plans), self._later(0, 30))
+        # What a change behind it gives back of what a void one had given back, it does not know.
+        for _ in range(self.r.randint(1, 4)):
+            at = self._later(0, 30)
+            if self.r.random() < 0.3:
+                self._add(at, "grant", amount=self.m.money(1, 60), expires=None)
+            self._add(at, "void")
+        return None

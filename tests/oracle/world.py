@@ -156,6 +156,8 @@ class Line:
     back: Fraction = Fraction(0)
     """What corrections gave back of it, discounted; `of`: of which lines it gives back how much."""
     of: list[tuple[Line, Fraction]] = field(default_factory=list)
+    noted: list[tuple[Bill, Fraction]] = field(default_factory=list)
+    """On which invoices it is noted what it gives back of them."""
     rates: tuple[Fraction, ...] | None = None
     """The taxes that it came with; of what is given back, those of then (None: those of now)."""
     taxed: Fraction = Fraction(1)
@@ -185,6 +187,10 @@ class Bill:
     paid: Fraction = Fraction(0)
     """What was collected for it, and what of that was sent back."""
     refunded: Fraction = Fraction(0)
+    void: bool = False
+    took: list[Any] = field(default_factory=list)
+    """Which grants it was paid with, and how much of each; `once`: the coupons it used up."""
+    once: list[Any] = field(default_factory=list)
     sells: Any = None
     """The grant of credit that it sells."""
     returned: Fraction = Fraction(0)

@@ -267,7 +267,8 @@ def _rate_window(
     if first is not None:
         usages, included = rating.without_first(usages, first, included)
     if desk.program.meters[price.meter].aggregate == "average":
-        usages = _weighted(desk, sub, price, begun, end, usages)
+        # One that ended where it began is kept a little behind, and had no time.
+        usages = _weighted(desk, sub, price, begun, end if end > start else begun, usages)
     if running:
         price = replace(price, pricing=rating.without_least(price.pricing))
     return rating.rate_usage(price, usages, sub["currency"], included or 0)
