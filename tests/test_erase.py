@@ -147,6 +147,21 @@ def test_one_after_the_other(ask: Command) -> None:
     assert "sound" in ask("verify")
 
 
+def test_what_was_refused_of_others_can_be_corrected_still(ask: Command) -> None:
+    wrong = {"id": "x", "email": "x@e.example", "name": f"friend of {ADA}", "tags": 5}
+    line = {"id": "e91", "type": "Member.joined", "time": "2026-05-03T00:00:00Z", "data": wrong}
+    with Path("shop.events.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    told = json.loads(ask("run", "shop.biz", "--json"))
+    assert told["rejected"][-1]["id"] == "e91"
+    ask("erase", "a", "--documents", "--yes")
+    right = {**line, "data": {**wrong, "tags": [], "name": "X"}}
+    Path("corrected.jsonl").write_text(json.dumps(right) + "\n")
+    assert json.loads(ask("run", "shop.biz", "--events", "corrected.jsonl", "--json"))
+    (row,) = json.loads(ask("query", 'Member where .id == "x"', "--json"))
+    assert row["name"] == "X"
+
+
 def test_what_another_has_too_stays(ask: Command) -> None:
     """A street where two live is nobody's own; names of places and things stay whose they are."""
     with Path("shop.events.jsonl").open("a") as file:

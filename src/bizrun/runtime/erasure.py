@@ -37,6 +37,7 @@ BOOKS = ("Invoice", "InvoiceLine", "CreditNote", "Ledger")
 _NOT_NEEDED = ("email", "locale", "language", "timezone")
 # What was told in passing: log lines, what was sent, why something failed.
 _TOLD = ("_note", "_effect", "_dead")
+_TAKEN = ("handled", "unmatched")
 _UNDER_WAY = ("ready", "leased", "sent", "unknown")
 MARKER = '{"erased":true,'
 _SHORTEST = 4
@@ -267,7 +268,7 @@ class _Erasure:
             return entry.raw
         if held.get("subject") not in self.keys and not self._concerns(data, keyed):
             # What was refused may be of somebody of the same name, who is still to come.
-            taken = entry.status in ("handled", "unmatched")
+            taken = entry.status in _TAKEN
             return self._passing(entry, held, self._phrase if taken else self._address)
         if self._is_anothers(entry.type, held.get("subject"), data):
             return self._passing(entry, held, self._any)
@@ -292,7 +293,9 @@ class _Erasure:
             clean = raw if left == held else _encode(left).decode()
         else:
             clean = str(self.soft(raw, find))
-        if clean == raw or entry.source == INTERNAL or is_erased(raw):
+        # What was refused is still to be sent as it should be: by that it is known as another.
+        marked = is_erased(raw) or entry.status not in _TAKEN
+        if clean == raw or entry.source == INTERNAL or marked:
             return clean
         return MARKER + clean.lstrip()[1:].lstrip()
 
