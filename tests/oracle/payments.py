@@ -95,7 +95,7 @@ class Payments(Metered):
         made.refunded += amount
         made.returned += amount
 
-    def _void(self, act: Act) -> None:
+    def _withdraw(self, act: Act) -> None:
         """Withdraws the newest invoice that is open: it gives back what it had used."""
         made = next((bill for bill in reversed(self.bills) if bill.open and not bill.void), None)
         if made is None:

@@ -40,7 +40,7 @@ event A.grant {
   account Account, amount money, expires time?, priority integer?, kind text = "", meter text = ""
 }
 event A.oneoff { account Account, lines [money] }
-event A.void { account Account }
+event A.withdraw { account Account }
 event A.ask { deal Deal }
 event A.tick { account Account }
 event U.calls key account { account Account, units number }
@@ -108,7 +108,7 @@ on A.resume as e { resume { subscription: e.deal.sub } }
 on A.cancel as e {
   cancel { subscription: e.deal.sub, when: e.when, prorate: e.prorate, refund: e.refund }
 }
-on A.void as e {
+on A.withdraw as e {
   let i = first Invoice where .customer == e.account and .amount_open > ZERO order by .number desc
   if i != none { void_invoice { invoice: i } }
 }

@@ -276,5 +276,5 @@ class UsageLives:
             at = self._later(0, 30)
             if self.r.random() < 0.3:
                 self._add(at, "grant", amount=self.m.money(1, 60), expires=None)
-            self._add(at, "void")
+            self._add(at, "withdraw")
         return None
