@@ -426,6 +426,16 @@ METERS = {
         "plan pro {\n  price 9 USD per month\n"
         '  phase "free" for 14 days { price 0 USD per month }   # W0610: trial 14 days\n}',
     ),
+    "W0611": Code(
+        "a price above the plan's maximum",
+        "A maximum is what a period costs at most, its price and its usage together, whichever "
+        "interval the price is for: a yearly price is lowered to the maximum that was meant for a "
+        "month. A cap on usage alone stands with it: `usage calls: 0.01 USD at most 50 USD`.",
+        'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
+        "meter calls { count API.called per c }\n"
+        "plan pro {\n  price 9 USD per month\n  price 90 USD per year    # W0611\n"
+        "  usage calls: 1 USD\n  maximum 50 USD\n}",
+    ),
     "W0640": Code(
         "a meter of an undeclared event",
         "Its payload is not known, so nothing tells whether it has the fields that are counted.",

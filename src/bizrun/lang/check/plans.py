@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...diagnostics import Label, Span, did_you_mean
@@ -347,6 +347,24 @@ def _check_bounds(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
         if key == "minimum" and most and amount.amount > most[0].amount:
             text = f"The minimum {amount} is above the maximum {most[0]}"
             plan.add("E0608", item.span, text)
+    for price in items:
+        if isinstance(price, ast.Price) and price.per_unit is None and price.pricing.rate:
+            for part in price.pricing.rate.parts:
+                value = plan.facts.fold(part.amount)
+                if value and isinstance(value.value, Money):
+                    _check_below(price, value.value, found, plan)
+
+
+def _check_below(
+    price: ast.Price, amount: Money, bounds: Mapping[tuple[str, str], tuple[Money, object]],
+    plan: _Plan,
+) -> None:  # fmt: skip
+    """Warns of a price that its own maximum takes down."""
+    most = bounds.get(("maximum", amount.currency))
+    if most and amount.amount > most[0].amount:
+        text = f"The maximum of {most[0]} is below this price: nobody pays more than that for it"
+        hint = "a maximum counts the price of its period and the usage; `at most` caps usage alone"
+        plan.facts.warn("W0611", price.span, text, help=hint)
 
 
 def _check_limits(clause: ast.PlanClause, known: dict[str, tuple[str, Span]], facts: Facts) -> None:
