@@ -249,6 +249,7 @@ class Maker:
                 "tried",
                 "waiting",
                 "voided",
+                "beside",
                 "rhythms",
                 "asked",
             )

@@ -278,3 +278,22 @@ class UsageLives:
                 self._add(at, "grant", amount=self.m.money(1, 60), expires=None)
             self._add(at, "withdraw")
         return None
+
+    def _life_beside(self) -> None:
+        """Two subscriptions that rate the same meters, changed at one instant, with late counts."""
+        if not self._changes():
+            return self._life_flat()
+        self.coupons = []
+        deals = [self._subscribe(self.r.choice(METERED)) for _ in range(2)]
+        for name in METERED:
+            self._use(name, 150)
+        for _ in range(self.r.randint(1, 4)):
+            at = self._later(1, 40)
+            for deal in deals:
+                if self.r.random() < 0.7:
+                    self._usage_event(self.r.choice(self._meters(self.r.choice(METERED))), at)
+                    self._change(deal, self.r.choice(METERED), at)
+            if self.r.random() < 0.4:
+                self._add(self._later(0, 10), "ask", deal=self.r.choice(deals))
+        self._have_late()
+        return None

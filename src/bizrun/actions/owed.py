@@ -73,7 +73,7 @@ def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = Fal
     found.metered += usage.corrections(desk, sub)
     found.bounds += bounds.again(desk, found.metered)
     found.lines += base_in_arrears(desk, sub, end)
-    found.metered += usage.owed(desk, sub, end, final)
+    found.metered += usage.apart_from_others(desk, sub, list(usage.owed(desk, sub, end, final)))
     found.lines += [line for metered in found.metered for line in metered.lines]
     found.bounds += bounds.bounds_of(desk, sub, end)
     return found

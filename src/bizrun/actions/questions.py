@@ -79,7 +79,8 @@ def usage_periods(
         if not lives(sub):
             billed = billed or at < (sub["ended_at"] or at)
         elif not _prices(desk, sub, meter):
-            continue
+            # A plan before this one may have had a price for it.
+            billed = billed or at < sub["usage_start"]
         elif (begun := _running_since(sub, at, meter)) is not None:
             start, end = _running(desk, sub, meter, at, begun)
             found[start] = end

@@ -89,6 +89,9 @@ def _counted_at(
     priced or free or not priced at all, and where these are kept."""
     starts = {(each.price.meter, each.row["start"]) for each in found}
     since: datetime = sub["usage_start"]
+    if (sub["billing"] or {}).get("others"):
+        mine = filter(lives, desk.subscriptions(sub["customer"]))
+        since = max([since, *(other["usage_start"] for other in mine)])
     if since >= now:
         used = (sub["billing"] or {}).get("used") or {}
         starts |= {(meter, max(since, used.get(meter, since))) for meter in desk.program.meters}
@@ -165,12 +168,51 @@ def apart(desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered]) -> list[
     for each in found:
         begun, meter = each.row["start"], each.price.meter
         if any((other.price.meter, other.row["start"]) == (meter, begun) for other in shared):
-            own = free_start(desk, sub, meter, begun + MOMENT, running)
-            desk.part_measured(meter, sub["customer"], begun, own)
-            terms = {"begun": begun, **each.row["terms"]}
-            each = replace(each, row={**each.row, "start": own, "terms": terms})
+            each = _parted(desk, sub, each, running)
         parted.append(each)
     return parted
+
+
+def apart_from_others(
+    desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered]
+) -> list[Metered]:  # fmt: skip
+    """The windows of a subscription that end now, those with a beginning of their own that began
+    with one of another subscription which goes on: what that counts from now on is not of them."""
+    if not (sub["billing"] or {}).get("others"):
+        return list(found)
+    going_on = {
+        (price.meter, start): None
+        for other in desk.subscriptions(sub["customer"])
+        if other["id"] != sub["id"] and lives(other)
+        for item in items(desk, other, other["period_start"])
+        for price in catalog.choose_usages(item.plan, other["currency"])
+        for start in [window_start(desk, other, price, max(desk.now - MOMENT, other["usage_start"]),
+                                   item.name)]
+        if min(meter_period(desk, other, price, start).end, other["period_end"]) > desk.now
+    }  # fmt: skip
+    # What nobody has a price for is counted there too.
+    unpriced = {
+        other["usage_start"] for other in desk.subscriptions(sub["customer"])
+        if other["id"] != sub["id"] and lives(other) and other["period_end"] > desk.now
+    }  # fmt: skip
+    parted = []
+    for each in found:
+        meter, begun = each.price.meter, each.row["start"]
+        shared = begun in unpriced or (meter, begun) in going_on
+        parted.append(_parted(desk, sub, each, found) if shared else each)
+    return parted
+
+
+def _parted(
+    desk: Desk, sub: Mapping[str, Any], each: Metered, running: Sequence[Metered]
+) -> Metered:  # fmt: skip
+    """A window that is kept behind its beginning, with what was counted from there so far."""
+    begun, meter = each.row["start"], each.price.meter
+    own = free_start(desk, sub, meter, begun + MOMENT, running)
+    desk.part_measured(meter, sub["customer"], begun, own)
+    terms = {"begun": begun, **each.row["terms"]}
+    key = usage_key(sub["id"], each.item.name, meter, own)
+    return replace(each, row={**each.row, "id": key, "start": own, "terms": terms})
 
 
 def rated_by_ended(desk: Desk, customer: str, start: datetime) -> dict[str, datetime]:
