@@ -6,11 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from stat import S_ISREG
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -211,13 +210,6 @@ class _Lines:
         if own:
             self.size = os.fstat(file.fileno()).st_size
 
-    @property
-    def at_hand(self) -> bool:
-        """Whether all lines are there already: none waits for the answer to another."""
-        with suppress(OSError):
-            return S_ISREG(os.fstat(self.file.fileno()).st_mode)
-        return False
-
     def __enter__(self) -> _Lines:
         return self
 
@@ -280,8 +272,7 @@ def _stream(
         shown()
 
     try:
-        ahead = lines.at_hand and sink is None and not options.live
-        run_stream(engine, lines.read(), acknowledged, options.batch, options.until, ahead)
+        run_stream(engine, lines.read(), acknowledged, options.batch, options.until)
     finally:
         done()
 

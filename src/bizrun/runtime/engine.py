@@ -583,8 +583,8 @@ class Engine:
             reason, event.cause, fired,
         )  # fmt: skip
 
-    def commit(self, figures: bool = True, wait: bool = True) -> None:
-        """Makes all that was handled durable (see `Store.commit`), running `figures` with it."""
+    def commit(self, figures: bool = True) -> None:
+        """Makes all that was handled durable; running `figures` only where the store lasts."""
         row = {
             "id": "clock", "at": self.clock, "order": self._order,
             "spec": self.program.name, "path": self.program.path, "format": 1,
@@ -597,4 +597,4 @@ class Engine:
         if figures:
             self.metering.flush()
         self.state.settle()
-        self.state.commit(wait)
+        self.state.commit()

@@ -194,10 +194,10 @@ class State:
             self.dirty = defaultdict(dict)
         self._dirty_rows = 0
 
-    def commit(self, wait: bool = True) -> None:
-        """Makes all changes and log entries durable; see `Store.commit`."""
+    def commit(self) -> None:
+        """Makes all changes and log entries durable."""
         self.flush()
         if self.entries:
             self.store.append(self.entries)
             self.entries = []
-        self.store.commit(wait)
+        self.store.commit()

@@ -42,12 +42,8 @@ def run_stream(
     acknowledge: Acknowledge | None = None,
     batch: int = BATCH,
     until: datetime | None = None,
-    ahead: bool = False,
 ) -> None:
     """Handles every line; `acknowledge` gets the ids of a batch once it is durable.
-
-    With `ahead` a batch is handled while the one before it is being committed. Then `acknowledge`
-    may not read the store, and a line must not wait for what is told of those before it.
 
     `engine.counts` says what was done. A line that is no event is kept with its reason, and the
     stream goes on. `until` moves the clock on after the last event: that is committed as it goes,
@@ -57,26 +53,14 @@ def run_stream(
     whole = isinstance(lines, FileLines)
     reader = Reader(engine.program)
     lanes = Lanes(engine, reader.shapes)
-    store = engine.state.store
-    begun: list[str] = []
-
-    def tell(ids: list[str]) -> None:
-        """Acknowledges what was committed."""
-        if acknowledge is not None and ids:
-            acknowledge(ids)
-
+    lasting = engine.state.store.lasting
     with rare_collections():
         while some := take(batch):
             acked = handle_batch(engine, lanes, reader.batch(number, some, whole))
             number += len(some)
-            engine.commit(store.lasting, not ahead)
-            tell(begun)  # one commit has ended where the next one has begun
-            begun = acked
-            if not ahead:
-                tell(begun)
-                begun = []
-        store.settled()
-        tell(begun)
+            engine.commit(figures=lasting)
+            if acknowledge is not None and acked:
+                acknowledge(acked)
         if until is not None:
             _check_until(engine.clock, until)
 

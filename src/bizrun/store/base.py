@@ -205,14 +205,8 @@ class Store(Protocol):
     def purge(self) -> None:
         """After a commit: leaves nothing behind of what was replaced or deleted."""
 
-    def commit(self, wait: bool = True) -> None:
-        """Makes everything since the last commit durable, or nothing of it.
-
-        Without `wait` it may return while the disk is at work: what follows can be prepared in
-        the meantime, and nothing is durable before `settled` returns, or the next `commit`."""
-
-    def settled(self) -> None:
-        """Returns when what was committed is durable."""
+    def commit(self) -> None:
+        """Makes everything since the last commit durable, or nothing of it."""
 
     def rollback(self) -> None:
         """Drops everything since the last commit."""

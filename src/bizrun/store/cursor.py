@@ -66,8 +66,5 @@ class Cursors:
                 if table is None or cursor.table == table:
                     cursor.keep()
 
-    def __bool__(self) -> bool:
-        return bool(self._open)
-
     def __iter__(self) -> Iterator[OpenCursor]:
         yield from filter(None, [each() for each in self._open])

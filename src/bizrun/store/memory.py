@@ -511,10 +511,7 @@ class MemoryStore:
     def purge(self) -> None:
         """There is nothing behind what is there."""
 
-    def settled(self) -> None:
-        """What is committed is settled."""
-
-    def commit(self, wait: bool = True) -> None:
+    def commit(self) -> None:
         """Keeps everything since the last commit, as long as the process lives."""
         if self._closed:
             raise StoreError("the state is closed")

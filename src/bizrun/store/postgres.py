@@ -109,7 +109,7 @@ class PostgresStore(SqlStore):
         self._connection()
         self._link.insert(sql.upsert, rows)
 
-    def _commit_counted(self, wait: bool = True) -> None:
+    def _commit_counted(self) -> None:
         link = self._link
         self._log.link()
         # Whoever has come in between, since this session lost its lock, has counted too.
@@ -205,11 +205,11 @@ class PostgresReader(PostgresStore):
         self._link.execute(f"CREATE TABLE {quoted(name)} (LIKE {there} INCLUDING ALL)")
         self._link.execute(f"INSERT INTO {quoted(name)} SELECT * FROM {there}")
 
-    def commit(self, wait: bool = True) -> None:
+    def commit(self) -> None:
         """Nothing is kept: what was to be written is dropped."""
         self._rollback()
 
-    def _commit_counted(self, wait: bool = True) -> None:
+    def _commit_counted(self) -> None:
         """Goes on seeing the same moment."""
 
     def _rollback(self) -> None:

@@ -498,22 +498,15 @@ class SqlStore(ABC):
         return self._log.redact(entries)
 
     @_guarded
-    def commit(self, wait: bool = True) -> None:
-        """Makes everything since the last commit durable: on the disk when this returns, or,
-        without `wait`, when `settled` does."""
+    def commit(self) -> None:
+        """Makes everything since the last commit durable: on the disk when this returns."""
         if self._pending_rows:
             self._flush_all()
         if self._connection().in_transaction:
-            # Who reads a select on would read it while the other thread commits.
-            self._commit_counted(wait or bool(self._cursors))
-
-    @_guarded
-    def settled(self) -> None:
-        """Returns when what was committed is on the disk."""
-        self._connection()
+            self._commit_counted()
 
     @abstractmethod
-    def _commit_counted(self, wait: bool = True) -> None:
+    def _commit_counted(self) -> None:
         """Ends the transaction with its link in the log's chain, and counts it."""
 
     @_guarded

@@ -8,14 +8,11 @@ POSIX gives locks to processes, and closing one descriptor gives up those of all
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import apsw
 
 from ..errors import BizError, StoreError
-from .background import Background
-from .database import Database
 from .event_log import EventLog
 from .file import APPLICATION_ID, FAILURES, StateFile, Tail, failure
 from .formats import FORMAT, PRAGMAS, create, upgrade
@@ -36,7 +33,6 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: str, fresh: bool = False) -> None:
         self._file = self._claim(path, fresh)
-        self._background: Background | None = None
         super().__init__(path, _CACHE_ROWS)
         try:
             self._db = self._open()
@@ -94,40 +90,20 @@ class SqliteStore(SqlStore):
     def _failure(self, error: Exception) -> StoreError:
         return failure(self.name, error)
 
-    def _connection(self) -> Database:
-        if self._background is not None and self._background.busy:
-            self._finish(self._background.wait)
-        return super()._connection()
-
-    def _finish(self, commit: Callable[[], None]) -> None:
-        """Ends a commit; one that fails is the end of the store."""
+    def _commit_counted(self) -> None:
+        db = self._connection()
+        self._log.link()
+        commits = self._commits + 1
+        db.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(commits),))
+        db.execute("COMMIT")
+        self._commits = commits
+        self._log.committed_seq = self._log.seq
         try:
-            commit()
-        except self.errors as error:
-            raise self._fail(error) from None
+            self._file.write_tail(Tail(commits, self._log.seq, self._log.digest or "-"))
         except StoreError as error:
             self._failed = error
             self.close()
             raise
-
-    def _commit_counted(self, wait: bool = True) -> None:
-        db, file = self._connection(), self._file
-        self._log.link()
-        self._commits += 1
-        db.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(self._commits),))
-        self._log.committed_seq = self._log.seq
-        tail = Tail(self._commits, self._log.seq, self._log.digest or "-")
-
-        def commit() -> None:
-            db.execute("COMMIT")
-            file.write_tail(tail)
-
-        if wait:
-            self._finish(commit)
-            return
-        if self._background is None:
-            self._background = Background()
-        self._background.begin(commit)
 
     @_guarded
     def purge(self) -> None:
@@ -156,11 +132,6 @@ class SqliteStore(SqlStore):
 
     def close(self) -> None:
         """Releases the state; uncommitted writes are dropped."""
-        if self._background is not None:
-            with contextlib.suppress(StoreError, *FAILURES):
-                self._background.wait()
-            self._background.close()
-            self._background = None
         super().close()
         self._file.close()
 
