@@ -250,6 +250,7 @@ class Maker:
                 "waiting",
                 "voided",
                 "beside",
+                "waiting_above",
                 "rhythms",
                 "asked",
             )

@@ -260,6 +260,22 @@ class UsageLives:
                 self._add(self._later(0, 10), "ask", deal=deal)
         return self._end_or_have_late(deal)
 
+    def _life_waiting_above(self) -> None:
+        """Changes under a minimum or a maximum whose lines wait for the next invoice."""
+        if not self._changes():
+            return self._life_flat()
+        self.coupons, self.whole = [], True
+        plans = ("use_4", "use_5", "bound_0", "bound_1", "flat_0")
+        deal = self._subscribe(self.r.choice(plans), quantity=self.r.randint(1, 5))
+        for name in plans:
+            self._use(name, 150)
+        for _ in range(self.r.randint(1, 4)):
+            self._add(
+                self._later(0, 30), "change", deal=deal, plan=self.r.choice(plans), when="now",
+                prorate=True, invoice=self.r.choice(("next", "next", "now")),
+            )  # fmt: skip
+        return self._end_or_have_late(deal)
+
     def _life_voided(self) -> None:
         """Invoices that nobody pays, some of them withdrawn, beside changes and credit."""
         if not self._changes() or self.rules.inclusive:

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..billing import catalog, lines, periods, proration
+from ..billing import catalog, invoicing, lines, periods, proration
 from ..billing.agreed import with_price
 from ..billing.discounts import Beside
 from ..billing.invoicing import Line
@@ -400,8 +400,7 @@ def bill_change(
         found.bounds += bounds.running(desk, running, found.lines)
     if next_:
         charged = _charged(desk, after, [line for line in found.lines if line.covers is not None])
-        known["waiting"] = owed.as_rows(owed.settled(desk, found))
-        usage.keep(desk, found.metered, None, None)
+        known["waiting"] = _to_wait(desk, after, found)
         kept += charged
     elif found.lines or found.bounds or found.metered:
         made = renewals.make(desk, [after], [found], [], f"{key}/{site}", reason, False, surplus)
@@ -441,7 +440,7 @@ def _by_now(desk: Desk, sub: Mapping[str, Any], rows: list[dict[str, Any]]) -> l
     at what the coupons that hold leave of them, as one may have come or been used up since."""
     waiting = [
         replace(line, covers=line.counted) for line in owed.waiting(sub)
-        if line.counted is not None
+        if line.counted not in (None, invoicing.SETTLED)
     ]  # fmt: skip
     if not waiting:
         return payments.within_invoices(desk, rows)
@@ -492,13 +491,26 @@ def _restart(
     renewals.settle(desk, turned, made)
 
 
+def _to_wait(desk: Desk, after: Mapping[str, Any], found: Owed) -> list[dict[str, Any]]:
+    """What is owed as lines that wait; what they settle is remembered as on an invoice."""
+    made = owed.settled(desk, found)
+    usage.keep(desk, found.metered, None, None)
+    bounds.keep(desk, after["customer"], found.bounds, made, None)
+    over = [bound for bound in found.bounds if bound.settle]
+    return owed.as_rows([
+        replace(line, counted=invoicing.SETTLED)
+        if any(invoicing.counts_to(line, bound) or invoicing.settles(line, bound) for bound in over)
+        else line
+        for line in made
+    ])  # fmt: skip
+
+
 def _wait(desk: Desk, after: Mapping[str, Any], found: Owed, advance: Sequence[Line]) -> None:
     """Has the lines of a new period wait for the invoice after it; they count as charged."""
     charged = _charged(desk, after, advance)
     found.lines += advance
     known = held(desk.row("Subscription", after["id"]))
-    known |= {"waiting": owed.as_rows(owed.settled(desk, found)), "charges": charged}
-    usage.keep(desk, found.metered, None, None)
+    known |= {"waiting": _to_wait(desk, after, found), "charges": charged}
     desk.change("Subscription", after["id"], billing=known)
 
 

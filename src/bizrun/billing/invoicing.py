@@ -26,6 +26,8 @@ from .taxes import TaxedAs, TaxShare
 
 WALLET_KIND = "wallet"
 LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", "maximum")
+# What `counted` says of a line that waits, of a period whose bounds were settled with it.
+SETTLED = "settled"
 BOUND_KINDS = frozenset({"base", "usage", "correction"})
 
 
@@ -351,7 +353,7 @@ def counts_to(line: Line, bound: Bound) -> bool:
 
 def settles(line: Line, bound: Bound) -> bool:
     """Whether a line is the top-up or the discount of a bound's period."""
-    return line.kind in ("minimum", "maximum") and _within(line, bound)
+    return line.kind in ("minimum", "maximum") and line.counted is None and _within(line, bound)
 
 
 def _within(line: Line, bound: Bound) -> bool:
