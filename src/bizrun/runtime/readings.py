@@ -171,10 +171,11 @@ class Readings:
 
 
 def _since(bucket: Bucket) -> datetime:
-    """From when on a bucket's levels are: one that is kept behind where its period began may have
-    some from there."""
+    """From when on a bucket's levels are: one of the instant where its period began may be of a
+    period before, or, where it is kept a little behind that, its own."""
+    first: datetime | None = bucket["first_at"]
     start: datetime = bucket["start"]
-    return start if bucket["first_at"] is None else min(start, bucket["first_at"])
+    return start if first is None else first
 
 
 def told_series(meter: str, customer: str, named: str = "") -> str:
