@@ -362,7 +362,9 @@ class Shop:
                            "amount": amount, "status": "succeeded"}  # fmt: skip
 
     def cards(self, who: str, pick: int, part: Decimal, more: Any) -> None:
-        self.log.append(f"payments {'fail' if pick else 'succeed'}")
+        back = {"error": "expired_or_canceled_card"} if more["refund"] else {"status": "succeeded"}
+        self.log.append(f"payments {'fail' if pick else 'succeed'}, refunds {back}")
+        self.sandbox.answer("refund", None, back)
         if pick:
             self.sandbox.payments_fail("lost_card" if pick == 4 else "card_declined")
         else:
@@ -415,6 +417,8 @@ class Shop:
             if row["invoice"]:  # it was won back after its invoice had been paid again
                 used[row["invoice"]] -= row["booked"].get("credited", zero)
         for row in self.rows("Refund"):
+            if row["status"] == "failed":
+                continue
             if row["reason"] is None and paid[row["payment"]]["invoice"]:
                 given[paid[row["payment"]]["invoice"]] += row["amount"]
         for row in self.rows("Invoice"):

@@ -11,8 +11,6 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from msgspec.structs import replace
-
 from ..billing import invoicing, lines, periods, proration
 from ..billing.invoicing import Bound, GivenBack, Line
 from ..billing.lines import Origin
@@ -193,20 +191,23 @@ def with_charges(rows: Sequence[dict[str, Any]], charges: Sequence[Charge]) -> l
     ]
 
 
-def charge_rows(made: Sequence[tuple[Line, str]], invoice: str, sub: str) -> list[dict[str, Any]]:
-    """What an invoice really charged a subscription in advance, line by line.
-
-    `full` is the amount without discounts.
+def charge_rows(
+    made: Sequence[tuple[Line, str]], invoice: str, sub: str, waited: bool = False
+) -> list[dict[str, Any]]:
+    """What an invoice really charged a subscription in advance, line by line; with what had
+    `waited` for it. `full` is the amount without discounts.
     """
     return [
         {
-            "item": line.covers, "amount": line.charged, "start": line.period_start,
-            "end": line.period_end, "given_back": line.zero, "line": key, "invoice": invoice,
+            "item": line.counted if line.covers is None else line.covers,
+            "amount": line.charged, "start": line.period_start, "end": line.period_end,
+            "given_back": line.zero, "line": key, "invoice": invoice,
             "full": line.charged + (line.discount or line.zero),
             "taxes": taxed.as_rows(taxed.of(line)) if line.taxes else [],
         }
         for line, key in made
-        if line.covers is not None and line.subscription == sub
+        if line.subscription == sub
+        and (line.covers is not None or (waited and line.counted is not None))
     ]  # fmt: skip
 
 
@@ -223,8 +224,7 @@ def invoiced(
         places = reversed(range(len(found)))
         place = next((n for n in places if _waited_as(found[n], line)), None)
         if place is not None:
-            again = replace(line, covers=line.counted)
-            [found[place]] = charge_rows([(again, key)], invoice, sub)
+            [found[place]] = charge_rows([(line, key)], invoice, sub, True)
     return found
 
 

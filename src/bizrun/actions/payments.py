@@ -13,7 +13,7 @@ from ..billing.split import spread
 from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, zero
-from . import charged, given_back, marketplace, taxed, wallets
+from . import charged, given_back, ledger, marketplace, taxed, wallets
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
@@ -199,9 +199,22 @@ def refund_outcome(desk: Desk, effect: Row, outcome: Outcome) -> str:
         desk.change("Payment", key, refunded=payment["refunded"] - amount)
         if desk.row("Refund", made)["reason"] is None:
             wallets.refunded(desk, made, payment, -amount)
-        uncharge_share(desk, payment, -amount)
+            uncharge_share(desk, payment, -amount)
+        else:
+            _still_owed(desk, made, payment, amount)
         desk.announce("Refund.failed", made, error=outcome.error, **names)
     return made
+
+
+def _still_owed(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money) -> None:
+    """What a credit note or a change was to refund is owed all the same: it is account credit."""
+    from .credits import grant
+
+    ledger.post(
+        desk, f"{refund}/owed", payment["customer"],
+        (ledger.REFUNDS, amount), (ledger.CREDIT, -amount),
+    )  # fmt: skip
+    grant(desk, payment["customer"], amount, f"refund/{refund}", f"refund {refund}")
 
 
 # --- what is still charged -------------------------------------------------------------------
@@ -343,7 +356,8 @@ def _charged_again(desk: Desk, credit: Mapping[str, Any], amount: Money) -> list
     half_even = settings(desk).half_even
     found = []
     for each, part in zip(given, parts, strict=True):
-        line = desk.row("InvoiceLine", each["line"])
+        # The line of a draft is another one when that is final.
+        line = desk.peek("InvoiceLine", each["line"]) or credit
         net = line["amount"] - line["discount"]
         if (held := taxed.from_rows(each.get("taxes"))) is not None:
             part = taxes.with_included(part, held).rounded(half_even)

@@ -415,13 +415,20 @@ def _inner(desk: Desk, sub: Mapping[str, Any], end: datetime) -> Owed:
     found = Owed(owed.waiting(sub), metered=usage.corrections(desk, sub))
     found.metered += [
         each for each in usage.owed(desk, sub, end, False)
-        if each.price.interval is not None and desk.peek("_usage", each.row["id"]) is None
+        if each.price.interval is not None and not _is_billed(desk, each)
     ]  # fmt: skip
     found.lines += [line for each in found.metered for line in each.lines]
     if any(line.amount for line in found.lines):
         found.bounds = bounds.again(desk, found.metered)
         found.bounds += bounds.bounds_of(desk, sub, sub["period_end"], settle=False)
     return found
+
+
+def _is_billed(desk: Desk, window: usage.Metered) -> bool:
+    """Whether a usage period has been billed to its end; one that ended where it began is kept
+    under the same key, where nothing counted in it."""
+    row = desk.peek("_usage", window.row["id"])
+    return row is not None and bool(row["end"] >= window.row["end"])
 
 
 def _wait_for_recovery(desk: Desk, sub: Mapping[str, Any]) -> None:
@@ -442,7 +449,7 @@ def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
     for each in part.owed.metered:
         billed.pop(f"{each.item.name}|{each.price.meter}", None)
     known["billed"] = billed
-    if made and desk.row("Invoice", made.key)["status"] != "draft":
+    if made:
         known["charges"] = owed.invoiced(known.get("charges") or [], made.made, made.key, key)
     if made and "before" in known:
         bounds.note(desk, part.sub, known, made.lines)
@@ -561,13 +568,16 @@ def _recharge(desk: Desk, key: str, issued: Issued) -> None:
     """What the final invoice really charged, where the draft's charges still run."""
     known = held(desk.row("Subscription", key))
     rows = known.get("charges") or []
-    fresh = {(c["item"], c["start"]): c for c in owed.charge_rows(issued.made, issued.key, key)}
-    known["charges"] = [
-        {**fresh[place], "given_back": row["given_back"]}
-        if row["invoice"] == issued.key and (place := (row["item"], row["start"])) in fresh
-        and row["end"] == fresh[place]["end"]
-        else row
-        for row in owed.invoiced(rows, issued.made, issued.key, key)
-    ]  # fmt: skip
+    fresh = owed.charge_rows(issued.made, issued.key, key, True)
+    known["charges"] = [_as_final(row, fresh, issued.key) for row in rows]
     if rows != known["charges"]:
         desk.change("Subscription", key, billing=known)
+
+
+def _as_final(row: dict[str, Any], fresh: list[dict[str, Any]], invoice: str) -> dict[str, Any]:
+    """A charge of a draft as its final invoice has it; each of that one's stands for one."""
+    about = ("item", "start", "end")
+    for place, charge in enumerate(fresh):
+        if row["invoice"] == invoice and all(row[name] == charge[name] for name in about):
+            return {**fresh.pop(place), "given_back": row["given_back"]}
+    return row
