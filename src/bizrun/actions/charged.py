@@ -167,6 +167,13 @@ def _position(row: Mapping[str, Any]) -> int:
     return int(row["position"])
 
 
+def not_noted(desk: Desk, draft: str) -> None:
+    """Takes back what `noted` did for a draft, before that is made anew."""
+    for line in desk.select("InvoiceLine", invoice=draft):
+        if line["kind"] in _OF_ANY and line["amount"].amount < 0:
+            take_back(desk, line, line["amount"] - line["discount"])
+
+
 def _in_parts(desk: Desk, line: Line) -> Iterator[GivenBack]:
     """What a line of usage gives back, by what each invoice had asked for of it: noted on them."""
     parts = spread(-line.total, [each.amount.amount for each in line.of])

@@ -25,11 +25,18 @@ def noted(desk: Desk, invoice: Mapping[str, Any], line: Mapping[str, Any], part:
     void: a correction gives back of what is left. `part` is before tax; below zero it is charged
     after all (a refund that failed)."""
     net = line["amount"] - line["discount"]
-    if line["kind"] not in ("usage", "correction") or not line["meter"] or not net:
+    if net:
+        whole = net + line["tax"] if _inclusive(invoice) else net
+        taken = proration.portion(whole, Fraction(part.amount) / Fraction(net.amount))
+        _take(desk, invoice, line, taken.rounded(settings(desk).half_even))
+
+
+def _take(
+    desk: Desk, invoice: Mapping[str, Any], line: Mapping[str, Any], taken: Money | Fraction
+) -> None:
+    """Takes an amount off what is charged of a line's usage, or a part of what is left of it."""
+    if line["kind"] not in ("usage", "correction") or not line["meter"]:
         return
-    whole = net + line["tax"] if _inclusive(invoice) else net
-    taken = proration.portion(whole, Fraction(part.amount) / Fraction(net.amount))
-    taken = taken.rounded(settings(desk).half_even)
     about = {"customer": invoice["customer"], "meter": line["meter"]}
     until = [("start", "<=", line["period_end"])]
     for row in desk.rows("_usage", about, until, (("start", True),), _LOOKED_AT):
@@ -41,13 +48,19 @@ def noted(desk: Desk, invoice: Mapping[str, Any], line: Mapping[str, Any], part:
 
 def voided(desk: Desk, invoice: Mapping[str, Any]) -> None:
     """The same of all lines of an invoice that is void."""
-    given(desk, invoice, Fraction(1))
-
-
-def given(desk: Desk, invoice: Mapping[str, Any], share: Fraction) -> None:
-    """The same of a share of each line of an invoice."""
     for line in desk.select("InvoiceLine", invoice=invoice["id"]):
-        noted(desk, invoice, line, proration.portion(line["amount"] - line["discount"], share))
+        noted(desk, invoice, line, line["amount"] - line["discount"])
+
+
+def refunded(desk: Desk, invoice: Mapping[str, Any], share: Fraction) -> None:
+    """The same of a refund over a share of what is left of an invoice; below zero, one has failed
+    over that share of all that it charged. What its lines gave back stays given back."""
+    for line in desk.select("InvoiceLine", invoice=invoice["id"]):
+        net = line["amount"] - line["discount"]
+        if net.amount > 0 and share > 0:
+            _take(desk, invoice, line, share)
+        elif net.amount > 0:
+            noted(desk, invoice, line, proration.portion(net, share))
 
 
 def _inclusive(invoice: Mapping[str, Any]) -> bool:
@@ -63,7 +76,7 @@ def _stands_in(line: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     )  # fmt: skip
 
 
-def _less_running(desk: Desk, line: Mapping[str, Any], taken: Money) -> None:
+def _less_running(desk: Desk, line: Mapping[str, Any], taken: Money | Fraction) -> None:
     """The same of a usage period that still runs, of which a part was billed."""
     sub = desk.row("Subscription", line["subscription"])
     known = dict(sub["billing"] or {})
@@ -75,14 +88,28 @@ def _less_running(desk: Desk, line: Mapping[str, Any], taken: Money) -> None:
         desk.change("Subscription", sub["id"], billing={**known, "billed": billed})
 
 
-def _less(parts: Sequence[Any], line: Mapping[str, Any], taken: Money) -> list[list[Any]]:
+def _less(
+    parts: Sequence[Any], line: Mapping[str, Any], taken: Money | Fraction
+) -> list[list[Any]]:
     """What was charged of billed parts, less what was taken of a line's: never below nothing."""
     found = []
     for values, quantity, amount, *known in parts:
-        asked = known[0] if known else [[amount, None, line["invoice"]]]
+        asked = asked_rows(known) if known else [[amount, None, line["invoice"]]]
         if " ".join((line["meter"], *values)) == line["description"]:
+            if isinstance(taken, Fraction):
+                mine = (each[0] for each in asked if each[2] == line["invoice"])
+                taken = proration.portion(sum(mine, amount * 0), taken).rounded()
             asked = _less_asked(asked, line["invoice"], taken, amount)
         found.append([values, quantity, amount, asked])
+    return found
+
+
+def asked_rows(known: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """What invoices asked for of a billed part, as its row keeps it: [amount, taxes, invoice] of
+    each; older states kept one amount of all, and its taxes."""
+    if isinstance(known[0], Money):
+        return [[known[0], known[1] if len(known) > 1 else None, None]]
+    found: Sequence[Sequence[Any]] = known[0]
     return found
 
 

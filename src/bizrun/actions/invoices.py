@@ -262,6 +262,7 @@ def open_draft(
     # A coupon that holds once is this invoice's: another that is final before it has to do without.
     data["coupons"] = coupons.count(desk, subs, totals.coupons)
     row = desk.insert("Invoice", data, f"invoice/{site}")
+    totals = charged.noted(desk, row, totals)
     made = write_lines(desk, row["id"], totals, site)
     announce(desk, "Invoice.created", row)
     return Issued(row["id"], made)
@@ -276,6 +277,7 @@ def close_draft(
     if draft["coupons"]:
         coupons.give_back(desk, draft)
         subs = [desk.row("Subscription", sub["id"]) for sub in subs]
+    charged.not_noted(desk, key)
     totals = draft_of(desk, customer, lines, draft["currency"], subs, bounds)
     if not totals.lines:
         # Nothing is left to ask for: it has no number, so that none is missing.

@@ -389,7 +389,11 @@ def uncharge_share(
     if not payment["invoice"]:
         return
     invoice = desk.row("Invoice", payment["invoice"])
-    given_back.given(desk, invoice, _ratio(amount, _charged_by(desk, invoice)))
+    if amount.amount > 0:
+        whole = charged.left_of_charges(desk, invoice["id"]) + amount + (beyond or amount * 0)
+    else:
+        whole = _charged_by(desk, invoice)
+    given_back.refunded(desk, invoice, _ratio(amount, whole))
     for key in subscriptions_of(invoice):
         sub = desk.row("Subscription", key)
         known = dict(sub["billing"] or {})

@@ -23,7 +23,7 @@ from ..billing.periods import Period
 from ..billing.rating import Asked, Rated
 from ..billing.split import spread
 from ..values import Money, Number
-from . import carried, taxed
+from . import carried, given_back, taxed
 from .customers import lives, settings, zone_in, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, addon_since, dated, items
@@ -416,7 +416,8 @@ def billed_of(parts: Sequence[Any]) -> Billed:
     for values, quantity, amount, *known in parts:
         asked = None
         if known:
-            asked = tuple(Asked(a, taxed.from_rows(how), key) for a, how, key in known[0])
+            rows = given_back.asked_rows(known)
+            asked = tuple(Asked(a, taxed.from_rows(how), key) for a, how, key in rows)
         found[tuple(values)] = Rated(amount, quantity, (), values=tuple(values), asked=asked)
     return found
 
