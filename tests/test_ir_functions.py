@@ -21,9 +21,9 @@ from bizrun.values import UNLIMITED, Duration, Money, Percent, Range, number
 from .ir_fakes import NOW, FakeContext, usd
 
 ASKED = {
-    "usage", "limit", "remaining", "credit_balance", "preview", "has_feature", "variant",
-    "variant_name", "pdf", "mrr", "arr", "arpa", "mrr_movement", "customer_churn", "revenue_churn",
-    "net_retention", "ltv", "estimate",
+    "usage", "limit", "remaining", "credit_balance", "preview", "preview_of", "has_feature",
+    "variant", "variant_name", "pdf", "mrr", "arr", "arpa", "mrr_movement", "customer_churn",
+    "revenue_churn", "net_retention", "ltv", "estimate",
 }  # fmt: skip
 
 
