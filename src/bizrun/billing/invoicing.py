@@ -397,7 +397,48 @@ def _coupons(
         )
         for line in lines
     ]
-    return discounts.discount(about, draft.coupons, zone, half_even)
+    return _left_to_pay(lines, discounts.discount(about, draft.coupons, zone, half_even))
+
+
+def _left_to_pay(lines: Sequence[Line], uses: tuple[CouponUse, ...]) -> tuple[CouponUse, ...]:
+    """The coupons, less what they would take off charges that had waited and are given back on this
+    very invoice: one that came in between finds no more of them than that leaves."""
+    waited: dict[Hashable, list[int]] = {}
+    room: dict[Hashable, Money] = {}
+    for place, line in enumerate(lines):
+        if line.counted is not None:
+            waited.setdefault(_charged_as(line), []).append(place)
+            room[_charged_as(line)] = room.get(_charged_as(line), line.zero) + line.amount
+    for line in lines:
+        given_back = line.kind == "proration" and not line.discountable and not line.of
+        if given_back and _charged_as(line) in room:
+            room[_charged_as(line)] = room[_charged_as(line)] + line.amount
+    for about, places in waited.items():
+        taken = sum((use.by_line[n] for use in uses for n in places), room[about] * 0)
+        excess = taken - max(room[about], taken * 0)
+        if excess.amount > 0:
+            uses = _less(uses, places, excess)
+    return uses
+
+
+def _charged_as(line: Line) -> Hashable:
+    """What a line charges for, or gives back of that on the same invoice."""
+    return line.subscription, line.plan, line.period_end
+
+
+def _less(
+    uses: tuple[CouponUse, ...], places: Sequence[int], excess: Money
+) -> tuple[CouponUse, ...]:
+    """The coupons with so much less taken off lines, of the last one first."""
+    found = []
+    for use in reversed(uses):
+        parts = list(use.by_line)
+        for place in places:
+            cut = max(min(parts[place], excess), excess * 0)
+            parts[place] = parts[place] - cut
+            excess = excess - cut
+        found.append(replace(use, by_line=tuple(parts), amount=sum(parts, excess * 0)))
+    return tuple(reversed(found))
 
 
 def _taxed(
