@@ -542,3 +542,22 @@ def test_nor_where_banks_take_payments_back(kind: Any, plan: str, acts: Any, end
 @given(BANKS_KINDS, st.sampled_from(PLANS), lives_of(PROCESSOR), IN_THE_END)
 def test_nor_where_the_processor_tells_of_it(kind: Any, plan: str, acts: Any, end: Any) -> None:
     live(kind, plan, acts, end)
+
+
+def test_a_state_that_kept_one_charge_of_billed_usage_is_corrected_as_well() -> None:
+    """Older states said what was charged of a part, and with which taxes, but not by whom."""
+    shop = Shop(("USD", "exclusive", "suspend", "proration by day"))
+    shop.send("G.subscribe", account="a", plan="large", quantity=1, coupon=None)
+    shop.send("G.usage", account="a", units=100)
+    shop.at += timedelta(days=35)
+    shop.engine.advance(shop.at)
+    for row in shop.engine.state.select("_usage", {"meter": "calls"}):
+        [[values, quantity, amount, [[charged, taxes, _]]]] = row["billed"]
+        row = {**row, "billed": [[values, quantity, amount, charged, taxes]]}
+        shop.engine.state.put("_usage", row["id"], row)
+    shop.late("a", 3, Decimal(0), {"refund": True})
+    shop.at += timedelta(days=30)
+    shop.engine.advance(shop.at)
+    shop.check()
+    [line] = [row for row in shop.rows("InvoiceLine") if row["kind"] == "correction"]
+    assert str(line["amount"] + line["tax"]) == "-17.22 USD", line
