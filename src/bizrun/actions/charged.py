@@ -144,8 +144,8 @@ def _above(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Fraction:
 def _price(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Fraction:
     """What a line comes to before discounts, in terms of the price: an included tax is in it."""
     amount, net = Fraction(line["amount"].amount), line["amount"] - line["discount"]
-    inclusive = any(tax.get("inclusive") for tax in invoice["taxes"] or ())
-    return amount * _ratio(net + line["tax"], net) if inclusive and net else amount
+    inclusive = taxed.inclusive(invoice)
+    return amount * proration.ratio(net + line["tax"], net) if inclusive and net else amount
 
 
 def _is_of(row: Mapping[str, Any], start: datetime, end: datetime) -> bool:
@@ -249,7 +249,9 @@ def later_lines(
     backs = spread(invoice["returned"], [back.amount for _, back in found])
     for (line, _), back in zip(found, backs, strict=True):
         total = line["discount"] - line["amount"] - line["tax"]
-        tax = proration.portion(line["tax"], _ratio(-back, total)).rounded(settings(desk).half_even)
+        tax = proration.portion(line["tax"], proration.ratio(-back, total)).rounded(
+            settings(desk).half_even
+        )
         yield line, back - tax, tax
 
 
@@ -262,10 +264,10 @@ def take_back(desk: Desk, line: Mapping[str, Any], amount: Money) -> Money:
         return zero
     half_even = settings(desk).half_even
     for each in given:
-        part = proration.portion(each["amount"], _ratio(-amount, net)).rounded(half_even)
+        part = proration.portion(each["amount"], proration.ratio(-amount, net)).rounded(half_even)
         returned = desk.row("Invoice", each["invoice"])["returned"] or zero
         desk.change("Invoice", each["invoice"], returned=max(returned - part, zero))
-    return proration.portion(-amount, _ratio(_given(line), whole)).rounded(half_even)
+    return proration.portion(-amount, proration.ratio(_given(line), whole)).rounded(half_even)
 
 
 def _asked(row: Mapping[str, Any]) -> Money:
@@ -291,7 +293,3 @@ def _within(line: Line, bound: Line) -> bool:
     return line.subscription == bound.subscription and bool(
         begins and ends and at and begins <= at < ends
     )
-
-
-def _ratio(part: Money, whole: Money) -> Fraction:
-    return Fraction(part.amount) / Fraction(whole.amount)

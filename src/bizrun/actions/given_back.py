@@ -11,6 +11,7 @@ from typing import Any
 
 from ..billing import proration
 from ..values import Money
+from . import taxed
 from .customers import settings
 from .desk import Desk
 
@@ -26,8 +27,8 @@ def noted(desk: Desk, invoice: Mapping[str, Any], line: Mapping[str, Any], part:
     after all (a refund that failed)."""
     net = line["amount"] - line["discount"]
     if net:
-        whole = net + line["tax"] if _inclusive(invoice) else net
-        taken = proration.portion(whole, Fraction(part.amount) / Fraction(net.amount))
+        whole = net + line["tax"] if taxed.inclusive(invoice) else net
+        taken = proration.portion(whole, proration.ratio(part, net))
         _take(desk, invoice, line, taken.rounded(settings(desk).half_even))
 
 
@@ -61,11 +62,6 @@ def refunded(desk: Desk, invoice: Mapping[str, Any], share: Fraction) -> None:
             _take(desk, invoice, line, share)
         elif net.amount > 0:
             noted(desk, invoice, line, proration.portion(net, share))
-
-
-def _inclusive(invoice: Mapping[str, Any]) -> bool:
-    """Whether the prices of an invoice have their tax in them."""
-    return any(tax.get("inclusive") for tax in invoice["taxes"] or ())
 
 
 def _stands_in(line: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

@@ -271,7 +271,7 @@ def _grossed(desk: Desk, charge: Mapping[str, Any]) -> Fraction:
     line = desk.row("InvoiceLine", charge["line"])
     net = charge["full"] - line["discount"]
     total = line["amount"] - line["discount"] + line["tax"]
-    return _ratio(total, net) if net else Fraction(1)
+    return proration.ratio(total, net) if net else Fraction(1)
 
 
 def _with_tax(desk: Desk, charge: Mapping[str, Any], back: Money) -> Money:
@@ -283,7 +283,7 @@ def _with_tax(desk: Desk, charge: Mapping[str, Any], back: Money) -> Money:
         line = desk.row("InvoiceLine", charge["line"])
         total = line["amount"] - line["discount"] + line["tax"]
         net = charge["full"] - line["discount"]
-        gross = proration.portion(back, _ratio(total, net)) if net else back
+        gross = proration.portion(back, proration.ratio(total, net)) if net else back
         return gross.rounded(half_even)
     gross = taxes.added(taxes.given_back(back, held, half_even))
     left: Money = charged.left_of_charges(desk, charge["invoice"])
@@ -365,7 +365,7 @@ def _charged_again(desk: Desk, credit: Mapping[str, Any], amount: Money) -> list
             "item": each["item"], "amount": part, "start": credit["period_start"],
             "end": credit["period_end"], "given_back": amount * 0, "line": each["line"],
             "invoice": each["invoice"], "taxes": each.get("taxes"),
-            "full": proration.portion(part, _ratio(line["amount"], net)).rounded(half_even)
+            "full": proration.portion(part, proration.ratio(line["amount"], net)).rounded(half_even)
             if net else part,
         })  # fmt: skip
     return found
@@ -378,7 +378,7 @@ def _in_charge(
     part, net, amount = parts[row["line"]], nets[row["line"]], row["amount"]
     if not net or amount == net:
         return part
-    return proration.portion(amount, _ratio(part, net)).rounded(half_even)
+    return proration.portion(amount, proration.ratio(part, net)).rounded(half_even)
 
 
 def uncharge_share(
@@ -393,7 +393,7 @@ def uncharge_share(
         whole = charged.left_of_charges(desk, invoice["id"]) + amount + (beyond or amount * 0)
     else:
         whole = _charged_by(desk, invoice)
-    given_back.refunded(desk, invoice, _ratio(amount, whole))
+    given_back.refunded(desk, invoice, proration.ratio(amount, whole))
     for key in subscriptions_of(invoice):
         sub = desk.row("Subscription", key)
         known = dict(sub["billing"] or {})
@@ -418,12 +418,7 @@ def _share(
     else:
         left = sum((row["amount"] for row in mine), zero)
         whole = _charged_by(desk, invoice)
-    return _ratio(left, whole)
-
-
-def _ratio(part: Money, whole: Money) -> Fraction:
-    """One amount by another, exactly."""
-    return Fraction(part.amount) / Fraction(whole.amount)
+    return proration.ratio(left, whole)
 
 
 def _charged_by(desk: Desk, invoice: Mapping[str, Any]) -> Money:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -28,3 +28,8 @@ def from_rows(rows: Sequence[Sequence[Any]] | None) -> TaxedAs | None:
 def of(line: Line) -> TaxedAs:
     """How a line of an invoice is taxed."""
     return taxed_as(line.charged, line.taxes)
+
+
+def inclusive(invoice: Mapping[str, Any]) -> bool:
+    """Whether the prices of an invoice have their tax in them."""
+    return any(tax.get("inclusive") for tax in invoice["taxes"] or ())

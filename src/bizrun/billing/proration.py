@@ -63,6 +63,11 @@ def portion(amount: Money, share: Fraction) -> Money:
     return Money(Decimal(part), amount.currency)
 
 
+def ratio(part: Money, whole: Money) -> Fraction:
+    """One amount by another, exactly."""
+    return Fraction(part.amount) / Fraction(whole.amount)
+
+
 def unused_share(period: Period, at: datetime, proration: Proration, zone: str) -> Fraction:
     """The part of a whole period that is left from an instant on, its day included; none: 0."""
     if proration == "none":
