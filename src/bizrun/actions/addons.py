@@ -7,7 +7,7 @@ from typing import Any
 
 from ..billing import catalog, lines, periods
 from ..errors import Refusal
-from . import owed, renewals, usage
+from . import apart, owed, renewals, usage
 from .changes import (
     beside,
     bill_change,
@@ -124,10 +124,10 @@ def _change_addon(
     after["monthly_amount"] = monthly(items(desk, after, desk.now), after)
     if not quantity:
         windows = [w for w in usage.owed(desk, sub, desk.now, True) if w.item.name == addon.name]
-        found.metered += usage.apart(desk, sub, windows)
+        found.metered += apart.apart_from_plan(desk, sub, windows)
         found.lines += [line for window in windows for line in window.lines]
     if not quantity or _is_new(sub, addon):
-        known |= usage.cut(desk, {**sub, "billing": known}, addon, found.metered)
+        known |= apart.cut(desk, {**sub, "billing": known}, addon, found.metered)
     bill_change(
         desk, sub, after, found, addon.name, change, f"addon/{desk.base}/{site}", "addon_change",
         surplus_of(sub, args, site, place), False,

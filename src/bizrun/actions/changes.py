@@ -18,7 +18,7 @@ from ..billing.periods import Period
 from ..billing.proration import Change
 from ..errors import EvalError, Refusal
 from ..values import Money, show
-from . import bounds, coupons, invoices, owed, payments, renewals, usage
+from . import apart, bounds, coupons, invoices, owed, payments, renewals, usage
 from .credits import Surplus
 from .customers import ASLEEP, in_trial, lives, settings, zone_in, zone_of
 from .desk import Desk
@@ -272,7 +272,7 @@ def _change_now(
         after["usage_start"] = desk.now
         after["billing"].pop("arrears_from", None)
         after["billing"]["arrears_from"] = {"*": desk.now}
-        after["billing"] |= usage.used_up(desk, sub, found.metered, desk.now)
+        after["billing"] |= apart.used_up(desk, sub, found.metered, desk.now)
     elif base:
         known = held(after)
         known["arrears_from"] = {**(known.get("arrears_from") or {}), PLAN: desk.now}
@@ -472,7 +472,7 @@ def _restart(
         known["zone"] = zone
     if day is not None:
         known["anchor_day"] = day
-    known |= usage.used_up(desk, sub, found.metered, desk.now)
+    known |= apart.used_up(desk, sub, found.metered, desk.now)
     known["first_paid"] = first_paid(sub)
     after |= {"anchor": cycle.start, "billing": known}
     turned = renewals.begin(desk, sub, after, found, periods.period(cycle, 0), False)

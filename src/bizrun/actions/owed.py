@@ -18,7 +18,7 @@ from ..billing.periods import Period
 from ..billing.proration import Charge
 from ..billing.rating import TierLine
 from ..values import Money
-from . import alike, bounds, charged, payments, taxed, usage
+from . import alike, apart, bounds, charged, payments, taxed, usage
 from .customers import settings, zone_in
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
@@ -71,7 +71,7 @@ def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = Fal
     found.metered += usage.corrections(desk, sub)
     found.bounds += bounds.again(desk, found.metered)
     found.lines += base_in_arrears(desk, sub, end)
-    found.metered += usage.apart_from_others(desk, sub, list(usage.owed(desk, sub, end, final)))
+    found.metered += apart.apart_from_others(desk, sub, list(usage.owed(desk, sub, end, final)))
     found.lines += [line for metered in found.metered for line in metered.lines]
     found.bounds += bounds.bounds_of(desk, sub, end)
     return found

@@ -13,7 +13,7 @@ from ..errors import EvalError, Refusal
 from ..model import Event
 from ..times import add
 from ..values import Duration, Money, show
-from . import bounds, coupons, owed, renewals, usage
+from . import apart, bounds, coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused, surplus_of
 from .credits import Surplus
 from .customers import customer_row, in_trial, lives, may_move, settings, subscriptions_of, zone_of
@@ -283,7 +283,7 @@ def end(
         renewals.make(desk, [sub], [found], [], site, "cancellation", whole, surplus)
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
              if n not in ("waiting", "late", "billed", "pending", "charges")}  # fmt: skip
-    known |= usage.used_up(desk, sub, found.metered, desk.now)
+    known |= apart.used_up(desk, sub, found.metered, desk.now)
     zero = Money(0, sub["currency"])
     set_status(
         desk, key, status, ended_at=desk.now, monthly_amount=zero, billing=known,
@@ -353,7 +353,7 @@ def _rest(desk: Desk, sub: Mapping[str, Any], status: str) -> None:
                       surplus=surplus)  # fmt: skip
     known = {n: v for n, v in held(desk.row("Subscription", key)).items()
              if n not in ("waiting", "late", "billed", "charges", "before", "settled")}  # fmt: skip
-    known |= usage.used_up(desk, sub, found.metered, desk.now)
+    known |= apart.used_up(desk, sub, found.metered, desk.now)
     set_status(desk, key, status, paused_at=desk.now, usage_start=desk.now, billing=known)
 
 
