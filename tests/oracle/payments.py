@@ -50,6 +50,8 @@ class Payments(Metered):
             net = sum((line.amount - line.share for line in made.lines), ZERO)
             # The language rounds halves up.
             amount = replace(self.rules, rounding="half_up").round(net * act.data["part"])
+            if amount <= 0:
+                return
             given = [replace(line) for line in made.lines]
             total = credit_note(self.rules, given, amount)
             if total > made.total - made.returned or (made.paid and self._used_up(made, amount)):

@@ -18,7 +18,7 @@ from ..billing.periods import Period
 from ..billing.proration import Charge
 from ..billing.rating import TierLine
 from ..values import Money
-from . import alike, apart, bounds, charged, payments, taxed, usage
+from . import alike, apart, bounds, charged, corrections, payments, taxed, usage
 from .customers import settings, zone_in
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
@@ -68,7 +68,7 @@ def set_up(sub: Mapping[str, Any], items_: Sequence[Item]) -> list[Line]:
 def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = False) -> Owed:
     """What has come due by an instant; `final` where periods end there before their time."""
     found = Owed(waiting(sub))
-    found.metered += usage.corrections(desk, sub)
+    found.metered += corrections.due(desk, sub)
     found.bounds += bounds.again(desk, found.metered)
     found.lines += base_in_arrears(desk, sub, end)
     found.metered += apart.apart_from_others(desk, sub, list(usage.owed(desk, sub, end, final)))
@@ -79,7 +79,7 @@ def arrears(desk: Desk, sub: Mapping[str, Any], end: datetime, final: bool = Fal
 
 def standing(desk: Desk, sub: Mapping[str, Any]) -> Owed:
     """What any next invoice takes with it: the lines that wait for one, and corrections."""
-    found = Owed(waiting(sub), metered=usage.corrections(desk, sub))
+    found = Owed(waiting(sub), metered=corrections.due(desk, sub))
     found.bounds += bounds.again(desk, found.metered)
     found.lines += [line for metered in found.metered for line in metered.lines]
     return found

@@ -13,7 +13,7 @@ from ..errors import EvalError, Refusal
 from ..ir.program import Meter
 from ..times import end_of, local_date, midnight, start_of
 from ..values import SIZE_UNITS, UNLIMITED, Money, Number, check_number, show
-from . import quotes, recurring, windows
+from . import corrections, quotes, recurring, windows
 from . import usage as usages
 from .customers import ASLEEP, credit_balance, lives, plans_of, subscription_of
 from .desk import Desk, Row
@@ -38,9 +38,9 @@ def _period_among(
     if meter is not None and desk.program.plans:
         # What is late belongs to the period that was billed, wherever a change has cut it; what
         # came behind that, when nobody rated the meter, to none.
-        if rows := usages.billed_windows(desk, meter, customer, at):
+        if rows := corrections.billed_windows(desk, meter, customer, at):
             return rows[0]["start"], rows[0]["end"]
-        start = max(start, usages.billed_until(desk, meter, customer, at) or start)
+        start = max(start, corrections.billed_until(desk, meter, customer, at) or start)
     return start, end
 
 
@@ -87,7 +87,9 @@ def usage_periods(
         else:
             billed = billed or at < _begun(sub, meter)
     if billed:
-        found |= {r["start"]: r["end"] for r in usages.billed_windows(desk, meter, customer, at)}
+        found |= {
+            r["start"]: r["end"] for r in corrections.billed_windows(desk, meter, customer, at)
+        }
     found.pop(own[0], None)
     return (*found.items(), own)
 

@@ -14,7 +14,7 @@ from ..billing.periods import Period
 from ..errors import Refusal
 from ..times import add
 from ..values import Duration, Money
-from . import alike, bounds, invoices, owed, usage, windows
+from . import alike, bounds, corrections, invoices, owed, usage, windows
 from .credits import Surplus
 from .customers import ASLEEP, grace, in_trial, lives, settings, subscriptions, zone_in, zone_of
 from .desk import Desk
@@ -412,7 +412,7 @@ def overtaken(desk: Desk, key: str) -> None:
 
 def _inner(desk: Desk, sub: Mapping[str, Any], end: datetime) -> Owed:
     """What the end of a usage period makes, with what waited for the next invoice."""
-    found = Owed(owed.waiting(sub), metered=usage.corrections(desk, sub))
+    found = Owed(owed.waiting(sub), metered=corrections.due(desk, sub))
     found.metered += [
         each for each in usage.owed(desk, sub, end, False)
         if each.price.interval is not None and not _is_billed(desk, each)
@@ -459,7 +459,7 @@ def _inner_done(desk: Desk, part: Inner, made: Issued | None) -> None:
 def tail_due(desk: Desk, key: str) -> None:
     """The grace of a period without lines is over: what came in for it is invoiced."""
     sub = desk.row("Subscription", key)
-    found = Owed(metered=usage.corrections(desk, sub))
+    found = Owed(metered=corrections.due(desk, sub))
     found.lines = [line for each in found.metered for line in each.lines if line.amount]
     found.bounds = bounds.again(desk, found.metered)
     if found.lines:
@@ -515,7 +515,7 @@ def threshold(desk: Desk, meter: str, customer: str) -> None:
         if limit is None or all(p.meter != meter for each in having for p in each.plan.usages):
             continue
         found = Owed(metered=list(usage.owed(desk, sub, desk.now, True, running=True)))
-        due_ = sum((line.amount for each in found.metered for line in each.lines), limit * 0)
+        due_ = sum((each.due for each in found.metered), limit * 0)
         if due_ >= limit:
             _bill_part(desk, sub, found, f"{sub['id']}/threshold/{desk.base}")
 
@@ -551,7 +551,7 @@ def draft_due(desk: Desk, key: str) -> None:
     for part in source["usages"]:
         row = desk.peek("_usage", part["id"])
         assert row is not None, part
-        again = usage.again(desk, row, part["kind"], usage.billed_of(part["billed"]))
+        again = corrections.again(desk, row, part["kind"], usage.billed_of(part["billed"]))
         if again is not None:
             made += again.lines
             agains.append(again)

@@ -14,6 +14,7 @@ from ..values import Duration, show
 from . import (
     addons,
     changes,
+    corrections,
     coupons,
     credits,
     disputes,
@@ -31,7 +32,6 @@ from . import (
     subscriptions,
     told,
     trials,
-    usage,
 )
 from .arguments import taken
 from .desk import Desk, Row
@@ -203,7 +203,7 @@ class Toolbox:
     def counted(self, work: Desk, meter: str, customer: str, at: datetime) -> None:
         """What follows from a late count, or from one of a meter that is watched."""
         if at < work.now:
-            usage.counted_late(work, meter, customer, at)
+            corrections.counted_late(work, meter, customer, at)
         # It may be of a running period too: of another subscription, or of the plan's beside an
         # add-on that is gone.
         if self.watches(work.program, meter):

@@ -7,14 +7,13 @@ and what it came to. Counts that come for it afterwards make a correction line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .. import times
 from ..billing import allowances, catalog, lines, proration, rating
 from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE
@@ -24,9 +23,9 @@ from ..billing.rating import Asked, Rated
 from ..billing.split import spread
 from ..values import Money, Number
 from . import carried, given_back, taxed
-from .customers import lives, settings, zone_in, zone_of
+from .customers import lives, settings, zone_in
 from .desk import Desk, Row
-from .terms import PLAN, Item, addon_since, dated, items
+from .terms import Item, items
 from .windows import (
     MOMENT,
     SAME,
@@ -41,7 +40,8 @@ Billed = dict[tuple[str, ...], Rated]
 
 
 class Metered(Struct, frozen=True):
-    """What a meter came to in a window of a subscription, and what of it was billed before."""
+    """What a meter came to in a window of a subscription, and what of it was billed before; `due`
+    is what it comes to beyond that, whatever coupons took off."""
 
     item: Item
     price: catalog.UsagePrice
@@ -49,6 +49,7 @@ class Metered(Struct, frozen=True):
     end: datetime
     lines: tuple[Line, ...]
     row: Row
+    due: Money
     before: Sequence[Any] = ()
 
 
@@ -206,21 +207,25 @@ def owed(
 def meter_window(
     desk: Desk, sub: Mapping[str, Any], item: Item, price: catalog.UsagePrice,
     start: datetime, end: datetime, billed: Billed, kind: str = "usage", running: bool = False,
+    empty: bool = False,
 ) -> Metered:  # fmt: skip
-    """The lines of a window and the row that remembers it."""
+    """The lines of a window and the row that remembers it; `empty`: one that ended where it began
+    with nothing counted, so that what is kept there is of what held behind it."""
     period = meter_period(desk, sub, price, max(start, end - MOMENT))
     until = period.end if running else end
     shown = begun_at(desk, sub, price, item.name, start)
     free = allowance_of(desk, sub, item, price, start, until, shown)
     first = catalog.free_events(item.plan, price.meter)
     units = free.quantity if free.own or free.carried else None
-    rated = _rate_window(desk, sub, price, start, end, units, running, first, shown)
+    empty = empty or (start >= end and not billed and not _counted(desk, sub, price, start))
+    rated: tuple[Rated, ...] = ()
+    if not empty:
+        rated = _rate_window(desk, sub, price, start, end, units, running, first, shown)
     taken = sum((part.included for part in rated), 0)
-    if steps := free.steps(sub["currency"]):
+    if rated and (steps := free.steps(sub["currency"])):
         rated = (replace(rated[0], free=steps), *rated[1:])
     if start >= end:
-        # It ended where it began: nothing is due for time that there was not.
-        rated = tuple(part for part in rated if part.quantity)
+        rated = _of_no_time(rated, billed)
     half_even = settings(desk).half_even
     if billed:
         # Both rates rounded: what did not change makes no line of a half unit.
@@ -240,10 +245,33 @@ def meter_window(
     }  # fmt: skip
     if shown < start:
         row["terms"]["begun"] = shown
+    if empty:
+        row["terms"]["empty"] = True
     if free.carries:
         row["terms"]["left"] = [list(lot) for lot in free.left(taken, end >= period.end)]
     was = [_part_row(values, part) for values, part in billed.items()]
-    return Metered(item, price, shown, end, tuple(made), row, was)
+    due = Money(0, sub["currency"])
+    for part in rated:
+        before = billed.get(part.values)
+        due += part.amount if before is None else part.amount - before.amount
+    return Metered(item, price, shown, end, tuple(made), row, due, was)
+
+
+def _counted(
+    desk: Desk, sub: Mapping[str, Any], price: catalog.UsagePrice, at: datetime
+) -> bool:  # fmt: skip
+    """Whether anything has counted in the usage period that is kept from an instant on."""
+    return any(each.events for each in desk.measured(price.meter, sub["customer"], at, at))
+
+
+def _of_no_time(rated: Sequence[Rated], billed: Billed) -> tuple[Rated, ...]:
+    """What a window comes to that ended where it began: nothing is due for time that there was
+    not, and what was billed of it is given back."""
+    return tuple(
+        part if part.quantity else replace(part, amount=part.amount * 0, tiers=())
+        for part in rated
+        if part.quantity or part.values in billed
+    )
 
 
 def _where(sub: Mapping[str, Any]) -> dict[str, str]:
@@ -326,112 +354,6 @@ def _less(asked: Sequence[Asked], line: Line) -> list[Asked]:
         replace(each, amount=each.amount + next(parts)) if each.taxed == line.taxed else each
         for each in asked
     ]
-
-
-# --- corrections -----------------------------------------------------------------------------
-
-
-def corrections(desk: Desk, sub: Mapping[str, Any]) -> list[Metered]:
-    """What late counts change on periods that were billed: rate(all) − rate(billed)."""
-    found = []
-    for key in (sub["billing"] or {}).get("late") or ():
-        row = desk.peek("_usage", key)
-        if row is not None and (metered := _again(desk, row)) is not None:
-            found.append(metered)
-    return found
-
-
-def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Metered | None:
-    """A window that was rated before, rated anew by the terms that held then."""
-    sub, then = desk.row("Subscription", row["subscription"]), row["terms"]
-    known = {**(sub["billing"] or {}), "since": then["since"], "versioned": None}
-    if "zone" in known:
-        known |= {name: then.get(name) for name in ("zone", "made_in")}
-    if "begun" in then:
-        known["moved"] = {part_key(then["item"], row["meter"]): then["begun"]}
-    past = {
-        **sub, "plan": then["plan"], "period_start": row["start"], "billing": known,
-        "interval": then["interval"], "anchor": then["anchor"],
-        "addons": then.get("addons", sub["addons"]),
-    }  # fmt: skip
-    if then["item"] == PLAN:
-        plan = items(desk, past, row["start"])[0].plan
-    elif (addon := desk.program.addons.get(then["item"])) is not None:
-        plan = dated(desk, past, addon, row["start"], addon_since(past, addon.name))
-    else:
-        return None
-    for price in catalog.choose_usages(plan, sub["currency"]):
-        if price.meter == row["meter"]:
-            item = Item(then["item"], plan, 1)
-            made = meter_window(desk, past, item, price, row["start"], row["end"], billed, kind)
-            if "left" in made.row["terms"]:
-                then = {**then, "left": made.row["terms"]["left"]}
-            return replace(made, row={**made.row, "id": row["id"], "terms": then})
-    return None
-
-
-def _again(desk: Desk, row: Mapping[str, Any]) -> Metered | None:
-    return again(desk, row, "correction", billed_of(row["billed"]))
-
-
-def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> None:
-    """Notes a count for periods that an invoice has billed: the next invoice corrects them."""
-    for row in billed_windows(desk, meter, customer, at):
-        _late(desk, row, customer)
-        _carry_on(desk, row, customer)
-
-
-def _carry_on(desk: Desk, row: Row, customer: str) -> None:
-    """Has the billed periods behind one know what it leaves them, now that more has counted."""
-    for each in carried.chain(desk, row):
-        if each["id"] != row["id"]:
-            _late(desk, each, customer)
-        made = _again(desk, each)
-        if made is None or made.row["terms"].get("left") == each["terms"]["left"]:
-            return
-        desk.put("_usage", each["id"], {**each, "terms": made.row["terms"]})
-
-
-def _late(desk: Desk, row: Row, customer: str) -> None:
-    invoice = desk.peek("Invoice", row["invoice"]) if row["invoice"] else None
-    if invoice is not None and invoice["status"] == "draft":
-        return
-    sub = desk.row("Subscription", row["subscription"])
-    if not lives(sub):
-        # Its own invoices are over; another subscription of the customer carries the line.
-        live = [s for s in desk.subscriptions(customer)
-                if lives(s) and s["currency"] == sub["currency"]]  # fmt: skip
-        sub = live[0] if live else sub
-        if not live and desk.peek("_timer", f"tail|{sub['id']}") is None:
-            # Nor does one come: what came in during the day stands on one of its own.
-            zone = times.zone(zone_of(desk, customer))
-            day = times.local_date(desk.now, zone) + timedelta(days=1)
-            desk.set_timer(f"tail|{sub['id']}", times.midnight(day, zone),
-                           what="tail", sub=sub["id"])  # fmt: skip
-    known = dict(sub["billing"] or {})
-    late = list(known.get("late") or ())
-    if row["id"] not in late:
-        known["late"] = [*late, row["id"]]
-        desk.change("Subscription", sub["id"], billing=known)
-
-
-def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[Row]:
-    """The billed usage periods of a customer's meter that an instant falls in, newest first: one,
-    or one of each item of each subscription that has a price for it. What ended where it began
-    held for no time: what comes late for that instant is of what held after it."""
-    rows = desk.rows(
-        "_usage", {"customer": customer, "meter": meter},
-        [("start", "<", at + SAME), ("end", ">", at)], (("start", True),), None,
-    )  # fmt: skip
-    begun = ((row, row["terms"].get("begun", row["start"])) for row in rows)
-    return [row for row, start in begun if start <= at and row["end"] - start >= SAME]
-
-
-def billed_until(desk: Desk, meter: str, customer: str, at: datetime) -> datetime | None:
-    """Where the last billed usage period of a customer's meter ends that is over at an instant."""
-    about = {"customer": customer, "meter": meter}
-    rows = desk.rows("_usage", about, [("end", "<=", at)], (("end", True),), 1)
-    return rows[0]["end"] if rows else None
 
 
 def thresholds(plan: catalog.Plan, currency: str) -> Money | None:
