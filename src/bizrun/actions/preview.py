@@ -12,7 +12,7 @@ from ..model import Outcome
 from ..values import Money, show
 from . import addons, changes, renewals, settlement, trials
 from .arguments import fields_of, taken
-from .customers import ASLEEP, subscriptions
+from .customers import ASLEEP, in_trial, lives, subscriptions
 from .desk import Desk
 from .rehearsal import Rehearsal
 from .subscriptions import cancel, finish, pause, resume, subscribe
@@ -41,8 +41,9 @@ CHANGES: Mapping[str, Callable[[Desk, dict[str, Any], object, Any], Any]] = {
 def next_invoice(desk: Desk, customer: str, at: datetime | None = None) -> dict[str, Any]:
     """The invoice that becomes final at an instant or next after it, if nothing else happens.
 
-    Its payments, and those of invoices before it, succeed. Where none will be made it is one of
-    nothing. Refusal where the customer has no subscription that goes on.
+    Its payments, and those of invoices before it, succeed. It is one of nothing where none is made
+    until each subscription's period is over, that which follows a trial. Refusal where the customer
+    has no subscription that goes on.
     """
     live = [s for s in subscriptions(desk, customer) if s["status"] not in ASLEEP]
     if not live:
@@ -87,6 +88,7 @@ def _next(
     stage: Rehearsal, customer: str, known: set[str], at: datetime | None
 ) -> dict[str, Any] | None:
     """What is invoiced next, or at an instant, beyond the invoices that are known."""
+    running = [s for s in subscriptions(stage, customer) if s["status"] not in ASLEEP]
     for _ in range(MOST_STEPS):
         if not stage.timers:
             break
@@ -96,9 +98,17 @@ def _next(
             known |= {row["id"] for row in made}
         elif made:
             return _said(stage, made[0])
-        elif what == "renew" and not any(name.startswith("draft|") for name in stage.timers):
-            break
+        elif what == "renew" and all(_is_through(stage, sub) for sub in running):
+            if not any(name.startswith("draft|") for name in stage.timers):
+                break
     return None
+
+
+def _is_through(stage: Rehearsal, began: Mapping[str, Any]) -> bool:
+    """Whether the period that a subscription was in, or the first one after its trial, is over."""
+    sub = stage.row("Subscription", began["id"])
+    since = began["period_end"] if in_trial(began) else began["period_start"]
+    return not lives(sub) or sub["status"] in ASLEEP or bool(sub["period_start"] > since)
 
 
 def _take_timers(stage: Rehearsal, customer: str) -> None:
