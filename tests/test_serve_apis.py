@@ -151,6 +151,7 @@ def test_changes_and_refusals(desk: Desk) -> None:
         ("a", "PUT", "/tickets/t-a", None, 405, "takes DELETE, GET, HEAD"),
         ("a", "POST", "/credits", {}, 422, "`by` is missing"),
         ("a", "POST", "/credits", {"by": "many"}, 422, "`by`: `many` is no number"),
+        ("a", "POST", "/credits", {"by": "１２"}, 422, "`by`: `１２` is no number"),
         ("a", "POST", "/credits", {"bye": 1, "by": 1}, 422, "did you mean `by`?"),
         ("a", "POST", "/credits", [1], 400, "JSON object"),
         ("a", "GET", "/tickets?top=1.5", None, 422, "`top` must be an integer"),

@@ -7,8 +7,13 @@ from typing import Any
 
 from ..errors import Refusal
 from ..lang.types import ANY, Type
+from ..values import Money
+from .customers import settings
 from .desk import Desk
 from .signatures import SIGNATURES
+
+# No amount that is meant is above it, in any currency; sums of such amounts stay exact.
+MOST = 10**18
 
 
 def taken(work: Desk, name: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +28,24 @@ def taken(work: Desk, name: str, data: dict[str, Any]) -> dict[str, Any]:
         elif (read := work.fitted(value, type_, what)) is not value:
             fitting = {**fitting, field: read}
     return fitting
+
+
+def above_zero(desk: Desk, what: str, amount: Money) -> Money:
+    """An amount that is to be moved, in whole units of its currency. Refusal where that is
+    nothing, less, or absurdly much; `what` says what it is for: "a charge"."""
+    rounded = amount.rounded(settings(desk).half_even)
+    if rounded.amount <= 0:
+        less = f": that is what {amount} comes to" if amount.amount > 0 else ""
+        raise Refusal(f"{what} is above zero, and {rounded} is not{less}")
+    return checked_amount(what, rounded)
+
+
+def checked_amount(what: str, amount: Money) -> Money:
+    """An amount that can be meant, above or below zero."""
+    if abs(amount.amount) > MOST:
+        most = Money(MOST, amount.currency)
+        raise Refusal(f"{what} is at most {most}, and {amount} is beyond it")
+    return amount
 
 
 @cache

@@ -15,6 +15,7 @@ from ..billing.proration import portion
 from ..errors import EvalError, Refusal
 from ..values import Money
 from . import charged, given_back, ledger, payments, settlement, wallets
+from .arguments import above_zero
 from .customers import settings
 from .desk import Desk
 from .numbers import next_number
@@ -154,6 +155,8 @@ def credit_note(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     if row["status"] in ("draft", "void"):
         raise Refusal(f"invoice {row['number'] or key} is {row['status']}: nothing to correct")
     rows = sorted(desk.select("InvoiceLine", invoice=key), key=lambda r: int(r["position"]))
+    if args.get("amount") is not None:
+        above_zero(desk, "a credit note", args["amount"])
     note = _bounded(desk, row, rows, args)
     made = desk.insert(
         "CreditNote",

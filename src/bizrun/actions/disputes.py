@@ -13,6 +13,7 @@ from ..errors import Refusal
 from ..model import Disputed, Outcome
 from ..values import Money
 from . import credits, ledger, marketplace, outside, payments, settlement, wallets
+from .arguments import checked_amount
 from .customers import settings
 from .desk import Desk
 from .invoices import is_sent
@@ -34,7 +35,7 @@ def open_dispute(desk: Desk, args: dict[str, Any], site: object, place: Any) -> 
     if amount.currency != left.currency or amount <= left * 0 or amount > left:
         raise Refusal(f"{amount} can't be disputed: {left} of the charge is left")
     about = {name: args.get(name) for name in ("reason", "reference", "respond_by")}
-    return str(begin(desk, payment, amount, args.get("fee"), about, str(site))["id"])
+    return str(begin(desk, payment, amount, _fee(desk, args, left), about, str(site))["id"])
 
 
 def close_dispute(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
@@ -44,9 +45,20 @@ def close_dispute(desk: Desk, args: dict[str, Any], site: object, place: Any) ->
     outcome = args["outcome"]
     if row["status"] in (outcome, "won"):
         raise Refusal(f"dispute {row['id']} is {row['status']}: it is over")
-    charge_fee(desk, row, args.get("fee"))
+    charge_fee(desk, row, _fee(desk, args, row["amount"]))
     end(desk, row["id"], outcome)
     return str(row["id"])
+
+
+def _fee(desk: Desk, args: Mapping[str, Any], of: Money) -> Money | None:
+    """What the processor keeps for a dispute, nothing where it gives that back."""
+    fee: Money | None = args.get("fee")
+    if fee is None:
+        return None
+    fee = checked_amount("a fee", fee.rounded(settings(desk).half_even))
+    if fee.amount < 0 or fee.currency != of.currency:
+        raise Refusal(f"{fee} is no fee of a dispute over {of}")
+    return fee
 
 
 def check_received(payment: Mapping[str, Any]) -> None:

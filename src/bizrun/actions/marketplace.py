@@ -15,7 +15,7 @@ from ..errors import BizError, EvalError, Refusal
 from ..model import Outcome
 from ..values import Money, Percent, money, number, show
 from . import ledger
-from .customers import settings
+from .arguments import above_zero
 from .desk import Desk, Row
 from .ledger import Posting
 
@@ -315,9 +315,7 @@ def transfer(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> None:
     """`transfer { to, amount }`: never more than is payable; without a marketplace, a payout."""
-    amount, name = args["amount"].rounded(settings(desk).half_even), party(args["to"])
-    if amount <= Money(0, amount.currency):
-        raise Refusal(f"a transfer is above zero, and {amount} is not")
+    amount, name = above_zero(desk, "a transfer", args["amount"]), party(args["to"])
     seller = desk.program.marketplace
     if seller:
         left = payable(desk, name, amount.currency)

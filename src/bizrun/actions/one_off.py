@@ -11,6 +11,7 @@ from ..billing.lines import one_off_line
 from ..errors import Refusal
 from ..values import Money, Number, show
 from . import invoices, owed
+from .arguments import checked_amount
 from .customers import customer_row, subscriptions
 from .desk import Desk
 from .status import living
@@ -56,7 +57,7 @@ def _amount(line: Mapping[str, Any]) -> Money:
     amount = line.get("amount")
     if not isinstance(amount, Money):
         raise Refusal(f"the line `{line.get('description')}` needs an amount of money")
-    return amount
+    return checked_amount(f"the amount of `{line.get('description')}`", amount)
 
 
 def _taken_by(desk: Desk, args: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from ..errors import Refusal
 from ..model import Outcome
 from ..values import Money, zero
 from . import charged, given_back, ledger, marketplace, taxed, wallets
+from .arguments import above_zero
 from .customers import customer_row, settings, subscriptions_of
 from .desk import Desk, Row
 
@@ -101,9 +102,7 @@ def charge(
     desk: Desk, args: dict[str, Any], site: object, place: Any, resume: dict[str, Any] | None
 ) -> str:
     """`charge { customer, amount, description?, split?, via? }`."""
-    amount = args["amount"].rounded(settings(desk).half_even)
-    if amount <= Money(0, amount.currency):
-        raise Refusal(f"a charge is above zero, and {amount} is not")
+    amount = above_zero(desk, "a charge", args["amount"])
     more = {k: v for k, v in args.items() if k not in ("customer", "amount")}
     if more.get("split") is not None:
         more["split"] = marketplace.split(amount, more["split"])
@@ -124,8 +123,8 @@ def refund(
     left = left_of(payment)
     if payment["invoice"]:
         left = max(min(left, charged.still_charged(desk, payment["invoice"])), left * 0)
-    amount = left if args.get("amount") is None else args["amount"]
-    amount = amount.rounded(settings(desk).half_even)
+    wanted = args.get("amount")
+    amount = left if wanted is None else above_zero(desk, "a refund", wanted)
     if amount.currency != left.currency or amount <= left * 0 or amount > left:
         raise Refusal(f"{amount} can't be refunded: {left} of the charge is left")
     args = {**args, "amount": amount}

@@ -9,6 +9,7 @@ from ..diagnostics import did_you_mean
 from ..errors import Refusal
 from ..values import Money, show
 from . import credits, invoices, ledger
+from .arguments import above_zero
 from .customers import customer_row
 from .desk import Desk
 
@@ -19,9 +20,9 @@ def credit(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     """`credit { customer, amount, expires?, priority?, meters?, kinds?, price? }`."""
     amount, customer, price = args["amount"], args["customer"], args.get("price")
     customer_row(desk, customer)
-    for said in (amount, price):
-        if said is not None and said <= Money(0, said.currency):
-            raise Refusal(f"credit is above zero, and {said} is not")
+    amount = above_zero(desk, "credit", amount)
+    if price is not None:
+        price = above_zero(desk, "the price of credit", price)
     expires = args.get("expires")
     if expires is not None and expires <= desk.now:
         raise Refusal(f"credit that expires at {show(expires)} is over before it begins")

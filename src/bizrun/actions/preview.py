@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -98,17 +98,20 @@ def _next(
             known |= {row["id"] for row in made}
         elif made:
             return _said(stage, made[0])
-        elif what == "renew" and all(_is_through(stage, sub) for sub in running):
-            if not any(name.startswith("draft|") for name in stage.timers):
-                break
+        elif what == "renew" and _are_through(stage, running):
+            break
     return None
 
 
-def _is_through(stage: Rehearsal, began: Mapping[str, Any]) -> bool:
-    """Whether the period that a subscription was in, or the first one after its trial, is over."""
-    sub = stage.row("Subscription", began["id"])
-    since = began["period_end"] if in_trial(began) else began["period_start"]
-    return not lives(sub) or sub["status"] in ASLEEP or bool(sub["period_start"] > since)
+def _are_through(stage: Rehearsal, running: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the period that each subscription was in, or the first one after its trial, is over
+    and no draft of it waits."""
+    for began in running:
+        sub = stage.row("Subscription", began["id"])
+        since = began["period_end"] if in_trial(began) else began["period_start"]
+        if lives(sub) and sub["status"] not in ASLEEP and sub["period_start"] <= since:
+            return False
+    return not any(name.startswith("draft|") for name in stage.timers)
 
 
 def _take_timers(stage: Rehearsal, customer: str) -> None:

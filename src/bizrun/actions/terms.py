@@ -15,6 +15,7 @@ from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
 from ..errors import EvalError, Refusal
 from ..values import UNLIMITED, Money, Number, number_text, show
+from .arguments import checked_amount
 from .customers import customer_row, settings, zone_in
 from .desk import Desk
 
@@ -272,7 +273,7 @@ def checked_price(agreed: Money | None, currency: str) -> Money | None:
         raise Refusal(f"`price` can't be below zero, and is {show(agreed)}")
     if agreed.currency != currency:
         raise Refusal(f"the subscription is in {currency}, and `price` is {show(agreed)}")
-    return agreed
+    return checked_amount("`price`", agreed)
 
 
 def interval_named(text: str) -> catalog.Interval:

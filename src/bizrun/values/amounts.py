@@ -14,7 +14,7 @@ from .percent import Percent
 from .text import show
 
 _UNITS_OF = tuple(Decimal(1).scaleb(-digits) for digits in range(MAX_EXPONENT + 1))
-_MONEY = re.compile(r"(-?[\d_]+(?:\.\d+)?) ?([A-Z]{3})\Z")
+_MONEY = re.compile(r"(-?[\d_]+(?:\.\d+)?) ?([A-Z]{3})\Z", re.ASCII)
 
 
 @lru_cache(maxsize=1 << 12)

@@ -45,13 +45,13 @@ def use_exact_arithmetic() -> None:
 
 use_exact_arithmetic()
 
-_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?\Z")
+_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?\Z", re.ASCII)
 
 
 def number(text: str) -> Number:
     """Reads a decimal of at most 34 digits and 18 places; an int where it is whole."""
     if not _NUMBER.match(text):
-        long = text.lstrip("-").replace(".", "", 1).isdigit()
+        long = text.isascii() and text.lstrip("-").replace(".", "", 1).isdigit()
         many = f" of at most {MAX_DIGITS} digits" if long else ""
         raise EvalError(f"`{text[:40]}` is no number{many}")
     return check_number(Decimal(text))
