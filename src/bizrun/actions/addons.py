@@ -15,10 +15,10 @@ from .changes import (
     given_by,
     is_free,
     part_left,
-    priced,
     prorated,
     rewrite,
     surplus_of,
+    unpriced,
 )
 from .desk import Desk
 from .owed import Owed
@@ -27,12 +27,14 @@ from .terms import (
     Item,
     addon_named,
     addon_since,
+    ahead,
     choose_quantity,
     cycle_of,
     dated,
     held,
     items,
     monthly,
+    own_interval,
     plan_named,
 )
 
@@ -43,10 +45,9 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     sub = living(desk, args["subscription"], "changed")
     if addon.only and sub["plan"] not in addon.only:
         raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
-    if not priced(addon, sub):
-        raise Refusal(
-            f"addon `{addon.name}` has no price in {sub['currency']} per {sub['interval']}"
-        )
+    own = own_interval(sub)
+    if missing := unpriced(addon, ahead(desk, sub), sub["currency"], own):
+        raise Refusal(f"addon `{addon.name}` has no price in {sub['currency']} per {missing}")
     wanted = args.get("quantity")
     quantity = choose_quantity(addon, wanted)
     having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
@@ -56,7 +57,7 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         _begin_with(desk, sub, having)
         return str(sub["id"])
     if sub["pending_plan"] is not None:
-        then = (held(sub).get("pending") or {}).get("interval") or sub["interval"]
+        then = (held(sub).get("pending") or {}).get("interval") or own.text
         check_addons(desk, {**sub, "addons": having}, plan_named(desk, sub["pending_plan"]), then)
     _change_addon(desk, sub, having, addon, quantity, args, site, place)
     return str(sub["id"])

@@ -9,8 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..billing import catalog, invoicing, lines, periods, proration
-from ..billing.agreed import with_price
+from ..billing import catalog, invoicing, lines, overlays, periods, proration
 from ..billing.discounts import Beside
 from ..billing.invoicing import Line
 from ..billing.lines import Origin
@@ -34,10 +33,13 @@ from .terms import (
     cycle_of,
     first_paid,
     held,
+    in_phase,
     interval_of,
     items,
     monthly,
     next_version,
+    of_version,
+    own_interval,
     plan_named,
     priced_interval,
     prices_of,
@@ -56,7 +58,7 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
     day = _anchor_day(sub, args.get("anchor_day"))
     fresh, new = _with_plan(desk, sub, plan, args)
     interval = interval_of(fresh)
-    check_addons(desk, sub, plan, str(interval))
+    check_addons(desk, sub, plan, own_interval(fresh).text)
     wanted, later = args.get("quantity"), args.get("when", "now") == "period_end"
     running = sub["pending_quantity"] if later else None
     if running is None:
@@ -68,7 +70,7 @@ def change_plan(desk: Desk, args: dict[str, Any], site: object, place: Any) -> s
         entry = coupons.redeem(desk, sub["customer"], args["coupon"], [fresh])
     if later:
         scheduled = {
-            "interval": str(interval), "coupon": entry, "anchor_day": day,
+            "interval": own_interval(fresh).text, "coupon": entry, "anchor_day": day,
             "price": args.get("price"),
         }  # fmt: skip
         _later(desk, sub, plan.name, scheduled, wanted)
@@ -109,16 +111,19 @@ def _with_plan(
     agreed = checked_price(args.get("price"), sub["currency"])
     fresh = {
         **sub, "plan": plan.name, "price": None, "billing": {**held(sub), "since": desk.now},
+        "period_start": desk.now,
     }  # fmt: skip
-    new = terms(desk, {**fresh, "period_start": desk.now}, desk.now)
-    interval = priced_interval(new, sub["currency"], args.get("interval"), agreed, sub["interval"])
-    if _same_terms(sub, plan.name, interval):
+    own = own_interval(sub)
+    plain = of_version(desk, fresh, plan, desk.now) if plan.versions else plan
+    interval = priced_interval(plain, sub["currency"], args.get("interval"), agreed, own.text)
+    if plan.name == sub["plan"] and catalog.same_interval(interval, own):
         # Phases, dated and agreed prices go on: it is the plan that one has.
         fresh |= {"billing": held(sub), "price": sub["price"]}
     if agreed is not None:
         fresh["price"] = agreed
-        new = with_price(new, agreed, interval)
-    return {**fresh, "interval": str(interval)}, new
+    fresh["billing"].pop("interval", None)
+    fresh = in_phase(desk, {**fresh, "interval": str(interval)}, desk.now)
+    return {**fresh, "period_start": sub["period_start"]}, terms(desk, fresh, desk.now)
 
 
 def _anchor_day(sub: Mapping[str, Any], wanted: int | None) -> int | None:
@@ -133,12 +138,6 @@ def _anchor_day(sub: Mapping[str, Any], wanted: int | None) -> int | None:
         raise Refusal(str(problem)) from None
 
 
-def _same_terms(sub: Mapping[str, Any], plan: str, interval: catalog.Interval) -> bool:
-    """Whether a change leaves a subscription its plan and its interval."""
-    running = catalog.interval(sub["interval"])
-    return bool(plan == sub["plan"]) and catalog.same_interval(interval, running)
-
-
 def check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interval: str) -> None:
     """Refuses a plan or an interval that an add-on of the subscription does not go with."""
     for held_ in sub["addons"] or ():
@@ -147,17 +146,26 @@ def check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interva
             continue
         if addon.only and plan.name not in addon.only:
             raise Refusal(f"addon `{addon.name}` is not for plan `{plan.name}`: remove it first")
-        if not priced(addon, {**sub, "interval": interval}):
+        if missing := unpriced(addon, plan, sub["currency"], catalog.interval(interval)):
             raise Refusal(
-                f"addon `{addon.name}` has no price in {sub['currency']} per {interval}: remove it "
+                f"addon `{addon.name}` has no price in {sub['currency']} per {missing}: remove it "
                 "first"
             )
 
 
-def priced(addon: catalog.Plan, sub: Mapping[str, Any]) -> bool:
-    """Whether an add-on has a price for a subscription, or needs none."""
-    recurring = any(price.interval for price in addon.prices)
-    return not recurring or bool(prices_of(addon, sub))
+def unpriced(
+    addon: catalog.Plan, plan: catalog.Plan, currency: str, own: catalog.Interval
+) -> catalog.Interval | None:
+    """The interval of a subscription, or of a phase of its plan, that an add-on with a price has
+    none for; None where it fits."""
+    phased = (price for phase in addon.phases for price in phase.terms.prices or ())
+    prices = [price for price in (*addon.prices, *phased) if price.interval is not None]
+    sold = [price.interval for price in prices if price.currency == currency]
+    phases = (overlays.interval_in(plan, phase, currency, own) for phase in plan.phases)
+    for wanted in (own, *phases) if prices else ():
+        if not any(catalog.same_interval(wanted, one) for one in sold):
+            return wanted
+    return None
 
 
 def without_pending(sub: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from ..billing import catalog, periods
+from ..billing import periods
 from ..billing.invoicing import Bound, InvoiceTotals, Line
 from ..billing.periods import Period
 from ..errors import Refusal
@@ -16,12 +16,13 @@ from ..times import add
 from ..values import Duration, Money
 from . import alike, bounds, corrections, invoices, owed, usage, windows
 from .credits import Surplus
-from .customers import ASLEEP, grace, in_trial, lives, settings, subscriptions, zone_in, zone_of
+from .customers import ASLEEP, grace, in_trial, lives, settings, subscriptions, zone_in
 from .desk import Desk
 from .invoices import Issued
 from .owed import Owed
-from .status import allowed, announce, living, own
-from .terms import cycle_of, first_paid, held, items, monthly, next_version
+from .status import allowed, announce, living
+from .taken import taken
+from .terms import cycle_of, held, items, monthly, next_version
 
 # What ends with a period, or with the invoice that takes it.
 _ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "before", "settled",
@@ -52,7 +53,7 @@ def turn(desk: Desk, sub: Mapping[str, Any], credit: Sequence[Line] = ()) -> Tur
     trialing = in_trial(sub)
     due = Owed(owed.waiting(sub)) if trialing else owed.arrears(desk, sub, sub["period_end"])
     due.lines += credit
-    after = _taken(desk, sub)
+    after = taken(desk, sub)
     cycle = cycle_of(desk, after)
     fresh = trialing or after["anchor"] != sub["anchor"]
     period = periods.period(cycle, 0) if fresh else periods.following(cycle, sub["period_end"])
@@ -94,50 +95,6 @@ def begin(
     if first:
         advance += owed.set_up(after, having)
     return Turn(before, after, due, advance, period)
-
-
-def _taken(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
-    """The subscription with what was scheduled for the end of its period."""
-    after = dict(sub)
-    known = held(sub)
-    pending = known.get("pending") or {}
-    interval = catalog.interval(pending.get("interval") or sub["interval"])
-    other_interval = not catalog.same_interval(interval, catalog.interval(sub["interval"]))
-    if sub["pending_plan"] is not None:
-        other = other_interval or sub["pending_plan"] != sub["plan"]
-        agreed = pending.get("price", None if other else sub["price"])
-        after |= {"plan": sub["pending_plan"], "pending_plan": None, "price": agreed}
-        if other:
-            known["since"] = sub["period_end"]
-    if sub["pending_quantity"] is not None:
-        after |= {"quantity": sub["pending_quantity"], "pending_quantity": None}
-    day = pending.get("anchor_day")
-    if other_interval or day is not None:
-        after |= {"interval": interval.text, "anchor": sub["period_end"]}
-        known |= {"anchor_day": day, "exact": True, "first_paid": first_paid(sub)}
-    if pending.get("coupon") is not None:
-        entry = {**pending["coupon"], "at": sub["period_end"]}
-        after["coupons"] = [*(sub["coupons"] or ()), entry]
-    if sub["status"] == "trialing" and own(desk) is None:
-        after["status"] = "active"
-    _moved(desk, sub, after, known)
-    after["billing"] = known
-    return after
-
-
-def _moved(
-    desk: Desk, sub: Mapping[str, Any], after: dict[str, Any], known: dict[str, Any]
-) -> None:
-    """Has the periods of a customer who moved to another zone go on there: the next one begins
-    where the last one ended, and ends on the same day of the month as ever."""
-    was, zone = known.get("zone"), zone_of(desk, sub["customer"])
-    if was is None or was == zone:
-        return
-    if after["anchor"] != sub["period_end"]:
-        day = periods.month_day(cycle_of(desk, sub))
-        known |= {"anchor_day": day, "exact": True, "first_paid": first_paid(sub)}
-        after["anchor"] = sub["period_end"]
-    known |= {"zone": zone, "made_in": was}
 
 
 # --- due -------------------------------------------------------------------------------------
@@ -323,7 +280,7 @@ def _tell(desk: Desk, turned: Turn) -> None:
 
 def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
     """A period that nothing is charged for. What was used while suspended waits."""
-    after = _taken(desk, sub)
+    after = taken(desk, sub)
     known = {name: value for name, value in held(after).items() if name != "pending"}
     cycle = cycle_of(desk, after)
     fresh = after["anchor"] != sub["anchor"]

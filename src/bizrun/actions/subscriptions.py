@@ -65,13 +65,14 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     if agreed is not None:
         now_plan = with_price(now_plan, agreed, interval)
     trial = _trial(now_plan, args.get("trial"))
+    first = overlays.interval_in(now_plan, next(iter(now_plan.phases), None), currency, interval)
     try:
         trial_end, cycle = periods.after_trial(
-            start, trial, interval, settings(desk), zone, args.get("anchor_day")
+            start, trial, first, settings(desk), zone, args.get("anchor_day")
         )
     except EvalError as problem:
         raise Refusal(str(problem)) from None
-    billing: dict[str, Any] = {}
+    billing: dict[str, Any] = {} if first == interval else {"interval": interval.text}
     if args.get("anchor_day") is not None:
         billing["anchor_day"] = args["anchor_day"]
     if trial_end is not None:
@@ -85,7 +86,7 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     sub: dict[str, Any] = {
         **_DEFAULTS, "id": "", "customer": customer, "plan": plan.name, "status": "active",
         "quantity": choose_quantity(now_plan, args.get("quantity")), "currency": currency,
-        "interval": interval.text, "started": start, "anchor": cycle.start,
+        "interval": first.text, "started": start, "anchor": cycle.start,
         "trial_end": trial_end, "billing": billing, "price": agreed,
     }  # fmt: skip
     sub["coupons"] = coupons.claim(desk, sub) or None

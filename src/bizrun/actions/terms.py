@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..billing import addons, catalog, overlays, periods, proration, rating
 from ..billing.agreed import with_price
@@ -72,23 +73,55 @@ def dated(
     An `agreed` price stands for that of every version; phases have their own before it.
     """
     if not plan.versions and not plan.phases:
-        return plan if agreed is None else with_price(plan, agreed, interval_of(sub))
-    zone = zone_in(desk, sub)
-    paid_since = since or first_paid(sub)
-    since = since or (sub["billing"] or {}).get("since")
+        return plan if agreed is None else with_price(plan, agreed, own_interval(sub))
     if plan.versions:
-        began = periods.local_day(since or sub["started"], zone)
-        renewed = periods.local_day(sub["period_start"] or sub["started"], zone)
-        # What came over in mid-period holds for the rest of it, whenever that began.
-        moved = (sub["billing"] or {}).get("versioned")
-        today = max(began, periods.local_day(max(at, moved) if moved else at, zone))
-        plan = overlays.version_for(
-            plan, began, max(began, renewed), today,
-            lambda version: _migrates(desk, sub, version),
-        )  # fmt: skip
+        plan = of_version(desk, sub, plan, at, since)
     if agreed is not None:
-        plan = with_price(plan, agreed, interval_of(sub))
-    return overlays.plan_at(plan, paid_since, at, zone) if plan.phases else plan
+        plan = with_price(plan, agreed, own_interval(sub))
+    paid_since = since or first_paid(sub)
+    return overlays.plan_at(plan, paid_since, at, zone_in(desk, sub)) if plan.phases else plan
+
+
+def of_version(
+    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime,
+    since: datetime | None = None,
+) -> catalog.Plan:  # fmt: skip
+    """A plan or add-on with the version that holds for a subscription, and none of its phases."""
+    zone = zone_in(desk, sub)
+    since = since or (sub["billing"] or {}).get("since")
+    began = periods.local_day(since or sub["started"], zone)
+    renewed = periods.local_day(sub["period_start"] or sub["started"], zone)
+    # What came over in mid-period holds for the rest of it, whenever that began.
+    moved = (sub["billing"] or {}).get("versioned")
+    today = max(began, periods.local_day(max(at, moved) if moved else at, zone))
+    return overlays.version_for(
+        plan, began, max(began, renewed), today,
+        lambda version: _migrates(desk, sub, version),
+    )  # fmt: skip
+
+
+def in_phase(desk: Desk, sub: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """A subscription whose `interval` is its own, with that of the phase that holds at an instant.
+
+    Its own one is kept in `billing` meanwhile.
+    """
+    plan = plan_named(desk, sub["plan"])
+    if not plan.phases and not plan.versions:
+        return dict(sub)
+    plan = of_version(desk, sub, plan, at)
+    phase = overlays.phase_at(plan, first_paid(sub), at, zone_in(desk, sub))
+    own = interval_of(sub)
+    running = overlays.interval_in(plan, phase, sub["currency"], own)
+    if running == own:
+        return dict(sub)
+    return {**sub, "interval": running.text, "billing": {**held(sub), "interval": own.text}}
+
+
+def ahead(desk: Desk, sub: Mapping[str, Any]) -> catalog.Plan:
+    """The plan of a subscription, without phases where they are over."""
+    plan, began = plan_named(desk, sub["plan"]), first_paid(sub)
+    over = desk.now >= began and not overlays.phase_at(plan, began, desk.now, zone_in(desk, sub))
+    return replace(plan, phases=()) if over else plan
 
 
 def first_paid(sub: Mapping[str, Any]) -> datetime:
@@ -152,8 +185,13 @@ def prices_of(plan: catalog.Plan, sub: Mapping[str, Any]) -> tuple[catalog.Price
 
 
 def interval_of(sub: Mapping[str, Any]) -> catalog.Interval:
-    """The interval of a subscription."""
+    """The interval of a subscription's running period."""
     return catalog.interval(sub["interval"])
+
+
+def own_interval(sub: Mapping[str, Any]) -> catalog.Interval:
+    """The interval that a subscription was sold by; a phase may have another one."""
+    return catalog.interval((sub["billing"] or {}).get("interval") or sub["interval"])
 
 
 def advance_prices(plan: catalog.Plan, sub: Mapping[str, Any]) -> list[catalog.Price]:
@@ -231,7 +269,7 @@ def currency_of(plan: catalog.Plan, business: str) -> str:
 @lru_cache(maxsize=1024)
 def _currencies(plan: catalog.Plan) -> tuple[str, ...]:
     """The currencies in which a plan has prices, in their order."""
-    known = tuple(price.currency for price in plan.prices)
+    known = tuple(price.currency for price in catalog.sold_at(plan))
     return known or tuple(usage.currency for usage in plan.usages if usage.currency)
 
 
@@ -240,13 +278,14 @@ def choose_interval(
     plan: catalog.Plan, currency: str, wanted: str | None, running: str | None = None
 ) -> catalog.Interval:
     """The asked interval; else the running one where the plan has it, or the plan's first."""
+    prices = catalog.sold_at(plan)
+    own = [p.interval for p in prices if p.currency == currency and p.interval is not None]
     if wanted is not None:
         interval = interval_named(wanted)
-        if not catalog.choose_prices(plan, currency, interval):
+        if not any(catalog.same_interval(interval, one) for one in own):
             raise Refusal(f"plan `{plan.name}` has no price in {currency} per {interval}")
         return interval
-    own = [p.interval for p in plan.prices if p.currency == currency and p.interval is not None]
-    if plan.prices and not any(price.currency == currency for price in plan.prices):
+    if prices and not any(price.currency == currency for price in prices):
         raise Refusal(f"plan `{plan.name}` has no price in {currency}")
     if running is not None:
         now = catalog.interval(running)

@@ -384,6 +384,13 @@ def choose_prices(plan: Plan, currency: str, interval: Interval | None = None) -
     return tuple(price for price in found if same_interval(price.interval, interval))
 
 
+def sold_at(plan: Plan) -> tuple[Price, ...]:
+    """The prices that a plan is sold at: its plain ones, or, of one that has none, those of its
+    first phase that has some."""
+    phased = (phase.terms.prices for phase in plan.phases if phase.terms.prices)
+    return plan.prices or next(phased, ())
+
+
 def same_interval(left: Interval | None, right: Interval | None) -> bool:
     """Whether two intervals are as long: 12 months are a year, 7 days a week."""
     if left is None or right is None:

@@ -10,7 +10,17 @@ from msgspec.structs import replace
 
 from .. import times
 from ..values import Duration, Money
-from .catalog import Includes, Phase, Plan, Price, Terms, UsagePrice, Version, same_interval
+from .catalog import (
+    Includes,
+    Interval,
+    Phase,
+    Plan,
+    Price,
+    Terms,
+    UsagePrice,
+    Version,
+    same_interval,
+)
 
 _Line = TypeVar("_Line")
 
@@ -125,6 +135,22 @@ def phase_at(plan: Plan, started: datetime, at: datetime, zone: str) -> Phase | 
             return phase
         begin = end
     return None
+
+
+def interval_in(plan: Plan, phase: Phase | None, currency: str, own: Interval) -> Interval:
+    """How long the periods of a subscription are in a phase of its plan.
+
+    Its `own` interval, but where the phase has a price for another one alone, which the plan
+    itself is not sold by (a month at a time before the years): that of the phase.
+    """
+    said = [
+        price.interval for price in (phase.terms.prices or () if phase else ())
+        if price.currency == currency and price.interval is not None
+    ]  # fmt: skip
+    known = [own, *(price.interval for price in plan.prices if price.currency == currency)]
+    if not said or any(same_interval(one, other) for one in said for other in known):
+        return own
+    return said[0]
 
 
 def plan_at(plan: Plan, started: datetime, at: datetime, zone: str) -> Plan:

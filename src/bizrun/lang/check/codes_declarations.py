@@ -159,9 +159,9 @@ PLANS = {
         "  maximum 50 USD\n}",
     ),
     "E0609": Code(
-        "usage in another currency than the plan",
-        "An invoice has one currency. Usage priced in a currency that the plan has no price in "
-        "could stand on no invoice of it.",
+        "usage or a phase in another currency than the plan",
+        "An invoice has one currency. Usage, or a phase, priced in a currency that the plan has no "
+        "price in could stand on no invoice of it.",
         'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
         "meter calls { count API.called per c }\n"
         "plan pro {\n  price 99 USD per month\n  usage calls: 0.01 EUR    # E0609\n}",

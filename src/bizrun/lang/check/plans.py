@@ -401,6 +401,21 @@ def _check_phase(item: ast.Phase, plan: _Plan) -> None:
     elif value and value.type == "duration":
         _check_length(item, value.value, plan)
     _check_items(item.items, plan)
+    _check_phase_currencies(item, plan)
+
+
+def _check_phase_currencies(item: ast.Phase, plan: _Plan) -> None:
+    """A phase's price in a currency that the plan has no price in is nobody's."""
+    plain = [price for price in plan.node.items if isinstance(price, ast.Price)]
+    own = {c for price in plain for c in currencies(price.pricing, plan.facts)}
+    for price in item.items:
+        used = currencies(price.pricing, plan.facts) if isinstance(price, ast.Price) else set()
+        if own and used and not own & used:
+            text = (
+                f"This phase is priced in {' and '.join(sorted(used))}, "
+                f"the plan in {' and '.join(sorted(own))}"
+            )
+            plan.add("E0609", price.span, text)
 
 
 def _check_length(item: ast.Phase, length: Duration, plan: _Plan) -> None:
