@@ -23,7 +23,7 @@ import pytest
 import saxonche
 
 from bizrun.documents import einvoice, pdf, press
-from bizrun.documents.document import Document, tax_of
+from bizrun.documents.document import Document, Settled, tax_of
 from bizrun.documents.labels import WORDS, labels
 from bizrun.documents.pages import page
 from bizrun.documents.pdf import CannotSet, document_pdf, logo
@@ -150,6 +150,20 @@ def test_sums_add_up_on_the_page() -> None:
     assert said["stamp"] == "PAID"
     assert said["headline"] == "$100.00 paid on January 1, 2026"
     assert said["pay_url"] == ""
+
+
+def test_what_credit_notes_have_settled_is_not_said_to_be_paid() -> None:
+    row = {"amount_due": "100", "amount_open": "0", "status": "paid", "paid_at": JANUARY}
+    one = document(line(1, "Team", "100"), **row)
+    noted = replace(one, settled=(Settled("credit_note", Money(100, "USD"), "CN-1"),))
+    said = page(noted)
+    assert (said["stamp"], said["status"]) == ("", "credited")
+    assert said["headline"] == "$100.00 credited"
+    assert "Date paid" not in dict(said["facts"])
+    both = (Settled("paid", Money(70, "USD")), Settled("credit_note", Money(30, "USD"), "CN-1"))
+    said = page(replace(one, settled=both))
+    assert said["stamp"] == "PAID"
+    assert said["headline"] == "$70.00 paid on January 1, 2026"
 
 
 def test_credit_larger_than_the_total() -> None:
@@ -569,6 +583,29 @@ def test_what_can_be_no_e_invoice_is_a_plain_pdf_and_says_why() -> None:
     )
     with pytest.raises(einvoice.NotConforming, match="KWD have 3 decimals, and the norm allows 2"):
         einvoice.document_xml(dinars)
+
+
+def test_a_void_invoice_is_nothing_to_be_booked() -> None:
+    data = document_pdf(e_invoice(status="void"))
+    assert facturx.get_facturx_xml_from_pdf(data) == (False, False)
+
+
+def test_yen_whose_lines_are_rounded_beside_their_rate() -> None:
+    lines = [line(n, "Fee", "4", currency="JPY", tax=Money(1, "JPY")) for n in range(1, 4)]
+    taxes = [{"name": "vat", "rate": "19%", "amount": Money(3, "JPY")}]
+    business = {"country": "DE", "tax_id": "DE123456789", "einvoice": "en16931"}
+    sums = {"subtotal": "12", "tax": "3", "total": "15", "amount_due": "15", "amount_open": "15"}
+    yen = document(
+        *lines, currency="JPY", taxes=taxes, business=business, customer={"country": "DE"}, **sums
+    )
+    assert einvoice.document_xml(yen)
+    more = [line(n, "Fee", "4", currency="JPY", tax=Money(1, "JPY")) for n in range(1, 6)]
+    sums = {"subtotal": "20", "tax": "5", "total": "25", "amount_due": "25", "amount_open": "25"}
+    yen = document(
+        *more, currency="JPY", taxes=taxes, business=business, customer={"country": "DE"}, **sums
+    )
+    with pytest.raises(einvoice.NotConforming, match="is 5 JPY, which is not 19% of the 20 JPY"):
+        einvoice.document_xml(yen)
 
 
 def test_a_tax_is_found_to_the_unit_of_its_currency() -> None:

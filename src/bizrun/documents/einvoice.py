@@ -55,8 +55,9 @@ def available() -> bool:
 
 
 def has_form(document: Document) -> bool:
-    """Whether it is a final invoice or a credit note: the norm knows no drafts and receipts."""
-    return document.kind != "receipt" and document.row["status"] != "draft"
+    """Whether it is an invoice that stands or a credit note: the norm knows no drafts and receipts,
+    and one that is void is nothing to be booked."""
+    return document.kind != "receipt" and document.row["status"] not in ("draft", "void")
 
 
 def document_xml(document: Document) -> bytes:
@@ -82,6 +83,7 @@ def document_xml(document: Document) -> bytes:
         net = _net(line)
         bases[category] = (basis + net, tax + line["tax"].amount)
         _line(trade, line, category)
+    _require_rates(document, bases)
     agreement = _put(trade, "ApplicableHeaderTradeAgreement")
     _party(_put(agreement, "SellerTradeParty"), seller, True)
     _party(_put(agreement, "BuyerTradeParty"), buyer, False)
@@ -118,6 +120,18 @@ def _require(document: Document, seller: Party, buyer: Party) -> None:
         raise NotConforming(
             f"amounts in {currency} have {digits} decimals, and the norm allows {_PLACES}"
         )
+
+
+def _require_rates(document: Document, bases: Mapping[Category, tuple[Decimal, Decimal]]) -> None:
+    """The tax of a rate is that rate of its lines together, within a unit (BR-CO-17): tax that is
+    rounded line by line to whole yen may be beside it."""
+    for (_, rate), (basis, tax) in bases.items():
+        if abs(tax - basis * rate / 100) >= 1:
+            currency = document.row["currency"]
+            raise NotConforming(
+                f"the tax of its lines at {rate}% is {Money(tax, currency)}, which is not {rate}% "
+                f"of the {Money(basis, currency)} that they come to"
+            )
 
 
 # --- tax ---------------------------------------------------------------------------------------

@@ -52,8 +52,8 @@ def page(document: Document) -> dict[str, Any]:
         "seller": {"name": clean(seller.name), "lines": _seller(seller, business, said)},
         "buyer": {"name": clean(buyer.name), "lines": _buyer(buyer, said)},
         "facts": _facts(document, said),
-        "status": row["status"],
-        "stamp": _stamp(row, said) if document.kind == "invoice" else "",
+        "status": _standing(document),
+        "stamp": _stamp(document, said) if document.kind == "invoice" else "",
         "headline": clean(_headline(document, said)),
         "words": {word: said[word] for word in _WORDS},
         "columns": columns,
@@ -136,9 +136,9 @@ def _facts(document: Document, said: Labels) -> list[list[str]]:
             facts += [("payment", reference), ("period", _period(row, document, said))]
         case "invoice":
             facts = [("number", number), ("date", said.day(row["issued_at"], tz))]
-            if row["status"] == "paid":
+            if (standing := _standing(document)) == "paid":
                 facts.append(("paid_date", said.day(row["paid_at"], tz)))
-            elif row["status"] != "void":
+            elif standing not in ("void", "credited"):
                 facts.append(("due", said.day(row["due_at"], tz)))
             facts.append(("period", _period(row, document, said)))
     return [[said[word], clean(text)] for word, text in facts if text]
@@ -152,8 +152,16 @@ def _period(row: Mapping[str, Any], document: Document, said: Labels) -> str:
     return said.days(start, max(start, end - timedelta(microseconds=1)), document.tz)
 
 
-def _stamp(row: Mapping[str, Any], said: Labels) -> str:
-    word = {"paid": "stamp_paid", "void": "stamp_void", "draft": "stamp_draft"}.get(row["status"])
+def _standing(document: Document) -> str:
+    """The status of an invoice; `credited` where credit notes have settled it and nobody paid."""
+    status = str(document.row["status"])
+    by = {part.by for part in _settled(document)}
+    return "credited" if status == "paid" and "credit_note" in by and "paid" not in by else status
+
+
+def _stamp(document: Document, said: Labels) -> str:
+    stamps = {"paid": "stamp_paid", "void": "stamp_void", "draft": "stamp_draft"}
+    word = stamps.get(_standing(document))
     return said[word].upper() if word else ""
 
 
@@ -165,14 +173,19 @@ def _headline(document: Document, said: Labels) -> str:
     if document.kind == "receipt":
         amount = said.money(document.about["amount"])
         return said["paid_on"].format(amount=amount, day=said.day(document.issued, tz))
-    match row["status"]:
+    sums = {by: _settled_by(document, by) for by in ("paid", "credit_note")}
+    match _standing(document):
         case "void":
             return said["voided"]
         case "draft":
             return said["draft"]
-        case "paid" if row["amount_due"]:
-            amount = said.money(row["amount_due"])
+        case "credited":
+            return said["note_headline"].format(amount=said.money(sums["credit_note"]))
+        case "paid" if sums["paid"]:
+            amount = said.money(sums["paid"])
             return said["paid_on"].format(amount=amount, day=said.day(row["paid_at"], tz))
+        case "paid" if row["amount_due"]:
+            return said["by_credit"]
     if not row["amount_open"] and _carried(row).amount > 0:
         return said["carried_over"]
     if not row["amount_open"]:
@@ -393,6 +406,11 @@ def _settled(document: Document) -> Sequence[Settled]:
     if not paid or row["status"] == "void":
         return ()
     return document.settled or (Settled("paid", paid),)
+
+
+def _settled_by(document: Document, by: str) -> Money:
+    parts = (part.amount for part in _settled(document) if part.by == by)
+    return sum(parts, Money(0, document.row["currency"]))
 
 
 def _credits(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, str]]:
