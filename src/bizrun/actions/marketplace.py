@@ -167,10 +167,11 @@ def hold(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str:
     if payment["status"] != "succeeded" or not payment["split"]:
         raise Refusal(f"nothing of payment {payment['id']} can be held: it owes no seller anything")
     held = dict(payment["held"] or {})
-    zero = payment["amount"] * 0
-    left = payment["amount"] - payment["refunded"] - (payment["charged_back"] or zero)
-    free = _reversed(payment["split"], left, payment["amount"])
-    parts = {name: part - held.get(name, part * 0) for name, part in free.items()}
+    gone, zero = _given_back(desk, payment), payment["amount"] * 0
+    parts = {
+        name: part - gone.get(name, zero) - held.get(name, zero)
+        for name, part in payment["split"].items()
+    }
     to = None if args.get("to") is None else party(args["to"])
     names = [to] if to is not None else [n for n, part in parts.items() if n != PLATFORM and part]
     if not names:
@@ -229,7 +230,7 @@ def refunded(desk: Desk, refund: str, payment: Mapping[str, Any], amount: Money)
 
 def charged_back(desk: Desk, dispute: str, payment: Mapping[str, Any], amount: Money) -> None:
     """Posts a lost dispute of a charge: it takes from the parties what a refund would."""
-    before = _given_back(desk, payment)
+    before = _given_back(desk, payment, dispute)
     _reverse(desk, f"{dispute}/lost", payment, amount, before, ledger.DISPUTED, ledger.LOST)
 
 
@@ -239,28 +240,42 @@ def of_payment(refund: Mapping[str, Any]) -> Money:
     return amount - refund["outside"]["beyond"] if refund["outside"] else amount
 
 
-def _given_back(desk: Desk, payment: Mapping[str, Any], but: str | None = None) -> Money:
-    """What of a charge has been given back, by refunds but for one of them and by disputes."""
-    zero = Money(0, payment["amount"].currency)
-    given = [
-        of_payment(row) for row in desk.select("Refund", payment=payment["id"])
-        if row["status"] == "succeeded" and row["id"] != but
-    ]  # fmt: skip
-    return sum(given, zero) + (payment["charged_back"] or zero)
+def _given_back(desk: Desk, payment: Mapping[str, Any], but: str = "") -> dict[str, Money]:
+    """What each party has given back of a charge, by refunds and lost disputes but for one."""
+    found: dict[str, Money] = {}
+    refunds = desk.select("Refund", payment=payment["id"])
+    disputes = desk.select("PaymentDispute", payment=payment["id"])
+    entries = [f"{row['id']}/refunded" for row in refunds if row["status"] == "succeeded"]
+    entries += [f"{row['id']}/lost" for row in disputes if row["status"] == "lost"]
+    for entry in entries:
+        if entry.rpartition("/")[0] == but:
+            continue
+        for row in ledger.postings(desk, entry):
+            if row["account"] in (ledger.HELD, ledger.SELLERS):
+                name = row["customer"]
+            elif row["account"] in (ledger.REFUNDS, ledger.LOST):
+                name = PLATFORM
+            else:
+                continue
+            found[name] = found[name] + row["amount"] if name in found else row["amount"]
+    return found
 
 
 def _reverse(
-    desk: Desk, entry: str, payment: Mapping[str, Any], amount: Money, before: Money,
-    source: str, cost: str,
+    desk: Desk, entry: str, payment: Mapping[str, Any], amount: Money,
+    before: Mapping[str, Money], source: str, cost: str,
 ) -> None:  # fmt: skip
     """Takes an amount of a charge from its parties, and from the account that it went from; the
-    business's own part is a cost."""
+    business's own part is a cost. `before` is what each has given back: together it is their part
+    of all that was given back, so that the whole takes back each part exactly."""
     held = dict(payment["held"] or {})
     postings = [Posting(source, -amount)]
-    for name, part in reverse(payment["split"] or {PLATFORM: payment["amount"]}, amount,
-                              before).items():  # fmt: skip
+    zero = amount * 0
+    parts = payment["split"] or {PLATFORM: payment["amount"]}
+    for name, all_of_it in reverse(parts, sum(before.values(), amount), zero).items():
+        part = all_of_it - before.get(name, zero)
         # Rounding can move a unit back to a party: then there is nothing to take from.
-        kept = max(min(part, held.get(name, part * 0)), part * 0)
+        kept = max(min(part, held.get(name, zero)), zero)
         if kept:
             held[name] = held[name] - kept
             postings.append(Posting(ledger.HELD, kept, name))
@@ -293,12 +308,6 @@ def came_back(desk: Desk, cause: str, payment: Mapping[str, Any], how: str = "re
     ledger.post(desk, f"{cause}/came_back", payment["customer"], *postings)
     if held:
         _keep_held(desk, payment["id"], held)
-
-
-def _reversed(parts: Mapping[str, Money], amount: Money, whole: Money) -> dict[str, Money]:
-    """What is left of the parts of a charge when so much of it is left."""
-    gone = reverse(parts, whole - amount, Money(0, whole.currency))
-    return {name: part - gone[name] for name, part in parts.items()}
 
 
 # --- transfers -------------------------------------------------------------------------------
