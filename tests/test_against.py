@@ -150,7 +150,7 @@ def test_what_an_edited_price_does_to_subscriptions(capfd: pytest.CaptureFixture
 
     assert "× subscription" not in said(PLANS)
     dearer = said(PLANS.replace("price 30 USD", "price 40 USD"))
-    assert "1 × subscription to pro: 30.00 USD a month now, 40.00 USD from its renewal" in dearer
+    assert "1 × subscription to pro: 30.00 USD a month as before, 40.00 USD for who" in dearer
     assert "to old" not in dearer
     dated = "price 300 USD per year, from 2026-06-01 { price 40 USD per month, migrate on renewal }"
     assert "× subscription" not in said(PLANS.replace("price 300 USD per year", dated))

@@ -26,11 +26,12 @@ from .status import living
 from .terms import (
     Item,
     addon_named,
-    addon_since,
+    addon_of,
     ahead,
     choose_quantity,
     cycle_of,
     dated,
+    edition_now,
     held,
     items,
     monthly,
@@ -51,8 +52,8 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
     wanted = args.get("quantity")
     quantity = choose_quantity(addon, wanted)
     having = [a for a in sub["addons"] or () if a["addon"] != addon.name]
-    since = addon_since(sub, addon.name) or desk.now
-    having.append({"addon": addon.name, "quantity": quantity, "since": since})
+    taken = addon_of(sub, addon.name) or {"since": desk.now, **edition_now(desk, addon)}
+    having.append({**taken, "addon": addon.name, "quantity": quantity})
     if begins_now(desk, sub["id"]):
         _begin_with(desk, sub, having)
         return str(sub["id"])
@@ -103,8 +104,8 @@ def _change_addon(
     if is_free(sub):
         rewrite(desk, sub, after)
         return
-    since = addon_since(after, addon.name) or addon_since(sub, addon.name)
-    addon = dated(desk, after, addon, desk.now, since)
+    taken = addon_of(after, addon.name) or addon_of(sub, addon.name)
+    addon = dated(desk, after, addon, desk.now, taken)
     item = Item(addon.name, addon, quantity)
     change = prorated(desk, sub, after, [item] if quantity else [], addon.name, True)
     subject = lines.Subject.of(sub["id"], addon)

@@ -22,11 +22,12 @@ from ..billing.periods import Period
 from ..values import Money, Number
 from .customers import in_trial, settings, zone_of
 from .desk import Desk
-from .terms import rate_of_month
+from .terms import as_it_stands, rate_of_month
 
 # What of `billing` changes nothing about what a period of a plain plan makes.
 _BESIDE = frozenset({
     "charges", "others", "since", "exact", "anchor_day", "waiting", "first_paid", "zone",
+    "edition",
 })  # fmt: skip
 
 
@@ -54,7 +55,7 @@ class Renewed(NamedTuple):
 def plain_plan(desk: Desk, sub: Mapping[str, Any]) -> Plan | None:
     """The plan of a subscription where it is all that holds for it, at any time."""
     plan = desk.program.plans.get(sub["plan"])
-    if plan is None or plan.versions or plan.phases or plan.usages:
+    if plan is None or plan.usages or not as_it_stands(desk, plan, sub["billing"]):
         return None
     if sub["addons"] or sub["price"] is not None:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..billing.allowances import Lot
 from .desk import Desk, Row
-from .terms import PLAN, addon_since
+from .terms import PLAN, addon_of
 from .windows import SAME
 
 # Rows of a customer that are looked through: several subscriptions may rate a meter.
@@ -40,9 +40,13 @@ def left_before(
 def _goes_on(sub: Mapping[str, Any], item: str, row: Mapping[str, Any]) -> bool:
     terms = row["terms"]
     if item != PLAN:
-        return addon_since(sub, item) == addon_since({"addons": terms["addons"]}, item)
+        return _added(sub, item) == _added(terms, item)
     since = (sub["billing"] or {}).get("since")
     return bool(since == terms["since"] or (since is not None and since - row["end"] < SAME))
+
+
+def _added(having: Mapping[str, Any], name: str) -> datetime | None:
+    return (addon_of(having, name) or {}).get("since")
 
 
 def chain(desk: Desk, row: Row) -> Sequence[Row]:

@@ -37,6 +37,7 @@ from .terms import (
     interval_of,
     items,
     monthly,
+    newly_taken,
     next_version,
     of_version,
     own_interval,
@@ -110,11 +111,11 @@ def _with_plan(
     """A subscription with the plan, interval and price that it is moved to, and what these say."""
     agreed = checked_price(args.get("price"), sub["currency"])
     fresh = {
-        **sub, "plan": plan.name, "price": None, "billing": {**held(sub), "since": desk.now},
-        "period_start": desk.now,
+        **sub, "plan": plan.name, "price": None, "period_start": desk.now,
+        "billing": newly_taken(desk, sub, plan, desk.now),
     }  # fmt: skip
     own = own_interval(sub)
-    plain = of_version(desk, fresh, plan, desk.now) if plan.versions else plan
+    plain = of_version(desk, fresh, plan, desk.now, fresh["billing"])
     interval = priced_interval(plain, sub["currency"], args.get("interval"), agreed, own.text)
     if plan.name == sub["plan"] and catalog.same_interval(interval, own):
         # Phases, dated and agreed prices go on: it is the plan that one has.
@@ -192,7 +193,8 @@ def _check_scheduled(desk: Desk, sub: Mapping[str, Any]) -> None:
     at = sub["period_end"]
     then = {**sub, "plan": sub["pending_plan"] or sub["plan"], "period_start": at}
     if sub["pending_plan"] is not None:
-        then |= {"billing": {**held(sub), "since": at}, "price": None}
+        plan = plan_named(desk, sub["pending_plan"])
+        then |= {"billing": newly_taken(desk, sub, plan, at), "price": None}
     quantity = sub["quantity"] if sub["pending_quantity"] is None else sub["pending_quantity"]
     try:
         choose_quantity(terms(desk, then, at), quantity)

@@ -13,7 +13,7 @@ from ..billing import catalog
 from . import carried
 from .customers import lives, zone_of
 from .desk import Desk, Row
-from .terms import PLAN, Item, addon_since, dated, items
+from .terms import PLAN, Item, addon_of, dated, items
 from .usage import Billed, Metered, billed_of, meter_window
 from .windows import SAME, part_key
 
@@ -31,7 +31,8 @@ def due(desk: Desk, sub: Mapping[str, Any]) -> list[Metered]:
 def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Metered | None:
     """A window that was rated before, rated anew by the terms that held then."""
     sub, then = desk.row("Subscription", row["subscription"]), row["terms"]
-    known = {**(sub["billing"] or {}), "since": then["since"], "versioned": None}
+    known = {**(sub["billing"] or {}), "since": then["since"], "versioned": None,
+             "edition": then.get("edition", 1)}  # fmt: skip
     if "zone" in known:
         known |= {name: then.get(name) for name in ("zone", "made_in")}
     if "begun" in then:
@@ -44,7 +45,7 @@ def again(desk: Desk, row: Mapping[str, Any], kind: str, billed: Billed) -> Mete
     if then["item"] == PLAN:
         plan = items(desk, past, row["start"])[0].plan
     elif (addon := desk.program.addons.get(then["item"])) is not None:
-        plan = dated(desk, past, addon, row["start"], addon_since(past, addon.name))
+        plan = dated(desk, past, addon, row["start"], addon_of(past, addon.name))
     else:
         return None
     for price in catalog.choose_usages(plan, sub["currency"]):

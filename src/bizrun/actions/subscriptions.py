@@ -26,6 +26,7 @@ from .terms import (
     choose_currency,
     choose_quantity,
     cycle_of,
+    edition_now,
     held,
     items,
     monthly,
@@ -72,7 +73,9 @@ def subscribe(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         )
     except EvalError as problem:
         raise Refusal(str(problem)) from None
-    billing: dict[str, Any] = {} if first == interval else {"interval": interval.text}
+    billing: dict[str, Any] = {**edition_now(desk, plan)}
+    if first != interval:
+        billing["interval"] = interval.text
     if args.get("anchor_day") is not None:
         billing["anchor_day"] = args["anchor_day"]
     if trial_end is not None:

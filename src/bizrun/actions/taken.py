@@ -9,7 +9,16 @@ from ..billing import catalog, periods
 from .customers import zone_of
 from .desk import Desk
 from .status import own
-from .terms import cycle_of, first_paid, held, in_phase, interval_of, own_interval
+from .terms import (
+    cycle_of,
+    first_paid,
+    held,
+    in_phase,
+    interval_of,
+    newly_taken,
+    own_interval,
+    plan_named,
+)
 
 
 def taken(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,7 +33,8 @@ def taken(desk: Desk, sub: Mapping[str, Any]) -> dict[str, Any]:
         agreed = pending.get("price", sub["price"] if same else None)
         after |= {"plan": sub["pending_plan"], "pending_plan": None, "price": agreed}
         if not same:
-            known["since"] = sub["period_end"]
+            plan = plan_named(desk, sub["pending_plan"])
+            known = newly_taken(desk, sub, plan, sub["period_end"])
     if sub["pending_quantity"] is not None:
         after |= {"quantity": sub["pending_quantity"], "pending_quantity": None}
     _in_interval(desk, sub, after, known, own_then, pending.get("anchor_day"))

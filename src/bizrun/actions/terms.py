@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..billing import addons, catalog, overlays, periods, proration, rating
+from ..billing import addons, catalog, editions, overlays, periods, proration, rating
 from ..billing.agreed import with_price
 from ..currencies import EXPONENTS
 from ..diagnostics import did_you_mean
@@ -60,44 +60,82 @@ def addon_named(desk: Desk, name: Any) -> catalog.Plan:
 def terms(desk: Desk, sub: Mapping[str, Any], at: datetime) -> catalog.Plan:
     """The plan of a subscription as it holds for it at an instant: its version, its phase, the
     price that was agreed for it."""
-    return dated(desk, sub, plan_named(desk, sub["plan"]), at, agreed=sub["price"])
+    return dated(desk, sub, plan_named(desk, sub["plan"]), at, sub["billing"], sub["price"])
 
 
 def dated(
     desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime,
-    since: datetime | None = None, agreed: Money | None = None,
+    taken: Mapping[str, Any] | None, agreed: Money | None = None,
 ) -> catalog.Plan:  # fmt: skip
-    """A plan or add-on with the version and phase that hold for a subscription: `since` it was
-    added, or the subscription has its plan.
+    """A plan or add-on with the edition, version and phase that hold for a subscription, by how
+    it was `taken`: `since` when, if that is not when the subscription began, and the `edition`.
 
     An `agreed` price stands for that of every version; phases have their own before it.
     """
-    if not plan.versions and not plan.phases:
-        return plan if agreed is None else with_price(plan, agreed, own_interval(sub))
-    if plan.versions:
-        plan = of_version(desk, sub, plan, at, since)
+    plan = of_version(desk, sub, plan, at, taken)
     if agreed is not None:
         plan = with_price(plan, agreed, own_interval(sub))
-    paid_since = since or first_paid(sub)
-    return overlays.plan_at(plan, paid_since, at, zone_in(desk, sub)) if plan.phases else plan
+    if not plan.phases:
+        return plan
+    added = (taken or {}).get("since") if plan.addon else None
+    return overlays.plan_at(plan, added or first_paid(sub), at, zone_in(desk, sub))
 
 
 def of_version(
     desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, at: datetime,
-    since: datetime | None = None,
+    taken: Mapping[str, Any] | None,
 ) -> catalog.Plan:  # fmt: skip
-    """A plan or add-on with the version that holds for a subscription, and none of its phases."""
+    """A plan or add-on with the edition and version that hold for a subscription, by how it was
+    `taken`, and with all its phases."""
+    before = _before(desk, plan, taken)
+    if not plan.versions and not before:
+        return plan
     zone = zone_in(desk, sub)
-    since = since or (sub["billing"] or {}).get("since")
+    since = (taken or {}).get("since") or (sub["billing"] or {}).get("since")
     began = periods.local_day(since or sub["started"], zone)
-    renewed = periods.local_day(sub["period_start"] or sub["started"], zone)
+    renewed = max(began, periods.local_day(sub["period_start"] or sub["started"], zone))
     # What came over in mid-period holds for the rest of it, whenever that began.
     moved = (sub["billing"] or {}).get("versioned")
     today = max(began, periods.local_day(max(at, moved) if moved else at, zone))
-    return overlays.version_for(
-        plan, began, max(began, renewed), today,
-        lambda version: _migrates(desk, sub, version),
-    )  # fmt: skip
+
+    def holds(version: catalog.Version) -> bool:
+        return _migrates(desk, sub, version)
+
+    now = overlays.version_for(plan, began, renewed, today, holds)
+    if not before:
+        return now
+    kept = editions.as_taken(plan, before, began, renewed, today, zone, holds)
+    return editions.with_prices(now, kept)
+
+
+def _before(
+    desk: Desk, plan: catalog.Plan, taken: Mapping[str, Any] | None
+) -> tuple[editions.Edition, ...]:  # fmt: skip
+    """The editions of a plan before that of now, from the one on that was taken."""
+    if not desk.program.history:
+        return ()
+    older = desk.program.history.get(editions.edition_key(plan), ())
+    return older[(taken or {}).get("edition", 1) - 1 :]
+
+
+def as_it_stands(desk: Desk, plan: catalog.Plan, taken: Mapping[str, Any] | None) -> bool:
+    """Whether a plan says the same at any time to who has taken it so."""
+    return not (plan.versions or plan.phases or _before(desk, plan, taken))
+
+
+def edition_now(desk: Desk, plan: catalog.Plan) -> dict[str, int]:
+    """What a subscription remembers of the edition of a plan or add-on that it takes now: nothing
+    of the first."""
+    number = len(desk.program.history.get(editions.edition_key(plan), ())) + 1
+    return {"edition": number} if number > 1 else {}
+
+
+def newly_taken(
+    desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, since: datetime
+) -> dict[str, Any]:  # fmt: skip
+    """What billing remembers of a subscription that takes another plan."""
+    known = {name: value for name, value in held(sub).items() if name != "edition"}
+    return {**known, "since": since, **edition_now(desk, plan)}
 
 
 def in_phase(desk: Desk, sub: Mapping[str, Any], at: datetime) -> dict[str, Any]:
@@ -106,9 +144,9 @@ def in_phase(desk: Desk, sub: Mapping[str, Any], at: datetime) -> dict[str, Any]
     Its own one is kept in `billing` meanwhile.
     """
     plan = plan_named(desk, sub["plan"])
-    if not plan.phases and not plan.versions:
+    if as_it_stands(desk, plan, sub["billing"]):
         return dict(sub)
-    plan = of_version(desk, sub, plan, at)
+    plan = of_version(desk, sub, plan, at, sub["billing"])
     phase = overlays.phase_at(plan, first_paid(sub), at, zone_in(desk, sub))
     own = interval_of(sub)
     running = overlays.interval_in(plan, phase, sub["currency"], own)
@@ -120,6 +158,8 @@ def in_phase(desk: Desk, sub: Mapping[str, Any], at: datetime) -> dict[str, Any]
 def ahead(desk: Desk, sub: Mapping[str, Any]) -> catalog.Plan:
     """The plan of a subscription, without phases where they are over."""
     plan, began = plan_named(desk, sub["plan"]), first_paid(sub)
+    if before := _before(desk, plan, sub["billing"]):
+        plan = editions.with_prices(plan, before[0].plan)
     over = desk.now >= began and not overlays.phase_at(plan, began, desk.now, zone_in(desk, sub))
     return replace(plan, phases=()) if over else plan
 
@@ -167,16 +207,16 @@ def items(desk: Desk, sub: Mapping[str, Any], at: datetime) -> list[Item]:
     for held_ in sub["addons"]:
         addon = desk.program.addons.get(held_["addon"])
         if addon is not None:
-            addon = dated(desk, sub, addon, at, held_.get("since"))
+            addon = dated(desk, sub, addon, at, held_)
             item = Item(addon.name, addon, held_["quantity"])
             plan = addons.with_addon(plan, item.plan, item.quantity)
             found.append(item)
     return [Item(PLAN, plan, sub["quantity"]), *found]
 
 
-def addon_since(sub: Mapping[str, Any], name: str) -> datetime | None:
-    """When an add-on was added that a subscription has; none where it has not."""
-    return next((a.get("since") for a in sub["addons"] or () if a["addon"] == name), None)
+def addon_of(sub: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """An add-on that a subscription has; none where it has not."""
+    return next((a for a in sub["addons"] or () if a["addon"] == name), None)
 
 
 def prices_of(plan: catalog.Plan, sub: Mapping[str, Any]) -> tuple[catalog.Price, ...]:

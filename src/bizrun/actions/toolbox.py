@@ -194,10 +194,10 @@ class Toolbox:
 
     def watches(self, program: Program, meter: str) -> bool:
         """Whether a meter's usage may be billed as soon as it reaches an amount."""
-        return any(map(catalog.bills_at_an_amount, program.plans.values())) and any(
-            price.meter == meter
-            for plan in (*program.plans.values(), *program.addons.values())
-            for price in catalog.every_usage(plan)
+        return any(
+            not plan.addon and catalog.bills_at_an_amount(plan) for plan in program.offers()
+        ) and any(
+            price.meter == meter for plan in program.offers() for price in catalog.every_usage(plan)
         )
 
     def counted(self, work: Desk, meter: str, customer: str, at: datetime) -> None:

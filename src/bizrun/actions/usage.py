@@ -241,7 +241,7 @@ def meter_window(
         "invoice": None, "billed": parts,
         "terms": {"item": item.name, "plan": sub["plan"],
                   "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
-                  "anchor": sub["anchor"], "addons": sub["addons"], **_where(sub)},
+                  "anchor": sub["anchor"], "addons": sub["addons"], **_as_then(sub)},
     }  # fmt: skip
     if shown < start:
         row["terms"]["begun"] = shown
@@ -274,10 +274,11 @@ def _of_no_time(rated: Sequence[Rated], billed: Billed) -> tuple[Rated, ...]:
     )
 
 
-def _where(sub: Mapping[str, Any]) -> dict[str, str]:
-    """The zone of a subscription's period and that of its anchor, where they are kept."""
+def _as_then(sub: Mapping[str, Any]) -> dict[str, Any]:
+    """The zone of a subscription's period and that of its anchor, and the edition of its plan,
+    where they are kept."""
     known = sub["billing"] or {}
-    return {name: known[name] for name in ("zone", "made_in") if name in known}
+    return {name: known[name] for name in ("zone", "made_in", "edition") if name in known}
 
 
 def billed_of(parts: Sequence[Any]) -> Billed:

@@ -133,6 +133,7 @@ def _instant(text: str | None, program: Program) -> datetime | None:
 def _run(program: Program, options: Options, strict: bool) -> int:
     from ..pipeline import open_engine
     from ..providers.sandbox import Sandbox
+    from ..reports.repriced import taken_up
     from ..reports.summary import summarise
     from ..store.open import open_store
     from .live import check_live, check_settings, go_live, tell_stuck
@@ -150,7 +151,7 @@ def _run(program: Program, options: Options, strict: bool) -> int:
         if row is None and not options.progress and (found := doubt(options.state)):
             click.echo(f"bizrun: {found}", err=True)
         engine = open_engine(program, store, None if options.live else Sandbox())
-        for change in engine.migrated:
+        for change in taken_up(engine):
             click.echo(f"{shown(options.state)}: {change}", err=True)
         check_live(store, options.live, shown(options.state))
         worker = go_live(engine) if options.live else None

@@ -69,6 +69,7 @@ def serve(
         if error.name and error.name.partition(".")[0] == "bizrun":
             raise
         raise UsageError(MISSING) from None
+    from ..reports.repriced import taken_up
     from ..store.sessions import SessionFile
     from ..store.tokens import TokenFile
 
@@ -82,7 +83,7 @@ def serve(
         business = Business(
             checked, program, store, address, folder, os.environ if live else None, _say
         )
-    for change in business.engine.migrated:
+    for change in taken_up(business.engine):
         _say(f"{shown(address)}: {change}")
     if found := doubt(address):
         _say(found)

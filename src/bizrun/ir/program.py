@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -12,6 +12,7 @@ from . import nodes as ir
 
 if TYPE_CHECKING:
     from ..billing import catalog
+    from ..billing.editions import Edition
     from .identity import Directory, SignIn
 
 
@@ -239,6 +240,8 @@ class Program(Struct):
     experiments: dict[str, tuple[tuple[str, ir.Expr], ...]] = field(default_factory=dict)
     plans: dict[str, catalog.Plan] = field(default_factory=dict)
     addons: dict[str, catalog.Plan] = field(default_factory=dict)
+    # What plans and add-ons were before they were edited, in the course of a state.
+    history: dict[str, tuple[Edition, ...]] = field(default_factory=dict)
     coupons: dict[str, catalog.Coupon] = field(default_factory=dict)
     taxes: dict[str, catalog.Tax] = field(default_factory=dict)
     tax_conditions: dict[str, ir.Expr] = field(default_factory=dict)
@@ -274,6 +277,13 @@ class Program(Struct):
             }
             for name, entity in self.entities.items()
         }
+
+    def offers(self) -> Iterator[catalog.Plan]:
+        """All plans and add-ons that a subscription can have, those of before an edit too."""
+        yield from self.plans.values()
+        yield from self.addons.values()
+        for older in self.history.values():
+            yield from (edition.plan for edition in older)
 
     def bearing(self) -> frozenset[str]:
         """The entities that bear on an invoice, or tell of one: those of billing, the one that is

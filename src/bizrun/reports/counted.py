@@ -47,8 +47,12 @@ def events_of(
 
 def _dimensions(program: Program, meter: Meter) -> set[tuple[str, ...]]:
     """The dimensions of each price of a meter."""
-    plans = (*program.plans.values(), *program.addons.values())
-    prices = (price for plan in plans for price in every_usage(plan) if price.meter == meter.name)
+    prices = (
+        price
+        for plan in program.offers()
+        for price in every_usage(plan)
+        if price.meter == meter.name
+    )
     return {price.pricing.dimensions for price in prices if price.pricing.dimensions}
 
 

@@ -1,39 +1,73 @@
-"""What an edit of plans does to subscriptions that run: whose next period costs another price."""
+"""What an edit of plans does to subscriptions that run: which keep a price that is no more."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..actions.customers import ASLEEP, lives
-from ..actions.terms import items, monthly
+from ..actions.customers import lives
+from ..actions.desk import Desk
+from ..actions.terms import dated, edition_now, rate_of_month
+from ..billing.catalog import Plan
+from ..billing.editions import edition_key, priced
 from ..runtime.work import Work
+from ..values import Money
 
 if TYPE_CHECKING:
     from ..runtime.engine import Engine
 
+COME_OVER = "`from DATE { price …, migrate on renewal }` in the plan brings them over"
+
+
+def taken_up(engine: Engine) -> list[str]:
+    """What changed in a state that was opened with an edited spec: its tables, its prices."""
+    return [*engine.migrated, *(repriced(engine) if engine.editions.edited else ())]
+
 
 def repriced(engine: Engine) -> Iterator[str]:
-    """A line for each plan that is gone, or costs another price in place (its dated versions and
-    phases are no edit), with how many subscriptions have it."""
+    """A line for each plan that is gone, or was edited in place while subscriptions have it, with
+    how many do and what they keep; then how these come over."""
+    program = engine.program
     now = engine.clock or datetime(1970, 1, 1, tzinfo=UTC)
     envelope = {"id": "edit", "type": "edit", "time": now, "subject": None}
     desk = Work(engine, now, "edit", envelope, None)
     gone: Counter[str] = Counter()
-    other: Counter[tuple[str, str, str]] = Counter()
-    for sub in engine.state.select("Subscription", {}):
-        if not lives(sub) or sub["status"] in ASLEEP:
-            continue
-        if sub["plan"] not in engine.program.plans:
+    kept: Counter[tuple[str, Money, Money]] = Counter()
+    for sub in filter(lives, engine.state.select("Subscription", {})):
+        if sub["plan"] not in program.plans:
             gone[sub["plan"]] += 1
             continue
-        was = sub["monthly_amount"]
-        found = {monthly(items(desk, sub, at), sub) for at in (sub["period_start"], now)}
-        if was not in found:
-            other[sub["plan"], str(was), str(max(found))] += 1
+        kept.update(_kept(engine, desk, sub))
     for plan, count in sorted(gone.items()):
         yield f"{count:,} × subscription to {plan}: there is no such plan any more, and no renewal"
-    for (plan, was, new), count in sorted(other.items()):
-        yield f"{count:,} × subscription to {plan}: {was} a month now, {new} from its renewal on"
+    for (name, was, new), count in sorted(kept.items(), key=str):
+        if was == new:
+            yield f"{count:,} × {name}: the prices of before stay, other ones for who comes now"
+        else:
+            yield f"{count:,} × {name}: {was} a month as before, {new} for who comes now"
+    if kept:
+        yield COME_OVER
+
+
+def _kept(
+    engine: Engine, desk: Desk, sub: Mapping[str, Any]
+) -> Iterator[tuple[str, Money, Money]]:  # fmt: skip
+    """What of a subscription costs something else for who takes it now: a name, its price in a
+    month, and what that is now."""
+    program, edited = engine.program, engine.editions.edited
+    having: list[tuple[str, Plan, Mapping[str, Any], Any]] = []
+    plan = program.plans[sub["plan"]]
+    having.append((f"subscription to {plan.name}", plan, sub["billing"] or {}, sub["quantity"]))
+    for held in sub["addons"] or ():
+        if (addon := program.addons.get(held["addon"])) is not None:
+            having.append((f"addon {addon.name}", addon, held, held["quantity"]))
+    for name, plan, taken, quantity in having:
+        if edition_key(plan) not in edited:
+            continue
+        was = dated(desk, sub, plan, desk.now, taken)
+        new = dated(desk, sub, plan, desk.now, {**taken, **edition_now(desk, plan)})
+        if priced(was) != priced(new):
+            by = (quantity, sub["currency"], sub["interval"])
+            yield name, rate_of_month(was, *by), rate_of_month(new, *by)

@@ -28,6 +28,7 @@ from ..values import instant_stamp as stamp
 from .actions import Actions
 from .directory import Directories
 from .dispatch import Dispatch, Route
+from .editions import editions
 from .emitting import Emitting
 from .fit import shape_defaults
 from .hearing import hear
@@ -60,7 +61,6 @@ class Engine:
         deliver: Deliver | None,
         record_all: bool = False,
     ) -> None:
-        self.program = program
         self.actions = actions
         self.tz: ZoneInfo = zone(program.timezone)
         self.record_all = record_all
@@ -69,6 +69,8 @@ class Engine:
         self.counts = Counts()
         self._clock_row = self.state.get("_clock", "clock")
         self.clock: datetime | None = self._clock_row["at"] if self._clock_row else None
+        self.editions = editions(program, self.state, self.clock)
+        self.program = program = self.editions.program
         self._order: int = self._clock_row["order"] if self._clock_row else 0
         self._seq = store.last_seq()
         self._queue: deque[Item] = deque()
@@ -443,15 +445,9 @@ class Engine:
     # --- what work asks for ----------------------------------------------------------------------
 
     def perform(
-        self,
-        work: Work,
-        action: str,
-        target: Any,
-        data: dict[str, Any],
-        site: object,
-        place: Any,
-        resume: dict[str, Any] | None,
-    ) -> Any:
+        self, work: Work, action: str, target: Any, data: dict[str, Any], site: object,
+        place: Any, resume: dict[str, Any] | None,
+    ) -> Any:  # fmt: skip
         """Does an action; a handler that waits for its result goes on at once where it is there."""
         result, waiting = self.actions.perform(work, action, target, data, site, place, resume)
         if resume is not None and not waiting:
@@ -593,6 +589,7 @@ class Engine:
             self.state.replace("_clock", "clock", self._clock_row, row)
             self._clock_row = row
             self.state.settle()
+        self.editions = self.editions.kept(self.state)
         self.refusals.clear()
         if figures:
             self.metering.flush()

@@ -373,7 +373,7 @@ class Metering:
         program = self.engine.program
         return {
             frozenset(price.pricing.dimensions)
-            for plan in (*program.plans.values(), *program.addons.values())
+            for plan in program.offers()
             for price in catalog.every_usage(plan)
             if price.meter == meter.name
         }

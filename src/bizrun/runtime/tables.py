@@ -142,6 +142,7 @@ SYSTEM = (
         by_age=True,
     ),
     _table("_replaced", "id:text"),
+    _table("_plan", "id:text name:text number:integer plan:text rules:text until:time"),
     _table("_point", "id:text metric:text at:time value:json", ("metric", "at")),
     _table("_note", "id:text order:integer event:text place:text text:text"),
     _table(

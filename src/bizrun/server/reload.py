@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import BizError
 from ..ir.program import Program
 from ..lang.symbols import Checked
+from ..reports.repriced import taken_up
 from .business import Business
 from .desk import Desk
 from .writer import Say, Task
@@ -86,7 +87,7 @@ def _use(
             business.use(checked, program)
         except BizError as error:
             return error
-        return business.engine.migrated
+        return taken_up(business.engine)
 
     return use
 
