@@ -103,7 +103,7 @@ class Life(Payments):
         """When something of a subscription falls due next."""
         if sub.status == "cancelled":
             return None
-        if sub.status == "trialing":
+        if sub.trying:
             return sub.ends
         dues = [sub.end]
         if sub.status == "active":
@@ -162,7 +162,7 @@ class Life(Payments):
 
     def _turn(self, sub: Sub, at: datetime) -> tuple[list[Line], list[Line]]:
         """What falls due at a boundary: (in advance, the rest)."""
-        if sub.status == "trialing":
+        if sub.trying:
             return self._open(sub, at), []
         if sub.status == "paused":
             self._step(sub)
@@ -324,14 +324,11 @@ class Life(Payments):
 
     def _unused(self, held: Held, at: datetime) -> Fraction:
         """What of a charge, undiscounted, is for the time from an instant on."""
-        return self.rules.round(self._exact(held, at))
-
-    def _exact(self, held: Held, at: datetime) -> Fraction:
         start = max(held.start, at)
         if held.end <= start or self.rules.proration == "none":
             return ZERO
         part = self._length(start, held.end) / self._length(held.start, held.end)
-        return held.line.amount * part
+        return self.rules.round(held.line.amount * part)
 
     def _returned(self, line: Line, amount: Fraction, credit: Line) -> Fraction | None:
         """Notes what is given back of a line, with its tax, on the invoice that it stands on; how
@@ -371,8 +368,8 @@ class Life(Payments):
         return instant(day, self.zone)
 
     def _open(self, sub: Sub, at: datetime) -> list[Line]:
-        """The first paid period begins."""
-        sub.status = "active"
+        """The first paid period begins, or one that a pause goes on in."""
+        sub.status = "paused" if sub.status == "paused" else "active"
         sub.cycle, sub.n = self._cycle(sub, at), 0
         return self._begin(sub)
 
@@ -415,11 +412,7 @@ class Life(Payments):
         at = self._moment(act.at)
         moved = plan.interval != sub.plan.interval or bool(act.data.get("reset"))
         item = None if moved else ""
-        exact = sum((self._exact(held, at) for held in sub.held), ZERO)
-        parts = sum((self._unused(held, at) for held in sub.held), ZERO)
         credit = self._credit(sub, at, item) if act.data.get("prorate", True) else []
-        # To its bounds counts what is left of all of them together.
-        sub.base_billed -= self.rules.round(exact) - parts
         late = self._corrections(sub)
         used = self._arrears(sub, at) + self._usage_lines(sub, act.at)
         # What an add-on costs from now on is of the bounds that hold from now on.
@@ -481,6 +474,10 @@ class Life(Payments):
 
     def _pause(self, act: Act) -> None:
         sub = self.subs[act.data["deal"]]
+        if sub.trying:
+            # The trial keeps its end.
+            sub.status = "paused"
+            return
         at = self._moment(act.at)
         late = self._corrections(sub)
         credit = self._credit(sub, at)
@@ -495,6 +492,9 @@ class Life(Payments):
         sub = self.subs[act.data["deal"]]
         if sub.cancelling:
             sub.cancelling = False
+            return
+        if sub.trying:
+            sub.status = "trialing"
             return
         at = self._moment(act.at)
         sub.status, sub.since, sub.plan_since = "active", at, at
@@ -512,7 +512,7 @@ class Life(Payments):
         at, charge, credit, cap = self._moment(act.at), [], [], []
         late = self._take_waiting(sub) + self._corrections(sub)
         used: list[Line] = []
-        trying = sub.status == "trialing"
+        trying = sub.trying
         if not trying:
             credit = self._credit(sub, at, name)
             if not quantity:

@@ -140,6 +140,11 @@ class Sub:
     """When a version took it over within the running period."""
 
     @property
+    def trying(self) -> bool:
+        """Whether its trial is not over: it may rest in it."""
+        return self.status in ("trialing", "paused") and self.cycle is None
+
+    @property
     def metered(self) -> list[tuple[str, Usage]]:
         """The usage prices of the plan (under "") and of the add-ons."""
         found = [("", usage) for usage in self.plan.usages]

@@ -268,8 +268,10 @@ def _change_now(
         # The days used at the old quantity.
         base = owed.base_in_arrears(desk, sub, desk.now, PLAN)
     prorate = args.get("prorate") is not False
-    if new_plan and prorate:
-        _less(found, owed.unused(desk, sub, owed.charges_of(sub)))
+    if new_plan:
+        # What add-ons cost from now on is of the bounds that hold from now on.
+        ends = (row for row in owed.charges_of(sub) if prorate or row["item"] != PLAN)
+        _less(found, owed.unused(desk, sub, list(ends)))
     change = prorated(desk, sub, after, [Item(PLAN, new, after["quantity"])], PLAN, prorate)
     subjects = lines.Subject.of(sub["id"], old), lines.Subject.of(sub["id"], new)
     period = periods.period_at(cycle_of(desk, after), desk.now)

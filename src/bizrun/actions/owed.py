@@ -106,11 +106,15 @@ def base_in_arrears(
 
 
 def unused(desk: Desk, sub: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Money:
-    """What of charges, undiscounted, lies from now on: a bound does not count it if given back."""
+    """What of charges, undiscounted, lies from now on: a bound does not count it if given back.
+    Rounded by item, as their credit lines are."""
     chosen, zone = settings(desk), zone_in(desk, sub)
-    full = as_charges([{**row, "amount": row["full"]} for row in rows])
-    given = proration.credit(full, desk.now, chosen.proration, zone, chosen.half_even)
-    return sum(given, Money(0, sub["currency"]))
+    found = Money(0, sub["currency"])
+    for item in dict.fromkeys(row["item"] for row in rows):
+        full = as_charges([{**row, "amount": row["full"]} for row in rows if row["item"] == item])
+        given = proration.credit(full, desk.now, chosen.proration, zone, chosen.half_even)
+        found = sum(given, found)
+    return found
 
 
 # --- lines that wait for the next invoice ----------------------------------------------------
