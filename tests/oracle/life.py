@@ -577,10 +577,15 @@ class Life(Payments):
         for line in made.lines:
             back = line.share - line.amount - line.tax
             weights = [part for _, part in line.of]
+            if line.share and weights:
+                shares = in_proportion(line.share, weights, self.rules.currency)
+                for (each, _), part in zip(line.of, shares, strict=True):
+                    each.back += part
             for (each, _), part in zip(
                 line.of, in_proportion(back, weights, self.rules.currency), strict=True
             ):
-                self._bill_of(each).returned += part
+                if (bill_ := self._bill_of(each)) is not made:
+                    bill_.returned += part
 
     def _bill_of(self, line: Line) -> Bill:
         return next(made for made in self.bills if any(each is line for each in made.lines))

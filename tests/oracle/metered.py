@@ -166,7 +166,9 @@ class Metered:
         for (rates, taxed), mine in by_taxes.items():
             charged = sum((each.left for each in mine), ZERO)
             amount = self.rules.round(line.amount * charged / before)
-            back = replace(line, amount=amount, discounted=False, rates=rates, taxed=taxed, of=[])
+            # What waits for an invoice is discounted with what gives it back.
+            waits = line.discounted and rates is None
+            back = replace(line, amount=amount, discounted=waits, rates=rates, taxed=taxed, of=[])
             for each, part in zip(
                 mine, in_proportion(amount, [m.left for m in mine], self.rules.currency),
                 strict=True,

@@ -14,10 +14,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..billing import catalog
+from .billed import Metered
 from .customers import lives
 from .desk import Desk
 from .terms import PLAN, items
-from .usage import Metered, owed, usage_key
+from .usage import owed, usage_key
 from .windows import MOMENT, SAME, beside, meter_period, part_key, window_start
 
 

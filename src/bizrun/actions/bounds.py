@@ -15,9 +15,10 @@ from ..billing import invoicing, periods
 from ..billing.invoicing import Bound, Line
 from ..values import Money
 from . import charged
+from .billed import Metered
 from .desk import Desk, Row
 from .terms import cycle_of, items
-from .usage import Metered, share_of, usage_key
+from .usage import share_of, usage_key
 
 _NAMES = ("subscription", "plan", "period_start", "period_end", "minimum", "maximum", "before",
           "settle", "settled", "again", "left")  # fmt: skip

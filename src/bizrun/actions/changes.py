@@ -17,7 +17,8 @@ from ..billing.periods import Period
 from ..billing.proration import Change
 from ..errors import EvalError, Refusal
 from ..values import Money, show
-from . import apart, bounds, coupons, invoices, owed, payments, renewals, usage
+from . import apart, bounds, coupons, invoices, owed, payments, renewals
+from .billed import keep_billed
 from .credits import Surplus
 from .customers import ASLEEP, in_trial, lives, settings, zone_in, zone_of
 from .desk import Desk
@@ -506,7 +507,7 @@ def _restart(
 def _to_wait(desk: Desk, after: Mapping[str, Any], found: Owed) -> list[dict[str, Any]]:
     """What is owed as lines that wait; what they settle is remembered as on an invoice."""
     made = owed.settled(desk, found)
-    usage.keep(desk, found.metered, None, None)
+    keep_billed(desk, found.metered, None, None)
     bounds.keep(desk, after["customer"], found.bounds, made, None)
     over = [bound for bound in found.bounds if bound.settle]
     return owed.as_rows([

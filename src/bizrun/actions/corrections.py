@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from .. import times
 from ..billing import catalog
 from . import carried
+from .billed import Billed, Metered, billed_of
 from .customers import lives, zone_of
 from .desk import Desk, Row
 from .terms import PLAN, Item, addon_of, dated, items
-from .usage import Billed, Metered, billed_of, meter_window
+from .usage import meter_window
 from .windows import SAME, part_key
 
 

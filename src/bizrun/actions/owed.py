@@ -19,10 +19,11 @@ from ..billing.proration import Charge
 from ..billing.rating import TierLine
 from ..values import Money
 from . import alike, apart, bounds, charged, corrections, payments, taxed, usage
+from .billed import Metered
 from .customers import settings, zone_in
 from .desk import Desk
 from .terms import Item, advance_prices, cycle_of, items, prices_of
-from .usage import Metered, share_of
+from .usage import share_of
 
 _WAITING = (
     "kind", "description", "amount", "quantity", "unit_amount", "subscription", "plan", "meter",

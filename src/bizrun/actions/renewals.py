@@ -15,6 +15,7 @@ from ..errors import Refusal
 from ..times import add
 from ..values import Duration, Money
 from . import alike, bounds, corrections, invoices, owed, usage, windows
+from .billed import Metered, billed_of, charged_parts, keep_billed, keep_waited
 from .credits import Surplus
 from .customers import ASLEEP, grace, in_trial, lives, settings, subscriptions, zone_in
 from .desk import Desk
@@ -213,9 +214,11 @@ def make(
             desk, customer, all_lines, site, reason, currency, subs, found, surplus,
             totals=totals,
         )  # fmt: skip
+        if made:
+            keep_waited(desk, customer, metered, made.lines, made.key)
     if metered or found:
         lines, key = (made.lines, made.key) if made else ([], None)
-        usage.keep(desk, metered, lines, key)
+        keep_billed(desk, metered, lines, key)
         bounds.keep(desk, customer, found, lines, key)
     return made
 
@@ -288,7 +291,7 @@ def _roll(desk: Desk, sub: Mapping[str, Any]) -> None:
     if sub["status"] == "suspended":
         found = list(usage.owed(desk, sub, sub["period_end"], False))
         used = [line for each in found for line in each.lines if line.amount]
-        usage.keep(desk, found, None, None)
+        keep_billed(desk, found, None, None)
         known["waiting"] = [*(known.get("waiting") or ()), *owed.as_rows(used)]
     known |= {"charges": [], "billed": None, "arrears_from": None}
     after |= {
@@ -381,7 +384,7 @@ def _inner(desk: Desk, sub: Mapping[str, Any], end: datetime) -> Owed:
     return found
 
 
-def _is_billed(desk: Desk, window: usage.Metered) -> bool:
+def _is_billed(desk: Desk, window: Metered) -> bool:
     """Whether a usage period has been billed to its end; one that ended where it began is kept
     under the same key, where nothing counted in it."""
     row = desk.peek("_usage", window.row["id"])
@@ -394,7 +397,7 @@ def _wait_for_recovery(desk: Desk, sub: Mapping[str, Any]) -> None:
     known = held(sub)
     known["waiting"] = owed.as_rows([line for line in found.lines if line.amount])
     known.pop("late", None)
-    usage.keep(desk, found.metered, None, None)
+    keep_billed(desk, found.metered, None, None)
     await_inner(desk, desk.change("Subscription", sub["id"], billing=known), desk.now)
 
 
@@ -439,7 +442,7 @@ def _bill_part(
     known = held(desk.row("Subscription", sub["id"]))
     billed = dict(known.get("billed") or {})
     for each in found.metered:
-        parts = usage.charged_parts(each, *((made.lines, made.key) if made else ((), None)))
+        parts = charged_parts(each, *((made.lines, made.key) if made else ((), None)))
         billed[f"{each.item.name}|{each.price.meter}"] = parts
     known["billed"] = billed
     if made and "before" in known:
@@ -481,7 +484,7 @@ def threshold(desk: Desk, meter: str, customer: str) -> None:
 
 
 def _draft_source(
-    made: Sequence[Line], metered: Sequence[usage.Metered], found: Sequence[Bound],
+    made: Sequence[Line], metered: Sequence[Metered], found: Sequence[Bound],
     subs: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
     """What a draft is made from again when it becomes final."""
@@ -508,14 +511,15 @@ def draft_due(desk: Desk, key: str) -> None:
     for part in source["usages"]:
         row = desk.peek("_usage", part["id"])
         assert row is not None, part
-        again = corrections.again(desk, row, part["kind"], usage.billed_of(part["billed"]))
+        again = corrections.again(desk, row, part["kind"], billed_of(part["billed"]))
         if again is not None:
             made += again.lines
             agains.append(again)
     found = bounds.from_rows(source["bounds"])
     subs = [desk.row("Subscription", sub) for sub in source["subs"]]
     issued = invoices.close_draft(desk, draft, made, subs, found)
-    usage.keep(desk, agains, issued.lines, key)
+    keep_billed(desk, agains, issued.lines, key)
+    keep_waited(desk, draft["customer"], agains, issued.lines, key)
     bounds.keep(desk, draft["customer"], found, issued.lines, key)
     for sub in source["subs"]:
         _recharge(desk, sub, issued)

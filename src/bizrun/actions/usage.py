@@ -6,23 +6,21 @@ and what it came to. Counts that come for it afterwards make a correction line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..billing import allowances, catalog, lines, proration, rating
 from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE
-from ..billing.invoicing import Line
 from ..billing.periods import Period
-from ..billing.rating import Asked, Rated
-from ..billing.split import spread
+from ..billing.rating import Rated
 from ..values import Money, Number
-from . import carried, given_back, taxed
+from . import carried
+from .billed import Billed, Metered, billed_of, part_row
 from .customers import lives, settings, zone_in
 from .desk import Desk, Row
 from .terms import Item, items
@@ -35,22 +33,6 @@ from .windows import (
     part_key,
     window_start,
 )
-
-Billed = dict[tuple[str, ...], Rated]
-
-
-class Metered(Struct, frozen=True):
-    """What a meter came to in a window of a subscription, and what of it was billed before; `due`
-    is what it comes to beyond that, whatever coupons took off."""
-
-    item: Item
-    price: catalog.UsagePrice
-    start: datetime
-    end: datetime
-    lines: tuple[Line, ...]
-    row: Row
-    due: Money
-    before: Sequence[Any] = ()
 
 
 def share_of(
@@ -249,7 +231,7 @@ def meter_window(
         row["terms"]["empty"] = True
     if free.carries:
         row["terms"]["left"] = [list(lot) for lot in free.left(taken, end >= period.end)]
-    was = [_part_row(values, part) for values, part in billed.items()]
+    was = [part_row(values, part) for values, part in billed.items()]
     due = Money(0, sub["currency"])
     for part in rated:
         before = billed.get(part.values)
@@ -279,82 +261,6 @@ def _as_then(sub: Mapping[str, Any]) -> dict[str, Any]:
     where they are kept."""
     known = sub["billing"] or {}
     return {name: known[name] for name in ("zone", "made_in", "edition") if name in known}
-
-
-def billed_of(parts: Sequence[Any]) -> Billed:
-    """What a row of `_usage` says was billed, by the values of the dimensions.
-
-    Each part is [values, quantity, amount], and behind them, where that is known, what each invoice
-    has charged of it: [amount, taxes, invoice].
-    """
-    found: dict[tuple[str, ...], Rated] = {}
-    for values, quantity, amount, *known in parts:
-        asked = None
-        if known:
-            rows = given_back.asked_rows(known)
-            asked = tuple(Asked(a, taxed.from_rows(how), key) for a, how, key in rows)
-        found[tuple(values)] = Rated(amount, quantity, (), values=tuple(values), asked=asked)
-    return found
-
-
-def _part_row(values: tuple[str, ...], part: Rated) -> list[Any]:
-    row = [list(values), part.quantity, part.amount]
-    return row if part.asked is None else [*row, _asked_rows(part.asked)]
-
-
-def _asked_rows(asked: Iterable[Asked]) -> list[list[Any]]:
-    return [
-        [each.amount, None if each.taxed is None else taxed.as_rows(each.taxed), each.invoice]
-        for each in asked
-    ]
-
-
-def keep(desk: Desk, found: Sequence[Metered], made: Sequence[Line] | None, invoice: Any) -> None:
-    """Remembers windows that an invoice has billed, by its lines; None where they wait for one."""
-    for metered in found:
-        parts = metered.row["billed"] if made is None else charged_parts(metered, made, invoice)
-        row = {**metered.row, "billed": parts, "invoice": invoice}
-        desk.put("_usage", metered.row["id"], row)
-
-
-def _stands_for(line: Line, metered: Metered) -> bool:
-    """Whether a line of an invoice is one of a window's."""
-    place = (metered.row["subscription"], metered.price.meter, metered.item.plan.name,
-             metered.start)  # fmt: skip
-    return (line.subscription, line.meter, line.plan, line.period_start) == place
-
-
-def charged_parts(
-    metered: Metered, made: Sequence[Line], invoice: str | None
-) -> list[list[Any]]:  # fmt: skip
-    """What was billed of a window, with what the lines of its invoices really charged."""
-    lines: dict[tuple[str, ...], list[Line]] = {}
-    for line in made:
-        if line.kind in ("usage", "correction") and _stands_for(line, metered):
-            lines.setdefault(line.dimensions, []).append(line)
-    before = billed_of(metered.before)
-    parts = []
-    for values, quantity, amount in metered.row["billed"]:
-        was, asked = before.get(tuple(values)), []
-        if was is not None:
-            asked = [Asked(was.amount)] if was.asked is None else list(was.asked)
-        for line in lines.get(tuple(values), ()):
-            if line.charged.amount < 0 and asked:
-                asked = _less(asked, line)
-            else:
-                asked.append(Asked(line.charged, taxed.of(line), invoice))
-        parts.append([values, quantity, amount, _asked_rows(each for each in asked if each.amount)])
-    return parts
-
-
-def _less(asked: Sequence[Asked], line: Line) -> list[Asked]:
-    """What invoices asked for, less what a line gives back of it, with the taxes that it has."""
-    mine = [each for each in asked if each.taxed == line.taxed]
-    parts = iter(spread(line.charged, [each.amount.amount for each in mine]))
-    return [
-        replace(each, amount=each.amount + next(parts)) if each.taxed == line.taxed else each
-        for each in asked
-    ]
 
 
 def thresholds(plan: catalog.Plan, currency: str) -> Money | None:

@@ -135,23 +135,25 @@ def _billed(part: Rated, before: Rated | None) -> tuple[TierLine, ...]:
 
 def _given_back(line: Line, before: Rated) -> list[Line]:
     """A line as one, or several, that give back of a billed amount in proportion to what was
-    charged of it; the line itself where it gives nothing back, or that is not known."""
+    charged of it; the line itself where it gives nothing back, or that is not known. What waits is
+    discounted with the lines that it waits with."""
     if line.amount.amount >= 0 or before.asked is None:
         return [line]
     if not before.asked:
         return [replace(line, amount=line.zero, discountable=False)]
-    by_taxes: dict[TaxedAs | None, list[Asked]] = {}
+    by_taxes: dict[tuple[TaxedAs | None, bool], list[Asked]] = {}
     for asked in before.asked:
-        by_taxes.setdefault(asked.taxed, []).append(asked)
+        waits = asked.waits and asked.taxed is None
+        by_taxes.setdefault((asked.taxed, waits), []).append(asked)
     made: list[Line] = []
-    for taxed, parts in by_taxes.items():
+    for (taxed, waits), parts in by_taxes.items():
         charged = sum((part.amount for part in parts), line.zero)
         back = portion(line.amount, Fraction(charged.amount) / Fraction(before.amount.amount))
         of = tuple(
             GivenBack(part.invoice, part.amount) for part in parts if part.invoice and part.amount
         )
         rest = {"quantity": 0, "explanation": ()} if made else {}
-        made.append(replace(line, amount=back, discountable=False, taxed=taxed, of=of, **rest))
+        made.append(replace(line, amount=back, discountable=waits, taxed=taxed, of=of, **rest))
     return made
 
 

@@ -70,13 +70,23 @@ class TierLine(Struct, frozen=True):
         return unit is not None and self.amount == unit * self.quantity
 
 
+# The invoice of what waits for one.
+WAITS = ""
+
+
 class Asked(Struct, frozen=True):
     """What an invoice really asked for of a rated amount, less its discounts, and with which taxes:
-    None where that is not known, as the invoice is of what waited for one."""
+    None where that is not known. Of what `waits`, what its lines come to so far, those below zero
+    with the taxes of what they give back."""
 
     amount: Money
     taxed: TaxedAs | None = None
     invoice: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether no invoice has asked for it yet."""
+        return self.invoice == WAITS
 
 
 class Rated(Struct, frozen=True):
