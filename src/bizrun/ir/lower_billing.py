@@ -185,11 +185,11 @@ class BillingLowering:
         return SIZE_UNITS.get(declared.unit or "B", 1) if declared else 1
 
     def _in_unit(self, node: ast.Expr, meter: str | None) -> Any:
-        """A quantity in the meter's unit: `10 GB` of a meter in GB is 10."""
+        """A quantity in the meter's unit: `10 GB` of a meter in GB is 10, `10 USD` of money too."""
         value = self.value(node)
         if isinstance(node, ast.Literal) and node.type == "size":
             return divide(value, self._meter_unit(meter))
-        return value
+        return value.amount if isinstance(value, Money) else value
 
     # --- the rest ------------------------------------------------------------------------------
 

@@ -70,7 +70,8 @@ def build_price(tree: Any, context: Context) -> ast.Price:
         parts = _parts([_rate_part(body, amount, context)]) if amount else ()
         rate = ast.Rate(context.of(amount if amount else body), parts)
         pricing = ast.Pricing(rate.span, "unit", rate)
-    arrears = first(body, "arrears") is not None
+    due = first(body, "arrears")
+    arrears = due is not None and str(due.children[-1]) == "arrears"
     return ast.Price(context.of(tree), pricing, per_unit, count, unit, arrears)
 
 

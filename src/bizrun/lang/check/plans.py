@@ -11,7 +11,7 @@ from .. import ast
 from .business import SETTINGS
 from .context import listed
 from .facts import Facts, entries, positive
-from .pricing import check_each, check_pricing, currencies
+from .pricing import check_each, check_money_units, check_pricing, currencies, tier_bounds
 
 INTERVALS = ("day", "week", "month", "quarter", "year")
 # What other price lists call an interval.
@@ -54,6 +54,7 @@ def check_plans(facts: Facts) -> None:
         _check_items(node.items, plan)
         _check_usage_intervals(plan)
         _check_usage_currencies(plan)
+        _check_money_units(plan)
         _check_carried_priced(plan)
         _check_free_events(plan)
         free = not plan.prices and not plan.usages and isinstance(node, ast.Plan)
@@ -74,6 +75,7 @@ class _Plan:
     prices: list[ast.Price] = field(default_factory=list)
     usages: list[ast.UsagePrice] = field(default_factory=list)
     limits: list[ast.PlanClause] = field(default_factory=list)
+    includes: list[ast.Includes] = field(default_factory=list)
     carried: list[ast.Includes] = field(default_factory=list)
     free_events: list[ast.Includes] = field(default_factory=list)
 
@@ -134,6 +136,22 @@ def counted(count: int, unit: str) -> str:
     return unit if count == 1 else f"{count} {unit}s"
 
 
+_ONCE = ("setup", "setup_fee", "fee", "once", "one_time", "one_off", "fixed", "activation")
+FEE_ONCE = (
+    "a fee once is a price of an addon (`addon setup { price 50 USD }`) that is added in the step "
+    "that subscribes"
+)
+
+
+def _once_hint(item: ast.Price, plan: _Plan) -> str | None:
+    """What to write instead of a price that is per nothing at all."""
+    if item.per_unit is not None or item.pricing.rate is None:
+        return None
+    amounts = [plan.facts.fold(part.amount) for part in item.pricing.rate.parts]
+    free = all(amount is not None and not positive(amount) for amount in amounts)
+    return "write `price 0 USD per month` where it is free" if free else FEE_ONCE
+
+
 def _no_interval(unit: str | None) -> str:
     """What is wrong with a plan's price that is `per` a unit alone, or per nothing."""
     if unit is None:
@@ -152,7 +170,9 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
     if nothing and "free" not in plan.facts.text(item.span):
         plan.add("E0611", item.span, "This price has no amount")
     elif item.unit is None and isinstance(plan.node, ast.Plan):
-        plan.add("E0611", item.span, _no_interval(item.per_unit))
+        plan.facts.report.add(
+            "E0611", item.span, _no_interval(item.per_unit), help=_once_hint(item, plan)
+        )
     elif item.unit is None and len(item.per_unit or "") > 3:
         near = did_you_mean(item.per_unit or "", INTERVALS)
         if near:
@@ -187,10 +207,11 @@ def _check_includes(item: ast.Includes, seen: dict[tuple[object, ...], Span], pl
     if item.events:
         plan.free_events.append(item)
         return
+    plan.includes.append(item)
     value = plan.facts.fold(item.quantity)
     if value is None:
         return
-    if value.type not in ("number", "size", "unlimited") or not (
+    if value.type not in ("number", "money", "size", "unlimited") or not (
         positive(value) or not value.value
     ):
         plan.add("E0612", item.quantity.span, "An allowance is a number or a size, not below 0")
@@ -205,7 +226,7 @@ def _check_carried(carried: ast.Carried, plan: _Plan) -> None:
     if carried.periods == 0:
         plan.add("E0629", carried.span, "An allowance is carried over for at least 1 period")
     most = plan.facts.fold(carried.most)
-    if most is not None and (most.type not in ("number", "size") or not positive(most)):
+    if most is not None and (most.type not in ("number", "money", "size") or not positive(most)):
         plan.add("E0612", most.span, "`up to` is a number or a size, above 0")
 
 
@@ -280,6 +301,10 @@ _OTHER_CLAUSES = {
 
 def _unknown_clause(item: ast.PlanClause, plan: _Plan) -> None:
     """A text or a map may be a note of the author's; an amount or a number was to do something."""
+    if item.key in _ONCE and not isinstance(item.value, ast.Text | ast.MapLiteral | None):
+        text = f"A plan has no `{item.key}`: it is paid period by period"
+        plan.facts.report.add("E0614", item.span, text, help=FEE_ONCE)
+        return
     near = _OTHER_CLAUSES.get(item.key) or did_you_mean(item.key, CLAUSES)
     if item.key in SETTINGS and item.key not in _OTHER_CLAUSES:
         text = f"A plan has no `{item.key}`"
@@ -480,3 +505,23 @@ def _check_usage_currencies(plan: _Plan) -> None:
                 f"the plan in {' and '.join(sorted(own))}"
             )
             plan.add("E0609", usage.span, text)
+
+
+def _check_money_units(plan: _Plan) -> None:
+    """Money may stand for units where a meter adds that up, in the one currency there is."""
+    facts = plan.facts
+    own = {c for price in plan.prices for c in currencies(price.pricing, facts)}
+    for usage in plan.usages:
+        sold_in = currencies(usage.pricing, facts) or own or {facts.symbols.currency}
+        meter = facts.symbols.meters.get(usage.meter)
+        if meter is not None:
+            check_money_units(tier_bounds(usage.pricing), sold_in, meter, facts)
+    for price in plan.prices:
+        check_money_units(tier_bounds(price.pricing), own, None, facts)
+    for item in plan.includes:
+        meter = facts.symbols.meters.get(item.meter)
+        priced = [usage.pricing for usage in plan.usages if usage.meter == item.meter]
+        said = {c for pricing in priced for c in currencies(pricing, facts)}
+        bounds = [item.quantity, item.carried.most if item.carried else None]
+        if meter is not None:
+            check_money_units(bounds, said or own or {facts.symbols.currency}, meter, facts)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...diagnostics import Label, Span, an
-from ...values import SIZE_UNITS, UNLIMITED, Money, Number
+from ...values import SIZE_UNITS, UNLIMITED, Money, Number, show
 from .. import ast
 from ..types import SIZE, Choice, known
 from ..walk import walk
@@ -110,6 +110,37 @@ def check_each(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> N
             facts.report.add("E0627", rate.span, text, help=hint)
 
 
+def tier_bounds(pricing: ast.Pricing) -> list[ast.Expr | None]:
+    """What the tiers of a price go up to, those of each value of a dimension too."""
+    return [node.bound for node in walk(pricing) if isinstance(node, ast.Tier)]
+
+
+def check_money_units(
+    units: Iterable[ast.Expr | None], sold_in: set[str], meter: ast.Meter | None, facts: Facts
+) -> None:
+    """Tiers and allowances may be money (`up to 1_000 USD`) where that is what a meter adds up, in
+    the one currency that its price is in; `meter` is None for a fixed price."""
+    for unit in units:
+        value = facts.fold(unit) if unit is not None else None
+        if unit is None or value is None or not isinstance(value.value, Money):
+            continue
+        if meter is None or not _adds_money(meter, facts):
+            what = f"`{meter.name}` adds up no money" if meter else "seats are no money"
+            text, hint = f"This is a number of units: {what}", "write the number alone"
+        elif sold_in == {value.value.currency}:
+            continue
+        else:
+            text = f"This is in {value.value.currency}, the price in {listed(sorted(sold_in))}"
+            hint = "write the number alone: it is of the customer's own currency"
+        facts.report.add("E0603", unit.span, text, help=hint)
+
+
+def _adds_money(meter: ast.Meter, facts: Facts) -> bool:
+    """Whether a meter is of money, or of plain numbers that may be amounts."""
+    plain = meter.aggregate not in ("count", "unique") and meter.unit is None
+    return plain and figure_type(facts.symbols, meter) != SIZE
+
+
 def _check_rate(rate: ast.Rate, facts: Facts) -> None:
     for part in rate.parts:
         _check_amount(part.amount, facts)
@@ -194,17 +225,17 @@ def _check_tiers(pricing: ast.Pricing, facts: Facts, most: Number | None) -> Non
         value = facts.fold(tier.bound)
         if value is None:
             continue
-        if value.type not in ("number", "size", "unlimited") or not positive(value):
+        if value.type not in ("number", "money", "size", "unlimited") or not positive(value):
             text = "A tier goes up to a number of units above 0"
             facts.report.add("E0603", tier.bound.span, text)
             continue
-        if before is not None and value.value <= before.value:
+        if before is not None and _units(value) <= _units(before):
             _report_falling(before, value, facts)
         before = value
     last = _last_bound(tiers, facts)
     closed = last is not None and all(tier.bound is not None for tier in tiers)
     if last is not None and most is not None and before is not None:
-        closed = closed and most > before.value
+        closed = closed and most > _units(before)
     if closed and not hurt(facts.checked.loaded, pricing.span):
         facts.report.add(
             "E0602",
@@ -218,15 +249,21 @@ def _check_tiers(pricing: ast.Pricing, facts: Facts, most: Number | None) -> Non
 
 
 def _report_falling(before: ast.Literal, value: ast.Literal, facts: Facts) -> None:
-    equal = value.value == before.value
+    equal = _units(value) == _units(before)
     how = "is the same as" if equal else "is below"
     facts.report.add(
         "E0601",
         value.span,
-        f"The tier up to {value.value} {how} the one before it, up to {before.value}",
+        f"The tier up to {show(value.value)} {how} the one before it, up to {show(before.value)}",
         help="tiers rise, each bound above the one before",
         labels=(Label(before.span, "the tier before"),),
     )
+
+
+def _units(bound: ast.Literal) -> Number:
+    """A bound as a number of units: of a meter that adds up money, so many of its currency."""
+    value: Number = bound.value.amount if isinstance(bound.value, Money) else bound.value
+    return value
 
 
 def _last_bound(tiers: tuple[ast.Tier, ...], facts: Facts) -> object:
