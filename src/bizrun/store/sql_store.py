@@ -391,15 +391,8 @@ class SqlStore(ABC):
             if row is not None and row.get(column) is not None:
                 waiting[row[column]] = key
 
-    def _upsert(self, sql: TableSQL, rows: list[tuple[Any, ...]]) -> None:
-        """Inserts or replaces rows."""
-        try:
-            self._insert(sql, rows)
-        except UnicodeEncodeError:
-            self._insert(sql, [[storable(value) for value in row] for row in rows])
-
     def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
-        """The same, of texts that a database takes."""
+        """Inserts or replaces rows, given as their columns."""
         self._connection().executemany(sql.upsert, rows)
 
     def _flush_all(self) -> None:
@@ -422,11 +415,18 @@ class SqlStore(ABC):
     def _hand_over(self, table: str, pending: dict[str, Row | None]) -> None:
         """The same, once it is begun."""
         sql = self._tables[table]
-        if gone := [(key,) for key, row in pending.items() if row is None]:
-            self._connection().executemany(sql.delete, gone)
         # In order of their keys, so that neighbours in the file are written together.
-        if kept := [row for key in sorted(pending) if (row := pending[key]) is not None]:
-            self._upsert(sql, sql.encode_all(kept))
+        keys = sorted(pending) if len(pending) > 1 else pending
+        kept = [row for key in keys if (row := pending[key]) is not None]
+        if len(kept) < len(pending):
+            gone = [(key,) for key, row in pending.items() if row is None]
+            self._connection().executemany(sql.delete, gone)
+        if kept:
+            columns = sql.encode_all(kept)
+            try:
+                self._insert(sql, columns)
+            except UnicodeEncodeError:
+                self._insert(sql, [tuple(map(storable, each)) for each in columns])
         self._cache.renew(table, pending)
         self._tops.grow(table, pending)
         pending.clear()
