@@ -5,7 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
+
 from ..errors import Refusal
+from ..lang.classes import class_of
 from ..lang.types import ANY, Type
 from ..values import Money
 from .customers import settings
@@ -16,9 +19,33 @@ from .signatures import SIGNATURES
 MOST = 10**18
 
 
+class Form(Struct, frozen=True):
+    """What is asked of the fields of an action.
+
+    `plain` has by name the class whose values need no look, `object` where any will do; `required`
+    are those that must have a value.
+    """
+
+    plain: dict[str, type | None]
+    required: tuple[str, ...]
+
+
 def taken(work: Desk, name: str, data: dict[str, Any]) -> dict[str, Any]:
     """What an action is given, each field by its type: what an untyped payload or reply says is
     read as data is. One that needs a value and gets none refuses the event (LANGUAGE.md 3)."""
+    form = form_of(name)
+    for field, value in data.items():
+        kind = form.plain.get(field)
+        if kind is not type(value) and kind is not object:
+            return _fitted(work, name, data)
+    for field in form.required:
+        if data.get(field) is None:
+            return _fitted(work, name, data)
+    return data
+
+
+def _fitted(work: Desk, name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The same, field by field."""
     fitting = data
     for field, type_, required, what in fields_of(name):
         value = data.get(field)
@@ -46,6 +73,14 @@ def checked_amount(what: str, amount: Money) -> Money:
         most = Money(MOST, amount.currency)
         raise Refusal(f"{what} is at most {most}, and {amount} is beyond it")
     return amount
+
+
+@cache
+def form_of(name: str) -> Form:
+    """What is asked of the fields of an action."""
+    fields = fields_of(name)
+    plain = {field: object if type_ is ANY else class_of(type_) for field, type_, *_ in fields}
+    return Form(plain, tuple(field for field, _, required, _ in fields if required))
 
 
 @cache

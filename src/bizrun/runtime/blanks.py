@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from ..ir.nodes import Const
 from ..ir.program import Entity, Program
-from ..lang.types import Choice, EntityType, ListOf, Maybe, Prim, Type, known
+from ..lang.classes import class_of
+from ..lang.types import Choice, ListOf, known
 from ..store.base import Row
-from ..values import Duration, Money, Percent
 from .tables import MADE
 
-# A value of exactly this class is stored as it is; any other is looked at.
-_CLASSES: dict[str, type] = {
-    "text": str, "plan": str, "coupon": str, "money": Money, "percent": Percent,
-    "duration": Duration, "bool": bool, "time": datetime,
-}  # fmt: skip
 STAMPS = ("created_at", "updated_at")
 
 
@@ -67,24 +61,11 @@ def blank_of(entity: Entity) -> Blank:
     plain = {
         name: kind
         for name, field in entity.fields.items()
-        if (kind := _plain(field.type)) is not None
+        if (kind := class_of(field.type)) is not None
     }
     words = {
         name: frozenset(inner.values)
         for name, field in entity.fields.items()
-        if isinstance(inner := _inner(field.type), Choice)
+        if isinstance(inner := known(field.type), Choice)
     }
     return Blank(row, tuple(computed), tuple(needed), plain, entity.uniques, words)
-
-
-def _inner(type_: Type) -> Type:
-    return type_.inner if isinstance(type_, Maybe) else type_
-
-
-def _plain(type_: Type) -> type | None:
-    match _inner(type_):
-        case Prim(name):
-            return _CLASSES.get(name)
-        case EntityType():
-            return str
-    return None
