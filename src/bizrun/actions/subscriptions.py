@@ -177,6 +177,8 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
 def _count_until(desk: Desk, taken: Sequence[Event], end: datetime) -> Sequence[Event]:
     """Counts again what was taken back from before an instant: a period has to run for what falls
     into it to be its own. What is left comes later."""
+    if not taken:
+        return taken
     desk.count_again([event for event in taken if event.time < end])
     return [event for event in taken if event.time >= end]
 

@@ -133,7 +133,7 @@ def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> list[str]:
     turns = _Turns(engine, batch)
     count = len(batch.items)
     engine.counts.read += count
-    limit = _FIRST if engine.clock is None else _limit(engine.clock)
+    limit: datetime | None = None
     place = 0
     for stop in (*turns.places, count):
         while place < stop:
@@ -142,6 +142,8 @@ def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> list[str]:
                 place += 1
                 continue
             begun = place
+            if limit is None:
+                limit = _FIRST if engine.clock is None else _limit(engine.clock)
             place = lanes.run(batch, begun, stop, limit)
             engine.counts.handled += place - begun
             turns.acked += batch.ids[begun:place]
