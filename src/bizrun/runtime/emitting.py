@@ -59,7 +59,8 @@ class Emitting:
             names = self._payloads[type_] = tuple(name for name, _ in fields)
         if len(data) < len(names):
             for name in names:
-                data.setdefault(name, subject if name == "subject" else None)
+                if name not in data:
+                    data[name] = subject if name == "subject" else None
         source, cause, depth = work.source, None, 1
         if source is not None:
             cause, depth = source.seq, source.depth + 1

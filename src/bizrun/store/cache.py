@@ -60,7 +60,7 @@ class Cache:
         if table in self.asked:
             self.remember(table, rows)
             return
-        for half in (self.young, self.old):
-            held = half.get(table)
-            if held:
+        if table in self.young or table in self.old:
+            for half in (self.young, self.old):
+                held = half.get(table, {})
                 held.update((key, rows[key]) for key in held.keys() & rows.keys())

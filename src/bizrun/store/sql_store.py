@@ -53,6 +53,8 @@ class SqlStore(ABC):
         self._commits = 0
         self._failed: StoreError | None = None
         self._tables: dict[str, TableSQL] = {}
+        # Those that have columns with unique values, beside their keys.
+        self._unique: set[str] = set()
         self._pending: dict[str, dict[str, Row | None]] = {}
         self._pending_rows = 0
         self._pending_unique: dict[tuple[str, str], dict[Any, str]] = {}
@@ -95,6 +97,7 @@ class SqlStore(ABC):
                 stored = self._tables.get(table.name)
                 if stored is None or stored.table != table:
                     self._tables[table.name] = table_sql(table, self.dialect)
+        self._unique = {name for name, sql in self._tables.items() if sql.unique}
 
     def _connection(self) -> Database:
         if self._db is None:
@@ -299,24 +302,25 @@ class SqlStore(ABC):
         """Inserts, replaces and deletes rows; the commit at the latest stores them."""
         if self._db is None or self._lost:
             self._refuse_lost()
+        tables, waiting = self._tables, self._pending
+        for table in changes:
+            if table in self._unique:
+                self._check_unique(tables[table], changes[table])
         for table, rows in changes.items():
-            if self._tables[table].unique:
-                self._check_unique(self._tables[table], rows)
-        for table, rows in changes.items():
-            sql = self._tables[table]
-            pending = self._pending.get(table)
-            if pending is None:
-                pending = self._pending[table] = {}
-            width = len(sql.names)
-            pending.update(rows)
+            names = tables[table].names
+            if table in waiting:
+                waiting[table].update(rows)
+            else:
+                waiting[table] = dict(rows)
+            width = len(names)
             for key, row in rows.items():
                 if row is not None and len(row) != width:
-                    pending[key] = {name: row.get(name) for name in sql.names}
+                    waiting[table][key] = {name: row.get(name) for name in names}
             self._pending_rows += len(rows)
             if table in self._aside:
                 self._forget(table, rows)
-            for column in sql.unique:
-                self._claim_values(table, column, rows)
+            if table in self._unique:
+                self._claim_values(tables[table], rows)
         if self._pending_rows > _PENDING_ROWS:
             self._flush_all()
 
@@ -385,11 +389,12 @@ class SqlStore(ABC):
         ):
             yield key, stored if codec.decode is None else codec.decode(stored)
 
-    def _claim_values(self, table: str, column: str, rows: Mapping[str, Row | None]) -> None:
-        waiting = self._pending_unique.setdefault((table, column), {})
-        for key, row in rows.items():
-            if row is not None and row.get(column) is not None:
-                waiting[row[column]] = key
+    def _claim_values(self, sql: TableSQL, rows: Mapping[str, Row | None]) -> None:
+        for column in sql.unique:
+            waiting = self._pending_unique.setdefault((sql.table.name, column), {})
+            for key, row in rows.items():
+                if row is not None and row.get(column) is not None:
+                    waiting[row[column]] = key
 
     def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
         """Inserts or replaces rows, given as their columns."""
@@ -416,9 +421,11 @@ class SqlStore(ABC):
         """The same, once it is begun."""
         sql = self._tables[table]
         # In order of their keys, so that neighbours in the file are written together.
-        keys = sorted(pending) if len(pending) > 1 else pending
-        kept = [row for key in keys if (row := pending[key]) is not None]
-        if len(kept) < len(pending):
+        kept: list[Any] = list(pending.values())
+        if len(kept) > 1:
+            kept = [pending[key] for key in sorted(pending)]
+        if None in kept:
+            kept = [row for row in kept if row is not None]
             gone = [(key,) for key, row in pending.items() if row is None]
             self._connection().executemany(sql.delete, gone)
         if kept:
@@ -430,8 +437,9 @@ class SqlStore(ABC):
         self._cache.renew(table, pending)
         self._tops.grow(table, pending)
         pending.clear()
-        for column in sql.unique:
-            self._pending_unique.pop((table, column), None)
+        if table in self._unique:
+            for column in sql.unique:
+                self._pending_unique.pop((table, column), None)
 
     # --- the log -----------------------------------------------------------------------------
 
