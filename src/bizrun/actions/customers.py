@@ -102,7 +102,9 @@ def plans_of(desk: Desk, customer: str) -> Iterator[tuple[catalog.Plan, Row | No
     from .terms import items
 
     subs = subscriptions(desk, customer)
-    for sub in sorted(subs, key=lambda each: each["status"] in ASLEEP):
+    if len(subs) > 1:
+        subs.sort(key=lambda each: each["status"] in ASLEEP)
+    for sub in subs:
         yield items(desk, sub, desk.now)[0].plan, sub
     bills = desk.program.bills
     row = desk.peek(bills, customer) if bills and not subs else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -158,7 +159,12 @@ def _weighted(
 
 def usage_key(sub: str, item: str, meter: str, start: datetime) -> str:
     """The id of a usage period's row."""
-    return f"{sub}|{item}|{meter}|{start:%Y%m%dT%H%M%S%f}"
+    return f"{sub}|{item}|{meter}|{_compact(start)}"
+
+
+@lru_cache(maxsize=1024)
+def _compact(start: datetime) -> str:
+    return f"{start:%Y%m%dT%H%M%S%f}"
 
 
 def owed(

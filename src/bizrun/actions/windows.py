@@ -74,7 +74,9 @@ def billed_before(sub: Mapping[str, Any], meter: str, item: str = PLAN) -> datet
     """Until when the usage of a meter that would be a subscription's own is billed already: by one
     that has ended since, or by a change at the instant where its usage period began; or, of an
     add-on, is not its own: it was added then."""
-    used: Mapping[str, datetime] = (sub["billing"] or {}).get("used") or {}
+    used: Mapping[str, datetime] | None = (sub["billing"] or {}).get("used")
+    if not used:
+        return None
     known = used.get(meter), used.get(part_key(item, meter))
     return max((until for until in known if until is not None), default=None)
 
@@ -86,8 +88,8 @@ def part_key(item: str, meter: str) -> str:
 
 def counts_apart(desk: Desk, sub: Mapping[str, Any], meter: str) -> bool:
     """Whether an add-on of a subscription has, or had, a usage period of its own for a meter."""
-    used = (sub["billing"] or {}).get("used") or {}
-    if any(key.endswith(part_key("", meter)) for key in used):
+    used = (sub["billing"] or {}).get("used")
+    if used and any(key.endswith(part_key("", meter)) for key in used):
         return True
     return bool(sub["addons"]) and any(
         price.meter == meter and beside(desk, sub, price, desk.now)
@@ -125,7 +127,9 @@ def begun_at(
 
 def unmoved(sub: Mapping[str, Any], meter: str, start: datetime, item: str = PLAN) -> datetime:
     """Where usage of a meter began at an instant at which some was billed already, that instant."""
-    moved = (sub["billing"] or {}).get("moved") or {}
+    moved = (sub["billing"] or {}).get("moved")
+    if not moved:
+        return start
     known = (moved.get(part_key(item, meter)), moved.get(meter))
     return next((at for at in known if at is not None and at < start < at + SAME), start)
 

@@ -411,14 +411,18 @@ class Metering:
         has `begun` there or a little before, up to another: one figure for each set of values of
         the dimensions that was counted."""
         aggregate, names = meter.aggregate, frozenset(dimensions)
+        if not meter.by and aggregate != "average":
+            return [
+                Figure(buckets.result(bucket, aggregate, end), _events(bucket, aggregate), {})
+                for bucket in self._buckets(meter, customer, start)
+            ]
         kept = frozenset(meter.by) if aggregate in buckets.ADDITIVE else names
         found = {}
         for bucket in self._buckets(meter, customer, start):
             if bucket["by"].keys() == kept:
                 held = self._held(meter, customer, bucket)
                 figure = buckets.result(bucket, aggregate, end, held, begun)
-                # A value that was counted before is no further event.
-                events = bucket["total"] if aggregate == "unique" else bucket["count"]
+                events = _events(bucket, aggregate)
                 found[_named(bucket["by"])] = Figure(figure, events, bucket["by"])
         if aggregate == "average":
             for row in self.engine.state.select("_series", {"customer": customer,
@@ -464,6 +468,12 @@ class Metering:
             raise EvalError(f"there is no meter `{meter}`")
         found = self.figures(declared, customer, start, at)
         return sum((figure.quantity for figure in found), 0)
+
+
+def _events(bucket: Bucket, aggregate: str) -> int:
+    """How many events a bucket has counted; a value that was counted before is no further one."""
+    events: int = bucket["total"] if aggregate == "unique" else bucket["count"]
+    return events
 
 
 def _picked(meter: Meter, by: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
