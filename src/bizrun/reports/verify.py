@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..actions import ledger
 from ..actions.marketplace import of_payment
-from ..actions.payments import OUTSIDE
 from ..errors import StoreError
 from ..store.base import Row, Store
 from ..values import Money
@@ -113,7 +113,7 @@ def _payments(store: Store, program: Program) -> Iterator[str]:
             held, part = given.get(row["payment"]), of_payment(row)
             given[row["payment"]] = part if held is None else held + part
     invoices: dict[str, Money] = {}
-    disputed = _disputed(store)
+    disputed, kept = _disputed(store), _kept_as_credit(store)
     for row in store.select("Payment"):
         key, amount = row["id"], row["amount"]
         invoice = row["invoice"]
@@ -131,11 +131,10 @@ def _payments(store: Store, program: Program) -> Iterator[str]:
             )
         if row["refunded"] != back:
             yield f"payment {key} says that {row['refunded']} was refunded, its refunds say {back}"
-        # What people send may be too much, and is their credit then; a charge never is.
-        charged = row["processor"] != OUTSIDE and row["status"] in ("succeeded", "refunded")
-        if invoice is not None and charged:
+        # What comes in beyond what is open is the customer's credit.
+        if invoice is not None and row["status"] in ("succeeded", "refunded"):
             held = invoices.get(invoice)
-            paid = amount - gone.lost - gone.credited
+            paid = amount - gone.lost - gone.credited - kept.get(key, zero)
             invoices[invoice] = paid if held is None else held + paid
     for key in sorted(disputed):
         yield f"there is a dispute of a payment {key}, which is not there"
@@ -148,6 +147,17 @@ def _payments(store: Store, program: Program) -> Iterator[str]:
                 f"invoice {row_['number'] or key} was paid {paid}, more than the "
                 f"{row_['amount_due']} due"
             )
+
+
+def _kept_as_credit(store: Store) -> dict[str, Money]:
+    """What of each payment its invoice did not need: one that people send may be too much, and a
+    charge that had failed may come in after the retry that followed it."""
+    found: dict[str, Money] = {}
+    for row in store.select("Ledger", {"account": ledger.CREDIT}):
+        payment, _, what = row["entry"].rpartition("/")
+        if what == "paid":
+            found[payment] = -row["amount"]
+    return found
 
 
 class Disputed(NamedTuple):
