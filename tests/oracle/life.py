@@ -8,7 +8,7 @@ from datetime import datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from .books import ZERO, Attached, Purse, bill, discount, in_proportion
+from .books import ZERO, Attached, Purse, bill, discount
 from .calendars import Cycle, anniversary, calendar, instant, length, local_date, shift
 from .payments import Payments
 from .rates import base
@@ -571,21 +571,3 @@ class Life(Payments):
         for each in self.subs.values():
             if any(held.line is line for held in each.held for line in lines):
                 each.billed.append(made)
-
-    def _note_corrected(self, made: Bill) -> None:
-        """Notes on the invoices that charged for usage what a correction gives back of it."""
-        for line in made.lines:
-            back = line.share - line.amount - line.tax
-            weights = [part for _, part in line.of]
-            if line.share and weights:
-                shares = in_proportion(line.share, weights, self.rules.currency)
-                for (each, _), part in zip(line.of, shares, strict=True):
-                    each.back += part
-            for (each, _), part in zip(
-                line.of, in_proportion(back, weights, self.rules.currency), strict=True
-            ):
-                if (bill_ := self._bill_of(each)) is not made:
-                    bill_.returned += part
-
-    def _bill_of(self, line: Line) -> Bill:
-        return next(made for made in self.bills if any(each is line for each in made.lines))

@@ -77,15 +77,17 @@ class Metered:
 
     def _included(self, sub: Sub, item: str, usage: Usage, end: datetime) -> Fraction:
         """The allowance of a period that begins where the running one did and ends then."""
-        start, share = sub.usage_from[item, usage.meter][0], Fraction(1)
-        if usage.prorated:
-            share = self._length(start, end) / self._whole(sub, usage, start)
-        return usage.includes * share
+        start = sub.usage_from[item, usage.meter][0]
+        return usage.includes * self._share(sub, usage, start, end)
+
+    def _share(self, sub: Sub, usage: Usage, start: datetime, end: datetime) -> Fraction:
+        """Which part of its allowance a part of a period has: all of it without proration."""
+        if not usage.prorated or self.rules.proration == "none":
+            return Fraction(1)
+        return self._length(start, end) / self._whole(sub, usage, start)
 
     def _rated(self, sub: Sub, item: str, usage: Usage, since: Place, whole: bool) -> list[Line]:
-        included, end = Fraction(usage.includes), self.now[0]
-        if usage.prorated:
-            included *= self._length(since[0], end) / self._whole(sub, usage, since[0])
+        included = usage.includes * self._share(sub, usage, since[0], self.now[0])
         window = self._window(sub, item, usage, since, self.now, included)
         window.whole = whole
         if (before := sub.partly.pop((item, usage.meter), None)) is not None:
@@ -231,7 +233,7 @@ class Metered:
             return []
         over = min(high - sub.base_billed, ZERO) - sub.capped
         sub.capped += over
-        return [Line(over, "maximum", local_date(sub.bounds_from[0], self.zone))]
+        return [Line(over, "maximum", local_date(sub.bounds_from[0], self.zone), bounded=True)]
 
     def _priced(self, window: Window) -> dict[str, Fraction]:
         """The exact price of a window, by the value of a dimension."""
@@ -313,15 +315,18 @@ class Metered:
                 # Of an add-on that is gone: of the period that runs.
                 sub.base_billed += sum((line.amount for line in made), ZERO)
                 for line in made:
-                    line.inside = True
+                    line.inside = line.bounded = True
             for settled in sub.settled:
                 if settled.since <= window.since < settled.until:
                     settled.cost += sum((line.amount for line in made), ZERO)
+                    for line in made:
+                        line.bounded = settled
         for settled in sub.settled:
             due = self._within(settled.cost, settled.low, settled.high) - settled.cost
             amount = self.rules.round(due) - settled.made
+            capped = settled if settled.made < 0 else None
             settled.made += amount
-            lines.append(Line(amount, "bound", settled.begins))
+            lines.append(Line(amount, "bound", settled.begins, bounded=capped))
         return lines
 
     def _within(self, cost: Fraction, low: Fraction | None, high: Fraction | None) -> Fraction:

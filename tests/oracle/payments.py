@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from .books import ZERO, Purse, credit_note, lower, send_back
+from .books import ZERO, Purse, credit_note, in_proportion, lower, send_back
 from .calendars import local_date
 from .metered import Metered
 from .world import Act, Bill, Line
@@ -115,3 +115,31 @@ class Payments(Metered):
             line.given = line.amount - line.share
             for other, back in line.noted:
                 other.returned -= back
+
+    def _note_corrected(self, made: Bill) -> None:
+        """Notes on the invoices that charged for usage what a correction gives back of it."""
+        # What was above a maximum is charged again: nothing is given back by it.
+        again = {
+            id(line.bounded): line.amount - line.share + line.tax
+            for line in made.lines
+            if line.bounded and line.amount > 0 and line.kind in ("bound", "maximum")
+        }
+        for line in made.lines:
+            back = line.share - line.amount - line.tax
+            if back > 0 and line.of and line.bounded:
+                part = min(back, again.get(id(line.bounded), ZERO))
+                again[id(line.bounded)] = again.get(id(line.bounded), ZERO) - part
+                back -= part
+            weights = [part for _, part in line.of]
+            if line.share and weights:
+                shares = in_proportion(line.share, weights, self.rules.currency)
+                for (each, _), part in zip(line.of, shares, strict=True):
+                    each.back += part
+            for (each, _), part in zip(
+                line.of, in_proportion(back, weights, self.rules.currency), strict=True
+            ):
+                if (bill_ := self._bill_of(each)) is not made:
+                    bill_.returned += part
+
+    def _bill_of(self, line: Line) -> Bill:
+        return next(made for made in self.bills if any(each is line for each in made.lines))

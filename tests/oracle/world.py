@@ -153,6 +153,8 @@ class Line:
     sent: Fraction = Fraction(0)
     inside: bool = False
     """Whether it corrects usage of the period that runs."""
+    bounded: Any = None
+    """The settled period that it corrects, or whose maximum it is of; of one that runs, True."""
     back: Fraction = Fraction(0)
     """What corrections gave back of it, discounted; `of`: of which lines it gives back how much."""
     of: list[tuple[Line, Fraction]] = field(default_factory=list)

@@ -71,6 +71,8 @@ def noted(desk: Desk, invoice: Mapping[str, Any], totals: InvoiceTotals) -> Invo
         return totals
     found: list[Line] = []
     own: dict[Any, Money] = {}
+    again = {id(line): line.total for line in made
+             if line.kind == "maximum" and line.total.amount > 0}  # fmt: skip
     for line in made:
         if line.total.amount >= 0 or line.kind not in _OF_ANY:
             found.append(line)
@@ -82,9 +84,25 @@ def noted(desk: Desk, invoice: Mapping[str, Any], totals: InvoiceTotals) -> Invo
             left = own[period] if period in own else _bounded_by(line, made)
             own[period] = left - min(left, back)
             back = back - min(left, back)
-        of = _in_parts(desk, line) if line.of else _earlier(desk, invoice, line, back)
+        back = back - _charged_again(line, back, made, again)
+        of = _in_parts(desk, line, back) if line.of else _earlier(desk, invoice, line, back)
         found.append(replace(line, of=tuple(of)))
     return replace(totals, lines=tuple(found))
+
+
+def _charged_again(
+    line: Line, back: Money, made: Sequence[Line], again: dict[int, Money]
+) -> Money:  # fmt: skip
+    """What of usage that turned out less was above the maximum of its period, so that this invoice
+    charges it again: nothing of an earlier one is given back by that. `again` is what is left of
+    such lines."""
+    taken = back * 0
+    for bound in made:
+        if id(bound) in again and line.kind in _USED and _within(line, bound):
+            part = min(back - taken, again[id(bound)])
+            again[id(bound)] -= part
+            taken += part
+    return taken
 
 
 def left_of_period(desk: Desk, sub: Mapping[str, Any], start: datetime, end: datetime) -> Money:
@@ -125,7 +143,8 @@ def _left_of_lines(
         left += whole * max(1 - noted.get(place, Fraction()) / net, Fraction()) if net else whole
     if not gross:
         return left
-    return min(left, Fraction(left_of_charges(desk, invoice["id"]).amount) * price / gross)
+    rest = max(Fraction(left_of_charges(desk, invoice["id"]).amount), Fraction())
+    return min(left, rest * price / gross)
 
 
 def _caps(row: Mapping[str, Any], sub: str, start: datetime, end: datetime) -> bool:
@@ -174,12 +193,13 @@ def not_noted(desk: Desk, draft: str) -> None:
             take_back(desk, line, line["amount"] - line["discount"])
 
 
-def _in_parts(desk: Desk, line: Line) -> Iterator[GivenBack]:
+def _in_parts(desk: Desk, line: Line, back: Money) -> Iterator[GivenBack]:
     """What a line of usage gives back, by what each invoice had asked for of it: noted on them."""
-    parts = spread(-line.total, [each.amount.amount for each in line.of])
+    parts = spread(back, [each.amount.amount for each in line.of])
     for each, part in zip(line.of, parts, strict=True):
-        note(desk, each.invoice, part)
-        yield each._replace(amount=part)
+        if part:
+            note(desk, each.invoice, part)
+            yield each._replace(amount=part)
 
 
 def _bounded_by(bound: Line, lines: Sequence[Line]) -> Money:
