@@ -165,3 +165,51 @@ def test_a_line_of_one_zone_tells_its_packages_and_its_own_events(command: Comma
         "    billed before: -61 = -0.20 EUR",
         "    counted by time from 2 events  shop.biz:7",
     ]
+
+
+RECORDED = """\
+business "Scans" { currency EUR, timezone "UTC", bills Account, invoice_number "R-{seq:03}" }
+entity Account { id text key }
+event Account.opened { id text }
+event Scan key account { account Account, pages number, at time? }
+event Sheet key account { account Account, n number }
+meter pages { sum n of Sheet per account }
+plan payg { usage pages: 1 EUR }
+on Account.opened(id) {
+  let account = create Account { id }
+  subscribe { customer: account, plan: payg }
+}
+on Scan as e {
+  emit Sheet { account: e.account, n: e.pages }
+  record_usage { customer: e.account, meter: pages, quantity: 1, at: e.at ?? now }
+}
+"""
+SCANNED = (
+    ("Account.opened", 1, {"id": "a"}),
+    ("Scan", 2, {"account": "a", "pages": 5}),
+    ("Scan", 3, {"account": "a", "pages": 7}),
+)
+
+
+def test_what_handlers_count_and_what_came_after_an_invoice(command: Command) -> None:
+    write_shop(RECORDED, SCANNED)
+    command("shop.biz", "--out", "none", "--until", "2026-05-02")
+    late = {"account": "a", "pages": 2, "at": "2026-04-20T00:00:00Z"}
+    write_shop(RECORDED, (*SCANNED, ("Sheet", 4, {"account": "a", "n": 3}), ("Scan", 30, late)))
+    command("shop.biz", "--out", "none", "--until", "2026-06-02")
+    first, last = (command("why", f"R-00{n}") for n in (1, 2))
+    assert first.splitlines()[1:7] == [
+        "  pages: 14 at 1.00 EUR = 14.00 EUR  shop.biz:7",
+        "    counted by pages from 4 events  shop.biz:6",
+        "      e3/on Scan/1 at 2026-04-03T09:00:00Z: n 7",
+        "      e3/on Scan/2 at 2026-04-03T09:00:00Z: quantity 1",
+        "      e2/on Scan/1 at 2026-04-02T09:00:00Z: n 5",
+        "      e2/on Scan/2 at 2026-04-02T09:00:00Z: quantity 1",
+    ]
+    assert last.splitlines()[1:6] == [
+        "  pages: 6 at 1.00 EUR = 6.00 EUR  shop.biz:7",
+        "    counted by pages from 3 events  shop.biz:6",
+        "      e5/on Scan/1 at 2026-04-30T09:00:00Z: n 2",
+        "      e5/on Scan/2 at 2026-04-30T09:00:00Z: quantity 1",
+        "      e4 at 2026-04-04T09:00:00Z: n 3",
+    ]

@@ -132,7 +132,7 @@ class Desk(Protocol):
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
         by: Mapping[str, str],
     ) -> None:  # fmt: skip
-        """Counts on a meter without an event."""
+        """Counts on a meter, and tells of it with `Usage.recorded`."""
 
     def holds(self, condition: Any, /, **names: Any) -> bool:
         """Whether a condition of the spec (a tax's `when`) holds for these values."""

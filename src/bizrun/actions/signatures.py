@@ -322,7 +322,7 @@ _BILLING = (
     ),
     _action(
         "record_usage",
-        "Counts a quantity on a meter without an event of its own.",
+        "Counts a quantity on a meter without an event of your own; `Usage.recorded` tells of it.",
         NUMBER,
         ("customer", CUSTOMER),
         ("meter", METER),

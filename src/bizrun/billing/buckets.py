@@ -52,10 +52,11 @@ def empty(id_: str, meter: str, customer: str, by: Any, start: datetime) -> Buck
 def counted(bucket: Mapping[str, Any], aggregate: str, value: Number) -> Bucket:
     """The bucket after one more value, of aggregates that need to know nothing but it.
 
-    A value of `unique` is a new one: 1, where it is there already 0.
+    A value of `unique` is a new one: 1, where it is there already 0; one of `count` is a number of
+    events.
     """
     row = dict(bucket)
-    row["count"] += 1
+    row["count"] += value if aggregate == "count" else 1
     match aggregate:
         case "sum" | "unique":
             row["total"] = check_number(row["total"] + value)
@@ -69,7 +70,7 @@ def counted(bucket: Mapping[str, Any], aggregate: str, value: Number) -> Bucket:
 def uncounted(bucket: Mapping[str, Any], aggregate: str, value: Number) -> Bucket:
     """The bucket without a value that it has counted; the inverse of `counted` where it adds."""
     row = dict(bucket)
-    row["count"] -= 1
+    row["count"] -= value if aggregate == "count" else 1
     if aggregate in ("sum", "unique"):
         row["total"] = check_number(row["total"] - value)
     return row

@@ -16,6 +16,7 @@ from ..diagnostics import did_you_mean
 from ..errors import UsageError
 from ..lang import ast
 from ..model import base_of
+from ..runtime.counting import RECORDED
 from ..store.base import INTERNAL
 from ..values import instant_text, show
 from .counted import events_of
@@ -199,7 +200,7 @@ class _Chain:
         found = list(events_of(self.program, self.store, log, row, invoice))
         said = f"counted by {meter.name} from {len(found)} event{'s' * (len(found) != 1)}"
         told = [
-            Reason(f"{entry.id} at {entry.time}" + _value(meter, data))
+            Reason(f"{entry.id} at {entry.time}" + _value(meter, entry, data))
             for entry, data in sorted(found, key=lambda pair: pair[0].time, reverse=True)[:SHOWN]
         ]
         if len(found) > SHOWN:
@@ -384,7 +385,7 @@ def _rate(step: Mapping[str, Any]) -> str:
     return f" at {' + '.join(parts)}" if parts else ""
 
 
-def _value(meter: Meter, data: Mapping[str, Any]) -> str:
-    held = data.get(meter.field or "")
-    unit = "size" if meter.figure == "size" else None
-    return f": {meter.field} {show(held, unit)}" if held is not None else ""
+def _value(meter: Meter, entry: LogEntry, data: Mapping[str, Any]) -> str:
+    field = "quantity" if entry.type == RECORDED else meter.field or ""
+    held, unit = data.get(field), "size" if meter.figure == "size" else None
+    return f": {field} {show(held, unit)}" if held is not None else ""

@@ -21,6 +21,7 @@ from ..model import Event
 from ..store.base import INTERNAL, LogEntry, Plain, Row
 from ..store.plain import entries_of
 from ..values import instant
+from .counting import RECORDED, counted_at
 from .work import Work
 
 if TYPE_CHECKING:
@@ -145,23 +146,28 @@ class Corrections:
         entry = self._entry(source, id_)
         if entry is None or entry.status not in _COUNTED or not self.metering.on(entry.type):
             return None
-        return self._read(entry)
+        return self.read(entry)
 
-    def _read(self, entry: LogEntry) -> Event | None:
+    def read(self, entry: LogEntry) -> Event | None:
         """An event of the log with its payload as handlers read it."""
         try:
             held = _decode(entry.raw)
             at = instant(entry.time)
             if entry.source == INTERNAL:
-                return Event(entry.id, entry.type, at, from_json(held), entry.source)
-            data = held.get("data") or {}
-            event = Event(
-                entry.id, entry.type, at, data, entry.source, held.get("subject"),
-                corrects=held.get("corrects"),
-            )  # fmt: skip
-            self.engine.read(event)
+                data = from_json(held)
+                event = Event(entry.id, entry.type, at, data, INTERNAL, data.get("subject"))
+                event.time = counted_at(event)
+            else:
+                event = Event(
+                    entry.id, entry.type, at, held.get("data") or {}, entry.source,
+                    held.get("subject"), corrects=held.get("corrects"),
+                )  # fmt: skip
+                self.engine.read(event)
         except (BizError, msgspec.DecodeError, AttributeError):
             return None
+        key = self.engine.dispatch.route(entry.type).key
+        if event.subject is None and key is not None:
+            event.subject = event.data.get(key)
         return event
 
     def since(self, customer: str, since: datetime) -> Iterator[Event]:
@@ -175,9 +181,9 @@ class Corrections:
             for item in list(state.entries) if item
         )  # fmt: skip
         for entry in chain(state.store.log(), chain.from_iterable(pending)):
-            if entry.status not in _COUNTED or not self.metering.on(entry.type):
+            if entry.status not in _COUNTED or not self._counts(entry):
                 continue
-            event = self._read(entry)
+            event = self.read(entry)
             if event is None or event.time < since or event.corrects is not None:
                 continue
             row = state.get("_corrected", _key(event.source, event.id))
@@ -185,6 +191,10 @@ class Corrections:
                 event = Event(event.id, row["type"], row["at"], row["data"], event.source)
             if self.metering.concerns(event, customer):
                 yield event
+
+    def _counts(self, entry: LogEntry) -> bool:
+        recorded = entry.type == RECORDED and entry.source == INTERNAL
+        return recorded or self.metering.on(entry.type)
 
     def _entry(self, source: str, id_: str) -> LogEntry | None:
         state = self.engine.state

@@ -6,9 +6,12 @@ No text of an author is in its source: names are values of its namespace.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.program import Meter
+from ..model import Event
+from ..store.base import INTERNAL
 
 if TYPE_CHECKING:
     from .metering import Metering
@@ -29,6 +32,19 @@ class Read(NamedTuple):
 
 
 Access = Callable[[str, Space], Read]
+# What `record_usage` tells of: counted by then on the meter that it names.
+RECORDED = "Usage.recorded"
+
+
+def is_recorded(event: Event) -> bool:
+    """Whether an event tells of what `record_usage` has counted."""
+    return event.type == RECORDED and event.source == INTERNAL
+
+
+def counted_at(event: Event) -> datetime:
+    """The instant at which what an event says is counted."""
+    at: datetime = event.data["at"] if is_recorded(event) else event.time
+    return at
 
 
 def counting(

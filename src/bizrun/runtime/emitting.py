@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EvalError
 from ..model import Event
 from ..store.base import INTERNAL, Row
+from .counting import RECORDED
 from .dispatch import snake
 from .fit import fit
 from .tenancy import references
@@ -69,6 +70,13 @@ class Emitting:
             f"{work.base}/{type_}/{subject}", type_, work.now, data, INTERNAL, subject, 0,
             cause, depth, None, work.tenant,
         ))  # fmt: skip
+
+    def recorded(self, work: Work, site: object, data: dict[str, Any]) -> None:
+        """Queues what tells of usage that an action has counted."""
+        declared = self.engine.program.events.get(RECORDED)
+        if declared is not None and declared.origin != "author":
+            customer = data["customer"]
+            self.emit(work, RECORDED, {**data, "subject": customer}, site, customer)
 
     def _typed(self, type_: str, data: dict[str, Any], work: Work) -> dict[str, Any]:
         declared = self.engine.program.events.get(type_)

@@ -18,7 +18,7 @@ from ..model import Event
 from ..store.base import Range
 from ..values import SIZE_UNITS, Money, Number, divide, show
 from .corrections import Corrections
-from .counting import BOUND, counting, function, of_dict
+from .counting import BOUND, counted_at, counting, function, is_recorded, of_dict
 from .readings import Readings, told_series
 from .triggers import Span
 from .work import Work
@@ -199,13 +199,27 @@ class Metering:
 
     def count_all(self, event: Event, sign: int = 1) -> None:
         """Counts an event on every meter that looks at its type; `sign` -1 takes it back."""
-        for meter in self._by_type[event.type]:
+        for meter in self._by_type.get(event.type, ()):
             if self._counts(meter, event):
                 value = self._value(meter, event)
                 customer = event.data.get(meter.per) if meter.per else event.subject
                 if value is not None and isinstance(customer, str):
                     by = {name: show(event.data.get(name)) for name in meter.by}
-                    self.add(meter, customer, value, event.time, event.base, by, sign)
+                    self.add(meter, customer, value, counted_at(event), event.base, by, sign)
+
+    def count_again(self, event: Event, sign: int) -> None:
+        """Counts an event of the log once more, or takes it back, also what it tells of."""
+        self.count_all(event, sign)
+        if (meter := self._recorded_on(event)) is not None:
+            data = event.data
+            self.add(meter, data["customer"], data["quantity"], data["at"], event.base,
+                     data["by"] or {}, sign)  # fmt: skip
+
+    def _recorded_on(self, event: Event) -> Meter | None:
+        """The meter on which `record_usage` has counted what an event tells of."""
+        if not is_recorded(event):
+            return None
+        return self.engine.program.meters.get(event.data["meter"])
 
     def holds(self, event: Event) -> bool:
         """Whether the usage periods that an event falls in now have counted it."""
@@ -226,8 +240,12 @@ class Metering:
                         return False
         return True
 
-    def counted(self, meter: Meter, event: Event) -> tuple[str, dict[str, str]] | None:
+    def counted(self, meter: Meter, event: Event) -> tuple[str, Mapping[str, str]] | None:
         """For whom a meter counts an event, and by which dimensions; None where it does not."""
+        if self._recorded_on(event) == meter:
+            return event.data["customer"], event.data["by"] or {}
+        if event.type not in meter.events:
+            return None
         customer = event.data.get(meter.per) if meter.per else event.subject
         if not isinstance(customer, str) or not self._counts(meter, event):
             return None
@@ -235,9 +253,9 @@ class Metering:
 
     def concerns(self, event: Event, customer: str) -> bool:
         """Whether an event counts for a customer on any meter."""
-        return any(
+        return (is_recorded(event) and event.data["customer"] == customer) or any(
             (event.data.get(meter.per) if meter.per else event.subject) == customer
-            for meter in self._by_type[event.type]
+            for meter in self._by_type.get(event.type, ())
         )
 
     def take_back(self, customer: str, since: datetime) -> list[Event]:
@@ -247,10 +265,12 @@ class Metering:
             return []
         found = list(self.corrections.since(customer, since))
         for event in found:
-            self.count_all(event, -1)
+            self.count_again(event, -1)
         return found
 
     def _counts(self, meter: Meter, event: Event) -> bool:
+        if self._recorded_on(event) == meter:
+            return False  # the action has counted it
         if meter.where is None:
             return True
         condition = self._conditions.get(meter.name)
@@ -287,6 +307,8 @@ class Metering:
         number = not isinstance(value, bool | str) and hasattr(value, "__add__")
         if not number and meter.aggregate != "unique":
             raise Refusal(f"meter {meter.name} can't count {show(value)[:40]!r}")
+        if meter.aggregate == "count" and value % 1:
+            raise Refusal(f"meter {meter.name} counts events, and {show(value)} is no whole number")
         if number and abs(value) > BOUND:
             raise Refusal(
                 f"meter {meter.name} counts up to {BOUND} at once, and {show(value)} is beyond it"

@@ -423,16 +423,20 @@ class Work:
     def count_again(self, taken: list[Event]) -> None:
         """Counts what was taken back, where the customer's usage periods lie now."""
         for event in taken:
-            self.engine.metering.count_all(event)
+            self.engine.metering.count_again(event, 1)
 
     def count(
         self, meter: str, customer: str, quantity: Any, at: datetime, site: object,
         by: Mapping[str, str],
     ) -> None:  # fmt: skip
-        """Counts on a meter without an event."""
+        """Counts on a meter, and tells of it with `Usage.recorded`."""
         self.check_own(((self.program.bills or "", customer),))
         declared, event = self.program.meters[meter], f"{self.base}/{site}"
         self.engine.metering.add(declared, customer, quantity, at, event, by)
+        self.engine.emitting.recorded(self, site, {
+            "meter": meter, "customer": customer, "quantity": quantity, "at": at,
+            "by": dict(by) or None,
+        })  # fmt: skip
 
     def holds(self, condition: Any, /, **names: Any) -> bool:
         """Whether a condition of the spec holds for these values."""
