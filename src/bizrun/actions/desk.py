@@ -49,6 +49,10 @@ class Desk(Protocol):
     def subscriptions(self, customer: str) -> list[Row]:
         """The subscriptions of a customer, oldest first."""
 
+    def fresh(self, name: object, of: str = "") -> object:
+        """A name that nothing else of this work goes by: one step of a handler may do the same to
+        a row twice. It is `name` the first time."""
+
     def create(self, entity: str, data: dict[str, Any], site: object) -> str:
         """A new row; its key."""
 

@@ -143,7 +143,7 @@ def charge_fee(desk: Desk, row: Mapping[str, Any], fee: Money | None) -> Mapping
     if fee is None or fee.currency != row["amount"].currency or fee == row["fee"]:
         return row
     before = row["fee"] or fee * 0
-    about = row["id"] if row["fee"] is None else f"{row['id']}/{desk.base}"
+    about = row["id"] if row["fee"] is None else desk.fresh(f"{row['id']}/{desk.base}")
     ledger.post(
         desk, f"{about}/fee", row["customer"],
         (ledger.FEES, fee - before), (ledger.CASH, before - fee),

@@ -43,6 +43,7 @@ class Rehearsal:
         self.charges: list[Effect] = []
         self._changed: dict[str, dict[str, Row | None]] = {}
         self._made = 0
+        self._named: dict[tuple[str, object], int] = {}
 
     @property
     def program(self) -> Program:
@@ -144,6 +145,11 @@ class Rehearsal:
         return self.desk.evaluate(expression)
 
     # --- changing the copy -----------------------------------------------------------------------
+
+    def fresh(self, name: object, of: str = "") -> object:
+        """A name that nothing else here goes by: it, or it with a count."""
+        count = self._named[of, name] = self._named.get((of, name), 0) + 1
+        return name if count == 1 else f"{name}/{count}"
 
     def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
         """A new row of billing."""

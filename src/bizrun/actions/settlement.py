@@ -111,7 +111,8 @@ def lower(desk: Desk, invoice: str, amount: Money) -> Money:
         return amount * 0
     part: Money = min(amount, row["amount_open"])
     if part:
-        ledger.recovered(desk, f"{invoice}/lowered/{desk.base}", row, part)
+        entry = str(desk.fresh(f"{invoice}/lowered/{desk.base}"))
+        ledger.recovered(desk, entry, row, part)
         reduce(desk, row, part)
     return part
 
@@ -195,7 +196,7 @@ def _from_credit(desk: Desk, row: Mapping[str, Any]) -> None:
     used = sum((use.amount for use in found.uses), zero)
     if not used:
         raise Refusal(f"{row['customer']} has no credit for invoice {row['number']}")
-    entry = f"{row['id']}/from_credit/{desk.base}"
+    entry = str(desk.fresh(f"{row['id']}/from_credit/{desk.base}"))
     ledger.recovered(desk, entry, row, used)
     ledger.post(
         desk, entry, row["customer"],

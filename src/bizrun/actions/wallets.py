@@ -126,7 +126,7 @@ def _paid_again(desk: Desk, wallet: Mapping[str, Any]) -> None:
     if not credit:
         return
     desk.change("Wallet", wallet["id"], balance=wallet["balance"] + credit, unpaid=None)
-    entry = f"{wallet['id']}/paid_again/{desk.base}"
+    entry = str(desk.fresh(f"{wallet['id']}/paid_again/{desk.base}"))
     _sold_again(desk, entry, wallet, -credit, -price_of(wallet, credit))
 
 

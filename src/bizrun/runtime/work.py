@@ -38,9 +38,9 @@ class Work:
     after it, so that the same events always make the same ids."""
 
     __slots__ = (
-        "base", "begun", "beside", "caller", "code", "currency", "effects", "engine", "event",
-        "fuel", "handler", "lifted", "loops", "made", "now", "program", "replied", "source",
-        "tenant", "tz",
+        "_named", "base", "begun", "beside", "caller", "code", "currency", "effects", "engine",
+        "event", "fuel", "handler", "lifted", "loops", "made", "now", "program", "replied",
+        "source", "tenant", "tz",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +76,7 @@ class Work:
         self.made: Any = None
         self.loops: list[tuple[Any, ...]] = []
         self.begun: list[Any] = []
+        self._named: dict[tuple[str, object], int] | None = None
 
     def run(self, code: Code, segment: int, *values: Any) -> None:
         """Runs a segment of a handler, and what is left to do at its end."""
@@ -226,6 +227,13 @@ class Work:
         digest = sha256(f"{self.base}\0{site}".encode()).hexdigest()
         return f"{prefix}_{stamp(self.now)}{digest[:10]}"
 
+    def fresh(self, name: object, of: str = "") -> object:
+        """A name that nothing else of this work and kind goes by: it, or it with a count."""
+        if self._named is None:
+            self._named = {}
+        count = self._named[of, name] = self._named.get((of, name), 0) + 1
+        return name if count == 1 else f"{name}/{count}"
+
     def create(self, entity: str, data: dict[str, Any], site: object, upsert: bool = False) -> str:
         """A new row, or with `upsert` a changed one where the key or a unique field is known."""
         check_books(entity)
@@ -255,7 +263,7 @@ class Work:
     def insert(self, entity: str, data: dict[str, Any], site: object) -> Row:
         """A new row of billing, whose values fit and whose unique ones are so by the way they
         are made; what is left out has its default."""
-        key = self.new_id(prefix_of(entity), site)
+        key = self.new_id(prefix_of(entity), self.fresh(site, entity))
         row = self.engine.rows.new_of_billing(entity, key, data, self)
         self.engine.state.replace(entity, key, None, row)
         self.engine.emitting.changed(self, entity, key, None, row)
