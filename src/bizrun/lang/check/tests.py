@@ -228,14 +228,21 @@ def _unknown_effect(c: Checker, node: ast.ExpectEffect) -> None:
     if "." in node.kind and nearest(node.kind, names)[0] is None:
         unknown_action(c, node.kind, node.kind_span)
         return
+    otherwise = "a value is compared: `expect x == true`"
+    if row := _row_named(c, node.kind):
+        otherwise = f"rows are counted: `expect count({row} where …) == 1`"
+        names = []
     c.unknown(
-        "E0213",
-        node.kind_span,
-        f"There is no effect `{node.kind}`",
-        node.kind,
-        names,
-        otherwise="a value is compared: `expect x == true`",
-    )
+        "E0213", node.kind_span, f"There is no effect `{node.kind}`", node.kind, names,
+        otherwise=otherwise,
+    )  # fmt: skip
+
+
+def _row_named(c: Checker, word: str) -> str | None:
+    """The entity that a word in small letters is the name of: `invoice_line`, `payments`."""
+    plain = word.replace("_", "").lower()
+    known = {name.lower(): name for name in c.symbols.entities}
+    return known.get(plain) or known.get(plain.removesuffix("s"))
 
 
 def _event_fields(c: Checker, node: ast.ExpectEffect) -> dict[str, Type] | None:

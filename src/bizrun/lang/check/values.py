@@ -172,6 +172,9 @@ def _wrong_type(c: Checker, node: ast.Expr, type_: Type, want: Type, what: str) 
         help_ = "`first …` takes one row of a query" if rows else "`list[0]` is its first"
     elif isinstance(b, ListOf) and fits(a, b.item):
         help_ = "write a list: `[x]`"
+    elif isinstance(a, Record) and isinstance(b, EntityType):
+        of_it = [name for name, type_ in a.fields if known(type_) == b and name != "subject"]
+        help_ = f"write `{source_text(c, node)}.{of_it[0]}`" if len(of_it) == 1 else None
     c.report.add(
         "E0301", node.span, f"{what} takes {type_text(want)}, not {type_text(type_)}", help_, fix
     )
