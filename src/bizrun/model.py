@@ -14,6 +14,9 @@ from .values import Money
 
 # The source of events that the engine makes itself: their ids are derived, so never claimed.
 INTERNAL = "bizrun"
+# What a line of an invoice is for; `wallet` is credit that is sold.
+LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", "maximum")
+WALLET_KIND = "wallet"
 EventStatus = Literal["handled", "unmatched", "duplicate", "rejected", "failed"]
 
 

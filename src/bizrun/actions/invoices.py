@@ -13,6 +13,7 @@ from ..billing import invoicing, rating
 from ..billing.catalog import Tax, in_currency
 from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
 from ..errors import Refusal
+from ..model import WALLET_KIND
 from ..times import add
 from ..values import Money, plain
 from . import alike, charged, coupons, credits, ledger, payments, settlement
@@ -71,7 +72,7 @@ def _untaxed(line: Line) -> list[Tax]:
 def _taxes(desk: Desk, customer: str, line: Line) -> list[Tax]:
     """The taxes whose condition holds for a line."""
     program = desk.program
-    if line.kind == invoicing.WALLET_KIND and settings(desk).credit == "after_tax":
+    if line.kind == WALLET_KIND and settings(desk).credit == "after_tax":
         # What it will pay is taxed, in full.
         return []
     held = []

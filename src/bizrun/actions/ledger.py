@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ..billing.credit_notes import NoteLine
-from ..billing.invoicing import WALLET_KIND, InvoiceTotals
+from ..billing.invoicing import InvoiceTotals
+from ..model import WALLET_KIND
 from ..values import Money, money
 from . import charged
 from .desk import Desk, Row

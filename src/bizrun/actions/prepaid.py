@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..billing.invoicing import LINE_KINDS, WALLET_KIND, Line
+from ..billing.invoicing import Line
 from ..diagnostics import did_you_mean
 from ..errors import Refusal
+from ..model import LINE_KINDS, WALLET_KIND
 from ..values import Money, show
 from . import credits, invoices, ledger
 from .arguments import above_zero

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from ..billing import dunning
 from ..billing.credits import Payable, use_credit
 from ..billing.dunning import Exhausted, Retry
-from ..billing.invoicing import WALLET_KIND, going_as
+from ..billing.invoicing import going_as
 from ..errors import Refusal
-from ..model import Outcome
+from ..model import WALLET_KIND, Outcome
 from ..values import Money
 from . import ledger, marketplace, payments, wallets
 from .customers import grant_of, grants, lives, settings, subscriptions_of, zone_of

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from ..billing.credits import whole_units
-from ..billing.invoicing import WALLET_KIND
 from ..billing.proration import portion
 from ..errors import Refusal
+from ..model import WALLET_KIND
 from ..values import Money
 from . import ledger
 from .customers import has_credit

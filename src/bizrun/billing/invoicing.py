@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from ..model import WALLET_KIND
 from ..values import Money, Number, zero
 from . import discounts, taxes
 from .catalog import BillingSettings, Tax
@@ -24,8 +25,6 @@ from .rating import TierLine
 from .split import spread
 from .taxes import TaxedAs, TaxShare
 
-WALLET_KIND = "wallet"
-LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", "maximum")
 # What `counted` says of a line that waits, of a period whose bounds were settled with it.
 SETTLED = "settled"
 BOUND_KINDS = frozenset({"base", "usage", "correction"})

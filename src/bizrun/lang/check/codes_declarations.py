@@ -378,9 +378,10 @@ METERS = {
         "meter disk { average bytes of Disk.read per c unit GIB }   # E0647: GB",
     ),
     "W0605": Code(
-        "a line that means nothing in an add-on",
+        "a line that means nothing in an add-on or a phase",
         "An add-on has no trial and no bounds of its own: it is billed with its plan, whose trial, "
-        "minimum, maximum and threshold hold for it too.",
+        "minimum, maximum and threshold hold for it too. A phase has no trial: it begins where "
+        "that ends.",
         "addon support {\n  price 20 USD per month\n  minimum 30 USD   # W0605\n}",
     ),
     "W0606": Code(
@@ -435,6 +436,14 @@ METERS = {
         "meter calls { count API.called per c }\n"
         "plan pro {\n  price 9 USD per month\n  price 90 USD per year    # W0611\n"
         "  usage calls: 1 USD\n  maximum 50 USD\n}",
+    ),
+    "W0612": Code(
+        "a dunning that never holds",
+        "A business has one dunning: the one that it names (`business … { dunning gentle }`), else "
+        "the first of the spec. The others do nothing.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "dunning standard { retry after 3 days, then suspend }\n"
+        "dunning strict { retry after 1 day, then cancel }   # W0612",
     ),
     "W0640": Code(
         "a meter of an undeclared event",

@@ -6,6 +6,7 @@ from ...diagnostics import Label, did_you_mean
 from ...values import Duration, Percent
 from .. import ast
 from ..build_money import ENDINGS
+from ..std import in_std
 from .facts import Facts, listed, negative, positive
 
 WHOLE = Percent(1)
@@ -19,6 +20,7 @@ def check_money(facts: Facts) -> None:
         _check_coupon(coupon, facts)
     for tax in facts.all(ast.Tax):
         _check_tax(tax, facts)
+    _check_policies(facts)
     for dunning in facts.all(ast.Dunning):
         _check_dunning(dunning, facts)
 
@@ -76,6 +78,17 @@ def _check_tax(tax: ast.Tax, facts: Facts) -> None:
 
 
 # --- dunning -----------------------------------------------------------------------------------
+
+
+def _check_policies(facts: Facts) -> None:
+    """Warns of dunnings beside the first one where the business names none: they do nothing."""
+    business = facts.symbols.business
+    named = business and any(setting.key == "dunning" for setting in business.settings)
+    mine = [node for node in facts.all(ast.Dunning) if not in_std(node.span.file)]
+    for other in () if named else mine[1:]:
+        text = f"Only the first dunning holds, `{mine[0].name}`"
+        hint = f"choose by `business … {{ dunning {other.name} }}`"
+        facts.warn("W0612", other.name_span, text, help=hint)
 
 
 def _check_dunning(dunning: ast.Dunning, facts: Facts) -> None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from ...diagnostics import Span
+from ...model import LINE_KINDS, WALLET_KIND
 from .. import ast
-from ..symbols import EntityInfo
+from ..symbols import EntityInfo, Symbols
 from ..types import (
     ANY,
     DURATION,
@@ -17,6 +18,7 @@ from ..types import (
     PLAN,
     TEXT,
     TIME,
+    Choice,
     EntityType,
     ListOf,
     Maybe,
@@ -40,9 +42,6 @@ from .statements import (
 from .symbols import type_of
 from .tests import check_test
 from .values import expect
-
-# What the condition of a tax knows of the line that it may be put on.
-TAXED_LINE = Record("line", (("kind", TEXT), ("meter", Maybe(TEXT)), ("amount", MONEY)))
 
 _PATH_NAME = re.compile(r"\{(\w+)\}|:(\w+)")
 
@@ -210,6 +209,13 @@ def _metric(c: Checker, node: ast.Metric) -> None:
     c.symbols.metric_types.setdefault(node.name, found if type_ == ANY else type_)
 
 
+def taxed_line(symbols: Symbols) -> Record:
+    """What the condition of a tax knows of the line that it may be put on."""
+    meter = Choice(tuple(symbols.meters)) if symbols.meters else TEXT
+    kind = Choice((*LINE_KINDS, WALLET_KIND))
+    return Record("line", (("kind", kind), ("meter", Maybe(meter)), ("amount", MONEY)))
+
+
 def _tax(c: Checker, node: ast.Tax) -> None:
     scope = Scope("tax")
     if node.rate is not None:
@@ -218,7 +224,7 @@ def _tax(c: Checker, node: ast.Tax) -> None:
         return
     scope.locals["customer"] = Local(c.symbols.customer_type(), "builtin")
     scope.locals["plan"] = Local(PLAN, "builtin")
-    scope.locals["line"] = Local(TAXED_LINE, "builtin")
+    scope.locals["line"] = Local(taxed_line(c.symbols), "builtin")
     instants(scope)
     check_condition(c, node.when, scope.child(), "`when` takes")
 

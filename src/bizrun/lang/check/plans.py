@@ -55,6 +55,7 @@ def check_plans(facts: Facts) -> None:
         _check_usage_intervals(plan)
         _check_usage_currencies(plan)
         _check_money_units(plan)
+        _check_bound_currencies(plan)
         _check_carried_priced(plan)
         _check_free_events(plan)
         free = not plan.prices and not plan.usages and isinstance(node, ast.Plan)
@@ -75,6 +76,7 @@ class _Plan:
     prices: list[ast.Price] = field(default_factory=list)
     usages: list[ast.UsagePrice] = field(default_factory=list)
     limits: list[ast.PlanClause] = field(default_factory=list)
+    bounds: list[ast.PlanClause] = field(default_factory=list)
     includes: list[ast.Includes] = field(default_factory=list)
     carried: list[ast.Includes] = field(default_factory=list)
     free_events: list[ast.Includes] = field(default_factory=list)
@@ -267,6 +269,8 @@ def _check_clause(item: ast.PlanClause, seen: dict[tuple[object, ...], Span], pl
     first = _once((item.key, item.name, unit), item, seen)
     if first:
         plan.add("E0607", item.span, f"`{item.name or item.key}` is set twice", first)
+    if item.key in ("minimum", "maximum", "bill_usage"):
+        plan.bounds.append(item)
     if item.key in _OF_PLANS and isinstance(plan.node, ast.Addon):
         word = item.key.replace("_", " ")
         text = f"`{word}` means nothing in an add-on: its plan's holds for it too"
@@ -359,6 +363,19 @@ def _check_seats(item: ast.PlanClause, plan: _Plan) -> None:
         plan.add("E0612", item.span, "The range of `seats` ends before it begins")
 
 
+def _check_bound_currencies(plan: _Plan) -> None:
+    """A minimum, maximum or threshold in a currency that nothing is sold in is nobody's."""
+    sold = {c for price in plan.prices for c in currencies(price.pricing, plan.facts)}
+    sold |= {c for usage in plan.usages for c in currencies(usage.pricing, plan.facts)}
+    for clause in plan.bounds:
+        value = plan.facts.fold(clause.value)
+        if sold and value and isinstance(value.value, Money) and value.value.currency not in sold:
+            word = "threshold" if clause.key == "bill_usage" else clause.key
+            known = " and ".join(sorted(sold))
+            text = f"This {word} is in {value.value.currency}, the plan in {known}"
+            plan.add("E0609", clause.span, text)
+
+
 def _check_bounds(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
     """A minimum above the maximum of the same currency."""
     found: dict[tuple[str, str], tuple[Money, ast.PlanClause]] = {}
@@ -427,6 +444,10 @@ def _check_phase(item: ast.Phase, plan: _Plan) -> None:
         _check_length(item, value.value, plan)
     _check_items(item.items, plan)
     _check_phase_currencies(item, plan)
+    for line in item.items:
+        if isinstance(line, ast.PlanClause) and line.key == "trial":
+            text = "`trial` means nothing in a phase: a trial is over before the first one begins"
+            plan.facts.warn("W0605", line.span, text)
 
 
 def _check_phase_currencies(item: ast.Phase, plan: _Plan) -> None:
