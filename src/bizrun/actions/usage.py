@@ -94,10 +94,11 @@ def _with_each(
     by = dict(zip(price.pricing.dimensions, usage.values, strict=True))
     each = desk.measured_each(price.meter, customer, start, end, by)
     if len(each) < usage.events:
-        # A threshold is looked at with an event: that one is of the running period.
-        each = desk.measured_each(price.meter, customer, start, end + MOMENT, by)
-    # Of those at the instant where it began the first ones may be of a window before it.
-    each = each[max(len(each) - usage.events, 0) :]
+        # Of those at the instant where it was cut, or where a threshold is looked at, the first.
+        each = desk.measured_each(price.meter, customer, start, end + MOMENT, by)[: usage.events]
+    else:
+        # Of those at the instant where it began the first ones may be of a window before it.
+        each = each[len(each) - usage.events :]
     order = tuple((level.at, level.event) for level in each)
     values = tuple(level.value for level in each)
     back = len(values) - rating.paying(values)

@@ -349,7 +349,7 @@ class Metering:
         by: Mapping[str, str], period: tuple[datetime, datetime | None], sign: int,
     ) -> Bucket:  # fmt: skip
         state, aggregate = self.engine.state, meter.aggregate
-        start, end = period
+        start, _ = period
         named = _named(by)
         key = self._key(meter.name, customer, start, named)
         old = state.get("_meter", key)
@@ -362,7 +362,7 @@ class Metering:
             counted = self.readings.with_level(bucket, series, buckets.Level(at, event, value))
             self._remember(meter, customer, series, by)
         elif aggregate in buckets.BY_TIME:
-            counted = self.readings.without_level(bucket, series, event, end)
+            counted = self.readings.without_level(bucket, series, event)
         else:
             change_ = buckets.counted if sign > 0 else buckets.uncounted
             counted = change_(bucket, aggregate, value)

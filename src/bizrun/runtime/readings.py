@@ -126,17 +126,18 @@ class Readings:
         })  # fmt: skip
         return buckets.levelled(bucket, level, before, after)
 
-    def without_level(
-        self, bucket: Bucket, series: str, event: str, end: datetime | None
-    ) -> Bucket:
-        """The bucket after one of its levels was taken back; `end` is where its period ends."""
+    def without_level(self, bucket: Bucket, series: str, event: str) -> Bucket:
+        """The bucket after one of its levels was taken back. Its last one tells where it ends: one
+        of the very instant of a change may have counted before that."""
         self.state.put("_reading", f"{series}|{event}", None)
-        ranges = [Range("at", ">=", _since(bucket))]
-        if end is not None:
-            ranges.append(Range("at", "<", end))
+        last = bucket["last_at"], bucket["last_event"]
+        if last[0] is None:
+            return buckets.from_levels(bucket, ())
+        ranges = [Range("at", ">=", _since(bucket)), Range("at", "<=", last[0])]
         order = (("at", False), ("event", False))
         rows = self.state.select("_reading", {"series": series}, ranges, order)
-        return buckets.from_levels(bucket, map(_level, rows))
+        levels = (level for level in map(_level, rows) if level[:2] <= last)
+        return buckets.from_levels(bucket, levels)
 
     def held(self, series: str, at: datetime) -> Number:
         """The level of a series that a period begins with; 0 before the first one. One of its very
