@@ -364,10 +364,10 @@ def _date(ctx: Context, x: Any, month: Any = None, day: Any = None) -> date:
         parts = [_need("date", part, "number") for part in (x, month, day)]
         x = "-".join(f"{part:0{n}}" for part, n in zip(parts, (4, 2, 2), strict=True))
     if isinstance(x, str):
-        try:
-            return date.fromisoformat(x)
-        except ValueError:
-            raise EvalError(f"{quoted(x)} is no date like 2026-01-31") from None
+        said = written(x, "date", "time")
+        if said is x:
+            raise EvalError(f"{quoted(x)} is no date like 2026-01-31")
+        x = said
     return times.local_date(_instant("date", ctx, x), ctx.tz)
 
 

@@ -17,6 +17,7 @@ from ..model import Effect, Event
 from ..store.base import Range, Row
 from ..times import add, midnight
 from ..values import UNLIMITED, Duration, Number, show, written
+from . import asked
 from .books import check_books, check_kept
 from .bounds import check_effects
 from .fit import fit
@@ -212,7 +213,7 @@ class Work:
         if self.tenant is not None:
             self.check_own(asked_of(self.engine.program, name, args))
         self.finish()
-        return self.engine.questions[name](self, *args)
+        return self.engine.questions[name](self, *asked.read(name, args, self.tz))
 
     def spend(self, steps: int) -> None:
         """Uses up fuel."""
