@@ -148,6 +148,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "an unknown field in create": ("due: now + graceN }", "dew: now + graceN }"),
     "an unknown name in a text": ('"grace {order.id}"', '"grace {oder.id}"'),
     "an unknown setting of a plan": ("  trial 14 days", "  trail 14 days"),
+    "a name given again": ("  let total = priceN(placed.amount, 2)",
+                           "  let total = priceN(placed.amount, 2)\n  let order = 5"),
     "a name twice": ("const feeN = 2.50 USD", "const feeN = 2.50 USD\nconst feeN = 3 USD"),
     "a field twice": ("  note    text?", "  note    text?\n  note    text?"),
     # types and units
@@ -166,6 +168,13 @@ KINDS: dict[str, tuple[str, str]] = {
                                          '  expect OrderN("o").count == "two"'),
     "months and days compared": ("  let total = priceN(placed.amount, 2)",
                                  "  let total = if 1 month < 30 days then feeN else feeN"),
+    "a range that ends first": ("if order.count > limitN {", "if order.count in 9..1 {"),
+    "a wait backwards": ("order within 3 days", "order within -3 days"),
+    "a division by zero": ("amount * count + feeN", "amount / 0 + feeN"),
+    "a limit below zero": ('where .status == "late" order by .id {',
+                           'where .status == "late" order by .id limit -1 {'),
+    "a clock that goes back": ("  expect 1 charge { amount: 12.50 USD }", "  at 2026-01-01"),
+    "an amount that says none": ("amount: 5 USD }", 'amount: "five" }'),
     # none
     "a field of none": ("log \"closed {closed.share}\"", 'log "closed {order.note.x}"'),
     "none computed with": ('return order.note ?? "few"', "return order.note"),
@@ -174,7 +183,10 @@ KINDS: dict[str, tuple[str, str]] = {
     "two last tiers": ("    up to 1_000: 0.02 USD", "    above: 0.02 USD"),
     "a coupon above all": ("{ 10% off for 3 months }", "{ 110% off for 3 months }"),
     "a negative price": ("  price 19 USD per month", "  price -19 USD per month"),
+    "a share as a price": ("  price 19 USD per month", "  price 19% per month"),
+    "tiers of no kind": ("  usage callsN graduated {", "  usage callsN gradual {"),
     # lifecycles
+    "a start beside the default": ('  start "open"', '  start "paid"'),
     "an unknown state": ('  "open" -> "late" after 9 days', '  "open" -> "lates" after 9 days'),
     "an unknown start": ('  start "open"', '  start "opened"'),
     "an arrow twice": ('  "late" -> "paid" on OrderN.paid', '  "open" -> "shut" on OrderN.paid'),

@@ -30,6 +30,9 @@ def build_lifecycle(tree: Any, context: Context) -> ast.Lifecycle:
         context.report("E0101", context.of(name), "A lifecycle belongs to a field.", help)
         entity, field = field, ""
     start = first(tree, "lifecycle_start")
+    for again in trees(tree, "lifecycle_start")[1:]:
+        message = f"`{entity}.{field}` has a start already."
+        context.report("E0101", context.of(again), message, "a row begins in one state")
     return ast.Lifecycle(
         context.of(tree),
         context.doc,

@@ -16,6 +16,7 @@ from .words import (
     IN_BLOCKS,
     IN_QUERIES,
     RESERVED,
+    STATEMENT_FORMS,
     STATEMENTS,
     TEST_STATEMENTS,
 )
@@ -70,7 +71,9 @@ def _unit(stop: Stop) -> Complaint | None:
         return None
     span = (found.start(2), found.end())
     units = [*_UNITS, *(f"{unit}s" for unit in _UNITS)]
-    near = did_you_mean(found[3], units) if len(found[3]) > 3 else None
+    near = did_you_mean(found[3], units) if len(found[3]) > 2 else None
+    if near and found[2] != "1":
+        near = near.rstrip("s") + "s"
     meant = _OTHER_UNITS.get(found[3], "")
     if meant and found[2] != "1":
         meant += "s"
@@ -119,7 +122,11 @@ def _assignment(stop: Stop) -> Complaint | None:
         fix = (start, at + 1, ":")
         complaint = stop.complain("E0130", message, fix=fix, certain=not more)
         return Complaint(complaint.diagnostic, (*complaint.edits, *more))
-    name = re.fullmatch(r"\s*([^\W\d]\w*)\s*", head[:at])
+    if stop.token == "=" and (lone := re.search(r"(?:^|[{])\s*(let)\s*$", head[:at])):
+        help = "write `let x = …`"
+        complaint = stop.complain("E0134", "A name stands behind `let`.", help, span=lone.span(1))
+        return Complaint(complaint.diagnostic, (Edit(stop.place, stop.place, f"{BAD} "),))
+    name = re.fullmatch(r"\s*(?!let\s)([^\W\d]\w*)\s*", head[:at])
     if name and stop.token == "=" and _in_code(stop):
         message = f"A name is given with `let {name[1]} = …`."
         help = "names never change; state does: `update x { field: value }`"
@@ -389,7 +396,11 @@ def _lone_word(stop: Stop) -> Complaint | None:
         help = "`return` ends a handler; `reject` refuses the event, and nothing of it is kept"
     else:
         message = f"`{word}` is no statement by itself."
-        help, new = f"an action has its fields in braces: `{word} {{ name: value }}`", f"log {BAD}"
+        form = STATEMENT_FORMS.get(word)
+        help = f"write `{form}`" if form else (
+            f"an action has its fields in braces: `{word} {{ name: value }}`"
+        )  # fmt: skip
+        new = f"log {BAD}"
     edit = Edit(span.start, span.end, new)
     return Complaint(Diagnostic("E0140", span, message, help), (edit,))
 

@@ -342,7 +342,8 @@ _DECLARATIONS = (
             "what follows stands in a handler: `on {1} {{ … }}`", where=frozenset(("trigger",))),
     brought(r"\b(?P<x>reach|hits?|exceeds?|becomes|crosses|(?:rises|goes|climbs)\s+(?:to|above))\b",
             "A trigger's amount `reaches` its mark.", fix="reaches", where=frozenset(("trigger",))),
-    brought(r"\b(?P<x>(?:falls|goes|sinks|drops)\s+(?:to|under|below)|drop\s+below)\b",
+    brought(r"\b(?P<x>(?:falls|goes|sinks|drops)\s+(?:to|under|below)|drops?\s+above"
+            r"|drop\s+below)\b",
             "A trigger's amount `drops below` its mark.", fix="drops below",
             where=frozenset(("trigger",))),
     brought(r"\bonce\s+(?P<x>an?|each|every|in\s+a)\s+period\b",

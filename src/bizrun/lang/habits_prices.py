@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from .habit_form import PLAN, brought
 
+# Sizes with letters or a blank of another kind, by the unit that is meant.
+_SIZES = tuple(
+    brought(rf"(?<![\w.])(?P<x>(\d[\d_.]*)(?!\s{unit}\b)\s*(?i:{unit[0]}i?b|{name}bytes?))(?!\w)",
+            f"A size is a number, a blank and its unit: `10 {unit}`.", fix=f"{{2}} {unit}",
+            code="E0113")
+    for unit, name in (("KB", "kilo"), ("MB", "mega"), ("GB", "giga"), ("TB", "tera"))
+)  # fmt: skip
 _PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter",
             "yearly": "year", "annually": "year", "annual": "year"}  # fmt: skip
 PRICES = (
+    *_SIZES,
     brought(r"(?:^|[{,])\s*(?P<x>(\d+\s+(?:day|week|month)s?)\s+(?:of\s+)?(?:free\s+)?trial)\b",
             "A line of a plan begins with its word.", fix="trial {2}", where=PLAN),
     brought(r"(?:^|[{,])\s*(?P<x>(\d[\d._]*\s+[A-Z]{3}\s+per\s+\w+)(?:\s+price)?)\s*(?=[,}]|$)",
@@ -47,6 +55,11 @@ PRICES = (
             "Every other value is `else`.", fix="else", where=PLAN),
     brought(r"(?:^|[{,])\s*(?P<x>(?!up\b|above\b|else\b|over\b)[a-z]\w*)\s*(?=:\s*(?:free\b|\d))",
             "A value of a dimension is a text.", fix='"{x}"', where=PLAN),
+    *(
+        brought(rf"\busage\s+\w+\s+(?P<x>(?!{model}\b){start}[a-z]*)\s*(?=\{{)",
+                "Tiers are `graduated`, `volume` or `stairstep`.", fix=model, where=PLAN)
+        for model, start in (("graduated", "gr[ae]"), ("volume", "vol"), ("stairstep", "st[ae]"))
+    ),
     brought(r"\b(?:tiered|tiers|tier|bands)\b", "Tiers are `graduated`, `volume` or `stairstep`.",
             "`graduated` prices each unit by its own tier, `volume` all by the one that is reached",
             where=PLAN),

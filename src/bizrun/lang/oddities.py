@@ -21,7 +21,7 @@ def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
         # A lone brace is fine in Jinja2, but must not look like the beginning of an expression.
         return make("E0115", "", None, re.sub(r"(?<!\\)[{}]", r"\\\g<0>", piece))
     if odd.kind == "comment":
-        return _comment(make, piece)
+        return _comment(make, piece, text)
     if odd.kind in ("text", "text3", "brace"):
         return _unclosed_text(make, odd.kind, text)
     first = piece[0]
@@ -47,6 +47,8 @@ def odd_complaint(file: str, text: str, odd: Odd) -> Complaint:
         return make("E0118", "There is no `^`.", "write `power(x, n)`", None, " ")
     if piece == ";":
         return _semicolon(make, text)
+    if first in _UNSEEN:
+        return _unseen(make, piece)
     message = (
         f"`{piece}` means nothing in a .biz file."
         if piece.isprintable()
@@ -108,16 +110,35 @@ def _unclosed_text(make: _Maker, kind: str, text: str) -> Complaint:
     return Complaint(diagnostic, mended.edits)
 
 
-def _comment(make: _Maker, piece: str) -> Complaint:
+def _comment(make: _Maker, piece: str, text: str) -> Complaint:
     blank = re.sub(r"[^\n]", " ", piece)
     if piece.startswith("//"):
         body = piece[2:].rstrip()
         return make("E0104", "A comment begins with `#`, not `//`.", None, f"#{body}", blank)
     body = piece.removeprefix("/*").removesuffix("*/").strip()
     lines = "\n".join(f"# {line.strip().lstrip('* ')}".rstrip() for line in body.split("\n"))
-    fix = lines if piece.endswith("*/") and "\n" not in piece else None
+    # Behind `#` the rest of the line is comment too.
+    last = not text[make.end :].partition("\n")[0].strip()
+    fix = lines if piece.endswith("*/") and "\n" not in piece and last else None
     message = "A comment begins with `#` and ends with its line; there is no `/* … */`."
     return make("E0104", message, "begin each of its lines with `#`", fix, blank)
+
+
+# Of no width: between the letters of a name, most often.
+_UNSEEN = "\u00a0\u1680\u202f\u205f\u2060\u3000" + "".join(map(chr, range(0x2000, 0x200E)))
+_NO_WIDTH = "\u200b\u200c\u200d\u2060"
+
+
+def _unseen(make: _Maker, piece: str) -> Complaint:
+    """Blanks of word processors and web pages, which nobody sees in a copied text."""
+    mended = re.sub(f"[{_NO_WIDTH}]", "", piece)
+    mended = " " * len(mended)
+    code = f"U+{ord(piece[0]):04X}"
+    if not mended:
+        message = f"A character that can't be seen stands here: {code}."
+        return make("E0101", message, "take it away", "", "")
+    message = f"This is no plain blank, but the character {code}."
+    return make("E0101", message, "write a blank", mended, mended)
 
 
 def _slash(make: _Maker, piece: str, text: str) -> Complaint:

@@ -72,8 +72,7 @@ def read_source(name: str, data: bytes) -> tuple[Source, list[Diagnostic]]:
     than 5 MB comes back empty.
     """
     if len(data) > MAX_BYTES:
-        size = f"{len(data) / 1_000_000:.1f}".rstrip("0").rstrip(".")
-        message = f"This file has {size} MB; a .biz file has at most 5 MB."
+        message = f"This file has {len(data):,} bytes; a .biz file has at most {MAX_BYTES:,}."
         help = "split it and name its parts with `use`"
         return Source(name, ""), [Diagnostic("E0103", Span(name, 0, 0), message, help)]
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -7,6 +7,24 @@ STATEMENTS = (
     "let create upsert update delete add remove emit after at wait for if else match return "
     "reject record log across"
 )
+# How a statement is written whose word stands alone.
+STATEMENT_FORMS = {
+    "log": 'log "…"',
+    "reject": 'reject "why"',
+    "emit": "emit Noun.verb { field: value }",
+    "record": "record metric value",
+    "create": "create Entity { field: value }",
+    "upsert": "upsert Entity { field: value }",
+    "update": "update row { field: value }",
+    "delete": "delete row",
+    "add": "add row to other.rows",
+    "remove": "remove row from other.rows",
+    "if": "if condition { … }",
+    "match": "match x { value => { … } else => { … } }",
+    "after": "after 3 days { … }",
+    "at": "at some_time { … }",
+    "let": "let x = …",
+}
 TEST_STATEMENTS = "advance expect payments answer call succeed fail rejected"
 IN_QUERIES = "where order limit first group each in as unless within then from to by asc desc"
 PRICING = "per month year graduated volume stairstep up above flat package arrears free"

@@ -90,6 +90,13 @@ EVENTS = {
         "entity Account { id text key, score number }\n"
         "trigger Account.star for Account when .score reaches 10   # W0711",
     ),
+    "E0710": Code(
+        "two beginnings",
+        "A new row begins in the default of its field; where a lifecycle says another start, one "
+        "of them is wrong.",
+        _ORDER + 'lifecycle Order.status {\n  start "paid"   # E0710\n'
+        '  "paid" -> "sent" after 1 day\n  "sent" -> "new" after 1 day\n}',
+    ),
     "E0720": Code(
         "a condition that never changes",
         "A trigger fires when its condition turns true. One without a field or function has the "
@@ -275,6 +282,12 @@ SERVICES = {
         "experiment price_test by customer {\n  variant low 0.9\n"
         "  variant high 1 USD       # E0832\n}",
     ),
+    "W0834": Code(
+        "a test's clock that goes back",
+        "Time goes on in a test as it does elsewhere. An event that comes late has a time of its "
+        "own: `emit … at 2026-01-01T09:00:00Z`.",
+        'test "a month" {\n  at 2026-02-01\n  advance to 2026-01-01   # W0834\n  expect 1 == 1\n}',
+    ),
     "W0830": Code(
         "two tests of one title",
         "A failure would not tell which of them it was.",
@@ -335,6 +348,13 @@ SERVICES = {
         'template welcome { subject "Hi", body "Hello {name}" }   # W0841\n'
         "event User.joined { email text, name text }\non User.joined as u {\n"
         '  email { to: u.email, template: "welcome", data: { name: u.name } }\n}',
+    ),
+    "W0842": Code(
+        "a template without a body",
+        "An email has a subject, and a body below it.",
+        'template welcome { subject "Hi" }   # W0842: body """Hello"""\n'
+        "event User.joined { email text }\non User.joined as u {\n"
+        '  email { to: u.email, template: "welcome" }\n}',
     ),
 }
 

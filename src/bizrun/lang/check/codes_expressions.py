@@ -104,6 +104,11 @@ PLACES = {
         "Only a test says when an event happened and what its id is.",
         'on A.b { emit C.d { } id "x" }',
     ),
+    "E0425": Code(
+        "a time that counts backwards",
+        "What is waited for lies ahead, and the clock of a test goes on only.",
+        'on A.b { after -3 days { log "later" } }',
+    ),
     "E0424": Code(
         "no tenants",
         "`across tenants` lifts a filter that this spec doesn't have.",

@@ -176,6 +176,11 @@ TWICE = {
         "the other.",
         'on A.b as x { for each x in [1, 2] { log "{x}" } }',
     ),
+    "W0204": Code(
+        "a choice twice",
+        "A union of texts names each of them once; most often another one was meant.",
+        'entity Order { id text key, status "open" | "open" | "paid" = "open" }',
+    ),
 }
 
 NAMES: dict[str, Code] = UNKNOWN | TWICE

@@ -47,6 +47,21 @@ UNITS = {
         "Seats, quantities and counts come whole.",
         "on A.b as e { set_quantity { subscription: e.sub, quantity: 1.5 } }",
     ),
+    "W0328": Code(
+        "a division by zero",
+        "It has no result: whatever asks for it fails.",
+        "const seats = 0\nfn f(price: money) -> money = price / seats",
+    ),
+    "W0327": Code(
+        "a range that holds nothing",
+        "The smaller end stands first; both ends are in.",
+        "fn f(hour: number) -> bool = hour in 17..9             # 9..17",
+    ),
+    "E0329": Code(
+        "a limit that rows can't have",
+        "`limit` says how many rows there are at most.",
+        "entity Order { id text key }\nfn f() -> [Order] = Order order by .id limit -1",
+    ),
 }
 
 COMPARING = {

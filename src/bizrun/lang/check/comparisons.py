@@ -28,6 +28,7 @@ from ..types import (
     known,
     type_text,
 )
+from . import constants
 from .context import Checker
 from .fit import begins, comparable, untyped
 from .names import text_fits
@@ -258,6 +259,8 @@ def span_between(c: Checker, node: ast.Binary, left: Type, right: Type, scope: S
         return ANY
     if not _ordered_pair(c, node, left, right):
         return ANY
+    if scope.place != "value":  # a declaration says more of its own
+        constants.bounds(c, node)
     a, b = plain(known(left)), plain(known(right))
     if untyped(a) and untyped(b):
         return ANY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...diagnostics import Diagnostic, Fix, Span, distance
@@ -89,10 +89,12 @@ class Checker:
         *,
         quoted: bool = False,
         otherwise: str | None = None,
+        unsure: Container[str] = (),
     ) -> None:
         """Reports a name that stands for nothing, with the known name that may be meant.
 
-        `quoted` where the span holds a text, so that the fix has to keep its quotes.
+        `quoted` where the span holds a text, so that the fix has to keep its quotes. `unsure` are
+        names of another sort, which are no certain fix.
         """
         if name in self.lost:
             return
@@ -102,16 +104,18 @@ class Checker:
             return
         self.flow.meant[span] = meant
         text = f'"{meant}"' if quoted else meant
-        self.report.add(code, span, message, f"did you mean `{meant}`?", Fix(span, text, certain))
+        fix = Fix(span, text, certain and meant not in unsure)
+        self.report.add(code, span, message, f"did you mean `{meant}`?", fix)
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
     """The known name that a mistyped one is nearest to, and whether no other is as near."""
     found = sorted(
-        # Of two as near, the one that is written in the same case.
-        ((steps, name[:1].isupper() != candidate[:1].isupper()), candidate)
+        # Another case of the first letter is another sort of name (an entity, a value), so a step.
+        ((steps + cased, cased), candidate)
         for candidate in set(known)
         if (steps := _steps(name.lower(), candidate.lower())) is not None
+        for cased in (name[:1].isupper() != candidate[:1].isupper(),)
     )
     if not found:
         longer = [candidate for candidate in sorted(set(known)) if _goes_on(name, candidate)]

@@ -18,6 +18,7 @@ def check_event_use(facts: Facts) -> None:
     for event in facts.all(ast.EventDecl):
         if event.name not in sent and event.name not in heard:
             _check_heard(event.name, event.name_span, "W0710", wild, facts)
+    _check_patterns(facts, sent)
     for trigger in facts.all(ast.Trigger):
         if trigger.event not in heard:
             _check_heard(trigger.event, trigger.name_span, "W0711", wild, facts)
@@ -34,6 +35,23 @@ def _check_sent(heard: set[str], wild: set[str], facts: Facts) -> None:
         elif not facts.lost(emit.event):
             text = f"Event `{emit.event}` is not declared, and nothing listens to it"
             facts.unknown("W0201", emit.event_span, text, emit.event, declared)
+
+
+def _check_patterns(facts: Facts, sent: set[str]) -> None:
+    """Warns of a wildcard that fits no event, and nearly one: others may come from outside."""
+    events = {*facts.symbols.events, *sent}
+    nouns = {*facts.symbols.entities, *(name.partition(".")[0] for name in events)}
+    verbs = {name.rpartition(".")[2] for name in events} | {"created", "updated", "deleted"}
+    for name, span in (found for pattern in facts.patterns for found in pattern.types):
+        noun, _, verb = name.rpartition(".")
+        if verb == "*" and noun not in nouns and "." not in noun:
+            known = [f"{one}.*" for one in nouns]
+        elif noun == "*" and verb not in verbs and not verb.endswith("_changed"):
+            known = [f"*.{one}" for one in verbs]
+        else:
+            continue
+        if nearest(name, known)[0] is not None:
+            facts.unknown("W0201", span, f"No event is like `{name}`", name, known)
 
 
 def _listened(facts: Facts) -> set[str]:

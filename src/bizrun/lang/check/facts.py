@@ -143,6 +143,9 @@ def _sort(node: ast.Node, facts: Facts, in_test: bool) -> None:
             facts.records.append(node)
         case ast.Update() if not in_test:
             facts.updates.append(node)
+        case ast.TypeUnion(values=values) if len(set(values)) < len(values):
+            twice = next(value for i, value in enumerate(values) if value in values[:i])
+            facts.warn("W0204", node.span, f'"{twice}" stands twice among these choices')
         case _:
             pass
 

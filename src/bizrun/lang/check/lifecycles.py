@@ -95,8 +95,24 @@ def _check(lifecycle: ast.Lifecycle, type_: Type, facts: Facts) -> None:
             hint = 'add `start "…"` as the first line'
             facts.report.add("E0705", lifecycle.name_span, text, help=hint)
         return
-    if not mistyped:
+    if not mistyped and _begins(lifecycle, facts):
         _check_reach(lifecycle, lifecycle.start, facts)
+
+
+def _begins(lifecycle: ast.Lifecycle, facts: Facts) -> bool:
+    """Whether rows begin where the lifecycle says: a field's default goes before it."""
+    entity = facts.symbols.entities[lifecycle.entity]
+    default = entity.fields[lifecycle.field].default
+    # Billing's own begin as their actions say.
+    if entity.builtin or not isinstance(default, ast.Text) or default.plain is None:
+        return True
+    if default.plain == lifecycle.start or lifecycle.start_span is None:
+        return True
+    text = f'`{lifecycle.field}` begins as "{default.plain}", its default'
+    hint = f'write `start "{default.plain}"`, or leave out the default'
+    labels = (Label(default.span, "the default"),)
+    facts.report.add("E0710", lifecycle.start_span, text, help=hint, labels=labels)
+    return False
 
 
 def _named(lifecycle: ast.Lifecycle) -> list[tuple[str, Span]]:

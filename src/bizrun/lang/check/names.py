@@ -243,7 +243,9 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> Non
         owners = [n for n in scope.names() if has_field(c, scope, n, name)]
         help_ = f"did you mean `{owners[0]}.{name}`?" if len(owners) == 1 else None
     message = f"There is no {kind} `{name}`" if kind == "entity" else f"Unknown name `{name}`"
-    c.unknown(code, node.span, message, name, candidates, otherwise=help_)
+    # What an entity's name stands for is all its rows: hardly the value that is missing here.
+    rows = c.symbols.entities if kind == "name" else ()
+    c.unknown(code, node.span, message, name, candidates, otherwise=help_, unsure=rows)
 
 
 def has_field(c: Checker, scope: Scope, local: str, field: str) -> bool:

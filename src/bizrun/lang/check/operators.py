@@ -25,6 +25,7 @@ from ..types import (
     known,
     type_text,
 )
+from . import constants
 from .comparisons import COMPARISONS, can, equality, membership, ordering, span_between
 from .context import Checker
 from .fit import begins, fits, join, untyped
@@ -175,6 +176,8 @@ def _arithmetic(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Sc
         elif known(left) == UNLIMITED and node.op in ("+", "-"):
             a = b
         result = ARITHMETIC.get((node.op, a, b))
+        if result is not None and node.op == "/":
+            constants.divisor(c, node.right)
         if result == DATE:
             result = _moved(c, node, a)
         if result is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...diagnostics import Label, Span, did_you_mean
 from ...values import Duration, Money, Number
 from .. import ast
+from ..walk import walk
 from .business import SETTINGS
 from .context import listed
 from .facts import Facts, entries, positive
@@ -76,8 +77,8 @@ class _Plan:
     prices: list[ast.Price] = field(default_factory=list)
     usages: list[ast.UsagePrice] = field(default_factory=list)
     limits: list[ast.PlanClause] = field(default_factory=list)
-    bounds: list[ast.PlanClause] = field(default_factory=list)
     includes: list[ast.Includes] = field(default_factory=list)
+    bounds: list[ast.PlanClause] = field(default_factory=list)
     carried: list[ast.Includes] = field(default_factory=list)
     free_events: list[ast.Includes] = field(default_factory=list)
 
@@ -167,6 +168,7 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
     plan.prices.append(item)
     check_pricing(item.pricing, plan.facts, None, _most_seats(plan))
     check_each(item.pricing, plan.facts, None)
+    _check_whole(item, plan)
     rate = None if item.pricing.tiers else item.pricing.rate
     nothing = rate and not rate.parts and not plan.facts.damaged(plan.node)
     if nothing and "free" not in plan.facts.text(item.span):
@@ -187,6 +189,16 @@ def _check_price(item: ast.Price, seen: dict[tuple[object, ...], Span], plan: _P
             unit = f" per {item.per_unit}" if item.per_unit else ""
             text = f"There are two prices in {currency}{unit}{every}"
             plan.add("E0605", item.span, text, first)
+
+
+def _check_whole(item: ast.Price, plan: _Plan) -> None:
+    """A fixed price has nothing that a percentage could be taken of."""
+    for part in walk(item.pricing):
+        value = plan.facts.fold(part.amount) if isinstance(part, ast.RatePart) else None
+        if value is not None and value.type == "percent":
+            hint = "a share of what is metered is `usage METER: 2.9%`; less of a price is a coupon"
+            text = f"`price` is money: there is nothing that {value.value} could be taken of"
+            plan.facts.report.add("E0620", value.span, text, help=hint)
 
 
 def _check_usage(item: ast.UsagePrice, seen: dict[tuple[object, ...], Span], plan: _Plan) -> None:
@@ -389,6 +401,7 @@ def _check_bounds(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
         if key == "minimum" and most and amount.amount > most[0].amount:
             text = f"The minimum {amount} is above the maximum {most[0]}"
             plan.add("E0608", item.span, text)
+            return
     for price in items:
         if isinstance(price, ast.Price) and price.per_unit is None and price.pricing.rate:
             for part in price.pricing.rate.parts:

@@ -19,7 +19,7 @@ from ..types import (
     maybe,
     type_text,
 )
-from . import expressions, fields, values
+from . import constants, expressions, fields, values
 from .calls import SUMMED
 from .comparisons import ORDERED
 from .context import Checker, listed
@@ -126,6 +126,7 @@ def _order(c: Checker, keys: tuple[ast.Order, ...], scope: Scope) -> None:
 def _limit(c: Checker, limit: ast.Expr | None, scope: Scope) -> None:
     if limit is not None:
         values.expect(c, limit, scope, NUMBER, "`limit`")
+        constants.limit(c, limit)
 
 
 def _first(c: Checker, query: ast.Expr, scope: Scope) -> Type:

@@ -21,7 +21,7 @@ from ..types import (
     maybe,
     type_text,
 )
-from . import actions, data, tests
+from . import actions, constants, data, tests
 from .context import Checker, nearest
 from .events import find_event, payload_of, undeclared
 from .expressions import MAX_DEPTH, check_condition, infer, match_patterns
@@ -183,6 +183,8 @@ def declare(c: Checker, scope: Scope, name: str, span: Span, local: Local) -> No
         c.report.add(
             "E0219", span, f"`{name}` has a value already", "choose another name", labels=labels
         )
+        # Which of both is meant further down is not known, so nothing is said of it.
+        local = Local(ANY, local.kind, span)
     elif scope.find(name) is not None:
         outer = scope.find(name)
         place = outer.span if outer else None
@@ -324,6 +326,7 @@ def _for_each(c: Checker, node: ast.ForEach, scope: Scope) -> None:
 def _later(c: Checker, node: ast.After | ast.At, scope: Scope) -> None:
     if isinstance(node, ast.After):
         expect(c, node.delay, scope, DURATION, "`after`")
+        constants.ahead(c, node.delay, "`after`", "what is done at once needs no `after`")
     else:
         expect(c, node.time, scope, TIME, "`at`")
     if node.unless is not None and not _condition(c, node.unless, scope):
@@ -344,6 +347,7 @@ def _condition(c: Checker, pattern: ast.EventPattern, scope: Scope) -> bool:
 def _wait_for(c: Checker, node: ast.WaitFor, scope: Scope) -> None:
     if node.within is not None:
         expect(c, node.within, scope, DURATION, "`within`")
+        constants.ahead(c, node.within, "`within`", "it is the longest that is waited")
     record = bind_pattern(c, node.pattern, scope.child())
     scope.forget()
     if node.pattern.name is not None:

@@ -84,6 +84,11 @@ def check_templates(facts: Facts) -> None:
                 line, message = part.uses.error
                 text = f"This template can't be read: {message}"
                 facts.report.add("E0841", _line_span(part, line), text)
+    for template in facts.all(ast.Template):
+        if "body" not in {name for name, *_ in template.parts} and not facts.damaged(template):
+            text = f"The template `{template.name}` has no body: its email says nothing"
+            hint = 'write `body """…"""`'
+            facts.warn("W0842", template.name_span, text, help=hint)
     _check_unused(facts)
 
 

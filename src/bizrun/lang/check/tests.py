@@ -19,6 +19,7 @@ from ..types import (
     known,
     type_text,
 )
+from . import constants
 from .actions import find_action, unknown_action
 from .context import Checker, check_template, nearest
 from .data import check_emit, check_fields
@@ -96,7 +97,12 @@ def check_test(c: Checker, test: ast.Test, scope: Scope) -> None:
 
     scope.locals["reply"] = Local(ANY)
     scope = scope.child()
+    clock: ast.Expr | None = None
     for i, node in enumerate(test.body):
+        if isinstance(node, ast.SetClock):
+            clock = constants.clock(c, clock, node.time)
+        elif isinstance(node, ast.Advance) and node.to:
+            clock = constants.clock(c, clock, node.value)
         after = test.body[i + 1] if i + 1 < len(test.body) else None
         refused = isinstance(after, ast.ExpectRejected)
         if isinstance(node, ast.Emit) and refused:
@@ -115,6 +121,7 @@ def check_test_statement(c: Checker, node: ast.Stmt, scope: Scope) -> None:
             expect(c, time, scope, TIME, "`at`")
         case ast.Advance(value=value, to=to):
             expect(c, value, scope, TIME if to else DURATION, "`advance to`" if to else "`advance`")
+            constants.ahead(c, value, "The clock of a test", "say first when it begins: `at …`")
         case ast.ExpectTrue(value=ast.Index(base=ast.Name(name="reply") as base, index=index)) if (
             index.span.start > base.span.end + 1
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from ...diagnostics import Fix, Span
@@ -83,6 +84,9 @@ def fit_value(
     if begins(type_, want):
         c.checked.midnights.add(node)
     if fits(type_, want, written):
+        if not _says(node, wanted):
+            _wrong_type(c, node, type_, want, what)
+            return False
         return True
     if isinstance(node, ast.MapLiteral) and isinstance(wanted, Record | MapOf):
         return True
@@ -101,6 +105,20 @@ def fit_value(
         return False
     _wrong_type(c, node, type_, want, what)
     return False
+
+
+# As what a text in data is read, by the type that is wanted.
+_SAID: dict[Type, tuple[str, ...]] = {
+    MONEY: ("money",), TIME: ("time", "date"), DATE: ("date", "time"),
+}  # fmt: skip
+
+
+def _says(node: ast.Expr, wanted: Type) -> bool:
+    """Whether a text that is written out says what is wanted, as the one in data would have to."""
+    if wanted not in _SAID or not isinstance(node, ast.Text) or node.plain is None:
+        return True
+    amount = wanted == MONEY and re.fullmatch(r"-?\d+(\.\d+)?", node.plain) is not None
+    return amount or written(node.plain, *_SAID[wanted]) != node.plain
 
 
 def _none_refused(c: Checker, node: ast.Expr, what: str) -> None:
