@@ -86,6 +86,12 @@ PRICES = (
             "A usage price stands behind a colon; in braces stand tiers, or values of a dimension.",
             "write `usage {2}: 0.02 USD`, `usage {2} graduated {{ up to 10: … }}`; what is free is "
             "`includes 100 {2}` beside it", where=PLAN),
+    brought(r"\bbill\s+usage\s+(?P<x>every|each)\s+(?=\d)",
+            "A threshold is reached again whenever so much is not billed yet.", fix="at",
+            where=PLAN),
+    brought(r"\bbill\s+usage\s+at\s+\d[\d._]*\s+[A-Z]{3}(?P<x>(?:\s*,\s*\d[\d._]*\s+[A-Z]{3})+)",
+            "A plan has one threshold, which is reached again and again.",
+            "steps are triggers whose handlers do `bill_usage {{ subscription }}`", where=PLAN),
     brought(r"\busage\b[^,}]*?\s(?P<x>in\s+advance|upfront|prepaid)\b",
             "What is used is due behind, with its period.",
             "leave it out; `bill usage at 0.01 USD` asks for usage as it comes", where=PLAN),

@@ -272,7 +272,8 @@ def _plan_item(c: Checker, item: ast.PlanItem, scope: Scope) -> None:
         case ast.PlanClause(key=key, value=value) if value is not None and key not in SETTINGS:
             want = _CLAUSES.get(key)
             if want is not None:
-                expect(c, value, scope, want, f"`{key}`")
+                word = "bill usage at" if key == "bill_usage" else key
+                expect(c, value, scope, want, f"`{word}`")
             else:
                 infer(c, value, scope)
         case ast.Phase(duration=duration, items=items):

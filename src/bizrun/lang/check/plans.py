@@ -280,7 +280,8 @@ def _check_clause(item: ast.PlanClause, seen: dict[tuple[object, ...], Span], pl
     unit = value.value.currency if value and isinstance(value.value, Money) else None
     first = _once((item.key, item.name, unit), item, seen)
     if first:
-        plan.add("E0607", item.span, f"`{item.name or item.key}` is set twice", first)
+        word = item.name or item.key.replace("_", " ")
+        plan.add("E0607", item.span, f"`{word}` is set twice", first)
     if item.key in ("minimum", "maximum", "bill_usage"):
         plan.bounds.append(item)
     if item.key in _OF_PLANS and isinstance(plan.node, ast.Addon):
