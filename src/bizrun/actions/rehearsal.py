@@ -43,6 +43,8 @@ class Rehearsal:
         self.charges: list[Effect] = []
         self._changed: dict[str, dict[str, Row | None]] = {}
         self._made = 0
+        # Usage periods that are kept from an instant of their own: where they stand.
+        self._parts: dict[tuple[str, str, datetime], datetime] = {}
         self._named: dict[tuple[str, object], int] = {}
 
     @property
@@ -117,10 +119,12 @@ class Rehearsal:
         dimensions: tuple[str, ...] = (), begun: datetime | None = None,
     ) -> Sequence[Figure]:  # fmt: skip
         """What a meter counted."""
+        start = self._parts.get((meter, customer, start), start)
         return self.desk.measured(meter, customer, start, end, dimensions, begun)
 
     def part_measured(self, meter: str, customer: str, start: datetime, own: datetime) -> None:
-        """Nothing is counted in a rehearsal."""
+        """Nothing is counted in a rehearsal: what was until now is read where it stands."""
+        self._parts[meter, customer, own] = self._parts.get((meter, customer, start), start)
 
     def measured_each(
         self, meter: str, customer: str, start: datetime, end: datetime, by: Mapping[str, str]
