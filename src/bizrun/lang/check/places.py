@@ -29,6 +29,7 @@ from .business import SETTINGS
 from .context import Checker
 from .events import ENVELOPE, payload_of, snake
 from .expressions import check_condition, const_type, infer
+from .operands import source_text
 from .pricing import bounds_of
 from .scope import Local, Scope
 from .statements import (
@@ -268,7 +269,7 @@ def _plan_item(c: Checker, item: ast.PlanItem, scope: Scope) -> None:
             infer(c, item.quantity, scope)
             if item.carried is not None and item.carried.most is not None:
                 infer(c, item.carried.most, scope)
-            _known_meter(c, item.meter, item.meter_span)
+            _known_meter(c, item.meter, item.meter_span, _included_units(c, item))
         case ast.PlanClause(key=key, value=value) if value is not None and key not in SETTINGS:
             want = _CLAUSES.get(key)
             if want is not None:
@@ -294,7 +295,17 @@ def _version(c: Checker, item: ast.PriceVersion, scope: Scope) -> None:
         check_condition(c, item.where, _scope("value").child(row=row), "`where` takes")
 
 
-def _known_meter(c: Checker, name: str, span: Span) -> None:
+def _included_units(c: Checker, item: ast.Includes) -> str | None:
+    """What to write for `includes 5 seats` of a plan that has a price per seat."""
+    prices = (line for plan in c.symbols.plans.values() for line in plan.items
+              if isinstance(line, ast.Price))  # fmt: skip
+    unit = next((p.per_unit for p in prices if p.per_unit in (item.meter, item.meter[:-1])), None)
+    free = source_text(c, item.quantity)
+    tiers = f"graduated {{ up to {free}: free, above: … }}"
+    return f"what is free of a price per {unit} is a tier: `{tiers}`" if unit else None
+
+
+def _known_meter(c: Checker, name: str, span: Span, otherwise: str | None = None) -> None:
     if name in c.symbols.meters:
         return
     c.unknown(
@@ -303,7 +314,7 @@ def _known_meter(c: Checker, name: str, span: Span) -> None:
         f"There is no meter `{name}`",
         name,
         c.symbols.meters,
-        otherwise=f"declare it: `meter {name} {{ … }}`",
+        otherwise=otherwise or f"declare it: `meter {name} {{ … }}`",
     )
 
 
