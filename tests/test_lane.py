@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import random
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from bizrun.pipeline import compile_spec, open_engine
@@ -98,6 +100,20 @@ def test_a_file_is_read_as_its_lines_are(batch: int) -> None:
     file = FileLines(io.BytesIO(b"".join(lines)))
     assert outcome("usage", file, ":memory:", batch) == outcome("usage", lines, ":memory:", batch)
     assert list(FileLines(io.BytesIO(b"a\n\nb"))) == [b"a\n", b"\n", b"b"]
+
+
+def test_the_first_batch_of_a_state_takes_the_short_way(tmp_path: Path) -> None:
+    order: dict[str, Any] = {
+        "country": "DE", "channel": "web", "tier": "gold", "amount": 5, "quantity": 1,
+        "discount": 0, "first": True,
+    }  # fmt: skip
+    at = "2026-01-01T00:00:{:02}Z"
+    lines = [event(f"o{n:02}", "Order.placed", at.format(n), **order) for n in range(50)]
+    outcome("rules", lines, str(tmp_path / "state.db"), 1000)
+    with closing(apsw.Connection(str(tmp_path / "state.db"))) as db:
+        runs = db.execute("SELECT count FROM _log_plain").fetchall()
+    # The clock begins with the first.
+    assert runs == [(49,)]
 
 
 def test_a_line_that_is_too_long_is_one_line() -> None:
