@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -544,16 +545,19 @@ def test_nor_where_the_processor_tells_of_it(kind: Any, plan: str, acts: Any, en
     live(kind, plan, acts, end)
 
 
-def test_a_state_that_kept_one_charge_of_billed_usage_is_corrected_as_well() -> None:
-    """Older states said what was charged of a part, and with which taxes, but not by whom."""
+@pytest.mark.parametrize("by_whom", [False, True])
+def test_a_state_that_kept_less_of_billed_usage_is_corrected_as_well(by_whom: bool) -> None:
+    """Older states said what was charged of a part, and with which taxes, but not by whom; then by
+    which invoice, but not by which of its lines."""
     shop = Shop(("USD", "exclusive", "suspend", "proration by day"))
     shop.send("G.subscribe", account="a", plan="large", quantity=1, coupon=None)
     shop.send("G.usage", account="a", units=100)
     shop.at += timedelta(days=35)
     shop.engine.advance(shop.at)
     for row in shop.engine.state.select("_usage", {"meter": "calls"}):
-        [[values, quantity, amount, [[charged, taxes, _]]]] = row["billed"]
-        row = {**row, "billed": [[values, quantity, amount, charged, taxes]]}
+        [[values, quantity, amount, [[charged, taxes, invoice, _]]]] = row["billed"]
+        kept = [[[charged, taxes, invoice]]] if by_whom else [charged, taxes]
+        row = {**row, "billed": [[values, quantity, amount, *kept]]}
         shop.engine.state.put("_usage", row["id"], row)
     shop.late("a", 3, Decimal(0), {"refund": True})
     shop.at += timedelta(days=30)

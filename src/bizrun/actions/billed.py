@@ -2,7 +2,7 @@
 
 A row of `_usage` has parts by the values of its price's dimensions, each [values, quantity,
 amount], and behind them, where that is known, what each invoice asked for of it: [amount, taxes,
-invoice].
+invoice, its line].
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from .terms import Item
 from .windows import SAME
 
 Billed = dict[tuple[str, ...], Rated]
+# Lines of an invoice with their keys.
+Made = Sequence[tuple[Line, str]]
 # Subscription, meter, plan, beginning and end.
 _Place = tuple[str | None, str | None, str | None, datetime | None, datetime | None]
 
@@ -51,7 +53,7 @@ def billed_of(parts: Sequence[Any]) -> Billed:
         asked = None
         if known:
             rows = given_back.asked_rows(known)
-            asked = tuple(Asked(a, taxed.from_rows(how), key) for a, how, key in rows)
+            asked = tuple(Asked(a, taxed.from_rows(how), *keys) for a, how, *keys in rows)
         found[tuple(values)] = Rated(amount, quantity, (), values=tuple(values), asked=asked)
     return found
 
@@ -64,13 +66,14 @@ def part_row(values: tuple[str, ...], part: Rated) -> list[Any]:
 
 def _asked_rows(asked: Iterable[Asked]) -> list[list[Any]]:
     return [
-        [each.amount, None if each.taxed is None else taxed.as_rows(each.taxed), each.invoice]
+        [each.amount, None if each.taxed is None else taxed.as_rows(each.taxed), each.invoice,
+         each.line]
         for each in asked if each.amount
     ]  # fmt: skip
 
 
 def keep_billed(
-    desk: Desk, found: Sequence[Metered], made: Sequence[Line] | None, invoice: str | None
+    desk: Desk, found: Sequence[Metered], made: Made | None, invoice: str | None
 ) -> None:
     """Remembers windows that an invoice has billed, by its lines; None where they wait for one."""
     half_even = settings(desk).half_even
@@ -84,17 +87,17 @@ def keep_billed(
 
 
 def keep_waited(
-    desk: Desk, customer: str, found: Sequence[Metered], made: Sequence[Line], invoice: str
+    desk: Desk, customer: str, found: Sequence[Metered], made: Made, invoice: str
 ) -> None:
     """Remembers what an invoice really charges of windows whose lines had waited for it: those
     that are of no window `found` with it."""
     billed_now = {_place_of(metered) for metered in found}
-    waited: dict[_Place, list[Line]] = {}
-    for line in made:
+    waited: dict[_Place, list[tuple[Line, str]]] = {}
+    for line, key in made:
         if line.kind in ("usage", "correction") and _place(line) not in billed_now:
-            waited.setdefault(_place(line), []).append(line)
+            waited.setdefault(_place(line), []).append((line, key))
     for lines in waited.values():
-        if (row := _window_of(desk, customer, lines[0])) is not None:
+        if (row := _window_of(desk, customer, lines[0][0])) is not None:
             parts = [_as_invoiced(part, lines, invoice) for part in row["billed"]]
             desk.put("_usage", row["id"], {**row, "billed": parts, "invoice": invoice})
 
@@ -142,12 +145,10 @@ def _waiting_parts(metered: Metered, half_even: bool) -> list[list[Any]]:
     return parts
 
 
-def charged_parts(
-    metered: Metered, made: Sequence[Line], invoice: str | None
-) -> list[list[Any]]:  # fmt: skip
+def charged_parts(metered: Metered, made: Made, invoice: str | None) -> list[list[Any]]:
     """What was billed of a window, with what the lines of its invoices really charged."""
     lines = [
-        line for line in made
+        (line, key) for line, key in made
         if line.kind in ("usage", "correction") and _place(line) == _place_of(metered)
     ]  # fmt: skip
     before = billed_of(metered.before)
@@ -160,7 +161,7 @@ def charged_parts(
     return parts
 
 
-def _as_invoiced(part: Sequence[Any], lines: Sequence[Line], invoice: str) -> list[Any]:
+def _as_invoiced(part: Sequence[Any], lines: Made, invoice: str) -> list[Any]:
     """A part of a row, some of which may have waited for an invoice."""
     values, quantity, amount, *_ = part
     asked = billed_of([part])[tuple(values)].asked
@@ -170,16 +171,16 @@ def _as_invoiced(part: Sequence[Any], lines: Sequence[Line], invoice: str) -> li
 
 
 def _with(
-    asked: Iterable[Asked], lines: Iterable[Line], values: Sequence[str], invoice: str | None
+    asked: Iterable[Asked], lines: Made, values: Sequence[str], invoice: str | None
 ) -> list[Asked]:
     """What invoices asked for of a part with one more: its lines, and nothing that waits."""
     found = [each for each in asked if not each.waits]
-    mine = [line for line in lines if line.dimensions == tuple(values)]
-    for line in sorted(mine, key=lambda line: line.charged.amount < 0):
+    mine = [(line, key) for line, key in lines if line.dimensions == tuple(values)]
+    for line, key in sorted(mine, key=lambda each: each[0].charged.amount < 0):
         if line.charged.amount < 0 and found:
             found = _less(found, line, invoice)
         else:
-            found.append(Asked(line.charged, taxed.of(line), invoice))
+            found.append(Asked(line.charged, taxed.of(line), invoice, key))
     return found
 
 

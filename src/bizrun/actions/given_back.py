@@ -40,11 +40,23 @@ def _take(
         return
     about = {"customer": invoice["customer"], "meter": line["meter"]}
     until = [("start", "<=", line["period_end"])]
-    for row in desk.rows("_usage", about, until, (("start", True),), _LOOKED_AT):
-        if _stands_in(line, row):
-            desk.put("_usage", row["id"], {**row, "billed": _less(row["billed"], line, taken)})
-            return
-    _less_running(desk, line, taken)
+    rows = desk.rows("_usage", about, until, (("start", True),), _LOOKED_AT)
+    found = [row for row in rows if _stands_in(line, row)]
+    # A plan and its add-ons may rate a meter by one period: it is of what the line has charged.
+    own = [row for row in found if _asked_by(row["billed"], line)]
+    for row in (own or found)[:1]:
+        desk.put("_usage", row["id"], {**row, "billed": _less(row["billed"], line, taken)})
+    if not found:
+        _less_running(desk, line, taken)
+
+
+def _asked_by(parts: Sequence[Any], line: Mapping[str, Any]) -> bool:
+    """Whether a line of an invoice has charged some of billed parts."""
+    return any(
+        each[3:] == [line["id"]]
+        for _, _, _, *known in parts if known
+        for each in asked_rows(known)
+    )  # fmt: skip
 
 
 def voided(desk: Desk, invoice: Mapping[str, Any]) -> None:
@@ -76,11 +88,12 @@ def _less_running(desk: Desk, line: Mapping[str, Any], taken: Money | Fraction) 
     """The same of a usage period that still runs, of which a part was billed."""
     sub = desk.row("Subscription", line["subscription"])
     known = dict(sub["billing"] or {})
-    billed = {
-        name: _less(parts, line, taken) if name.endswith(f"|{line['meter']}") else parts
-        for name, parts in (known.get("billed") or {}).items()
-    }
-    if billed:
+    billed = dict(known.get("billed") or {})
+    found = [name for name in billed if name.endswith(f"|{line['meter']}")]
+    own = [name for name in found if _asked_by(billed[name], line)]
+    for name in (own or found)[:1]:
+        billed[name] = _less(billed[name], line, taken)
+    if found:
         desk.change("Subscription", sub["id"], billing={**known, "billed": billed})
 
 
@@ -93,16 +106,22 @@ def _less(
         asked = asked_rows(known) if known else [[amount, None, line["invoice"]]]
         if " ".join((line["meter"], *values)) == line["description"]:
             if isinstance(taken, Fraction):
-                mine = (each[0] for each in asked if each[2] == line["invoice"])
+                mine = (each[0] for each in asked if _is_of(each, line))
                 taken = proration.portion(sum(mine, amount * 0), taken).rounded()
-            asked = _less_asked(asked, line["invoice"], taken, amount)
+            asked = _less_asked(asked, line, taken, amount)
         found.append([values, quantity, amount, asked])
     return found
 
 
+def _is_of(asked: Sequence[Any], line: Mapping[str, Any]) -> bool:
+    """Whether a line of an invoice has asked for something; older states kept the invoice alone."""
+    known: Any = asked[3] if len(asked) > 3 else None
+    return bool(known == line["id"] if known else asked[2] == line["invoice"])
+
+
 def asked_rows(known: Sequence[Any]) -> Sequence[Sequence[Any]]:
-    """What invoices asked for of a billed part, as its row keeps it: [amount, taxes, invoice] of
-    each; older states kept one amount of all, and its taxes."""
+    """What invoices asked for of a billed part, as its row keeps it: [amount, taxes, invoice, line]
+    of each; older states kept no lines, and before that one amount of all, and its taxes."""
     if isinstance(known[0], Money):
         return [[known[0], known[1] if len(known) > 1 else None, None]]
     found: Sequence[Sequence[Any]] = known[0]
@@ -110,16 +129,16 @@ def asked_rows(known: Sequence[Any]) -> Sequence[Sequence[Any]]:
 
 
 def _less_asked(
-    asked: Sequence[Sequence[Any]], invoice: str, taken: Money, most: Money
+    asked: Sequence[Sequence[Any]], line: Mapping[str, Any], taken: Money, most: Money
 ) -> list[list[Any]]:
-    """What invoices asked for of a part, less what was taken of one: first of what that asked for,
-    then of the others. Below zero it is charged after all, up to all of the part."""
+    """What invoices asked for of a part, less what was taken of a line: first of what that asked
+    for, then of the others. Below zero it is charged after all, up to all of the part."""
     if taken.amount < 0:
         taken = max(taken, sum((each[0] for each in asked), -most))
-        asked = asked or [[most * 0, None, invoice]]
+        asked = asked or [[most * 0, None, line["invoice"], line["id"]]]
     found = []
-    for charged, taxes, key in sorted(asked, key=lambda each: each[2] != invoice):
+    for charged, *how in sorted(asked, key=lambda each: not _is_of(each, line)):
         part = min(taken, charged)
         taken -= part
-        found.append([charged - part, taxes, key])
+        found.append([charged - part, *how])
     return found

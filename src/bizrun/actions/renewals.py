@@ -215,11 +215,11 @@ def make(
             totals=totals,
         )  # fmt: skip
         if made:
-            keep_waited(desk, customer, metered, made.lines, made.key)
+            keep_waited(desk, customer, metered, made.made, made.key)
     if metered or found:
-        lines, key = (made.lines, made.key) if made else ([], None)
-        keep_billed(desk, metered, lines, key)
-        bounds.keep(desk, customer, found, lines, key)
+        key = made.key if made else None
+        keep_billed(desk, metered, made.made if made else (), key)
+        bounds.keep(desk, customer, found, made.lines if made else (), key)
     return made
 
 
@@ -442,7 +442,7 @@ def _bill_part(
     known = held(desk.row("Subscription", sub["id"]))
     billed = dict(known.get("billed") or {})
     for each in found.metered:
-        parts = charged_parts(each, *((made.lines, made.key) if made else ((), None)))
+        parts = charged_parts(each, *((made.made, made.key) if made else ((), None)))
         billed[f"{each.item.name}|{each.price.meter}"] = parts
     known["billed"] = billed
     if made and "before" in known:
@@ -518,8 +518,8 @@ def draft_due(desk: Desk, key: str) -> None:
     found = bounds.from_rows(source["bounds"])
     subs = [desk.row("Subscription", sub) for sub in source["subs"]]
     issued = invoices.close_draft(desk, draft, made, subs, found)
-    keep_billed(desk, agains, issued.lines, key)
-    keep_waited(desk, draft["customer"], agains, issued.lines, key)
+    keep_billed(desk, agains, issued.made, key)
+    keep_waited(desk, draft["customer"], agains, issued.made, key)
     bounds.keep(desk, draft["customer"], found, issued.lines, key)
     for sub in source["subs"]:
         _recharge(desk, sub, issued)
