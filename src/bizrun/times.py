@@ -50,9 +50,24 @@ def _gap_end(near: datetime, tz: ZoneInfo) -> datetime:
     return high.replace(microsecond=0)
 
 
+def instants_of(
+    start: date | datetime, end: date | datetime, tz: ZoneInfo
+) -> tuple[datetime, datetime]:
+    """The first and the last instant of a range of instants or of local days: both ends are in."""
+    first = start if isinstance(start, datetime) else midnight(start, tz)
+    return first, end if isinstance(end, datetime) else last_instant(end, tz)
+
+
 def to_local(instant: datetime, tz: ZoneInfo) -> datetime:
     """The naive local time of an instant."""
     return instant.astimezone(tz).replace(tzinfo=None)
+
+
+def last_instant(day: date, tz: ZoneInfo) -> datetime:
+    """The last instant of a local day, as UTC."""
+    if day == date.max:
+        return datetime.max.replace(tzinfo=UTC)
+    return midnight(day + timedelta(days=1), tz) - timedelta(microseconds=1)
 
 
 def midnight(day: date, tz: ZoneInfo) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -156,11 +156,6 @@ def period_start(desk: Desk, customer: str, at: datetime) -> datetime:
     return usage_start(desk, customer, at)
 
 
-def _begin(desk: Desk, day: datetime | date) -> datetime:
-    """An instant; of a date the midnight that it begins with."""
-    return day if isinstance(day, datetime) else midnight(day, desk.tz)
-
-
 def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number | Money:
     """`usage(customer, meter)`: of the running period."""
     if customer is None:
@@ -174,7 +169,7 @@ def usage(desk: Desk, customer: Any, meter: Any, within: Any = None) -> Number |
                 f"counts of `{meter}` are kept by their time only where the spec itself asks for "
                 f"usage(customer, {meter}, from..to); invoice lines have those of past periods"
             )
-        start, end = (_begin(desk, day) for day in (within.start, within.end))
+        start, end = within.start, within.end
         quantity = desk.measured_within(meter, customer, start, end)
         return _as_read(desk, customer, declared, quantity)
     start = usage_start(desk, customer, desk.now, meter)

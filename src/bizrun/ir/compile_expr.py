@@ -342,7 +342,7 @@ def _membership(node: ir.BinaryExpr, scope: Scope) -> ast.expr:
         return inside if node.op == "in" else ast.UnaryOp(ast.Not(), inside)
     right = _choices(node) or expression(node.right, scope)
     if node.mode == "any" and not isinstance(right, ast.Set | ast.Tuple):
-        found = call("member", left, right)
+        found = call("member", left, right, CTX)
         return found if node.op == "in" else ast.UnaryOp(ast.Not(), found)
     return numbered(compared(left, _COMPARE[node.op](), right), node, scope)
 

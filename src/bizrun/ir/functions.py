@@ -40,6 +40,7 @@ from .operators import (
     divide_any,
     equal,
     kind,
+    last_of,
     quoted,
 )
 
@@ -337,6 +338,11 @@ def _instant(name: str, ctx: Context, value: Any) -> datetime:
     return instant
 
 
+def _day_end(ctx: Context, x: Any) -> Any:
+    """A date as the last instant of that day; anything else as it is."""
+    return last_of(x, ctx)
+
+
 def _midnight(ctx: Context, x: Any) -> Any:
     """Dates as the instants they begin with, also those of a list; anything else as it is."""
     if isinstance(x, list | tuple):
@@ -469,6 +475,7 @@ TIMED: Mapping[str, Callable[..., Any]] = {
     "months": _months,
     "prorate": _prorate,
     "midnight": _midnight,
+    "day_end": _day_end,
     "part": _part,
 }
 

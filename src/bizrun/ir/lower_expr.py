@@ -483,7 +483,10 @@ class ExpressionLowering:
             ends = (value.left, value.right)
             if all(_comparable(column, self.type(end)) for end in ends):
                 ranges.append((name, ">=", self.lower(value.left, scope)))
-                ranges.append((name, "<=", self.lower(value.right, scope)))
+                last = self.lower(value.right, scope)
+                if (_prim(column), _prim(self.type(value.right))) == ("time", "date"):
+                    last = ir.Builtin("day_end", (last,))
+                ranges.append((name, "<=", last))
                 return True
         return False
 

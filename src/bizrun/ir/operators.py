@@ -358,8 +358,17 @@ def holds(value: Any) -> bool:
 
 
 def within(value: Any, low: Any, high: Any, ctx: Context | None) -> bool:
-    """`value in low..high`; none is in no range."""
-    return value is not None and compare("<=", low, value, ctx) and compare("<=", value, high, ctx)
+    """`value in low..high`; none is in no range. A day at its end is in as a whole."""
+    if value is None:
+        return False
+    if kind(value) == "time":
+        high = last_of(high, ctx)
+    return compare("<=", low, value, ctx) and compare("<=", value, high, ctx)
+
+
+def last_of(end: Any, ctx: Context | None) -> Any:
+    """Where a range of instants ends: of a date with the last one of that day."""
+    return times.last_instant(end, _zone(ctx)) if kind(end) == "date" else end
 
 
 def span(low: Any, high: Any, ctx: Context | None) -> Range:
@@ -372,18 +381,20 @@ def span(low: Any, high: Any, ctx: Context | None) -> Range:
 
 
 def _ends(low: Any, high: Any, ctx: Context | None) -> tuple[Any, Any]:
+    if kind(low) == "time":
+        high = last_of(high, ctx)
     if {kind(low), kind(high)} == {"time", "date"} or "text" in (kind(low), kind(high)):
         return _alike("<=", low, high, ctx)
     raise EvalError(f"`{show(low)}..{show(high)}` is no range")
 
 
-def member(value: Any, container: Any) -> bool:
+def member(value: Any, container: Any, ctx: Context | None = None) -> bool:
     """`value in container`: a list, a map's keys, a range, a text."""
     match container:
         case list() | tuple():
             return any(equal(value, item) for item in container)
         case Range(start, end):
-            return within(value, start, end, None)
+            return within(value, start, end, ctx)
         case str() if isinstance(value, str):
             return value in container
         case Mapping():
@@ -418,9 +429,9 @@ def _binary(op: str, left: Any, right: Any, ctx: Context | None) -> Any:
         case "!=":
             return not equal(left, right)
         case "in":
-            return member(left, right)
+            return member(left, right, ctx)
         case "not in":
-            return not member(left, right)
+            return not member(left, right, ctx)
     return compare(op, left, right, ctx)
 
 

@@ -29,7 +29,7 @@ def spell(node: ir.Expr | str) -> str:
             return f"{_atom(base)}[{spell(index)}]"
         case ir.CallFn(name, args):
             return f"{name}({', '.join(map(spell, args))})"
-        case ir.Builtin("midnight", (day,)):
+        case ir.Builtin("midnight" | "day_end", (day,)):
             return spell(day)
         case ir.Builtin("part", (whole, ir.Const(name))):
             return f"{_atom(whole)}.{name}"

@@ -11,7 +11,7 @@ from ..errors import EvalError
 from ..ir.operators import quoted
 from ..lang.builtins import BUILTINS, TIMES
 from ..lang.types import TIME
-from ..times import midnight
+from ..times import instants_of, midnight
 from ..values import Range, written
 
 # The names of the parameters that take an instant or a range of them, by function and position.
@@ -47,15 +47,15 @@ def _instants(what: str, value: Any, zone: ZoneInfo) -> Any:
     if value is None:
         return None
     if isinstance(value, Range):
-        return Range(_instant(what, value.start, zone), _instant(what, value.end, zone))
-    return _instant(what, value, zone)
+        # Both ends are in: of a date at the end the whole day.
+        return Range(*instants_of(_time(what, value.start), _time(what, value.end), zone))
+    found = _time(what, value)
+    return found if isinstance(found, datetime) else midnight(found, zone)
 
 
-def _instant(what: str, value: Any, zone: ZoneInfo) -> datetime:
-    """An instant; of a date the midnight that it begins with."""
+def _time(what: str, value: Any) -> date:
+    """An instant or a date."""
     found = written(value, "time", "date") if isinstance(value, str) else value
-    if isinstance(found, datetime):
-        return found
     if isinstance(found, date):
-        return midnight(found, zone)
+        return found
     raise EvalError(f"{what} takes a time, not {quoted(value)}")
