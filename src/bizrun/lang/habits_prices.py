@@ -13,7 +13,17 @@ _SIZES = tuple(
 )  # fmt: skip
 _PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter",
             "yearly": "year", "annually": "year", "annual": "year"}  # fmt: skip
+_METER = frozenset(("meter",))
 PRICES = (
+    brought(r"\{\s*(?:sum|max|min|last|average|unique)\s+(?P<x>\.)(?=\w+\s+of\b)",
+            "The field of a meter stands without a dot.", fix="", where=_METER),
+    brought(r"\{\s*(?:sum|max|min|last|average)\s+(?P<x>[^{}]*?[*/+(-][^{}]*?)\s+of\b",
+            "A meter counts one field of its event.",
+            "what is computed is counted by a handler, `record_usage {{ customer, meter, "
+            "quantity: … }}`, on a meter that sums `quantity of Usage.recorded per customer`",
+            where=_METER),
+    brought(r"\bof\s+[\w.]+(?P<x>\s*(?:,|\band\b|&)\s*)(?=[A-Z])",
+            "Several events are joined by `or`.", fix=" or ", where=_METER),
     *_SIZES,
     brought(r"(?:^|[{,])\s*(?P<x>(\d+\s+(?:day|week|month)s?)\s+(?:of\s+)?(?:free\s+)?trial)\b",
             "A line of a plan begins with its word.", fix="trial {2}", where=PLAN),
