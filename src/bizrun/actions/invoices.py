@@ -145,8 +145,10 @@ def _about(
     customer: str, totals: InvoiceTotals, currency: str, subs: Subs, reason: str
 ) -> dict[str, Any]:
     """The fields that say what an invoice is about and what it comes to."""
-    starts = [line.period_start for line in totals.lines if line.period_start]
-    ends = [line.period_end for line in totals.lines if line.period_end]
+    # What is given back of a year says nothing about the month that is charged.
+    said = [line for line in totals.lines if line.amount.amount >= 0] or totals.lines
+    starts = [line.period_start for line in said if line.period_start]
+    ends = [line.period_end for line in said if line.period_end]
     uses = [use for use in totals.coupons if use.amount]
     return {
         "customer": customer, "subscription": subs[0]["id"] if subs else None,
