@@ -30,7 +30,6 @@ RARELY = 42_000  # new objects, sixty times as many as Python lets go by
 YEARS_AHEAD = 20
 MOST_STRANGERS = 100  # types of events that nothing handles, of which a summary tells
 FIRST_YEAR, LAST_YEAR = 1970, 2200
-_FIRST = datetime.min.replace(tzinfo=UTC)
 
 Acknowledge = Callable[[list[str]], None]
 Key = tuple[str, str]
@@ -137,13 +136,13 @@ def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> list[str]:
     place = 0
     for stop in (*turns.places, count):
         while place < stop:
-            if lanes.leaves(batch.items[place]):
+            if engine.clock is None or lanes.leaves(batch.items[place]):
                 turns.take(place)
                 place += 1
                 continue
             begun = place
             if limit is None:
-                limit = _FIRST if engine.clock is None else _limit(engine.clock)
+                limit = _limit(engine.clock)
             place = lanes.run(batch, begun, stop, limit)
             engine.counts.handled += place - begun
             turns.acked += batch.ids[begun:place]
