@@ -25,8 +25,10 @@ def moved(desk: Desk, old: Mapping[str, Any] | None, row: Mapping[str, Any] | No
     """Keeps what has changed; changes of one subscription at one instant are one movement."""
     sub = row or old
     assert sub is not None
+    # A trial may end without a change of status, where an author has set that or named the states.
     if (old is not None and row is not None and old["status"] == row["status"]
-            and old["monthly_amount"] is row["monthly_amount"]):  # fmt: skip
+            and old["monthly_amount"] is row["monthly_amount"]
+            and (row["trial_end"] is None or old["period_end"] == row["period_end"])):  # fmt: skip
         return
     currency = sub["currency"]
     before, after = brings(old, currency), brings(row, currency)
