@@ -66,6 +66,7 @@ def _in_interval(
         day = day or periods.month_day(cycle_of(desk, sub))
     if other or day is not None:
         after |= {"interval": running.text, "anchor": at}
+        known.pop("made_in", None)
         known |= {"anchor_day": day, "exact": True, "first_paid": first_paid(sub)}
 
 
