@@ -16,11 +16,12 @@ GOLDENS = sorted({*FOLDER.glob("*.biz"), *FOLDER.glob("*.biz.yaml")} - {*FOLDER.
 _MARK = re.compile(r"#((?:\s+[EW]\d{4})+)\s*$")
 
 
-def run_check(path: Path) -> list[Diagnostic]:
-    """What the checker finds in a file, the parser's findings included."""
+def run_check(path: Path, edited: bytes | None = None) -> list[Diagnostic]:
+    """What the checker finds in a file, or in other bytes in its place; the parser's findings
+    included."""
     loaded = load(
         str(path),
-        lambda name: Path(name).read_bytes(),
+        lambda name: edited if edited and name == str(path) else Path(name).read_bytes(),
         lambda folder: [entry.name for entry in Path(folder or ".").iterdir()],
     )
     return list(check_loaded(loaded).diagnostics)

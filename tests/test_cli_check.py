@@ -412,6 +412,36 @@ def test_fix_mends_what_is_certain(spec: Path, capsys: pytest.CaptureFixture[str
     assert [path.name for path in spec.parent.iterdir()] == ["a.biz"]
 
 
+FIXED = {
+    "a row's field keeps its dot": (
+        "fn rich() -> [A] = A where .credit > 5 order by .credist\n",
+        "fn rich() -> [A] = A where .credits > 5 order by .credits\n",
+    ),
+    "a short entry keeps its value": (
+        "event B.c { amount number }\non X.y as x { let amout = 5\nemit B.c { amout } }\n",
+        "event B.c { amount number }\non X.y as x { let amout = 5\nemit B.c { amount: amout } }\n",
+    ),
+    "a name that the block may use stays": (
+        'event B.c { amount number }\non B.c(amout) { log "{amout}" }\n', None,
+    ),
+    "no entity for a value": ("fn f(a: A) -> number = usage(b, calls)\n", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "right"), FIXED.values(), ids=FIXED.keys())
+def test_what_a_certain_fix_leaves(
+    spec: Path, wrong: str, right: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = (
+        'business "S" { bills A }\nentity A { id text key, credits number = 0 }\n'
+        "event U.v { a A }\nmeter calls { count U.v per a }\n"
+    )
+    spec.write_text(head + wrong)
+    main(["check", "--fix", "a.biz"])
+    assert spec.read_text() == head + (wrong if right is None else right)
+    capsys.readouterr()
+
+
 def test_fix_leaves_alone_what_is_fine(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec.write_text(FINE)
     before = spec.stat().st_mtime_ns

@@ -21,6 +21,8 @@ class _Open:
 
 # So many lines before a `}` too many are searched for the one that lacks its `{`.
 LOOK_BACK = 60
+# And so many behind a `{` without its `}` for the one before which that is missing.
+LOOK_AHEAD, LONGEST_LINE = 200, 1000
 _RANGE = re.compile(r"[\[(]\s*([^\[\](){}\n]+?)\s*\.\.\s*([^\[\](){}\n]+?)\s*[\])]")
 _HALF = re.compile(r"(?:\b(?:where|when|unless|if|in|and|or|not)|[-+*/=<>])\Z")
 
@@ -72,6 +74,9 @@ class _Pairing:
         if self.stack and bracket != "}" and self.half_open(self.stack[-1], place):
             self.stack.pop()
             return
+        if self.stack and self.other_kind(self.stack[-1], place):
+            self.stack.pop()
+            return
         while self.stack and _CLOSER[self.stack[-1].bracket] != bracket:
             # `{ (  }`: the inner one was forgotten; but `( } )` has a `}` too many.
             if not any(_CLOSER[opened.bracket] == bracket for opened in self.stack):
@@ -109,11 +114,29 @@ class _Pairing:
         self.found.append(Complaint(diagnostic, edits))
         return True
 
+    def other_kind(self, opened: _Open, place: int) -> bool:
+        """Whether a line ends with `(` whose block a `}` below it closes; reports it."""
+        if opened.bracket == "{" or self.text[place] != "}":
+            return False
+        line_end = self.text.find("\n", opened.place, place)
+        if line_end < 0 or self.text[opened.place + 1 : line_end].split(" #")[0].strip():
+            return False
+        if self.indent(place) != (opened.indent, True):
+            return False
+        span = Span(self.file, opened.place, opened.place + 1)
+        message = f"This `{opened.bracket}` is closed by a `}}`."
+        fix = Fix(span, "{", certain=False)
+        diagnostic = Diagnostic("E0105", span, message, "lines stand in braces", fix)
+        self.found.append(Complaint(diagnostic, (Edit(span.start, span.end, "{"),)))
+        return True
+
     def unclosed(self, opened: _Open, before: int) -> None:
         """Reports a bracket whose partner would have to stand before a place."""
         closer = _CLOSER[opened.bracket]
         if opened.bracket != "{":
             before = self.line_end(opened.place, before)
+        else:
+            before = self.dedent(opened, before)
         span = Span(self.file, opened.place, opened.place + 1)
         text = closer if opened.bracket != "{" else f"\n{closer}\n"
         diagnostic = Diagnostic(
@@ -124,6 +147,27 @@ class _Pairing:
             Fix(Span(self.file, before, before), closer, certain=False),
         )
         self.found.append(Complaint(diagnostic, (Edit(before, before, text),)))
+
+    def dedent(self, opened: _Open, limit: int) -> int:
+        """Where a `{` ends by the indentation: behind the last line that is indented more than its
+        own. At the limit where the lines of its block aren't."""
+        last = self.text.find("\n", opened.place, min(limit, opened.place + LONGEST_LINE))
+        if last < 0:
+            return limit
+        inside = bool(self.text[opened.place + 1 : last].split(" #")[0].strip())
+        start = last + 1
+        for _ in range(LOOK_AHEAD):
+            if start >= limit:
+                break
+            end = self.text.find("\n", start, limit)
+            end = limit if end < 0 else end
+            line = self.text[start:end]
+            if line.strip():
+                if len(line) - len(line.lstrip()) <= opened.indent:
+                    return last if inside else limit
+                inside, last = True, end
+            start = end + 1
+        return limit
 
     def stray(self, place: int) -> None:
         line = self.headless_line(place)

@@ -87,14 +87,14 @@ class Checker:
         name: str,
         known: Iterable[str],
         *,
-        quoted: bool = False,
+        form: str = "{}",
         otherwise: str | None = None,
         unsure: Container[str] = (),
     ) -> None:
         """Reports a name that stands for nothing, with the known name that may be meant.
 
-        `quoted` where the span holds a text, so that the fix has to keep its quotes. `unsure` are
-        names of another sort, which are no certain fix.
+        `form` is how the fix holds the right name, as where the span is that of a text with its
+        quotes. `unsure` are names of another sort, which are no certain fix.
         """
         if name in self.lost:
             return
@@ -103,7 +103,7 @@ class Checker:
             self.report.add(code, span, message, otherwise)
             return
         self.flow.meant[span] = meant
-        text = f'"{meant}"' if quoted else meant
+        text = form.format(meant)
         fix = Fix(span, text, certain and meant not in unsure)
         self.report.add(code, span, message, f"did you mean `{meant}`?", fix)
 
@@ -187,6 +187,6 @@ def check_template(c: Checker, node: ast.Text) -> None:
         f"There is no template `{name}`",
         name,
         known_names,
-        quoted=True,
+        form='"{}"',
         otherwise=f"write templates/{name}.md beside the spec, or `template {name} {{ … }}`",
     )

@@ -141,6 +141,8 @@ def _unknown_field(
         entry.name,
         fields,
         otherwise=f"its fields are {listed(fields)}" if fields else None,
+        # `{ name }` is a value's name too, and that one is right.
+        form=f"{{}}: {entry.name}" if entry.short else "{}",
     )
 
 

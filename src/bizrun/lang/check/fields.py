@@ -64,7 +64,9 @@ def row_field(c: Checker, node: ast.RowField, scope: Scope) -> Type:
         text = f"`.{node.name}` is a field of a row, and there is no row here"
         c.report.add("E0225", node.span, text, help_)
         return ANY
-    c.checked.types[node] = type_ = field_type(c, row, node.name, node, node.span)
+    # Its name without the dot, which a fix has to leave.
+    name = Span(node.span.file, node.span.end - len(node.name), node.span.end)
+    c.checked.types[node] = type_ = field_type(c, row, node.name, node, name)
     if isinstance(type_, Maybe) and scope.holds(f".{node.name}"):
         return type_.inner
     return type_

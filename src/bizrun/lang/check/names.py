@@ -269,7 +269,7 @@ def fits_literal(c: Checker, node: ast.Expr, text: str, wanted: Type) -> bool:
             f'"{text}" is none of the values here',
             text,
             wanted.values,
-            quoted=True,
+            form='"{}"',
             otherwise="the values are " + listed(f'"{value}"' for value in wanted.values),
         )
         return False
@@ -288,7 +288,7 @@ def fits_literal(c: Checker, node: ast.Expr, text: str, wanted: Type) -> bool:
         f"There is no {kind} `{text}`",
         text,
         names,
-        quoted=True,
+        form='"{}"',
         otherwise=f"known are {listed(names)}" if names else f"declare it: `{kind} {text} {{ … }}`",
     )
     return False

@@ -21,7 +21,7 @@ def check_preview(c: Checker, node: ast.Call) -> None:
     ]
     if action.plain not in known:
         text = f"`preview_of` knows no action `{action.plain}` of a subscription"
-        c.unknown("E0213", action.span, text, action.plain, known, quoted=True)
+        c.unknown("E0213", action.span, text, action.plain, known, form='"{}"')
         return
     names = [f.name for f in c.signatures[action.plain].fields]
     fields = node.args[2] if len(node.args) > 2 else None

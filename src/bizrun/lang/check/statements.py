@@ -380,7 +380,8 @@ def bind_pattern(c: Checker, pattern: ast.EventPattern, scope: Scope) -> Record:
             some = any(key == name for key, *_ in record.some)
             help_ = "name the event, `as e`, and ask `e.event.type`" if some else None
             text = f"Event `{record.name}` has no field `{name}`"
-            c.unknown("E0216", span, text, name, fields, otherwise=help_)
+            # What the block calls it isn't known here, so that no other name is certain.
+            c.unknown("E0216", span, text, name, fields, otherwise=help_, unsure=fields)
             meant = nearest(name, fields)[0]
             if meant is not None and scope.find(meant) is None:
                 # The block goes by the name that is right.
