@@ -353,6 +353,23 @@ def test_a_tax_is_called_as_people_write_it(name: str, language: str, said: str)
     assert said in found, found
 
 
+@pytest.mark.parametrize(
+    ("title", "said"), [("Umsatzsteuer", "Umsatzsteuer 20%"), ("TVA 20 %", ">TVA 20 %<")]
+)
+def test_what_the_author_calls_a_meter_a_coupon_and_a_tax(title: str, said: str) -> None:
+    about = {**ACME, "titles": {
+        "meter": {"calls": "Phone calls"}, "coupon": {"SPRING": "Spring sale"},
+        "tax": {"tva": title},
+    }}  # fmt: skip
+    taxes = [{"name": "tva", "rate": "20%", "amount": money("120.00 USD")}]
+    uses = [{"coupon": "SPRING", "amount": money("34.50 USD")}]
+    row = invoice(taxes=taxes, tax=money("120.00 USD"), discounts=uses)
+    lines = [line(1, "calls eu", meter="calls")]
+    found = document_html(Document.of(row, lines, about, {"id": "a1"}, "UTC")).decode()
+    for text_ in ("Phone calls · eu", "Discount Spring sale", said):
+        assert text_ in found, text_
+
+
 def test_prices_with_their_tax_are_said_to_have_it() -> None:
     taxes = [{"name": "vat", "rate": "20%", "amount": money("120.00 USD"), "inclusive": True}]
     row = invoice(taxes=taxes, tax=money("120.00 USD"))
@@ -405,7 +422,7 @@ class Rows:
 
 
 PROGRAM: Any = SimpleNamespace(
-    title="Acme", timezone="UTC", currency="USD", bills=None, about={}, meters={},
+    title="Acme", timezone="UTC", currency="USD", bills=None, about={}, meters={}, titles={},
     templates={"hi": SimpleNamespace(parts={"subject": "Hi", "body": "Dear {{ name }}"}),
                "bad": SimpleNamespace(parts={"subject": "Hi", "body": "{{ nobody }}"})},
 )  # fmt: skip

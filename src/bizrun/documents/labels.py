@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -23,10 +23,12 @@ _UP = ("api", "apis", "sms", "gb", "mb", "tb", "kb", "cpu", "gpu", "http", "url"
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """A language's words, with Babel's locale for all that is counted or dated."""
+    """A language's words, with Babel's locale for all that is counted or dated; `titles` are what
+    the author calls meters, coupons and taxes."""
 
     locale: Any
     words: Mapping[str, str]
+    titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def language(self) -> str:
@@ -73,9 +75,15 @@ class Labels:
         start, end = first.astimezone(zone).date(), last.astimezone(zone).date()
         return _days(self.locale, start, end)
 
+    def called(self, kind: str, name: str) -> str:
+        """What the author calls it, else its name."""
+        return self.titles.get(kind, {}).get(name, name)
+
     def title(self, meter: str, description: str) -> str:
         """A meter's name as a reader would write it: `api_calls eu` is `API calls · eu`."""
         rest = description.removeprefix(meter).strip()
+        if (called := self.called("meter", meter)) != meter:
+            return called + (f" · {rest}" if rest else "")
         words = [w.upper() if w in _UP else w for w in meter.replace(".", "_").split("_") if w]
         name = " ".join(words)
         return f"{name[:1].upper()}{name[1:]}" + (f" · {rest}" if rest else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -35,7 +36,7 @@ def page(document: Document) -> dict[str, Any]:
     """All that stands on the pages of a document, as texts in the customer's language."""
     row, business = document.row, document.business
     own = document.customer.get("locale") or document.customer.get("language")
-    said = labels(own or business.get("locale"))
+    said = replace(labels(own or business.get("locale")), titles=business.get("titles") or {})
     seller = business_party(business)
     buyer = customer_party(document.customer, str(row["customer"]))
     due = document.kind == "invoice" and _open(row)
@@ -441,7 +442,7 @@ def _discounts(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, s
     zero = Money(0, row["currency"])
     shares: dict[str, Money] = {}
     for use in row.get("discounts") or ():
-        name = str(use["coupon"])
+        name = said.called("coupon", str(use["coupon"]))
         shares[name] = shares.get(name, zero) + _money(use["amount"])
     if len(shares) == 1:  # of prices with tax in them, it is what it takes off without it
         shares = dict.fromkeys(shares, row["discount"])
@@ -459,9 +460,15 @@ def _taxes(row: Mapping[str, Any], said: Labels) -> list[tuple[str, Money, str]]
     if not shares or total != row["tax"]:
         return [(said["tax"], row["tax"], "")]
     return [
-        (f"{_tax_name(str(tax['name']), said)} {said.percent(str(tax['rate']))}", amount, "")
+        (_tax_at(str(tax["name"]), said.percent(str(tax["rate"])), said), amount, "")
         for tax, amount in shares
     ]
+
+
+def _tax_at(name: str, rate: str, said: Labels) -> str:
+    """A tax as its author calls it, with its rate where that does not say it."""
+    called = said.called("tax", name)
+    return called if "%" in called else f"{_tax_name(called, said)} {rate}"
 
 
 def _tax_name(name: str, said: Labels) -> str:

@@ -37,6 +37,7 @@ class Business(Protocol):
     templates: dict[str, Any]
     meters: dict[str, Any]
     about: dict[str, str]
+    titles: dict[str, dict[str, str]]
 
 
 class Papers:
@@ -47,7 +48,7 @@ class Papers:
         self.program = program
         self.business: dict[str, Any] = {
             "title": program.title, "name": program.title, "currency": program.currency,
-            **program.about,
+            **program.about, "titles": program.titles,
         }  # fmt: skip
         self.templates = {name: t.parts for name, t in program.templates.items()}
         self.zone = ZoneInfo(program.timezone)

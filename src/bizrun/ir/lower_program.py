@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 from msgspec.structs import replace
@@ -262,6 +262,10 @@ class _ProgramLowering:
             name: lower_directory(node, symbols) for name, node in symbols.directories.items()
         }
         program.sign_ins = {n: lower_sign_in(s, symbols) for n, s in symbols.sign_ins.items()}
+        program.titles = {
+            "meter": _titles(symbols.meters), "coupon": _titles(symbols.coupons),
+            "tax": _titles(symbols.taxes),
+        }  # fmt: skip
         settings = symbols.business.settings if symbols.business else ()
         program.bounds = Bounds(
             **{s.key: constant(s.value, symbols) for s in settings if s.key in _BOUNDS}
@@ -272,6 +276,11 @@ class _ProgramLowering:
                     part if isinstance(part, str) else placeholder(part)
                     for part in setting.value.parts
                 )
+
+
+def _titles(declared: Mapping[str, ast.Meter | ast.Coupon | ast.Tax]) -> dict[str, str]:
+    """What readers call them, by name, where that is said."""
+    return {name: node.title for name, node in declared.items() if node.title}
 
 
 def _policy(symbols: Symbols) -> ast.Dunning | None:

@@ -253,6 +253,7 @@ class Program(Struct):
     directories: dict[str, Directory] = field(default_factory=dict)
     sign_ins: dict[str, SignIn] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, dict[str, str]] = field(default_factory=dict)
     # Meters that are asked over any range of time: each of their counts is kept.
     ranged: frozenset[str] = frozenset()
     marketplace: bool = False  # some charge is split or held: transfers are out of what is owed

@@ -42,7 +42,14 @@ def build_meter(tree: Any, context: Context) -> ast.Meter:
         build_expr(where.children[0], context) if where else None,
         _unit(unit.children[0], context) if unit else None,
         context.of(unit.children[0]) if unit else None,
+        _title(tree, context),
     )
+
+
+def _title(tree: Any, context: Context) -> str | None:
+    """What a reader calls it: the text behind the name."""
+    titles = tokens(tree, "TEXT")
+    return plain_text(titles[0], context) if titles else None
 
 
 def _unit(token: Any, context: Context) -> str:
@@ -77,6 +84,7 @@ def build_coupon(tree: Any, context: Context) -> ast.Coupon:
         _times(tree, context),
         _within(tree, "coupon_until", context),
         tuple(named(context, token) for token in tokens(only, "NAME")) if only else (),
+        _title(tree, context),
     )
 
 
@@ -107,6 +115,7 @@ def build_tax(tree: Any, context: Context) -> ast.Tax:
         kind is not None and str(kind.children[0]) == "inclusive",
         _within(rate, "tax_when", context) if rate is not None else None,
         str(provider.children[0]) if provider is not None else None,
+        _title(tree, context),
     )
 
 

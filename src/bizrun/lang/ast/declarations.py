@@ -339,6 +339,7 @@ class Meter(Declaration, frozen=True):
     where: Expr | None
     unit: str | None
     unit_span: Span | None = None
+    title: str | None = None
 
 
 class Coupon(Declaration, frozen=True):
@@ -357,6 +358,7 @@ class Coupon(Declaration, frozen=True):
     times: Expr | None
     until: Expr | None
     only: tuple[tuple[str, Span], ...]
+    title: str | None = None
 
 
 class Tax(Declaration, frozen=True):
@@ -368,6 +370,7 @@ class Tax(Declaration, frozen=True):
     inclusive: bool
     when: Expr | None
     provider: str | None
+    title: str | None = None
 
 
 class DunningStep(Node, frozen=True):

@@ -141,6 +141,7 @@ SECTIONS: tuple[Section, ...] = (
                 **dict.fromkeys(
                     ("count", "sum", "max", "min", "last", "average", "unique"), "words"
                 ),
+                "name": "text",
                 "per": "words",
                 "by": "names",
                 "where": "expr",

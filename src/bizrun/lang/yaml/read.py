@@ -227,12 +227,17 @@ def _event(to: Composer, section: Section, name: Scalar | None, value: Value) ->
     to.add("\n}", value)
 
 
-def _plan(to: Composer, section: Section, name: Scalar | None, value: Value) -> None:
+def _entitled(to: Composer, name: Scalar | None, value: Value) -> None:
+    """A name, and the title that stands in its mapping."""
     to.words(name)
     title = value.get("name") if isinstance(value, Mapping) else None
     if title is not None:
         to.add(" ", title)
         to.text(title)
+
+
+def _plan(to: Composer, section: Section, name: Scalar | None, value: Value) -> None:
+    _entitled(to, name, value)
     to.add(" {", value)
     if not (isinstance(value, Scalar) and value.empty):
         items(to, value)
@@ -240,12 +245,12 @@ def _plan(to: Composer, section: Section, name: Scalar | None, value: Value) -> 
 
 
 def _meter(to: Composer, section: Section, name: Scalar | None, value: Value) -> None:
-    to.words(name)
+    _entitled(to, name, value)
     to.add(" { ", value)
     if isinstance(value, Mapping):
         taken = _taken(to, section, name, value)
         for word, item in sorted(taken.items(), key=lambda pair: pair[0] in _METER_CLAUSES):
-            if word != DOC:
+            if word not in (DOC, "name"):
                 to.add(f"{word} ", item)
                 to.names(item)
                 to.add(" ", item)
@@ -259,7 +264,7 @@ _METER_CLAUSES = ("per", "by", "where", "unit")
 
 def _parts(to: Composer, section: Section, name: Scalar | None, value: Value) -> None:
     """Coupons, taxes, dunning: lines of the grammar."""
-    to.words(name)
+    _entitled(to, name, value)
     to.add(" {", value)
     to.lines(_without_doc(to, value))
     to.add("\n}", value)
@@ -270,7 +275,8 @@ def _without_doc(to: Composer, value: Value) -> Value:
     if not isinstance(value, Mapping):
         return value
     found = value.get("is")
-    if found is None or len(value.pairs) > (value.get(DOC) is not None) + 1:
+    beside = sum(value.get(word) is not None for word in (DOC, "name"))
+    if found is None or len(value.pairs) > beside + 1:
         to.report(value, "One line or a list is meant here", "or a mapping of `##` and `is`")
         return Sequence(value.span, ())
     return found

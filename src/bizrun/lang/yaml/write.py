@@ -70,8 +70,12 @@ def _described(declaration: ast.Declaration, data: Data) -> Data:
 
 
 def _said(declaration: ast.Declaration, value: Any) -> Any:
-    """A declaration of lines, which has its description beside `is`."""
-    return {DOC: declaration.doc, "is": value} if declaration.doc else value
+    """A declaration of lines, which has its description and its title beside `is`."""
+    beside = {DOC: declaration.doc} if declaration.doc else {}
+    title = getattr(declaration, "title", None)
+    if title is not None:
+        beside["name"] = plain_text(title)
+    return {**beside, "is": value} if beside else value
 
 
 def _one(values: list[str]) -> Any:
@@ -142,7 +146,8 @@ def _plan(to: Printer, plan: ast.Plan | ast.Addon) -> tuple[str | None, Any]:
 def _meter(to: Printer, meter: ast.Meter) -> tuple[str | None, Any]:
     events = " or ".join(name for name, _ in meter.events)
     of = f"{meter.field} of {events}" if meter.field else events
-    data: Data = {meter.aggregate: of}
+    data: Data = {"name": plain_text(meter.title)} if meter.title is not None else {}
+    data[meter.aggregate] = of
     if meter.per:
         data["per"] = meter.per
     if meter.by:
