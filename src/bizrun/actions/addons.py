@@ -48,7 +48,7 @@ def add_addon(desk: Desk, args: dict[str, Any], site: object, place: Any) -> str
         raise Refusal(f"addon `{addon.name}` is not for plan `{sub['plan']}`")
     own = own_interval(sub)
     if missing := unpriced(addon, ahead(desk, sub), sub["currency"], own):
-        raise Refusal(f"addon `{addon.name}` has no price in {sub['currency']} per {missing}")
+        raise Refusal(f"addon `{addon.name}` has no price in {sub['currency']} per {missing.each}")
     wanted = args.get("quantity")
     quantity = choose_quantity(addon, wanted)
     having = [a for a in sub["addons"] or () if a["addon"] != addon.name]

@@ -150,8 +150,8 @@ def check_addons(desk: Desk, sub: Mapping[str, Any], plan: catalog.Plan, interva
             raise Refusal(f"addon `{addon.name}` is not for plan `{plan.name}`: remove it first")
         if missing := unpriced(addon, plan, sub["currency"], catalog.interval(interval)):
             raise Refusal(
-                f"addon `{addon.name}` has no price in {sub['currency']} per {missing}: remove it "
-                "first"
+                f"addon `{addon.name}` has no price in {sub['currency']} per {missing.each}: "
+                "remove it first"
             )
 
 

@@ -323,7 +323,7 @@ def choose_interval(
     if wanted is not None:
         interval = interval_named(wanted)
         if not any(catalog.same_interval(interval, one) for one in own):
-            raise Refusal(f"plan `{plan.name}` has no price in {currency} per {interval}")
+            raise Refusal(f"plan `{plan.name}` has no price in {currency} per {interval.each}")
         return interval
     if prices and not any(price.currency == currency for price in prices):
         raise Refusal(f"plan `{plan.name}` has no price in {currency}")

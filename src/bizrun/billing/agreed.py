@@ -29,6 +29,6 @@ def with_price(plan: Plan, amount: Money, interval: Interval) -> Plan:
             prices = tuple(mine if price is own else price for price in plan.prices)
             return replace(plan, prices=prices)
     raise Refusal(
-        f"plan `{plan.name}` has several prices per {interval.text}: `price` can't replace one of "
+        f"plan `{plan.name}` has several prices per {interval.each}: `price` can't replace one of "
         "them"
     )

@@ -50,6 +50,11 @@ class Interval(Struct, frozen=True):
         return _interval_text(self)
 
     @property
+    def each(self) -> str:
+        """As it stands behind `per`: `month`, `6 months`."""
+        return self.unit if self.count == 1 else self.text
+
+    @property
     def duration(self) -> Duration:
         """The calendar duration: a year is 12 months, a week 7 days."""
         return Duration.of(self.count, self.unit)
