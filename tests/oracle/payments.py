@@ -54,7 +54,8 @@ class Payments(Metered):
                 return
             given = [replace(line) for line in made.lines]
             total = credit_note(self.rules, given, amount)
-            if total > made.total - made.returned or (made.paid and self._used_up(made, amount)):
+            nothing_left = not total or total > made.total - made.returned
+            if nothing_left or (made.paid and self._used_up(made, amount)):
                 # More than is still charged, or than is left of the credit that was sold.
                 self.refused += 1
                 return
