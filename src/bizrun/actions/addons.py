@@ -129,7 +129,8 @@ def _change_addon(
         found.metered += apart.apart_from_plan(desk, sub, windows)
         found.lines += [line for window in windows for line in window.lines]
     if not quantity or _is_new(sub, addon):
-        known |= apart.cut(desk, {**sub, "billing": known}, addon, found.metered)
+        having_it = after if quantity else sub
+        known |= apart.cut(desk, {**having_it, "billing": known}, addon, found.metered)
     bill_change(
         desk, sub, after, found, addon.name, change, f"addon/{desk.base}/{site}", "addon_change",
         surplus_of(sub, args, site, place), False,
