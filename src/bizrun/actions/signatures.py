@@ -23,6 +23,7 @@ from ..lang.types import (
     Type,
     maybe,
 )
+from ..model import LINE_KINDS
 
 # Replaced by the entity that the business block names with `bills`.
 CUSTOMER = EntityType("Bills")
@@ -35,6 +36,7 @@ PROCESSOR = Choice(("stripe", "paypal"))
 WHEN = Choice(("now", "period_end"))
 # Fields of an email that hold addresses: one, or a list of them.
 RECIPIENTS = ("to", "cc", "bcc", "reply_to")
+KIND = Choice(LINE_KINDS)
 INVOICE_WHEN = Choice(("now", "next"))
 
 REPLY = Record(
@@ -243,7 +245,7 @@ _BILLING = (
             ("price", MONEY),
             ("priority", INTEGER),
             ("meters", ListOf(METER)),
-            ("kinds", ListOf(TEXT)),
+            ("kinds", ListOf(KIND)),
         ),
     ),
     _action(
