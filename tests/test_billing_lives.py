@@ -30,6 +30,7 @@ from .oracle.world import EXPONENTS, Plan
 # Lives of some thousand actions in a plain run; `BIZRUN_LIVES=60` lives more of them.
 SEEDS = range(int(os.environ.get("BIZRUN_LIVES", "6")))
 BUYERS, ACTIONS = 5, 50
+ZONES = ("UTC", "Pacific/Kiritimati", "Pacific/Apia", "Australia/Lord_Howe", "America/St_Johns")
 
 MORE = """
 entity Span { id text key, sub Subscription, why text, start time, end time }
@@ -40,6 +41,13 @@ event A.note { account Account, part number, refund bool }
 event A.void { account Account }
 event A.pay { account Account }
 event A.later { account Account, amount money }
+event A.zone { account Account, timezone text }
+event A.day { deal Deal, day integer, when "now" | "period_end" }
+on A.zone as e { update e.account { timezone: e.timezone } }
+on A.day as e {
+  let s = e.deal.sub
+  change_plan { subscription: s, plan: s.plan, anchor_day: e.day, when: e.when }
+}
 on A.later as e {
   invoice { customer: e.account, when: "next", lines: [{ description: "Later", amount: e.amount }] }
 }
@@ -140,7 +148,7 @@ class Life:
         kind = self.r.choice(
             ("change", "change", "quantity", "quantity", "usage", "usage", "usage", "pause",
              "resume", "cancel", "subscribe", "coupon", "grant", "oneoff", "refund", "note", "void",
-             "pay", "cards", "addon", "late", "later")
+             "pay", "cards", "addon", "late", "later", "zone", "day")
         )  # fmt: skip
         getattr(self, kind)(buyer)
 
@@ -221,6 +229,15 @@ class Life:
     def oneoff(self, buyer: str) -> None:
         amounts = [f"{self.r.randint(1, 90)} {self.rules.currency}" for _ in range(2)]
         self.send("A.oneoff", account=buyer, lines=amounts)
+
+    def zone(self, buyer: str) -> None:
+        """Moves to another time zone, not often."""
+        if self.r.random() < 0.3:
+            self.send("A.zone", account=buyer, timezone=self.r.choice(ZONES))
+
+    def day(self, buyer: str) -> None:
+        day, when = self.r.choice((1, 15, 28, 31)), self.r.choice(("now", "period_end"))
+        self.send("A.day", deal=self.deal(buyer), day=day, when=when)
 
     def later(self, buyer: str) -> None:
         amount = f"{self.r.randint(-9, 30)} {self.rules.currency}"
