@@ -213,3 +213,32 @@ def test_what_handlers_count_and_what_came_after_an_invoice(command: Command) ->
         "      e5/on Scan/2 at 2026-04-30T09:00:00Z: quantity 1",
         "      e4 at 2026-04-04T09:00:00Z: n 3",
     ]
+
+
+CHANGED = """\
+business "Shop" { currency USD, timezone "UTC", bills Member, invoice_number "S-{seq:03}" }
+entity Member { id text key }
+plan basic { price 10 USD per month }
+plan pro { price 30 USD per month }
+event Member.joined key id { id text }
+event Moved { id text }
+on Member.joined(id) {
+  let member = create Member { id }
+  subscribe { customer: member, plan: pro }
+}
+on Moved as e {
+  for each s in Subscription where .customer == Member(e.id) {
+    change_plan { subscription: s, plan: basic }
+  }
+}
+"""
+
+
+def test_a_change_says_of_which_days_it_is_and_what_it_gives(command: Command) -> None:
+    write_shop(CHANGED, (("Member.joined", 1, {"id": "a"}), ("Moved", 16, {"id": "a"})))
+    command("shop.biz", "--out", "none")
+    assert command("why", "S-002").splitlines()[1:4] == [
+        "  Unused time on pro, 2026-04-16 to 2026-05-01: -15.00 USD  shop.biz:4",
+        "  Remaining time on basic, 2026-04-16 to 2026-05-01: 5.00 USD  shop.biz:3",
+        "  account credit: 10.00 USD",
+    ]

@@ -224,9 +224,10 @@ def write_lines(
                 "invoice": invoice, "subscription": line.subscription, "position": position,
                 "kind": line.kind, "description": line.description, "quantity": line.quantity,
                 "unit_amount": line.unit_amount, "amount": line.amount,
-                "discount": line.discount or zero, "tax": line.tax or zero, "meter": line.meter,
-                "period_start": line.period_start, "period_end": line.period_end,
-                "detail": _detail(line), "credited": charged.of_line(line),
+                "discount": line.discount or zero, "tax": line.tax or zero, "plan": line.plan,
+                "meter": line.meter, "period_start": line.period_start,
+                "period_end": line.period_end, "detail": _detail(line),
+                "credited": charged.of_line(line),
             },
             f"line/{site}/{position}",
         )  # fmt: skip

@@ -18,6 +18,7 @@ from ..lang import ast
 from ..model import base_of
 from ..runtime.counting import RECORDED
 from ..store.base import INTERNAL
+from ..times import local_date, zone
 from ..values import instant_text, show
 from .counted import events_of
 
@@ -164,7 +165,8 @@ class _Chain:
             text = f"tax {tax['name']} {show(tax['rate'])}: {show(tax['amount'])}"
             parts.append(Reason(text, self._declared(self.checked.symbols.taxes, tax["name"])))
         if row["credit"]:
-            parts.append(Reason(f"account credit: -{show(row['credit'])}"))
+            # Below zero it is what the invoice gives the customer.
+            parts.append(Reason(f"account credit: {show(-row['credit'])}"))
         parts += self._posted(f"{row['id']}/issued")
         payments = sorted(self.rows("Payment", invoice=row["id"]), key=_made)
         for payment in payments:
@@ -182,7 +184,10 @@ class _Chain:
         elif price and len(detail) == 1 + sum(map(_is_free, detail)):
             detail = [step for step in detail if _is_free(step)]  # The price says the rest.
         invoice = next(self.rows("Invoice", id=row["invoice"]))
-        what = f"{row['description']}: {show(row['quantity'])}{price} = {show(row['amount'])}"
+        count = f"{show(row['quantity'])}{price} = "
+        if row["kind"] == "proration" and not price and row["quantity"] == 1:
+            count = ""  # It is of a stretch of time, which says more.
+        what = f"{row['description']}{self._stretch(row)}: {count}{show(row['amount'])}"
         what += " before tax" * _inclusive(invoice)
         parts = [Reason(text) for text in _tiers(detail)]
         meter = self.program.meters.get(row["meter"] or "")
@@ -191,6 +196,14 @@ class _Chain:
         if whole:
             parts += self._posted(f"{row['invoice']}/issued")
         return Reason(what, self._priced(row), tuple(parts))
+
+    def _stretch(self, row: Row) -> str:
+        """The days that a proration is of."""
+        if row["kind"] != "proration" or row["period_start"] is None:
+            return ""
+        tz = zone(self.program.timezone)
+        start, end = (local_date(row[end], tz) for end in ("period_start", "period_end"))
+        return f", {start} to {end}"
 
     def _counted(self, meter: Meter, row: Row, invoice: Row) -> Iterator[Reason]:
         """The events that a meter counted in the period of a line, the newest first."""
@@ -306,9 +319,9 @@ class _Chain:
     # --- places ----------------------------------------------------------------------------------
 
     def _priced(self, row: Row) -> str | None:
-        """Where the price of a line stands: the plan of its subscription, or its usage price."""
-        sub = next(self.rows("Subscription", id=row["subscription"] or ""), None)
-        plan = self.checked.symbols.plans.get(str(sub["plan"])) if sub else None
+        """Where the price of a line stands: its plan or add-on, or a usage price of that."""
+        symbols, name = self.checked.symbols, row["plan"] or ""
+        plan = symbols.plans.get(name) or symbols.addons.get(name)
         if plan is None:
             return None
         for item in plan.items:
