@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ..billing import allowances, catalog, lines, proration, rating
 from ..billing.allowances import Allowance, Lot
-from ..billing.buckets import ADDITIVE
+from ..billing.buckets import ADDITIVE, Level
 from ..billing.periods import Period
 from ..billing.rating import Rated
 from ..values import Money, Number
@@ -92,17 +92,27 @@ def _with_each(
 ) -> rating.Usage:  # fmt: skip
     """The usage with what each of its events counted."""
     by = dict(zip(price.pricing.dimensions, usage.values, strict=True))
-    each = desk.measured_each(price.meter, customer, start, end, by)
-    if len(each) < usage.events:
-        # Of those at the instant where it was cut, or where a threshold is looked at, the first.
-        each = desk.measured_each(price.meter, customer, start, end + MOMENT, by)[: usage.events]
-    else:
-        # Of those at the instant where it began the first ones may be of a window before it.
-        each = each[len(each) - usage.events :]
+    each = _of_window(
+        desk.measured_each(price.meter, customer, start, end + MOMENT, by), usage, end
+    )
     order = tuple((level.at, level.event) for level in each)
     values = tuple(level.value for level in each)
     back = len(values) - rating.paying(values)
     return replace(usage, events=usage.events - back, each=values, order=order)
+
+
+def _of_window(levels: Sequence[Level], usage: rating.Usage, end: datetime) -> Sequence[Level]:
+    """What a window has counted, of all that lies from where it began to where it ends: of those
+    at the instant where it began the first ones may be of a window before it, and the last ones of
+    one behind it at the instant where it was cut, or where a threshold is looked at."""
+    count, within = usage.events, sum(level.at < end for level in levels)
+    first = max(within - count, 0)
+    if sum((level.value for level in levels[first : first + count]), 0) != usage.quantity:
+        # More than one at both instants: those that come to what it has counted.
+        for place in range(len(levels) - count + 1):
+            if sum((level.value for level in levels[place : place + count]), 0) == usage.quantity:
+                return levels[place : place + count]
+    return levels[first : first + count]
 
 
 def allowance_of(
