@@ -200,13 +200,16 @@ class Toolbox:
             price.meter == meter for plan in program.offers() for price in catalog.every_usage(plan)
         )
 
-    def counted(self, work: Desk, meter: str, customer: str, at: datetime) -> None:
-        """What follows from a late count, or from one of a meter that is watched."""
+    def counted(
+        self, work: Desk, meter: str, customer: str, at: datetime, replaced: bool = False
+    ) -> None:
+        """What follows from a late count, or from one of a meter that is watched; of one that is
+        taken back to be `replaced` nothing is billed."""
         if at < work.now:
             corrections.counted_late(work, meter, customer, at)
         # It may be of a running period too: of another subscription, or of the plan's beside an
         # add-on that is gone.
-        if self.watches(work.program, meter):
+        if self.watches(work.program, meter) and not replaced:
             renewals.threshold(work, meter, customer)
 
     def follow(self, work: Desk, key: str, status: str) -> None:

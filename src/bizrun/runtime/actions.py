@@ -64,7 +64,9 @@ class Actions(Protocol):
     def watches(self, program: Program, meter: str) -> bool:
         """Whether billing has to hear of every count of a meter."""
 
-    def counted(self, work: Work, meter: str, customer: str, at: datetime) -> None:
+    def counted(
+        self, work: Work, meter: str, customer: str, at: datetime, replaced: bool = False
+    ) -> None:
         """What follows from a late count, or from one of a meter that billing watches."""
 
     def follow(self, work: Work, key: str, status: str) -> None:

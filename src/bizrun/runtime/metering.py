@@ -320,7 +320,7 @@ class Metering:
                 picked = _picked(meter, by, dimensions)
                 counted = self._add(meter, customer, value, at, event, picked, period, sign)
         self.engine.triggers.metered(meter, customer, counted)
-        self._tell(meter, customer, at, event)
+        self._tell(meter, customer, at, event, sign < 0)
 
     def _keep_apart(
         self, meter: Meter, customer: str, level: Level, by: Mapping[str, str], sign: int
@@ -407,7 +407,7 @@ class Metering:
             found = self._watched[meter] = self.engine.actions.watches(self.engine.program, meter)
         return found
 
-    def _tell(self, meter: Meter, customer: str, at: datetime, event: str) -> None:
+    def _tell(self, meter: Meter, customer: str, at: datetime, event: str, replaced: bool) -> None:
         """Tells billing of a late count, and of each one that it watches."""
         engine = self.engine
         now = max(at, engine.clock or at)
@@ -415,13 +415,13 @@ class Metering:
             base = f"{event}/{meter.name}"
             envelope = {"id": event, "type": "billing", "time": now, "subject": customer}
             work = Work(engine, now, base, envelope, None)
-            engine.actions.counted(work, meter.name, customer, at)
+            engine.actions.counted(work, meter.name, customer, at, replaced)
             if meter.aggregate == "average" and now > at:
                 # The level holds on in the periods after that of the event.
                 for row in engine.state.select(
                     "_usage", {"customer": customer, "meter": meter.name}, [Range("start", ">", at)]
                 ):
-                    engine.actions.counted(work, meter.name, customer, row["start"])
+                    engine.actions.counted(work, meter.name, customer, row["start"], replaced)
 
     # --- answers -------------------------------------------------------------------------------
 
