@@ -215,10 +215,12 @@ def recovered(desk: Desk, cause: str, invoice: Mapping[str, Any], amount: Money)
 
 
 def written_off(desk: Desk, invoice: Mapping[str, Any]) -> None:
-    """An invoice that nobody will pay."""
-    open_ = invoice["amount_open"]
+    """An invoice that nobody will pay; again, where it was paid after all and that was lost too."""
+    open_, entry = invoice["amount_open"], f"{invoice['id']}/uncollectible"
+    if desk.peek("Ledger", f"{entry}|0") is not None:
+        entry = str(desk.fresh(f"{entry}/{desk.base}"))
     post(
-        desk, f"{invoice['id']}/uncollectible", invoice["customer"],
+        desk, entry, invoice["customer"],
         (BAD_DEBT, open_), (RECEIVABLE, -open_),
     )  # fmt: skip
 
