@@ -431,6 +431,33 @@ def test_commands_over_a_state_in_postgresql(postgres: Server, command: Command)
     assert "sound" in command("verify", "--state", state)
 
 
+def test_an_edited_plan_is_taken_up_as_with_a_file(postgres: Server, command: Command) -> None:
+    plans = "plan pro { price 30 USD per month, from 2026-02-01 { price 33 USD per month } }\n"
+    spec = (
+        'business "Acme" { currency USD, timezone "UTC", bills Account }\n'
+        "entity Account { id text key }\nevent Join { id text }\n" + plans +
+        "on Join as e { let a = create Account { id: e.id }\n"
+        "  subscribe { customer: a, plan: pro } }\n"
+    )  # fmt: skip
+    joins = [
+        {"id": f"{n}", "type": "Join", "time": f"2026-0{n}-03T12:00:00Z", "data": {"id": f"{n}"}}
+        for n in (1, 2, 3)
+    ]
+    told = []
+    for state in ("state.db", postgres.address("edited")):
+        said = []
+        for n, join in enumerate(joins):
+            Path("acme.biz").write_text(spec.replace("30 USD", f"{30 + n} USD"))
+            Path("acme.events.jsonl").write_text(json.dumps(join) + "\n")
+            command("acme.biz", "--state", state, "--out", "none")
+            said.append(command("preview", "1", "--state", state, "--json"))
+        every = "[for i in Invoice order by .number: { of: i.customer, total: i.total }]"
+        told.append([*said, command("query", every, "--state", state, "--csv")])
+    assert told[0] == told[1]
+    totals = [(1, 30), (1, 30), (2, 33), (1, 30), (2, 33), (3, 33)]
+    assert told[0][-1].split()[1::2] == [f"{of},{total}.00" for of, total in totals]
+
+
 def test_no_password_is_printed(postgres: Server, command: Command) -> None:
     postgres.sql("CREATE SCHEMA IF NOT EXISTS secret AUTHORIZATION secure")
     state = postgres.address("secret", user=f"secure:{PASSWORD}")
