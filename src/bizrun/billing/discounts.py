@@ -42,8 +42,8 @@ class Discountable(Struct, frozen=True):
     """What a coupon asks about a line; `period_start` is the invoice's instant where it has none.
 
     The amount is rounded, and may be below zero (a correction, what is above a maximum). A
-    proration's charge has the `part` of its period that it is for; `covers` says of what, `beside`
-    what that costs of the other prices that are charged with it.
+    proration's charge has the `part` of its period that it is for; `covers` says of what, also of
+    one that waited, `beside` what that costs of the other prices that are charged with it.
     """
 
     amount: Money

@@ -391,7 +391,7 @@ def _coupons(
             line.subscription,
             line.meter,
             line.part,
-            line.covers,
+            line.counted if line.covers is None else line.covers,
             line.beside,
         )
         for line in lines
