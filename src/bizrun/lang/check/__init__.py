@@ -14,6 +14,7 @@ from .context import Checker
 from .damage import damaged, lost
 from .declarations import check_declarations
 from .expressions import infer
+from .misspelt import at_declarations
 from .places import check_places, check_refs
 from .report import Report, settled
 from .scope import Flow, Scope
@@ -57,7 +58,9 @@ def check(
     _check_untyped_rows(checker, loaded)
     prelude = loaded.files[0].span.file
     found = list(told_at_use(loaded, (*loaded.diagnostics, *report.diagnostics)))
-    checked.diagnostics = without_allowed(loaded, settled(_used(loaded, found), prelude))
+    checked.diagnostics = without_allowed(
+        loaded, settled(_used(loaded, at_declarations(loaded, found)), prelude)
+    )
     return checked
 
 
