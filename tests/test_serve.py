@@ -84,6 +84,8 @@ def test_batches_answer_in_order(shop: Served) -> None:
         assert reasons[4] == "the event has no `type`"
         assert reasons[5] == "`account`: there is no Account `nobody`"
     assert shop.results([], BATCH) == []
+    nameless = shop.results([called("o6"), {**called("o7"), "id": ""}], BATCH)[1]
+    assert nameless["reason"] == "the event's `id` must be text of 1 to 500 characters"
 
 
 def test_binary_mode(shop: Served) -> None:

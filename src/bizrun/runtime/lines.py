@@ -306,13 +306,13 @@ def _fill(line: Line, envelope: Envelope, named: bool) -> None:
     if isinstance(id_, int) and not isinstance(id_, bool):
         id_ = str(id_)
     if not isinstance(id_, str) or not id_ or len(id_) > MAX_ID:
-        raise BizError(f"the event's `id` must be text of at most {MAX_ID} characters")
+        raise BizError(f"the event's `id` must be text of 1 to {MAX_ID} characters")
     if not isinstance(source, str) or source == INTERNAL or len(source) > MAX_ID:
         raise BizError("the event's `source` must be text, and `bizrun` is reserved")
     if envelope.corrects is not None and not isinstance(envelope.corrects, str):
         raise BizError("the event's `corrects` must be the id of the event that it replaces")
     if not envelope.type or len(envelope.type) > MAX_ID:
-        raise BizError(f"the event's `type` must be text of at most {MAX_ID} characters")
+        raise BizError(f"the event's `type` must be text of 1 to {MAX_ID} characters")
     line.id, line.type, line.source = id_, envelope.type, source
     if envelope.specversion != SPECVERSION:
         shown = str(envelope.specversion)[:40]
