@@ -82,6 +82,9 @@ def distance(a: str, b: str, limit: int) -> int:
     """The Damerau-Levenshtein distance (adjacent swaps count one), or limit + 1 where larger."""
     if abs(len(a) - len(b)) > limit:
         return limit + 1
+    if limit < 1:
+        return int(a != b)
+    a, b = _apart(a, b)
     before: list[int] = []
     previous = list(range(len(b) + 1))
     for i, left in enumerate(a, 1):
@@ -91,8 +94,19 @@ def distance(a: str, b: str, limit: int) -> int:
             if i > 1 and j > 1 and left == b[j - 2] and a[i - 2] == right:
                 cost = min(cost, before[j - 2] + 1)
             current.append(cost)
+        if min(current) > limit and min(previous) > limit:
+            return limit + 1  # What comes behind makes it no less.
         before, previous = previous, current
     return previous[-1]
+
+
+def _apart(a: str, b: str) -> tuple[str, str]:
+    """Two texts without what they begin and end with alike: that costs no step."""
+    end = min(len(a), len(b))
+    first = next((at for at in range(end) if a[at] != b[at]), end)
+    a, b, end = a[first:], b[first:], end - first
+    last = next((at for at in range(end) if a[-1 - at] != b[-1 - at]), end)
+    return a[: len(a) - last], b[: len(b) - last]
 
 
 def an(name: str) -> str:
@@ -107,10 +121,10 @@ def normal(path: str) -> str:
 
 def did_you_mean(name: str, known: object) -> str | None:
     """The known name nearest to a mistyped one, where it is near enough to be meant."""
-    best: tuple[int, str] | None = None
+    best: str | None = None
     limit = max(1, len(name) // 3)
     for candidate in sorted(str(k) for k in known):  # type: ignore[attr-defined]
         steps = distance(name.lower(), candidate.lower(), limit)
-        if steps <= limit and (best is None or steps < best[0]):
-            best = (steps, candidate)
-    return best[1] if best else None
+        if steps <= limit:
+            best, limit = candidate, steps - 1  # Another one has to be nearer.
+    return best

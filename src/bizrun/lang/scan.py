@@ -88,7 +88,7 @@ _CONTINUES = re.compile(r"[ \t]*(?:[{.)\]}|+*/<>=?,-]|(?:and|or|where|order by|e
 _ENDS_OPEN = re.compile(r"(?:[-+*/=<>,|:.(\[{]|\?\?|\b(?:and|or|not|where|then|else|in|of))\Z")
 _NEXT = re.compile(
     r"""(?P<text>"(?:"")?)|(?P<comment>\#[^\r\n]*)|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<line>\n)
-    |(?P<odd>//[^\r\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?+|'(?:[^'"\r\n]*')?|[“”„][^“”„"\r\n]*[“”„]
+    |(?P<odd>//[^\r\n]*|/\*(?>(?:[^*]++|\*(?!/))*(?:\*/)?)|'(?:[^'"\r\n]*')?|[“”„][^“”„"\r\n]*[“”„]
         |`[^`"\r\n]*`
         |(?:(?<=[A-Z]{3})|(?<=[A-Z]{3}[ ]))/[ ]?(?:day|week|month|year|mo|yr|seat|user)\b
         |(?<![\w.])[0-9][0-9_.]*(?:[A-Z]{3}|[ ](?:usd|eur|gbp|jpy|chf|cad|aud|inr|cny|sek))\b
@@ -102,8 +102,8 @@ _NEXT = re.compile(
 )
 _CONFLICT = re.compile(r"(?:<{7}|={7}|>{7}|\|{7})(?= |\r?$)", re.MULTILINE)
 _IN_TEXT = re.compile(r'["{}\\\n]')
-_PLAIN_TEXT = re.compile(r'"(?:[^"\\\n]++|\\.)*+"')
-_TEXT3 = re.compile(r'"""(?:[^"\\]++|\\.|"(?!""))*+"""', re.DOTALL)
+_PLAIN_TEXT = re.compile(r'"(?>(?:[^"\\\n]++|\\.)*)"')
+_TEXT3 = re.compile(r'"""(?>(?:[^"\\]++|\\.|"(?!""))*)"""', re.DOTALL)
 _LOOKS_LIKE_HEAD = re.compile(r"[A-Za-z]\w*[ \t]+[^\n{]*+\{")
 
 

@@ -29,7 +29,7 @@ SHALLOW = 2 * MAX_NESTING  # a line of so many bytes can't be nested deeper
 LAST_MICRO = 999_999
 SPECVERSION = "1.0"  # of CloudEvents
 # A text, also one that never ends: looked for again behind each of its quotes it would take hours.
-_TEXTS = re.compile(rb'(?s)"(?:[^"\\]|\\.)*+(?:"|\\?\Z)')
+_TEXTS = re.compile(rb'(?s)"(?>(?:[^"\\]|\\.)*)(?:"|\\?\Z)')
 _UNFIT = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 
 

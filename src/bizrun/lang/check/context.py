@@ -110,13 +110,16 @@ class Checker:
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
     """The known name that a mistyped one is nearest to, and whether no other is as near."""
-    found = sorted(
+    found: list[tuple[tuple[int, bool], str]] = []
+    most = len(name) + 1
+    for candidate in set(known):
         # Another case of the first letter is another sort of name (an entity, a value), so a step.
-        ((steps + cased, cased), candidate)
-        for candidate in set(known)
-        if (steps := _steps(name.lower(), candidate.lower())) is not None
-        for cased in (name[:1].isupper() != candidate[:1].isupper(),)
-    )
+        cased = name[:1].isupper() != candidate[:1].isupper()
+        steps = _steps(name.lower(), candidate.lower(), most - cased)
+        if steps is not None:
+            found.append(((steps + cased, cased), candidate))
+            most = min(most, steps + cased)
+    found.sort()
     if not found:
         longer = [candidate for candidate in sorted(set(known)) if _goes_on(name, candidate)]
         return (longer[0] if len(longer) == 1 else None), False
@@ -135,14 +138,15 @@ def _goes_on(name: str, candidate: str) -> bool:
     return first == second and len(short) >= _BEGINNING and long.startswith(short)
 
 
-def _steps(name: str, candidate: str) -> int | None:
-    """How many letters lie between two names, None where too many; dotted ones part by part."""
+def _steps(name: str, candidate: str, most: int) -> int | None:
+    """How many letters lie between two names, None where too many, or more than `most`; dotted
+    ones part by part."""
     parts, others = name.split("."), candidate.split(".")
     if len(parts) != len(others):
         parts, others = [name], [candidate]
     total = 0
     for part, other in zip(parts, others, strict=True):
-        limit = max(1, len(part) // 3)
+        limit = min(max(1, len(part) // 3), most - total)
         steps = distance(part, other, limit)
         # A single letter is near to every other one.
         if steps > limit or (steps and steps >= max(len(part), len(other))):
