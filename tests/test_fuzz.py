@@ -380,6 +380,8 @@ def ran(engine: Engine, data: bytes, batch: int) -> str | None:
 FOUND_SPECS = {
     "a row of an untyped event is changed": "on Foo.bar(order) { update order { a: 1 } }",
     "a row of an untyped event is deleted": "on Foo.bar(order) { delete order }",
+    "a row of an event with a slip in its name is changed":
+        "on PaymentQdispute_won(customer) { update customer { a: 1 } }",
     "a list of an untyped event is changed": 'on Foo.bar(order) { add "x" to order.tags }',
     "a meter of an event that nobody declares":
         "plan p { price 1 USD per month, usage m: 1 USD }\n"

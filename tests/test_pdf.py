@@ -370,7 +370,7 @@ def invoices(count: int) -> list[Document]:
 def sink(folder: Path, form: str = "pdf", **about: str) -> Sink:
     program = SimpleNamespace(
         title="Acme", path=str(folder / "a.biz"), timezone="UTC", currency="USD", bills="Account",
-        templates={}, about=about, meters={},
+        templates={}, about=about, meters={}, titles={},
     )  # fmt: skip
     return Sink(folder, program, form)
 

@@ -67,7 +67,7 @@ def check(
 def _check_untyped_rows(checker: Checker, loaded: Loaded) -> None:
     """Reports changes of something untyped, where no other mistake made it so."""
     found = (*loaded.diagnostics, *checker.report.diagnostics)
-    if any(problem.severity == "error" or _mistyped(problem) for problem in found):
+    if any(problem.severity == "error" for problem in found):
         return
     for span, verb in checker.untyped_rows:
         checker.report.add(
@@ -94,11 +94,6 @@ def _used(loaded: Loaded, found: list[Diagnostic]) -> list[Diagnostic]:
         if source is None or source.text[span.start : span.end] not in meant:
             kept.append(problem)
     return kept
-
-
-def _mistyped(problem: Diagnostic) -> bool:
-    """Whether an event that nobody declared is one that somebody did, with a slip in its name."""
-    return problem.code == "W0201" and problem.fix is not None
 
 
 def check_expression(

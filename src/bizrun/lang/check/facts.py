@@ -23,6 +23,7 @@ from .report import Report
 D = TypeVar("D", bound=ast.Declaration)
 
 MAX_DEPTH = 40
+_HOUR = 3_600_000_000  # microseconds
 
 
 @dataclass(slots=True)
@@ -237,7 +238,9 @@ def negative(value: ast.Literal) -> bool:
         case Percent(rate=rate):
             return rate < 0
         case Duration(months=months, days=days, micros=micros):
-            return min(months, days, micros) < 0
+            # Days are at most 25 hours long, months at most 31 days: below zero whenever it begins.
+            days += months * (31 if months > 0 else 28)
+            return days * (25 if days > 0 else 23) * _HOUR + micros < 0
         case bool():
             return False
         case int() | Decimal():
