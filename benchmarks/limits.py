@@ -57,7 +57,8 @@ def database(folder: Path, *statements: str) -> sqlite3.Connection:
 def conditions() -> list[str]:
     """The rules of rules.biz as Python expressions over local names."""
     text = (SPECS / "rules.biz").read_text()
-    found = re.findall(r"^on Order\.placed as order where (.*) \{ \}$", text, re.MULTILINE)
+    found = re.findall(r"^on Order\.placed as order where (.*) \{ ?\}$", text, re.MULTILINE)
+    assert len(found) == text.count("\non "), "a rule is written in another way"
     rules = [rule.replace("order.", "").replace("_000", "000") for rule in found]
     return [re.sub(r"in \[(.*?)\]", r"in (\1)", rule) for rule in rules]
 
