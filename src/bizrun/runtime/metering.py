@@ -272,7 +272,8 @@ class Metering:
         if self._recorded_on(event) == meter:
             return False  # the action has counted it
         if meter.where is None:
-            return True
+            # What is recorded on another meter is that one's, unless a condition asks for it.
+            return not is_recorded(event)
         condition = self._conditions.get(meter.name)
         if condition is None:
             condition = self.engine.compiled(meter.where, ("_event",))
