@@ -521,7 +521,8 @@ def _to_wait(desk: Desk, after: Mapping[str, Any], found: Owed) -> list[dict[str
 def _wait(desk: Desk, after: Mapping[str, Any], found: Owed, advance: Sequence[Line]) -> None:
     """Has the lines of a new period wait for the invoice after it; they count as charged."""
     charged = _charged(desk, after, advance)
-    found.lines += advance
+    # Whole periods: of a coupon's amount each has all of it, whatever else is on that invoice.
+    found.lines += [replace(line, part=periods.WHOLE) for line in advance]
     known = held(desk.row("Subscription", after["id"]))
     known |= {"waiting": _to_wait(desk, after, found), "charges": charged}
     desk.change("Subscription", after["id"], billing=known)

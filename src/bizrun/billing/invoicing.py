@@ -391,12 +391,17 @@ def _coupons(
             line.subscription,
             line.meter,
             line.part,
-            line.counted if line.covers is None else line.covers,
+            # A period that waited has a line for each price of one plan.
+            line.description if line.kind == "base" else _covered(line),
             line.beside,
         )
         for line in lines
     ]
     return _left_to_pay(lines, discounts.discount(about, draft.coupons, zone, half_even))
+
+
+def _covered(line: Line) -> str | None:
+    return line.counted if line.covers is None else line.covers
 
 
 def _left_to_pay(lines: Sequence[Line], uses: tuple[CouponUse, ...]) -> tuple[CouponUse, ...]:
