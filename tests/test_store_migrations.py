@@ -110,6 +110,7 @@ CONVERSIONS = [
     ("text", "true", "bool", True),
     ("text", "free", "json", "free"),
     ("json", ["a"], "text", '["a"]'),
+    ("json", "free", "text", "free"),
     ("json", Money(3, "JPY"), "money", Money(3, "JPY")),
     ("time", T0, "text", "2026-01-31T09:00:00Z"),
     ("bool", False, "text", "false"),

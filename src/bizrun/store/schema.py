@@ -236,7 +236,8 @@ def convert(value: Any, old: ColumnType, new: ColumnType) -> Any:
     if value is None or old == new or new == "json":
         return value
     if new == "text":
-        return json_text(value) if old == "json" else show(value, "number")
+        plain = old == "json" and not isinstance(value, str)
+        return json_text(value) if plain else show(value, "number")
     if old == "json":
         return value if _is_a(value, new) else None
     if old == "text":
