@@ -77,8 +77,11 @@ def dated(
         plan = with_price(plan, agreed, own_interval(sub))
     if not plan.phases:
         return plan
-    added = (taken or {}).get("since") if plan.addon else None
-    return overlays.plan_at(plan, added or first_paid(sub), at, zone_in(desk, sub))
+    began = ((taken or {}).get("since") if plan.addon else None) or first_paid(sub)
+    if began <= desk.now:
+        # What began within the running period, with a change, holds for all that is left of it.
+        at = max(at, began)
+    return overlays.plan_at(plan, began, at, zone_in(desk, sub))
 
 
 def of_version(
