@@ -7,18 +7,17 @@ from typing import Any
 
 from ..lang import ast
 from ..lang.types import EntityType
-from ..values import Duration
 from . import nodes as ir
 from .compile import walk
 from .lower import HandlerLowering
 from .lower_expr import Scope
 from .program import Program, Trigger, reached
+from .turning import Turning
 
 _SELF = ir.Local("self")
 _PREVIEWS = ("preview", "preview_of")
 _BILLING = ("limit", "remaining", "credit_balance", *_PREVIEWS, "has_feature", "usage")
 _TIMED = ("age", "days", "months")
-_INSTANT_STEP = ir.Const(Duration(micros=1))
 
 
 def lower_trigger(
@@ -32,14 +31,16 @@ def lower_trigger(
     reads.visit(condition, frozenset((_SELF.name,)))
     for name in constants:
         reads.visit(program.constants[name], frozenset())
-    due = tuple(_due(condition))
-    daily = reads.timed and not due
+    turning = Turning(program.functions)
+    if reads.timed:
+        turning.visit(condition, {})
+    due = turning.due
     if reads.credit and node.entity == program.bills:
         due += (ir.Builtin("credit_expires", (_SELF,)),)
     return Trigger(
         node.event, node.entity, condition, node.once_per_period,
         frozenset(reads.fields), frozenset(reads.entities), reads.known_ways(),
-        frozenset(reads.meters), reads.billing, due, daily, code.place(node.span),
+        frozenset(reads.meters), reads.billing, due, turning.daily, code.place(node.span),
     )  # fmt: skip
 
 
@@ -148,38 +149,3 @@ def _bound(steps: Any) -> set[str]:
         if isinstance(node, ir.LetStep):
             found.add(node.name)
     return found
-
-
-def _due(node: ir.Expr) -> list[ir.Expr]:
-    """Instants at which a comparison with the clock may turn."""
-    if not isinstance(node, ir.BinaryExpr):
-        return []
-    if node.op in ("and", "or"):
-        return _due(node.left) + _due(node.right)
-    later = {">=": False, ">": True}.get(node.op)
-    if later is not None:
-        return _turns(node.left, node.right, later)
-    earlier = {"<=": False, "<": True}.get(node.op)
-    if earlier is not None:
-        return _turns(node.right, node.left, earlier, flipped=True)
-    return []
-
-
-def _turns(clock: ir.Expr, bound: ir.Expr, strict: bool, flipped: bool = False) -> list[ir.Expr]:
-    """`clock >= bound`, where the clock side grows with time."""
-    due: ir.Expr | None = None
-    match clock:
-        case ir.Special(name="now"):
-            due = bound
-        case ir.Builtin(name="age", args=(start,)):
-            due = ir.BinaryExpr("+", start, bound, "time")
-        case ir.BinaryExpr(op="-", left=ir.Special(name="now"), right=start):
-            due = ir.BinaryExpr("+", start, bound, "time")
-    if due is None:
-        # `end - now <= rest` turns at end - rest; here the clock stands in the bound.
-        match bound:
-            case ir.BinaryExpr(op="-", left=end, right=ir.Special(name="now")) if flipped:
-                due = ir.BinaryExpr("-", end, clock, "time")
-    if due is None:
-        return []
-    return [ir.BinaryExpr("+", due, _INSTANT_STEP, "time") if strict else due]
