@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -249,3 +250,103 @@ def test_short_and_long_ways_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     notes = [entry for entry in short[1] if entry.type.startswith("Usage.")]
     assert {entry.type for entry in notes} == {"Usage.high", "Usage.over", "Usage.edge"}
     assert sum(entry.reason == "blocked" for entry in short[1]) > 50
+
+
+TURNING = """
+business "Turning" { language 1
+  currency USD
+  timezone "UTC"
+  bills Account
+  billing calendar
+  collect by_invoice, due after 30 days }
+
+plan metered { price 10 USD per month in arrears
+  limits { calls: 300 }
+  usage calls: 0.01 USD per call
+  usage hits: 0.02 USD per hit }
+plan larger { price 20 USD per month in arrears
+  limits { calls: 400 }
+  usage calls: 0.01 USD per call }
+meter calls { sum units of API.called per account }
+meter hits  { count Page.hit per account }
+
+entity Account { id text key
+  quota number = 20
+  told number = 0 }
+event Account.opened key id { id text }
+event Account.raised key account { account Account, quota number }
+event Account.larger key account { account Account }
+event API.called key account { account Account, units number = 1 }
+event Page.hit key account { account Account }
+
+on Account.opened(id) { let account = create Account { id }
+  subscribe { customer: account, plan: metered } }
+on Account.raised(account, quota) { update account { quota } }
+on Account.larger(account) {
+  for each s in Subscription where .customer == account and .plan == metered {
+    change_plan { subscription: s, plan: larger } } }
+on API.called as call where call.units > 20 { }
+
+trigger Usage.near for Account when usage(self, calls) >= 0.8 * limit(self, calls) once per period
+trigger Usage.used_up for Account when usage(self, calls) >= limit(self, calls) once per period
+trigger Usage.edge for Account when usage(self, calls) reaches 90
+trigger Hits.over for Account when usage(self, hits) >= self.quota
+trigger Hits.many for Account when usage(self, hits) >= 30 once per period
+on Usage.near or Usage.used_up as alert {
+  notify { to: alert.account.id, message: "{event.type} {usage(alert.account, calls)}" } }
+on Usage.edge(account) { after 0 days { update account { told: account.told + 1 } } }
+on Hits.over(account) { log "over {account.quota}" }
+on Hits.many as alert { update alert.account { quota: alert.account.quota + 15 } }
+"""
+
+
+def turning_lines() -> list[bytes]:
+    """Two months of figures that come to where triggers turn, and fall below it again."""
+    chance = random.Random(8)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    lines = [event(f"o{n}", "Account.opened", "2026-01-01T00:00:00Z", id=f"a{n}") for n in range(4)]
+    for number in range(1200):
+        at = start + timedelta(minutes=72 * number + chance.choice([0, 0, 0, 0, -100]))
+        stamp, id_ = at.isoformat().replace("+00:00", "Z"), f"e{number:05}"
+        account = f"a{chance.randrange(4)}"
+        match chance.randrange(120):
+            case 0:
+                data: Any = {"account": account, "quota": chance.choice([20, 30, 60])}
+                lines.append(event(id_, "Account.raised", stamp, **data))
+            case 1:
+                lines.append(event(id_, "Account.larger", stamp, account=account))
+            case n if n < 50:
+                lines.append(event(id_, "Page.hit", stamp, account=account))
+            case _:
+                data = {"account": account, "units": chance.choice([-20, 4, 8, 9, 27])}
+                lines.append(event(id_, "API.called", stamp, **data))
+    return lines
+
+
+def test_a_figure_that_turns_triggers_takes_the_short_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "turning.biz"
+    spec.write_text(TURNING)
+    lines = turning_lines()
+    stepped: list[str] = []
+    real = Engine._step
+
+    def step(self: Engine, event: Any, raw: str | None) -> Any:
+        stepped.append(event.type)
+        return real(self, event, raw)
+
+    monkeypatch.setattr(Engine, "_step", step)
+    short = outcome(str(spec), lines, ":memory:", 1000)
+    alerts = [entry.type for entry in short[1] if entry.source == "bizrun"]
+    fired = Counter(type_ for type_ in alerts if type_.startswith(("Usage.", "Hits.")))
+    assert all(fired[type_] >= 3 for type_ in (
+        "Usage.near", "Usage.used_up", "Usage.edge", "Hits.over", "Hits.many"
+    )), fired  # fmt: skip
+    counted = stepped.count("API.called") + stepped.count("Page.hit")
+    assert counted < sum(fired.values())  # only what is late, or falls below, is more than counted
+    assert outcome(str(spec), lines, str(tmp_path / "a.db"), 7) == short
+    monkeypatch.setattr(Lanes, "run", lambda self, batch, start, stop, limit: start)
+    assert outcome(str(spec), lines, ":memory:", 1000) == short
+    monkeypatch.setattr(Engine, "_count_alone", lambda *args: False)
+    assert outcome(str(spec), lines, str(tmp_path / "b.db"), 1000) == short

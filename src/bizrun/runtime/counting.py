@@ -48,11 +48,14 @@ def counted_at(event: Event) -> datetime:
 
 
 def counting(
-    metering: Metering, meters: tuple[Meter, ...], access: Access, space: Space
-) -> list[str]:
+    metering: Metering, meters: tuple[Meter, ...], access: Access, space: Space,
+    beyond: str | None = None,
+) -> list[str]:  # fmt: skip
     """The lines of a function of `data`, its instant `at` and the `clock`, which is no earlier.
 
-    They return None where the event needs the long way; else it has counted on each meter.
+    They return None where the event needs the long way; else it has counted on each meter. What
+    they return where a figure is not among those in which it runs unseen is `beyond`, where that
+    is given and there is one meter: an expression of `slot`, `figure`, `at` and `clock`.
     """
     space |= {
         "open": metering.open, "moved": metering.moved,
@@ -60,8 +63,10 @@ def counting(
     }  # fmt: skip
     checks: list[str] = []
     counts: list[str] = []
+    if beyond is None or len(meters) > 1:
+        beyond = "None"
     for place, meter in enumerate(meters):
-        checks += _checked(metering, place, meter, access, space)
+        checks += _checked(metering, place, meter, access, space, beyond)
         counts += [
             f" slot{place}.count += 1",
             f" if not slot{place}.dirty:",
@@ -73,7 +78,9 @@ def counting(
     return checks + counts
 
 
-def _checked(metering: Metering, n: int, meter: Meter, access: Access, space: Space) -> list[str]:
+def _checked(
+    metering: Metering, n: int, meter: Meter, access: Access, space: Space, beyond: str
+) -> list[str]:
     """The lines that find a meter's running figure, and what it comes to with the event."""
     space |= {f"slots{n}": metering.slots(meter), f"meter{n}": meter}
     read = access(meter.per or "", space)
@@ -97,7 +104,11 @@ def _checked(metering: Metering, n: int, meter: Meter, access: Access, space: Sp
         "  return None",
     ]
     if meter.aggregate == "count":
-        return [*lines, f" if slot{n}.count + 1 >= slot{n}.high:", "  return None"]
+        lines += [
+            f" if slot{n}.count + 1 >= slot{n}.high:",
+            f"  slot, figure = slot{n}, slot{n}.count + 1",
+        ]
+        return [*lines, f"  return {beyond}"]
     if meter.field is None:
         lines.append(f" total{n} = slot{n}.total + 1")
     else:
@@ -106,7 +117,12 @@ def _checked(metering: Metering, n: int, meter: Meter, access: Access, space: Sp
         if not read.certain:
             lines += [" if type(value) is not int:", "  return None"]
         lines.append(f" total{n} = slot{n}.total + value")
-    return [*lines, f" if not slot{n}.low <= total{n} < slot{n}.high:", "  return None"]
+    return [
+        *lines,
+        f" if not slot{n}.low <= total{n} < slot{n}.high:",
+        f"  slot, figure = slot{n}, total{n}",
+        f"  return {beyond}",
+    ]
 
 
 def of_dict(name: str, space: Space) -> Read:

@@ -134,7 +134,7 @@ class Engine:
             return Receipt(event.id, "handled")
         receipt = self._step(event, raw)
         self.drain()
-        self._catch_up()
+        self.catch_up()
         return self.answered(receipt, event.base) if self.replies else receipt
 
     def answered(self, receipt: Receipt, base: str) -> Receipt:
@@ -144,7 +144,7 @@ class Engine:
         self.replies.clear()
         return receipt if reply is None else replace(receipt, reply=reply)
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Fires what became due in the past: `after 0 days`, or timers of a late event."""
         clock, due = self.clock, self.timers.next_due
         if clock is not None and due is not None and due <= clock:
@@ -413,7 +413,7 @@ class Engine:
         self._after_work(work.now, work.base)
         self._end_step()
         self.drain()
-        self._catch_up()
+        self.catch_up()
 
     @property
     def last_order(self) -> int:
@@ -559,14 +559,16 @@ class Engine:
             self.recording.raw(event), "unmatched", None, event.cause, None,
         ))  # fmt: skip
 
-    def log_plain(self, batch: Batch, start: int, stop: int, marks: dict[int, str]) -> None:
-        """Adds events of a batch that caused nothing; `marks`: handlers that ran, by place."""
+    def log_plain(self, batch: Batch, start: int, stop: int, marks: dict[int, str]) -> int:
+        """Adds events of a batch that no handler has made anything of; `marks`: rules that held, by
+        place. The number of the last one."""
         first = self._seq + 1
         self._seq += stop - start
         fired = [marks.get(place, "") for place in range(start, stop)] if marks else None
         self.state.entries.append(
             Plain(first, batch.ids[start:stop], batch.text(start, stop), fired)
         )
+        return self._seq
 
     def _entry(
         self, event: Event, raw: str | None, status: str, reason: str | None, fired: str | None

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.compile import Code, compile_matches
 from ..ir.nodes import Pattern
+from ..ir.program import Meter
+from ..model import Event
+from ..values import Number
 from .counting import Read, Space, counting, function
 from .dispatch import Route, needs_context, needs_more_than_rows
-from .lines import Batch
+from .lines import Batch, Line
+from .metering import Slot
 from .typed import Integer, Shape
 from .work import Work
 
@@ -24,9 +29,19 @@ if TYPE_CHECKING:
 MOST_MARKS = 10_000
 _LAST = datetime.max.replace(tzinfo=UTC)
 
+
+class Reached(NamedTuple):
+    """That an event is taken whose figure has come to where triggers of its meter turn, so that
+    they are looked at before anything else; `mark` are the places of the rules that held."""
+
+    mark: str
+    meter: Meter
+    slot: Slot
+
+
 # What takes an event the short way, by its decoded payload, its instant and the clock, no earlier:
 # the places of the rules that held, or None, and nothing was done.
-Take = Callable[[Any, datetime, datetime], "str | None"]
+Take = Callable[[Any, datetime, datetime], "str | Reached | None"]
 
 
 class Lanes:
@@ -50,16 +65,18 @@ class Lanes:
         """
         engine, place = self.engine, start
         while place < stop and engine.clock is not None:
-            begun = place
-            place = self._stretch(batch, begun, stop, limit)
+            place, turned = self._stretch(batch, place, stop, limit)
+            if turned:
+                continue
             due, at = engine.timers.next_due, batch.times[place] if place < stop else None
             if at is None or due is None or not engine.clock < at >= due or at > limit:
                 break
             engine.advance(at)
         return place
 
-    def _stretch(self, batch: Batch, start: int, stop: int, limit: datetime) -> int:
-        """The same as far as no timer comes due on the way."""
+    def _stretch(self, batch: Batch, start: int, stop: int, limit: datetime) -> tuple[int, bool]:
+        """The same as far as no timer comes due on the way, or an event has triggers looked at;
+        whether one has."""
         engine, place = self.engine, start
         engine.metering.revalidate()
         if self._waited != engine.waits.places:
@@ -70,6 +87,7 @@ class Lanes:
             known = (n for n in range(start, stop) if batch.ids[n] in awaited)
             stop = next(known, stop)
         clock, due = engine.clock, engine.timers.next_due
+        reached: Reached | None = None
         assert clock is not None
         bound = limit if due is None or limit < due else due
         items, times = batch.items, batch.times
@@ -86,12 +104,29 @@ class Lanes:
             if mark is None:
                 break
             if mark:
+                if isinstance(mark, Reached):
+                    reached = mark
+                    if mark.mark:
+                        marks[place] = mark.mark
+                    place += 1
+                    break
                 marks[place] = mark
             place += 1
         engine.clock = clock
         if place > start:
-            engine.log_plain(batch, start, place, marks)
-        return place
+            seq = engine.log_plain(batch, start, place, marks)
+            if reached is not None:
+                self._turn(batch.line(place - 1), seq, reached)
+        return place, reached is not None
+
+    def _turn(self, line: Line, seq: int, reached: Reached) -> None:
+        """Has the triggers looked at that an event may have turned, and what follows handled."""
+        engine, (_, meter, slot) = self.engine, reached
+        event = Event(line.id, line.type, line.time, line.data, seq=seq, stamp=line.stamp)
+        engine.step(event.time, event.base, lambda: engine.triggers.reached(meter, slot, event))
+        engine.drain()
+        engine.catch_up()
+        engine.replies.clear()
 
     def _resolve(self, kind: type) -> Take:
         shape = self._shapes[kind]
@@ -136,9 +171,28 @@ def lane(engine: Engine, shape: Shape) -> Take | None:
         certain = field.kind is str or field.kind is Integer
         return Read(f"data.{field.attribute}", certain, refers if known else None)
 
-    lines += counting(engine.metering, meters, access, space)
-    lines.append(" return mark" if route.handlers else " return ''")
+    mark = "mark" if route.handlers else "''"
+    beyond = None
+    if len(meters) == 1 and engine.triggers.tell_alone(meters[0].name):
+        space["reach"] = partial(_reach, engine, meters[0])
+        beyond = f"reach({mark}, slot, figure) if at is clock else None"
+    lines += counting(engine.metering, meters, access, space, beyond)
+    lines.append(f" return {mark}")
     return function("take", lines, space)
+
+
+def _reach(engine: Engine, meter: Meter, mark: str, slot: Slot, figure: Number) -> Reached | None:
+    """Counts an event by which a figure leaves those in which it runs unseen; None, and nothing
+    was done, where it takes more than a look at triggers."""
+    if not engine.triggers.know(meter, slot.row, figure):
+        return None
+    slot.count += 1
+    if meter.aggregate == "sum":
+        slot.total = figure
+    if not slot.dirty:
+        slot.dirty = True
+        engine.metering.moved.append(slot)
+    return Reached(mark, meter, slot)
 
 
 def _is_short(engine: Engine, route: Route) -> bool:

@@ -20,7 +20,7 @@ from ..values import SIZE_UNITS, Money, Number, divide, show
 from .corrections import Corrections
 from .counting import BOUND, counted_at, counting, function, is_recorded, of_dict
 from .readings import Readings, told_series
-from .triggers import Span
+from .triggers import Span, figure_of
 from .work import Work
 
 if TYPE_CHECKING:
@@ -50,11 +50,15 @@ class Slot:
         self.end = end
         self.total: Any = row["total"]
         self.count: int = row["count"]
+        self.new = new
+        self.dirty = self.ahead = False
+        self.keep_within(span)
+
+    def keep_within(self, span: Span) -> None:
+        """Has the figure run unseen among those of a span."""
         self.low, self.high = max(span.low, -BOUND), min(span.high, BOUND)
         if isinstance(self.total, int):  # then whole numbers do, and compare faster
             self.low, self.high = ceil(self.low), ceil(self.high)
-        self.new = new
-        self.dirty = self.ahead = False
 
 
 Count = Callable[[dict[str, Any], datetime, datetime], "bool | None"]
@@ -143,7 +147,7 @@ class Metering:
         key = self._key(meter.name, customer, start, "")
         row = engine.state.get("_meter", key)
         found = row or buckets.empty(key, meter.name, customer, {}, start)
-        span = engine.triggers.span(meter, customer, at, found)
+        span = engine.triggers.span(meter, customer, at, start, figure_of(meter, found))
         if span is None:
             return None
         slots = self.slots(meter)

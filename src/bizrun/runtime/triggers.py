@@ -18,13 +18,16 @@ from ..errors import BizError
 from ..ir import nodes as ir
 from ..ir.compile import walk
 from ..ir.program import Meter, Trigger
+from ..model import Event
 from ..store.base import Row
 from ..times import local_date, midnight
 from ..values import UNLIMITED, Number
+from .counting import BOUND
 from .work import Work
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .metering import Slot
 
 
 MAX_SPANS = 200_000
@@ -143,14 +146,15 @@ class Triggers:
 
     # --- how far a meter may run unseen --------------------------------------------------------
 
-    def span(self, meter: Meter, customer: str, at: datetime, bucket: Row) -> Span | None:
-        """Within which figures no trigger on a meter can turn in a bucket's period.
+    def span(
+        self, meter: Meter, customer: str, at: datetime, start: datetime, figure: Number | None
+    ) -> Span | None:
+        """Within which figures no trigger on a meter can turn in the period that begins at `start`.
 
         None where that can't be said, or where one should be looked at now.
         """
         low: Number = Decimal("-Infinity")
         high: Number = UNLIMITED
-        start, figure = bucket["start"], figure_of(meter, bucket)
         known: dict[tuple[Any, ...], Any] = {}
         for trigger in self._on_meter(meter.name):
             span = self._spans.get((trigger.event, customer))
@@ -242,6 +246,42 @@ class Triggers:
         self.engine.state.put("_trigger", id_, None)
         self.engine.timers.cancel(f"trigger|{id_}")
 
+    # --- where a running figure turns a trigger ------------------------------------------------
+
+    def tell_alone(self, meter: str) -> bool:
+        """Whether nothing about firing a trigger on a meter can refuse the event that counted."""
+        program = self.engine.program
+        declared = (program.events.get(trigger.event) for trigger in self._on_meter(meter))
+        return (
+            self.engine.tenancy is None and program.bounds.chain_of_events > 0
+            and not any(event is not None and event.origin == "author" for event in declared)
+        )  # fmt: skip
+
+    def know(self, meter: Meter, bucket: Row, figure: Number) -> bool:
+        """Whether all that a running figure of a bucket may turn is known to be thresholds, so that
+        they need not be asked what it is."""
+        customer, start = bucket["customer"], bucket["start"]
+        spans = [self._spans.get((t.event, customer)) for t in self._on_meter(meter.name)]
+        return -BOUND < figure < BOUND and all(
+            span is not None and span.start == start for span in spans
+        )
+
+    def reached(self, meter: Meter, slot: Slot, event: Event) -> None:
+        """Looks at the triggers that a running figure has come to; it runs on from there."""
+        customer, start, at = slot.row["customer"], slot.row["start"], event.time
+        figure = slot.total if meter.aggregate == "sum" else slot.count
+        self._shared.clear()
+        self._shared["", customer] = start
+        for trigger in self._on_meter(meter.name):
+            span = self._spans.get((trigger.event, customer))
+            if span is None or not span.has(figure):
+                self._evaluate(trigger, customer, at, event.base, event, figure)
+        self._shared.clear()
+        if (found := self.span(meter, customer, at, start, figure)) is not None:
+            slot.keep_within(found)
+        else:
+            self.engine.metering.drop(meter.name, customer)
+
     # --- looking -------------------------------------------------------------------------------
 
     def look(self, now: datetime, base: str, cause: Any) -> None:
@@ -259,7 +299,11 @@ class Triggers:
         self._evaluate(trigger, key, now, base, cause)
         self._shared.clear()
 
-    def _evaluate(self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any) -> None:
+    def _evaluate(
+        self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any,
+        figure: Number | None = None,
+    ) -> None:  # fmt: skip
+        """Looks at one subject; `figure` is its meter's, where it is at hand."""
         state = self.engine.state
         row = state.get(trigger.entity, key)
         if row is None:
@@ -273,7 +317,10 @@ class Triggers:
             own = self.engine.tenancy.of_row(trigger.entity, key, row)
             work.tenant = own if own is not None else work.tenant
         bound = self._bound(trigger, key, work)
-        holds = self._holds(trigger, key, work, bound)
+        if bound is None or figure is None:
+            holds = self._holds(trigger, key, work, bound)
+        else:
+            holds = bool(figure >= bound)
         once = trigger.once_per_period
         period = self._period(key, now) if once else None
         # Of what fires once in a period the row says in which it fired last, and no more.
