@@ -197,6 +197,58 @@ def test_usage_alone_that_is_edited(run: Run, capfd: pytest.CaptureFixture[str])
     assert "1 × subscription to pro: the prices of before stay, other ones for who comes" in out
 
 
+def test_a_meter_that_is_gone_stops_who_is_charged_by_it_until_it_is_back(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(PLANS, "2026-01-10", joins("2026-01-03", "a"), uses("2026-01-05", "a", 3))
+    free, meter = PLANS.replace(", usage calls: 1 USD", ""), "meter calls { sum n of Used per"
+    unmetered = SPEC.replace(f"{meter} account }}\n", "") + free
+    Path("acme.biz").write_text(unmetered)
+    assert main(["preview", "a"]) == 1
+    assert "There is no meter `calls` any more: declare it again" in capfd.readouterr().err
+    for _ in range(2):
+        assert main(["acme.biz", "--out", "none", "--until", "2026-02-10"]) == 0
+        said = (
+            "1 × subscription to pro: there is no meter calls any more, which they are charged by"
+        )
+        assert said in capfd.readouterr().err
+    # Nothing of it is lost, and once nobody pays for it the meter may go.
+    ending = "from 2026-02-03 { usage calls: free, migrate on renewal } }"
+    over = free.replace("30 USD per month }", f"30 USD per month, {ending}")
+    assert run(over, "2026-03-04") == [
+        "01-03 a calls 3: 3",
+        "02-03 a pro 1: 30",
+        "03-03 a pro 1: 30",
+    ]
+    Path("acme.biz").write_text(unmetered)
+    assert main(["acme.biz", "--out", "none", "--until", "2026-04-04"]) == 0
+    out, err = capfd.readouterr()
+    assert "invoices  4, 123.00 USD" in out
+    assert "meter" not in err
+
+
+def test_a_plan_that_is_gone_is_told_at_each_run(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(PLANS, "2026-01-10", joins("2026-01-03", "a"))
+    Path("acme.biz").write_text(
+        (SPEC + PLANS).replace("pro {", "best {").replace("= pro", "= best")
+    )
+    for _ in range(2):
+        assert main(["acme.biz", "--out", "none"]) == 0
+        said = "1 × subscription to pro: there is no such plan any more, and no renewal"
+        assert said in capfd.readouterr().err
+
+
+def test_customers_of_another_entity_are_told(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    run(PLANS, "2026-01-10", joins("2026-01-03", "a"))
+    Path("acme.biz").write_text((SPEC + PLANS).replace("Account", "Client"))
+    assert main(["check", "acme.biz", "--against", STATE]) == 0
+    assert "1 × subscription: there is no Client at all, and no renewal" in capfd.readouterr().out
+    assert main(["acme.biz", "--out", "none"]) == 0
+    assert "have `bills` name the entity that they belong to" in capfd.readouterr().err
+
+
 def test_what_a_plan_is_called_and_allows_is_everybodys(
     run: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:

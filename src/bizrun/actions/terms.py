@@ -108,7 +108,7 @@ def of_version(
     if not before:
         return now
     kept = editions.as_taken(plan, before, began, renewed, today, zone, holds)
-    return editions.with_prices(now, kept)
+    return editions.with_prices(now, kept, desk.program.meters)
 
 
 def _before(
@@ -162,7 +162,7 @@ def ahead(desk: Desk, sub: Mapping[str, Any]) -> catalog.Plan:
     """The plan of a subscription, without phases where they are over."""
     plan, began = plan_named(desk, sub["plan"]), first_paid(sub)
     if before := _before(desk, plan, sub["billing"]):
-        plan = editions.with_prices(plan, before[0].plan)
+        plan = editions.with_prices(plan, before[0].plan, desk.program.meters)
     over = desk.now >= began and not overlays.phase_at(plan, began, desk.now, zone_in(desk, sub))
     return replace(plan, phases=()) if over else plan
 

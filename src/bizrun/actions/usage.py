@@ -19,6 +19,7 @@ from ..billing.allowances import Allowance, Lot
 from ..billing.buckets import ADDITIVE, Level
 from ..billing.periods import Period
 from ..billing.rating import Rated
+from ..errors import Refusal
 from ..values import Money, Number
 from . import carried
 from .billed import Billed, Metered, billed_of, part_row
@@ -70,8 +71,8 @@ def measured(
     event where the price, or the allowance beside it, depends on that: from where it has `begun`.
     """
     meter = desk.program.meters.get(price.meter)
-    if meter is None:
-        return []
+    if meter is None:  # an edition of a plan that was edited since speaks of it
+        raise Refusal(f"There is no meter `{price.meter}` any more: declare it again.")
     found = []
     dimensions = price.pricing.dimensions
     for figure in desk.measured(price.meter, customer, start, end, dimensions, begun):

@@ -143,6 +143,11 @@ class Pricing(Struct, frozen=True):
     dimensions: tuple[str, ...] = ()
     cases: tuple[DimensionRate, ...] = ()
 
+    @property
+    def free(self) -> bool:
+        """Whether it is nothing but `free`."""
+        return self == Pricing()
+
 
 # What a quantity counts of an addon whose prices are not per something: the addon itself.
 ITSELF = ""
@@ -421,6 +426,11 @@ def every_usage(plan: Plan) -> Iterator[UsagePrice]:
     """The usage prices of a plan, of its phases and dated versions too."""
     for terms in _every_terms(plan):
         yield from terms.usages or ()
+
+
+def charged_meters(plan: Plan) -> set[str]:
+    """The meters that a plan has a price for, in its phases and dated versions too."""
+    return {price.meter for price in every_usage(plan) if not price.pricing.free}
 
 
 def bills_at_an_amount(plan: Plan) -> bool:

@@ -7,7 +7,7 @@ with a date and `migrate` brings it over (BILLING.md; `docs/billing.md`, "Prices
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -63,9 +63,12 @@ def as_taken(
     return found
 
 
-def with_prices(plan: Plan, other: Plan) -> Plan:
-    """A plan with the prices of another one."""
-    return replace(plan, **_lines(other))
+def with_prices(plan: Plan, other: Plan, meters: Container[str]) -> Plan:
+    """A plan with the prices of another one, but for what is free of a meter that is no more."""
+    usages = tuple(u for u in other.usages if u.meter in meters or not u.pricing.free)
+    charged = {price.meter for price in usages}
+    includes = tuple(i for i in other.includes if i.meter in meters or i.meter in charged)
+    return replace(plan, **{**_lines(other), "usages": usages, "includes": includes})
 
 
 def _lines(plan: Plan) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..actions.customers import lives
 from ..actions.desk import Desk
-from ..actions.terms import dated, edition_now, rate_of_month
-from ..billing.catalog import Plan
+from ..actions.terms import dated, edition_now, items, rate_of_month
+from ..billing.catalog import Plan, charged_meters
 from ..billing.editions import edition_key, priced
 from ..runtime.work import Work
 from ..values import Money
@@ -23,25 +23,19 @@ COME_OVER = "`from DATE { price …, migrate on renewal }` in the plan brings th
 
 def taken_up(engine: Engine) -> list[str]:
     """What changed in a state that was opened with an edited spec: its tables, its prices."""
-    return [*engine.migrated, *(repriced(engine) if engine.editions.edited else ())]
+    told = repriced(engine) if engine.editions.edited else _left(engine)
+    return [*engine.migrated, *told]
 
 
 def repriced(engine: Engine) -> Iterator[str]:
     """A line for each plan that is gone, or was edited in place while subscriptions have it, with
     how many do and what they keep; then how these come over."""
-    program = engine.program
-    now = engine.clock or datetime(1970, 1, 1, tzinfo=UTC)
-    envelope = {"id": "edit", "type": "edit", "time": now, "subject": None}
-    desk = Work(engine, now, "edit", envelope, None)
-    gone: Counter[str] = Counter()
+    yield from _left(engine)
+    desk = _desk(engine)
     kept: Counter[tuple[str, Money, Money]] = Counter()
     for sub in filter(lives, engine.state.select("Subscription", {})):
-        if sub["plan"] not in program.plans:
-            gone[sub["plan"]] += 1
-            continue
-        kept.update(_kept(engine, desk, sub))
-    for plan, count in sorted(gone.items()):
-        yield f"{count:,} × subscription to {plan}: there is no such plan any more, and no renewal"
+        if sub["plan"] in engine.program.plans:
+            kept.update(_kept(engine, desk, sub))
     for (name, was, new), count in sorted(kept.items(), key=str):
         if was == new:
             yield f"{count:,} × {name}: the prices of before stay, other ones for who comes now"
@@ -49,6 +43,50 @@ def repriced(engine: Engine) -> Iterator[str]:
             yield f"{count:,} × {name}: {was} a month as before, {new} for who comes now"
     if kept:
         yield COME_OVER
+
+
+def _left(engine: Engine) -> Iterator[str]:
+    """A line for each plan that is gone while subscriptions have it, for each meter, and for the
+    subscriptions of nobody."""
+    for plan in engine.editions.gone:
+        if count := sum(map(lives, engine.state.select("Subscription", {"plan": plan}))):
+            said = "there is no such plan any more, and no renewal"
+            yield f"{count:,} × subscription to {plan}: {said}"
+    yield from _unmetered(engine)
+    bills = engine.program.bills
+    if bills is not None and next(engine.state.select(bills, {}, limit=1), None) is not None:
+        return
+    if count := sum(map(lives, engine.state.select("Subscription", {}))):
+        yield (
+            f"{count:,} × subscription: there is no {bills or 'customer'} at all, and no renewal; "
+            "have `bills` name the entity that they belong to"
+        )
+
+
+def _unmetered(engine: Engine) -> Iterator[str]:
+    """A line for each meter that is gone, and that subscriptions are charged by in an edition of
+    their plan that they keep."""
+    if not (gone := engine.editions.unmetered):
+        return
+    desk, charged = _desk(engine), Counter[tuple[str, str]]()
+    for sub in filter(lives, engine.state.select("Subscription", {})):
+        if sub["plan"] in engine.program.plans:
+            plans = [item.plan for item in items(desk, sub, sub["period_start"] or desk.now)]
+            meters = {meter for plan in plans for meter in charged_meters(plan)}
+            charged.update((sub["plan"], meter) for meter in meters & gone)
+    for (plan, meter), count in sorted(charged.items()):
+        yield (
+            f"{count:,} × subscription to {plan}: there is no meter {meter} any more, which they "
+            "are charged by, and no renewal; declare it until they have another price, as by "
+            f"`from DATE {{ usage {meter}: free, migrate on renewal }}`"
+        )
+
+
+def _desk(engine: Engine) -> Desk:
+    """What answers questions of billing at the instant of the state."""
+    now = engine.clock or datetime(1970, 1, 1, tzinfo=UTC)
+    envelope = {"id": "edit", "type": "edit", "time": now, "subject": None}
+    return Work(engine, now, "edit", envelope, None)
 
 
 def _kept(

@@ -26,12 +26,16 @@ TABLE = "_plan"
 class Editions(Struct, frozen=True):
     """A program that knows what its plans cost before, and what the state has to learn of it.
 
-    `edited` names the plans and add-ons whose prices are others than the state has seen.
+    `edited` names the plans and add-ons whose prices are others than the state has seen, `gone`
+    those that the program has no more, `unmetered` the meters which it has no more, and an edition
+    charges by.
     """
 
     program: Program
     rows: tuple[Row, ...] = ()
     edited: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    unmetered: frozenset[str] = frozenset()
 
     def kept(self, state: State) -> Editions:
         """The same, once the state knows the plans as they are now."""
@@ -44,15 +48,16 @@ class Editions(Struct, frozen=True):
 
 def editions(program: Program, state: State, clock: datetime | None) -> Editions:
     """What the plans of a program were in the course of a state whose clock stands there."""
-    if not program.plans and not program.addons:
-        return Editions(program)
     found = sorted(state.select(TABLE, {}), key=lambda row: (row["name"], row["number"]))
     seen = {name: list(rows) for name, rows in groupby(found, key=lambda row: row["name"])}
     older: dict[str, list[Row]] = {}
     fresh: list[Row] = []
     edited = []
-    for plan in (*program.plans.values(), *program.addons.values()):
-        name, now = edition_key(plan), priced(plan)
+    plans = {
+        edition_key(plan): plan for by in (program.plans, program.addons) for plan in by.values()
+    }
+    for name, plan in plans.items():
+        now = priced(plan)
         rows = seen.get(name, [])
         number = len(rows) or 1
         if rows and (_plan(rows[-1]) == now or clock is None):
@@ -66,7 +71,11 @@ def editions(program: Program, state: State, clock: datetime | None) -> Editions
             older[name] = rows
         if number > len(seen.get(name, ())) or clock is None:
             fresh.append(_row(program, name, number, now))
-    return Editions(_with_history(program, older), tuple(fresh), tuple(edited))
+    program = _with_history(program, older)
+    before = [edition.plan for each in program.history.values() for edition in each]
+    charged = frozenset(meter for plan in before for meter in catalog.charged_meters(plan))
+    gone = tuple(name for name in seen if name not in plans)
+    return Editions(program, tuple(fresh), tuple(edited), gone, charged - program.meters.keys())
 
 
 def _with_history(program: Program, older: dict[str, list[Row]]) -> Program:
