@@ -17,6 +17,28 @@ INTERNAL = "bizrun"
 # What a line of an invoice is for; `wallet` is credit that is sold.
 LINE_KINDS = ("base", "usage", "correction", "proration", "one_off", "minimum", "maximum")
 WALLET_KIND = "wallet"
+# What billing has written down and nobody else changes; fields of an author's own are theirs.
+BOOKS: dict[str, frozenset[str]] = {
+    "Invoice": frozenset({
+        "number", "customer", "currency", "subtotal", "discount", "tax", "total", "credit",
+        "amount_due", "amount_open", "status", "issued_at", "paid_at",
+    }),
+    "InvoiceLine": frozenset({"invoice", "quantity", "unit_amount", "amount", "discount", "tax"}),
+    "Payment": frozenset({
+        "customer", "invoice", "amount", "refunded", "status", "disputed", "charged_back",
+    }),
+    "PaymentDispute": frozenset({"payment", "customer", "invoice", "amount", "fee", "status"}),
+    "Refund": frozenset({"payment", "customer", "amount", "status"}),
+    "CreditNote": frozenset({"number", "invoice", "customer", "amount", "tax", "total"}),
+    "Wallet": frozenset({"customer", "granted", "balance"}),
+}  # fmt: skip
+# What an action has to change, since money follows it. A `status` may be set: billing does its
+# part then.
+BILLED = frozenset({
+    "customer", "plan", "quantity", "currency", "interval", "started", "anchor", "period_start",
+    "period_end", "usage_start", "trial_end", "monthly_amount", "addons", "coupons", "billing",
+    "pending_plan", "pending_quantity", "price",
+})  # fmt: skip
 EventStatus = Literal["handled", "unmatched", "duplicate", "rejected", "failed"]
 
 

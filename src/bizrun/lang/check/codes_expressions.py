@@ -151,6 +151,14 @@ ROWS = {
         "that can be relied on.",
         "entity Entry append only { text text }\non Entry.created as e { delete e.entry }",
     ),
+    "W0404": Code(
+        "what billing keeps",
+        "What a subscription costs and what an invoice says are changed by actions, which bill and "
+        "book what follows; a handler that writes it refuses each of its events.",
+        "plan pro { price 29 USD per month }\n"
+        "on Subscription.created(subscription) {\n"
+        "  update subscription { plan: pro }     # `change_plan { subscription, plan: pro }`\n}",
+    ),
 }
 
 CODES: dict[str, Code] = NAMES | TYPES | NONE | GIVEN | PLACES | ROWS

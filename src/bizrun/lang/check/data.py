@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...diagnostics import Span
+from ...model import BILLED, BOOKS
 from .. import ast
 from ..symbols import EntityInfo
 from ..types import (
@@ -214,6 +215,29 @@ def check_mutable(c: Checker, info: EntityInfo | None, span: Span, verb: str) ->
     )
 
 
+_CHANGED_BY = {
+    "Subscription": "`change_plan`, `set_quantity` and other actions do, and bill what follows",
+    "Wallet": "`credit` grants some, `expire_credit` ends it",
+}
+
+
+def check_books(c: Checker, info: EntityInfo | None, span: Span, scope: Scope, field: str) -> None:
+    """Warns of a change that is always refused, as billing keeps the row; of a whole row where no
+    `field` is named."""
+    if info is None or scope.place == "test":
+        return
+    kept = BILLED if info.name == "Subscription" and field else BOOKS.get(info.name, frozenset())
+    if not kept or (field and field not in kept):
+        return
+    what = f"{info.name}.{field}" if field else info.name
+    c.report.add(
+        "W0404",
+        span,
+        f"{what} is changed by billing alone: the event would be refused",
+        _CHANGED_BY.get(info.name, "`credit_note`, `void_invoice` and `refund` correct the books"),
+    )
+
+
 def check_update(c: Checker, node: ast.Update, scope: Scope) -> None:
     """Checks an update's fields; `.field` in them is the value before."""
     info = check_row(c, node.target, scope, "update")
@@ -228,7 +252,10 @@ def check_update(c: Checker, node: ast.Update, scope: Scope) -> None:
     fields = {name: field.type for name, field in info.fields.items()}
     given, _ = check_fields(c, node.data, inner, fields, info.name, "E0203")
     for entry in node.data.entries:
-        if isinstance(entry, ast.Entry) and entry.name in (info.key, "created_at", "updated_at"):
+        if not isinstance(entry, ast.Entry):
+            continue
+        check_books(c, info, entry.name_span, scope, entry.name)
+        if entry.name in (info.key, "created_at", "updated_at"):
             c.report.add(
                 "E0417",
                 entry.name_span,

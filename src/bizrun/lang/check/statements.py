@@ -140,6 +140,7 @@ def check_statement(c: Checker, node: ast.Stmt, scope: Scope) -> bool:
         case ast.Delete():
             info = data.check_row(c, node.target, scope, "delete")
             data.check_mutable(c, info, node.target.span, "delete")
+            data.check_books(c, info, node.target.span, scope, "")
         case ast.AddTo() | ast.RemoveFrom():
             data.check_members(c, node, scope)
         case _:
