@@ -10,6 +10,7 @@ from msgspec import structs
 
 from ..symbols import EventInfo, Symbols
 from ..types import ANY, TEXT, TIME, EntityType, Maybe, Record, Type, known, maybe
+from .context import nearest
 
 # The envelope, and what every payload has as `.event`.
 ENVELOPE = Record(
@@ -60,6 +61,15 @@ def _change(symbols: Symbols, noun: str, verb: str) -> tuple[tuple[str, Type], .
     elif verb not in _CHANGES:
         return None
     return (*payload, ("subject", subject))
+
+
+def changes_like(symbols: Symbols, name: str) -> list[str]:
+    """The changes of the entity that an event's name speaks of, or nearly does."""
+    noun = nearest(name.partition(".")[0], symbols.entities)[0]
+    if noun is None:
+        return []
+    fields = symbols.entities[noun].fields
+    return [f"{noun}.{verb}" for verb in (*_CHANGES, *(f"{field}_changed" for field in fields))]
 
 
 def undeclared(symbols: Symbols, name: str) -> EventInfo:

@@ -29,7 +29,7 @@ def at_declarations(loaded: Loaded, found: Sequence[Diagnostic]) -> list[Diagnos
     its name, where that name stands nowhere else."""
     groups: dict[tuple[str, str], list[Diagnostic]] = {}
     for problem in found:
-        if problem.fix is not None and problem.code in _UNKNOWN:
+        if problem.fix is not None and problem.code in _UNKNOWN and _declarable(problem):
             names = _names(loaded, problem.fix)
             if names is not None:
                 groups.setdefault(names, []).append(problem)
@@ -46,6 +46,11 @@ def at_declarations(loaded: Loaded, found: Sequence[Diagnostic]) -> list[Diagnos
         kept = [p for p in kept if id(p) not in gone and not _follows(p, declared)]
         kept.append(_told(places[0], missing, declared, problems, count))
     return kept
+
+
+def _declarable(problem: Diagnostic) -> bool:
+    """Whether the name that is meant has a declaration: a change of an entity has none."""
+    return problem.code != "W0201" or (problem.fix is not None and problem.fix.certain)
 
 
 def _names(loaded: Loaded, fix: Fix) -> tuple[str, str] | None:

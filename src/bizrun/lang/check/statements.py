@@ -22,8 +22,8 @@ from ..types import (
     type_text,
 )
 from . import actions, constants, data, tests
-from .context import Checker, nearest
-from .events import find_event, payload_of, undeclared
+from .context import Checker, listed, nearest
+from .events import changes_like, find_event, payload_of, undeclared
 from .expressions import MAX_DEPTH, check_condition, infer, match_patterns
 from .fit import join, untyped
 from .queries import elements, rows_know
@@ -427,20 +427,32 @@ def _warn_undeclared(c: Checker, name: str, span: Span) -> None:
         return
     c.warned.add(name)
     known_names = [n for n, info in c.symbols.events.items() if info.declared]
+    changes = [] if name in BILLING else changes_like(c.symbols, name)
     c.unknown(
         "W0201",
         span,
         f"Event `{name}` is not declared, so that nothing checks its payload",
         name,
-        known_names,
-        otherwise=_told_as(name) or f"declare it: `event {name} {{ … }}`",
+        (*known_names, *changes),
+        otherwise=_told_as(c, name) or f"declare it: `event {name} {{ … }}`",
+        # What comes from outside may be called `Order.create`.
+        unsure=changes,
     )
 
 
-def _told_as(name: str) -> str | None:
-    """Under which name billing tells what goes by this one elsewhere."""
-    ours = BILLING.get(name)
-    return f"billing tells it as `{ours}`; declare it where it is yours" if ours else None
+def _told_as(c: Checker, name: str) -> str | None:
+    """Under which name billing tells what goes by this one elsewhere, or what it tells of it."""
+    if ours := BILLING.get(name):
+        return f"billing tells it as `{ours}`; declare it where it is yours"
+    noun = name.partition(".")[0] + "."
+    verbs = [
+        event.removeprefix(noun)
+        for event, info in c.symbols.events.items()
+        if info.origin == "billing" and event.startswith(noun)
+    ]
+    if not verbs:
+        return None
+    return f"billing tells {listed(verbs, 12)} of it; declare it where it is yours"
 
 
 def _record(c: Checker, node: ast.Record, scope: Scope) -> None:
