@@ -2,13 +2,14 @@
 
 A row of `_usage` has parts by the values of its price's dimensions, each [values, quantity,
 amount], and behind them, where that is known, what each invoice asked for of it: [amount, taxes,
-invoice, its line].
+invoice, its line], and the part of the price that this is where coupons took some off it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 
 from ..billing import catalog
 from ..billing.invoicing import Line
+from ..billing.proration import ratio
 from ..billing.rating import WAITS, Asked, Rated
 from ..billing.split import spread
 from ..values import Money
@@ -53,9 +55,16 @@ def billed_of(parts: Sequence[Any]) -> Billed:
         asked = None
         if known:
             rows = given_back.asked_rows(known)
-            asked = tuple(Asked(a, taxed.from_rows(how), *keys) for a, how, *keys in rows)
+            asked = tuple(_asked_of(*each) for each in rows)
         found[tuple(values)] = Rated(amount, quantity, (), values=tuple(values), asked=asked)
     return found
+
+
+def _asked_of(
+    amount: Money, how: Any, invoice: str | None = None, line: str | None = None,
+    share: Sequence[int] = (1, 1),
+) -> Asked:  # fmt: skip
+    return Asked(amount, taxed.from_rows(how), invoice, line, Fraction(*share))
 
 
 def part_row(values: tuple[str, ...], part: Rated) -> list[Any]:
@@ -67,7 +76,7 @@ def part_row(values: tuple[str, ...], part: Rated) -> list[Any]:
 def _asked_rows(asked: Iterable[Asked]) -> list[list[Any]]:
     return [
         [each.amount, None if each.taxed is None else taxed.as_rows(each.taxed), each.invoice,
-         each.line]
+         each.line, *([each.share.as_integer_ratio()] if each.share != 1 else [])]
         for each in asked if each.amount
     ]  # fmt: skip
 
@@ -180,7 +189,8 @@ def _with(
         if line.charged.amount < 0 and found:
             found = _less(found, line, invoice)
         else:
-            found.append(Asked(line.charged, taxed.of(line), invoice, key))
+            share = ratio(line.charged, line.full) if line.discount else Fraction(1)
+            found.append(Asked(line.charged, taxed.of(line), invoice, key, share))
     return found
 
 

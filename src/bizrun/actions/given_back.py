@@ -53,7 +53,7 @@ def _take(
 def _asked_by(parts: Sequence[Any], line: Mapping[str, Any]) -> bool:
     """Whether a line of an invoice has charged some of billed parts."""
     return any(
-        each[3:] == [line["id"]]
+        each[3:4] == [line["id"]]
         for _, _, _, *known in parts if known
         for each in asked_rows(known)
     )  # fmt: skip
@@ -121,7 +121,8 @@ def _is_of(asked: Sequence[Any], line: Mapping[str, Any]) -> bool:
 
 def asked_rows(known: Sequence[Any]) -> Sequence[Sequence[Any]]:
     """What invoices asked for of a billed part, as its row keeps it: [amount, taxes, invoice, line]
-    of each; older states kept no lines, and before that one amount of all, and its taxes."""
+    of each, and what part of the price that is; older states kept no lines, and before that one
+    amount of all, and its taxes."""
     if isinstance(known[0], Money):
         return [[known[0], known[1] if len(known) > 1 else None, None]]
     found: Sequence[Sequence[Any]] = known[0]

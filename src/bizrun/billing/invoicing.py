@@ -20,7 +20,7 @@ from . import discounts, taxes
 from .catalog import BillingSettings, Tax
 from .credits import CreditUse, Grant, Payable, Used, use_credit
 from .discounts import Attached, Beside, CouponUse, Discountable
-from .proration import portion
+from .proration import portion, ratio
 from .rating import TierLine
 from .split import spread
 from .taxes import TaxedAs, TaxShare
@@ -51,7 +51,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     plan or add-on. `covers` says what it pays in advance for its period: "" the plan, or the name
     of an add-on; `counted` is the same of a line that waited: its period has counted it already.
     `discount` is taken off the amount, `tax` comes on top of both (the amount of a price that
-    includes its tax is without it in the end; `included_tax` says how much).
+    includes its tax is without it in the end; `included_tax` says how much). `listed` is what a
+    line that gives back what was discounted, or charges that again, comes to without discounts.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     taxes: tuple[TaxShare, ...] = ()
     included_tax: Money | None = None
     credit: Money | None = None
+    listed: Money | None = None
 
     @property
     def zero(self) -> Money:
@@ -103,6 +105,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     @property
     def full(self) -> Money:
         """What the line costs without discounts in terms of the price."""
+        if self.listed is not None:
+            return self.listed
         return self.charged + self.discount if self.discount else self.charged
 
     @property
@@ -269,7 +273,7 @@ def bound_lines(
     found: list[Line] = []
     for bound in bounds:
         mine = [line for line in lines if counts_to(line, bound)]
-        cost = sum((line.amount for line in mine), bound.before)
+        cost = sum((_list_price(line) for line in mine), bound.before)
         least = portion(bound.minimum, bound.share) if bound.minimum and bound.settle else None
         settled = bound.settled or bound.before * 0
         due = cost
@@ -279,14 +283,51 @@ def bound_lines(
             due = bound.maximum
         amount = (due - cost).rounded(half_even) - settled
         low = settled.amount > 0 if settled else amount.amount > 0
-        if low:
-            found.append(_bound_line("minimum", bound, amount))
-        else:
-            if bound.left is not None and (amount.amount < 0 or settled):
-                here = sum((line.amount for line in mine), bound.left)
-                amount = max(amount, -here)
-            found += _maximum(bound, amount, mine, rules_of)
+        if not low and bound.left is not None and (amount.amount < 0 or settled):
+            here = sum((line.amount for line in mine), bound.left)
+            amount = max(amount, -here)
+        listed, again = _charged_again(amount, mine, half_even)
+        if again:
+            made = _bounding(low, bound, again, mine, rules_of)
+            found += [_as_it_was(line, listed, again) for line in made]
+        found += _bounding(low, bound, amount - listed, () if again else mine, rules_of)
     return [line for line in found if line.amount]
+
+
+def _bounding(
+    low: bool, bound: Bound, amount: Money, lines: Sequence[Line],
+    rules_of: Callable[[Line], Hashable],
+) -> list[Line]:  # fmt: skip
+    if low:
+        return [_bound_line("minimum", bound, amount)]
+    return _maximum(bound, amount, lines, rules_of)
+
+
+def _list_price(line: Line) -> Money:
+    """What a line counts to bounds."""
+    return line.amount if line.listed is None else line.listed
+
+
+def _charged_again(
+    amount: Money, lines: Sequence[Line], half_even: bool
+) -> tuple[Money, Money]:  # fmt: skip
+    """How much of a bound's line charges again what lines beside it give back, and what that is
+    discounted as it was: who uses less never pays more for it."""
+    nothing = zero(amount.currency)
+    backs = [line for line in lines if line.amount < nothing]
+    if amount <= nothing or all(line.listed is None for line in backs):
+        return nothing, nothing
+    full = -sum((_list_price(line) for line in backs), nothing)
+    given = -sum((line.amount for line in backs), nothing)
+    if given == full and amount > full:
+        return nothing, nothing  # a line is enough
+    listed = min(amount, full)
+    return listed, portion(listed, ratio(given, full)).rounded(half_even)
+
+
+def _as_it_was(line: Line, listed: Money, again: Money) -> Line:
+    """A part of what is charged again, which no coupon discounts once more."""
+    return replace(line, discountable=False, listed=portion(line.amount, ratio(listed, again)))
 
 
 def _maximum(

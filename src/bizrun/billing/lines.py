@@ -148,12 +148,17 @@ def _given_back(line: Line, before: Rated) -> list[Line]:
     made: list[Line] = []
     for (taxed, waits), parts in by_taxes.items():
         charged = sum((part.amount for part in parts), line.zero)
-        back = portion(line.amount, Fraction(charged.amount) / Fraction(before.amount.amount))
+        whole = Fraction(before.amount.amount)
+        back = portion(line.amount, Fraction(charged.amount) / whole)
+        full = sum((Fraction(part.amount.amount) / part.share for part in parts), Fraction())
         of = tuple(
             GivenBack(part.invoice, part.amount) for part in parts if part.invoice and part.amount
         )
         rest = {"quantity": 0, "explanation": ()} if made else {}
-        made.append(replace(line, amount=back, discountable=waits, taxed=taxed, of=of, **rest))
+        made.append(replace(
+            line, amount=back, discountable=waits, taxed=taxed, of=of,
+            listed=portion(line.amount, full / whole), **rest,
+        ))  # fmt: skip
     return made
 
 

@@ -77,12 +77,14 @@ WAITS = ""
 class Asked(Struct, frozen=True):
     """What an invoice really asked for of a rated amount, less its discounts, and with which taxes:
     None where that is not known. Of what `waits`, what its lines come to so far, those below zero
-    with the taxes of what they give back. `line` is that of the invoice, where it is known."""
+    with the taxes of what they give back. `line` is that of the invoice, where it is known;
+    `share` the part of the price that coupons left of it."""
 
     amount: Money
     taxed: TaxedAs | None = None
     invoice: str | None = None
     line: str | None = None
+    share: Fraction = Fraction(1)
 
     @property
     def waits(self) -> bool:
