@@ -28,15 +28,17 @@ class Emitting:
         self._payloads: dict[str, tuple[str, ...]] = {}
 
     def emit(
-        self, work: Work, type_: str, data: dict[str, Any], site: object, subject: Any = None
-    ) -> None:
-        """Queues an event caused by this work."""
+        self, work: Work, type_: str, data: dict[str, Any], site: object, subject: Any = None,
+        typed: bool = False,
+    ) -> None:  # fmt: skip
+        """Queues an event caused by this work; `typed`: its payload has all its fields, as they are
+        declared."""
         source = work.source
         depth = (source.depth if source else 0) + 1
         self._admit(depth)
-        data = self._typed(type_, data, work)
-        declared = self.engine.program.events.get(type_)
-        if subject is None and declared is not None:
+        if not typed:
+            data = self._typed(type_, data, work)
+        if subject is None and (declared := self.engine.program.events.get(type_)) is not None:
             subject = data.get(declared.key or "subject")
         event = Event(
             f"{work.base}/{site}", type_, work.now, data, INTERNAL, subject, 0,
@@ -137,4 +139,6 @@ class Emitting:
     def fire_trigger(self, work: Work, trigger: Any, key: str) -> None:
         """Emits the event of a trigger."""
         data = {"subject": key, snake(trigger.entity): key}
-        self.emit(work, trigger.event, data, "fired", key)
+        declared = self.engine.program.events.get(trigger.event)
+        typed = declared is None or declared.origin == "trigger"
+        self.emit(work, trigger.event, data, "fired", key, typed and work.tenant is None)

@@ -78,13 +78,13 @@ class Triggers:
         self.triggers = {trigger.event: trigger for trigger in program.triggers}
         self._own: dict[str, list[Trigger]] = {}
         self._others: dict[str, list[Trigger]] = {}
-        self._metered: dict[str, list[Trigger]] = {}
+        self._of_customers: dict[str, list[Trigger]] = {}  # by meter
         for trigger in program.triggers:
             self._own.setdefault(trigger.entity, []).append(trigger)
             for entity in trigger.entities:
                 self._others.setdefault(entity, []).append(trigger)
-            for meter in trigger.meters:
-                self._metered.setdefault(meter, []).append(trigger)
+            for meter in trigger.meters if trigger.entity == program.bills else ():
+                self._of_customers.setdefault(meter, []).append(trigger)
         self._billing = [t for t in program.triggers if t.billing]
         self._conditions: dict[str, Callable[..., Any]] = {}
         self._due: dict[str, list[Callable[..., Any]]] = {}
@@ -128,9 +128,8 @@ class Triggers:
             if span is None or span.start != bucket["start"] or not span.has(figure):
                 self.pending[(trigger.event, customer)] = None
 
-    def _on_meter(self, meter: str) -> Iterable[Trigger]:
-        bills = self.engine.program.bills
-        return [t for t in self._metered.get(meter, ()) if t.entity == bills]
+    def _on_meter(self, meter: str) -> Sequence[Trigger]:
+        return self._of_customers.get(meter, ())
 
     def _note(self, trigger: Trigger, key: str) -> None:
         self.pending[(trigger.event, key)] = None
@@ -268,16 +267,18 @@ class Triggers:
 
     def reached(self, meter: Meter, slot: Slot, event: Event) -> None:
         """Looks at the triggers that a running figure has come to; it runs on from there."""
-        customer, start, at = slot.row["customer"], slot.row["start"], event.time
+        customer, start = slot.row["customer"], slot.row["start"]
         figure = slot.total if meter.aggregate == "sum" else slot.count
         self._shared.clear()
         self._shared["", customer] = start
         for trigger in self._on_meter(meter.name):
-            span = self._spans.get((trigger.event, customer))
-            if span is None or not span.has(figure):
-                self._evaluate(trigger, customer, at, event.base, event, figure)
+            span = self._spans[trigger.event, customer]
+            if not span.has(figure):
+                # Where it begins or ends is what the condition compares with.
+                bound = span.low if figure < span.low else span.high
+                self._evaluate(trigger, customer, event.time, event.base, event, (figure, bound))
         self._shared.clear()
-        if (found := self.span(meter, customer, at, start, figure)) is not None:
+        if (found := self.span(meter, customer, event.time, start, figure)) is not None:
             slot.keep_within(found)
         else:
             self.engine.metering.drop(meter.name, customer)
@@ -301,9 +302,10 @@ class Triggers:
 
     def _evaluate(
         self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any,
-        figure: Number | None = None,
+        turn: tuple[Number, Number] | None = None,
     ) -> None:  # fmt: skip
-        """Looks at one subject; `figure` is its meter's, where it is at hand."""
+        """Looks at one subject; `turn`: the figure of its meter and what the condition compares it
+        with, where both are at hand."""
         state = self.engine.state
         row = state.get(trigger.entity, key)
         if row is None:
@@ -316,11 +318,13 @@ class Triggers:
             # Whoever's change was the reason to look: the subject is its own tenant's.
             own = self.engine.tenancy.of_row(trigger.entity, key, row)
             work.tenant = own if own is not None else work.tenant
-        bound = self._bound(trigger, key, work)
-        if bound is None or figure is None:
-            holds = self._holds(trigger, key, work, bound)
-        else:
+        bound: Number | None
+        if turn is not None:
+            figure, bound = turn
             holds = bool(figure >= bound)
+        else:
+            bound = self._bound(trigger, key, work)
+            holds = self._holds(trigger, key, work, bound)
         once = trigger.once_per_period
         period = self._period(key, now) if once else None
         # Of what fires once in a period the row says in which it fired last, and no more.
