@@ -50,6 +50,15 @@ def test_the_same_spec_bills_the_same(ask: Command) -> None:
     assert ask("state-hash") == before
 
 
+def test_a_history_that_bills_nothing_either_way(command: Command) -> None:
+    write_shop(SPEC, HAPPENED[3:])
+    command("shop.biz", "--out", "none")
+    told = command("backtest", "shop.biz")
+    assert told.strip() == (
+        "1 event again, 1 refused or failed; 0 customers would have been billed otherwise"
+    )
+
+
 def late(ask: Command, number: int, at: str, until: str) -> None:
     """A run in which pages that were read long before are told of, and time moves on."""
     data = {"member": "a", "pages": 7}

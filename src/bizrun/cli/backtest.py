@@ -71,7 +71,8 @@ def _text(told: Backtest) -> str:
     head = f"{plural(told.events, 'event')} again{refused}{calls}; "
     head += f"{plural(len(told.customers), 'customer')} would have been billed otherwise"
     head = paint(head, "bold", colours(sys.stdout))
-    shown = table(("customer and line", "recorded", "new", "difference"), rows, whole=True)
+    names = ("customer and line", "recorded", "new", "difference")
+    shown = table(names, rows, whole=True) if rows else ""
     return f"{head}\n\n{shown}{note}".rstrip("\n")
 
 

@@ -89,7 +89,7 @@ def _column(name: str, values: Sequence[Any]) -> _Column:
     cells = tuple(_short(printable(cell(value)).replace("\n", " ")) for value in values)
     there = {text for text in cells if text}
     return _Column(
-        name, cells, max(width(name), *map(width, cells)), _right(values),
+        name, cells, max(map(width, (name, *cells))), _right(values),
         same=len(cells) > 1 and len(set(cells)) == 1,
         generated=bool(there) and all(map(_GENERATED.match, there)),
     )  # fmt: skip
