@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,18 @@ def order_lines() -> list[bytes]:
     return lines
 
 
-def outcome(spec: str, lines: FileLines | list[bytes], state: str, batch: int) -> tuple[Any, ...]:
+def engine_of(spec: str, state: str) -> Engine:
     checked, program = compile_spec(spec if "/" in spec else str(SPECS / f"{spec}.biz"))
     assert program is not None, checked.diagnostics
-    store = open_store(state, fresh=True)
-    engine = open_engine(program, store, Sandbox())
+    return open_engine(program, open_store(state, fresh=True), Sandbox())
+
+
+def outcome(spec: str, lines: FileLines | list[bytes], state: str, batch: int) -> tuple[Any, ...]:
+    engine = engine_of(spec, state)
     stream.run_stream(engine, lines, batch=batch)
-    counts = engine.counts
+    counts, store = engine.counts, engine.state.store
     found = (
-        state_digest(store, tables_of(program)), list(store.log()), counts.handled,
+        state_digest(store, tables_of(engine.program)), list(store.log()), counts.handled,
         counts.duplicate, counts.rejected, counts.malformed,
     )  # fmt: skip
     store.close()
@@ -101,6 +105,39 @@ def test_a_file_is_read_as_its_lines_are(batch: int) -> None:
     file = FileLines(io.BytesIO(b"".join(lines)))
     assert outcome("usage", file, ":memory:", batch) == outcome("usage", lines, ":memory:", batch)
     assert list(FileLines(io.BytesIO(b"a\n\nb"))) == [b"a\n", b"\n", b"b"]
+
+
+class Pipe(io.BytesIO):
+    """Of which nobody knows whether more will come."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("kind", "ahead"), [(io.BytesIO, 999), (Pipe, 3)])
+def test_a_file_is_read_ahead_of_its_commits_and_a_pipe_is_not(
+    kind: type[io.BytesIO], ahead: int
+) -> None:
+    lines = usage_lines()
+    twice = [*lines[:40], b"no JSON\n", *lines[20:]]
+    file = FileLines(kind(b"".join(twice)))
+    taken: list[int] = []
+    take = file.take
+
+    def taking(count: int) -> list[bytes]:
+        taken.append(count)
+        return take(count)
+
+    file.take = taking  # type: ignore[method-assign]
+    acked: list[list[str]] = []
+    engine = engine_of("usage", ":memory:")
+    stream.run_stream(engine, file, acked.append, batch=3)
+    assert set(taken) == {ahead}
+    known: list[list[str]] = []
+    other = engine_of("usage", ":memory:")
+    stream.run_stream(other, twice, known.append, batch=3)
+    assert list(chain(*acked)) == list(chain(*known)) and max(map(len, acked)) == 3
+    assert engine.counts == other.counts and engine.counts.duplicate >= 20
 
 
 def test_the_first_batch_of_a_state_takes_the_short_way(tmp_path: Path) -> None:

@@ -367,9 +367,13 @@ def digest(raw: str) -> str:
 
 
 class FileLines:
-    """The lines of a binary file, bounded: what is longer than a line may be is cut there."""
+    """The lines of a binary file, bounded: what is longer than a line may be is cut there.
+
+    `lies`: all of it is there, and nobody is waited for.
+    """
 
     def __init__(self, file: Any) -> None:
+        self.lies: bool = file.seekable()
         self._pieces = iter(partial(file.readline, MAX_LINE + 2), b"")
         self._cut = False  # whether what comes next is the rest of a line
 

@@ -50,16 +50,20 @@ def run_stream(
     """
     take, number = _taker(lines), 1
     whole = isinstance(lines, FileLines)
+    # What lies in a file is read ahead of small commits; who is waited for may wait for an answer.
+    ahead = batch * max(1, BATCH // batch) if isinstance(lines, FileLines) and lines.lies else batch
     reader = Reader(engine.program)
     lanes = Lanes(engine, reader.shapes)
     lasting = engine.state.store.lasting
     with rare_collections():
-        while some := take(batch):
-            acked = handle_batch(engine, lanes, reader.batch(number, some, whole))
+        while some := take(ahead):
+            turns = Turns(engine, reader.batch(number, some, whole))
             number += len(some)
-            engine.commit(figures=lasting)
-            if acknowledge is not None and acked:
-                acknowledge(acked)
+            while turns.left:
+                acked = turns.handle(lanes, batch)
+                engine.commit(figures=lasting)
+                if acknowledge is not None and acked:
+                    acknowledge(acked)
         if until is not None:
             _check_until(engine.clock, until)
 
@@ -124,35 +128,13 @@ def rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> list[str]:
-    """Handles events; the ids of those that are new. A `receipt` says what became of a line.
+def handle_batch(engine: Engine, lanes: Lanes, batch: Batch) -> None:
+    """Handles events; a `receipt` says what became of a line.
 
     Nothing is durable before `engine.commit`.
     """
-    turns = _Turns(engine, batch)
-    count = len(batch.items)
-    engine.counts.read += count
-    limit: datetime | None = None
-    place = 0
-    for stop in (*turns.places, count):
-        while place < stop:
-            if engine.clock is None or lanes.leaves(batch.items[place]):
-                turns.take(place)
-                place += 1
-                continue
-            begun = place
-            if limit is None:
-                limit = _limit(engine.clock)
-            place = lanes.run(batch, begun, stop, limit)
-            engine.counts.handled += place - begun
-            turns.acked += batch.ids[begun:place]
-            if place < stop:
-                turns.take(place)
-                place += 1
-        if stop < count:
-            turns.take(stop)
-            place = stop + 1
-    return turns.acked
+    turns = Turns(engine, batch)
+    turns.handle(lanes, turns.left)
 
 
 def _key(item: Any) -> Key | None:
@@ -162,23 +144,62 @@ def _key(item: Any) -> Key | None:
     return None if item.reason is not None else (item.source, item.id)
 
 
-class _Turns:
-    """Events of a batch that are looked at one by one: those of `places`, and what the short way
-    leaves.
+class Turns:
+    """The events of a batch on their way, some after the other.
 
-    `places` has what was read with care, and every event whose id is known or comes twice.
+    `_places` are those that are looked at one by one, whatever the short way would leave: what was
+    read with care, and every event whose id is known or comes twice.
     """
 
     def __init__(self, engine: Engine, batch: Batch) -> None:
         self.engine = engine
         self.batch = batch
-        self.acked: list[str] = []
+        self._acked: list[str] = []
         self._known: dict[Key, Known] = {}
         # What this batch has handled under an id: its text, and whether it was refused.
         self._here: dict[Key, tuple[str, str]] = {}
-        self.places: list[int] = []
+        self._place = 0
+        self._places: list[int] = []
         if not (batch.plain and engine.state.store.unseen(batch.ids)):
-            self.places = self._look()
+            self._places = self._look()
+            self._places.reverse()
+
+    @property
+    def left(self) -> int:
+        """How many events have not been handled."""
+        return len(self.batch.items) - self._place
+
+    def handle(self, lanes: Lanes, most: int) -> list[str]:
+        """Handles the next events, so many or what is left; the ids of those that are new.
+
+        Nothing is durable before `engine.commit`.
+        """
+        self._acked = []
+        end = self._place + min(most, self.left)
+        self.engine.counts.read += end - self._place
+        places = self._places
+        while places and places[-1] < end:
+            self._up_to(lanes, places[-1])
+            self._take(places.pop())
+        self._up_to(lanes, end)
+        return self._acked
+
+    def _up_to(self, lanes: Lanes, stop: int) -> None:
+        """Handles what comes before a place, the short way where there is one."""
+        engine, batch = self.engine, self.batch
+        limit: datetime | None = None
+        while self._place < stop:
+            if engine.clock is None or lanes.leaves(batch.items[self._place]):
+                self._take(self._place)
+                continue
+            if limit is None:
+                limit = _limit(engine.clock)
+            begun = self._place
+            self._place = lanes.run(batch, begun, stop, limit)
+            engine.counts.handled += self._place - begun
+            self._acked += batch.ids[begun : self._place]
+            if self._place < stop:
+                self._take(self._place)
 
     def _look(self) -> list[int]:
         keys: list[Key | None] = [_key(item) for item in self.batch.items]
@@ -190,8 +211,9 @@ class _Turns:
             if type(item) is Line or counts[key] > 1 or key in self._known
         ]
 
-    def take(self, place: int) -> None:
+    def _take(self, place: int) -> None:
         """Handles one event the long way."""
+        self._place = place + 1
         engine, line = self.engine, self.batch.line(place)
         if line.reason is not None:
             _malformed(engine, line)
@@ -208,7 +230,7 @@ class _Turns:
             return
         status = _submit(engine, line, _beyond(engine.clock, line.time))
         self._here[key] = line.raw, "rejected" if status == "rejected" else "handled"
-        self.acked.append(line.id)
+        self._acked.append(line.id)
 
 
 def _limit(clock: datetime) -> datetime:
