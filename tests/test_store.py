@@ -11,9 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bizrun.errors import EvalError, Refusal
 from bizrun.store.base import Column, Known, Range, Row, Store, Table
@@ -42,8 +44,10 @@ ACCOUNT = Table(
         Column("paid", "money"),
         Column("active", "bool"),
         Column("made", "serial"),
+        Column("stage", "text"),
     ),
-    indexes=(("due",), ("status", "due"), ("status",), ("score",)),
+    indexes=(("due",), ("status", "due"), ("status",), ("score",), ("stage",), ("stage", "due")),
+    usual=(("stage", "done"),),
 )
 OPERATORS: dict[str, Any] = {
     "<": operator.lt,
@@ -405,6 +409,7 @@ FEW: dict[str, Any] = {
     "paid": few_money,
     "active": st.booleans(),
     "made": st.integers(1, 3),
+    "stage": st.sampled_from(["done", "done", "ready", ""]),
 }
 ids = st.sampled_from("abcde")
 accounts = st.fixed_dictionaries(
@@ -421,7 +426,7 @@ equals = st.dictionaries(st.sampled_from(list(FEW)), st.integers(), max_size=2).
 )
 operators = st.sampled_from(list(OPERATORS))
 ranges = st.lists(
-    st.sampled_from(["status", "due", "score", "paid"]).flatmap(
+    st.sampled_from(["status", "due", "score", "paid", "stage"]).flatmap(
         lambda name: st.builds(Range, st.just(name), operators, FEW[name])
     ),
     max_size=2,
@@ -459,6 +464,56 @@ def test_both_stores_answer_alike_and_as_a_plain_list_would(
         for store in stores:
             store.commit()
         assert state_digest(memory, [ACCOUNT]) == state_digest(file, [ACCOUNT])
+
+
+def test_an_index_leaves_out_what_is_usual(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(SqliteStore(str(path))) as store:
+        store.prepare([ACCOUNT])
+        stages = ["done"] * 50 + ["ready", "failed", "ready", None]
+        put(store, *(account(f"{n:02}", stage=stage) for n, stage in enumerate(stages)))
+        store.commit()
+        found = [keys(store.select("Account", {"stage": s})) for s in ("ready", "failed", None)]
+        assert found == [["50", "52"], ["51"], ["53"]]
+        assert store.count("Account", {"stage": "done"}) == 50
+    with closing(apsw.Connection(str(path))) as db:
+        ask = "EXPLAIN QUERY PLAN SELECT id FROM Account WHERE nullif(stage, 'done') = ?"
+        assert "USING COVERING INDEX" in str(db.execute(ask, ("ready",)).fetchall())
+        size = "SELECT sum(ncell) FROM dbstat WHERE name = 'Account (stage) but done'"
+        assert db.execute(size).get == 3
+
+
+def test_a_file_whose_index_has_all_rows_gets_the_smaller_one(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    before = structs.replace(ACCOUNT, usual=())
+    with closing(SqliteStore(str(path))) as store:
+        store.prepare([before])
+        put(store, account("a", stage="done"), account("b", stage="ready"))
+        store.commit()
+    with closing(SqliteStore(str(path))) as store:
+        store.prepare([ACCOUNT])
+        assert keys(store.select("Account", {"stage": "ready"})) == ["b"]
+        assert keys(store.select("Account", {"stage": "done"})) == ["a"]
+    with closing(SqliteStore(str(path))) as store:
+        store.prepare([ACCOUNT])
+        assert keys(store.select("Account", {"stage": "ready"})) == ["b"]
+
+
+def test_what_is_above_all_values_of_an_index_is_not_looked_for(tmp_path: Path) -> None:
+    with closing(SqliteStore(str(tmp_path / "state.db"))) as store:
+        store.prepare([ACCOUNT])
+        put(store, account("a", status="k"), account("b", status="m"))
+        assert keys(store.select("Account", {"status": "z"})) == []
+        waiting = account("c", status="y")
+        put(store, waiting)
+        assert keys(store.select("Account", {"status": "z"})) == []
+        assert store._pending["Account"] == {"c": waiting}, "nothing was to be handed over for it"
+        assert keys(store.select("Account", {"status": "y"})) == ["c"]
+        store.rollback()
+        put(store, account("d", status="n"))
+        assert keys(store.select("Account", {"status": "n"})) == ["d"]
+        put(store, account("d", status="zz"))
+        assert keys(store.select("Account", {"status": "zz"})) == ["d"]
 
 
 def test_tally_reads_texts_in_json(store: Store) -> None:

@@ -337,7 +337,7 @@ def test_a_cut_tail_is_found_and_not_written_over(tmp_path: Path) -> None:
     shutil.copy(before, path)
     store = SqliteStore(str(path))
     store.commit()  # of nothing, as a command that only reads may do
-    assert "lost its newest 1 commits with 4 events" in store.verify()[0]
+    assert "lost its newest commits with 4 events" in store.verify()[0]
     for write in (
         lambda: store.append([entry(16)]),
         lambda: store.write({"Counter": {"x": {"id": "x"}}}),
@@ -354,6 +354,26 @@ def test_a_cut_tail_is_found_and_not_written_over(tmp_path: Path) -> None:
     assert store.verify() == []
     commit_some(store, 1)
     store.close()
+
+
+def test_commits_beside_the_log_are_counted(tmp_path: Path) -> None:
+    """Those that add to it are known by its length, and cost no count of their own."""
+    path, before = tmp_path / "state.db", tmp_path / "before.db"
+    state(path)
+    length = Path(f"{path}.len")
+    count = int(length.read_text().split()[0])
+    with closing(SqliteStore(str(path))) as store:
+        commit_some(store, 1)
+    assert int(length.read_text().split()[0]) == count
+    shutil.copy(path, before)
+    with closing(SqliteStore(str(path))) as store:
+        store.write({"Counter": {"x": {"id": "x"}}})
+        store.commit()
+        assert store.verify() == []
+    assert int(length.read_text().split()[0]) == count + 1
+    shutil.copy(before, path)
+    with closing(SqliteStore(str(path))) as store:
+        assert "lost its newest commits with 0 events" in store.verify()[0]
 
 
 def test_a_cut_journal_is_found(tmp_path: Path) -> None:
@@ -388,7 +408,7 @@ def test_an_older_or_missing_length_file_is_fine(tmp_path: Path, content: bytes 
     assert store.verify() == []
     commit_some(store, 1)
     store.close()
-    assert length.read_text().split()[:2] == ["5", "16"]
+    assert length.read_text().split()[:2] == ["1", "16"]
 
 
 def test_damage_is_a_sentence(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def add(instant: datetime, duration: Duration, tz: ZoneInfo) -> datetime:
         if duration.days and not (duration.months or duration.micros) and instant.tzinfo is UTC:
             # Where the zone's offset is the same, local days have 24 hours.
             later = instant + timedelta(days=duration.days)
+            if tz.utcoffset(None) is not None:
+                return later
             here, there = instant.astimezone(tz), later.astimezone(tz)
             if here.utcoffset() == there.utcoffset() and not there.fold:
                 return later

@@ -118,15 +118,11 @@ def _trial(plan: catalog.Plan, wanted: Any) -> Duration | None:
 
 def _others(desk: Desk, customer: str) -> bool:
     """Whether a customer has had subscriptions before; those that live learn of the new one."""
-    key = f"subscriptions|{customer}"
-    row = desk.peek("_number", key)
-    desk.put("_number", key, {"id": key, "last": row["last"] + 1 if row else 1})
-    if row is None:
-        return False
-    for sub in desk.subscriptions(customer):
+    before = desk.select("Subscription", customer=customer)
+    for sub in before:
         if lives(sub) and not (sub["billing"] or {}).get("others"):
             desk.change("Subscription", sub["id"], billing={**held(sub), "others": True})
-    return True
+    return bool(before)
 
 
 def _begin_trial(desk: Desk, sub: dict[str, Any], until: datetime, site: object) -> str:

@@ -70,12 +70,18 @@ def entity_table(entity: Entity) -> Table:
     return Table(entity.name, columns, entity.key, tuple(indexes))
 
 
-def _table(name: str, columns: str, *indexes: tuple[str, ...], by_age: bool = False) -> Table:
+def _table(
+    name: str,
+    columns: str,
+    *indexes: tuple[str, ...],
+    by_age: bool = False,
+    usual: tuple[tuple[str, str], ...] = (),
+) -> Table:
     parsed = tuple(
         Column(column, type_)  # type: ignore[arg-type]
         for column, _, type_ in (word.partition(":") for word in columns.split())
     )
-    return Table(name, parsed, "id", indexes, by_age)
+    return Table(name, parsed, "id", indexes, by_age, usual)
 
 
 SYSTEM = (
@@ -95,6 +101,8 @@ SYSTEM = (
         "customer:text resume:json error:text answer:json reference:text attempts:integer "
         "depth:integer",
         ("status",),
+        # Those that are over are asked for by their keys, and all others by how they stand.
+        usual=(("status", "done"),),
     ),
     # What the worker knows of an effect, on the wall clock: no part of what a state says.
     _table(

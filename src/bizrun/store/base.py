@@ -48,6 +48,8 @@ class Table(Struct, frozen=True):
 
     `by_age`: a file has its rows as they were made, and not in the order of their keys. That keeps
     those together that change together, where keys begin with something else than an instant.
+    `usual`: what most rows have in a text column that an index begins with. The index leads to all
+    other rows, so that the usual ones cost nothing in it; who asks for those reads the table.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Table(Struct, frozen=True):
     key: str = "id"
     indexes: tuple[tuple[str, ...], ...] = ()
     by_age: bool = False
+    usual: tuple[tuple[str, str], ...] = ()
 
 
 class Range(NamedTuple):

@@ -21,7 +21,8 @@ _FILES = 4  # that SQLite opens: the file, its journal, its index, its folder
 
 
 class Tail(NamedTuple):
-    """Where the newest commit stands: how many there were, the log's length, its chain's digest."""
+    """Where the newest commit stands: how many have left the log as it was, the log's length, its
+    chain's digest."""
 
     commits: int
     seq: int

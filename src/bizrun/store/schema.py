@@ -320,6 +320,7 @@ def table_to_json(table: Table) -> str:
             "columns": [_column_to_json(column) for column in table.columns],
             "indexes": table.indexes,
             **({"by_age": True} if table.by_age else {}),
+            **({"usual": table.usual} if table.usual else {}),
         },
         separators=(",", ":"),
     )
@@ -334,6 +335,7 @@ def table_from_json(text: str) -> Table:
         found["key"],
         tuple(tuple(index) for index in found["indexes"]),
         found.get("by_age", False),
+        tuple((column, value) for column, value in found.get("usual", ())),
     )
 
 

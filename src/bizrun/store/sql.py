@@ -61,6 +61,7 @@ class Dialect(Struct, frozen=True):
             if column.unique and column.name != table.key:
                 name = f"{table.name} {column.name} unique"
                 found[self.stored(name)] = self.unique(name, table, column)
+        usual = dict(table.usual)
         for columns in table.indexes:
             parts = []
             for column_name in columns:
@@ -68,20 +69,34 @@ class Dialect(Struct, frozen=True):
                 if not codec.equal:
                     break
                 parts.append(codec.compare.format(self.quoted(column_name)))
-            if parts and columns != (table.key,):
-                name = f"{table.name} ({', '.join(columns)})"
-                target = f"{self.quoted(table.name)} ({', '.join(parts)})"
-                found[self.stored(name)] = f"CREATE INDEX {self.quoted(name)} ON {target}"
+            if not parts or columns == (table.key,):
+                continue
+            name, rows = f"{table.name} ({', '.join(columns)})", ""
+            if columns[0] in usual:
+                name += f" but {usual[columns[0]]}"
+                parts[0] = unusual(parts[0], usual[columns[0]])
+                rows = f" WHERE {parts[0]} IS NOT NULL"
+            target = f"{self.quoted(table.name)} ({', '.join(parts)}){rows}"
+            found[self.stored(name)] = f"CREATE INDEX {self.quoted(name)} ON {target}"
         return found
 
 
+def unusual(expression: str, usual: str) -> str:
+    """The text of a column, none where it is the usual one: what an index of the others holds."""
+    return f"nullif({expression}, '{usual}')"
+
+
 class Shape(NamedTuple):
-    """A select without its values: which columns, which of them none, which operators."""
+    """A select without its values: which columns, which of them none, which operators.
+
+    `unusual` are the columns that are to equal something else than what most rows have there.
+    """
 
     equals: tuple[tuple[str, bool], ...]
     ranges: tuple[tuple[str, str], ...]
     order: Order
     limited: bool
+    unusual: tuple[str, ...] = ()
 
 
 class Select(NamedTuple):
@@ -119,7 +134,10 @@ class Select(NamedTuple):
 
 
 class TableSQL(Struct, eq=False):
-    """A table with its statements and with the ways from row to columns and back."""
+    """A table with its statements and with the ways from row to columns and back.
+
+    `leading` are the columns of text with which an index of all rows begins.
+    """
 
     dialect: Dialect
     table: Table
@@ -127,6 +145,7 @@ class TableSQL(Struct, eq=False):
     key_place: int
     types: dict[str, ColumnType]
     unique: tuple[str, ...]
+    leading: tuple[str, ...]
     get: str
     get_many: str
     upsert: str
@@ -204,6 +223,7 @@ def table_sql(table: Table, dialect: Dialect) -> TableSQL:
         names.index(table.key),
         {column.name: column.type for column in table.columns},
         tuple(c.name for c in table.columns if c.unique and c.name != table.key),
+        _leading(table),
         get=f"SELECT {columns} FROM {name} WHERE {key} = ?",
         get_many=f"SELECT {columns} FROM {name} WHERE {key} IN",
         upsert=dialect.upsert(table),
@@ -215,11 +235,19 @@ def table_sql(table: Table, dialect: Dialect) -> TableSQL:
     )
 
 
+def _leading(table: Table) -> tuple[str, ...]:
+    texts = {column.name for column in table.columns if column.type == "text"}
+    usual = dict(table.usual)
+    firsts = dict.fromkeys(columns[0] for columns in table.indexes)
+    return tuple(name for name in firsts if name in texts and name not in usual)
+
+
 def shape_of(
     equals: Mapping[str, Any],
     ranges: Sequence[Range],
     order: Sequence[tuple[str, bool]] = (),
     limited: bool = False,
+    usual: Sequence[tuple[str, str]] = (),
 ) -> Shape:
     """What a statement is made for."""
     return Shape(
@@ -227,6 +255,7 @@ def shape_of(
         tuple([(bound.column, bound.op) for bound in ranges]),
         tuple(order),
         limited,
+        tuple([column for column, value in usual if equals.get(column, value) != value]),
     )
 
 
@@ -266,6 +295,8 @@ def _select(sql: TableSQL, shape: Shape) -> Select:
         if is_none:
             where.append(f"{expression} IS NULL")
         elif codec.equal:
+            if column in shape.unusual:
+                expression = unusual(expression, dict(sql.table.usual)[column])
             where.append(f"{expression} = ?")
             equals_values.append((column, codec.bound))
         else:

@@ -63,6 +63,8 @@ class SqlStore(ABC):
         # Tables whose rows were all in the cache when they were selected last.
         self._at_hand: set[str] = set()
         self._tops = Tops()
+        # By table and column: none of the rows there are, written or not, has a larger text.
+        self._largest: dict[tuple[str, str], str] = {}
         self._cursors = Cursors()
         self._aside: set[str] = set()
 
@@ -196,6 +198,7 @@ class SqlStore(ABC):
         """Empties the cache, since the state has changed by other ways."""
         self._cache.clear()
         self._tops.clear()
+        self._largest.clear()
 
     @_guarded
     def select(
@@ -208,10 +211,12 @@ class SqlStore(ABC):
     ) -> Iterator[Row]:
         """Rows that match; callers must not change them."""
         sql = self._tables[table]
+        if self._lacks(sql, equals):
+            return iter(())
         self._flush(table)
         if any(bound.value is None for bound in ranges):
             return iter(())
-        select = sql.select(shape_of(equals, ranges, order, limit is not None))
+        select = sql.select(shape_of(equals, ranges, order, limit is not None, sql.table.usual))
         parameters = select.parameters(equals, ranges, limit)
         rows = self._known_rows(table, select.keys, parameters)
         if rows is None:
@@ -229,6 +234,28 @@ class SqlStore(ABC):
         if select.order or not select.limited:
             return ordered(rows, order if select.order else (), limit)
         return rows
+
+    def _lacks(self, sql: TableSQL, equals: Mapping[str, Any]) -> bool:
+        """Whether no row has one of these values, since it is above all that an index leads to:
+        ids mostly grow, and what is new is often asked for first."""
+        for column in sql.leading:
+            value = equals.get(column)
+            if type(value) is str and value.isascii():
+                largest = self._largest.get((sql.table.name, column))
+                if largest is None:
+                    largest = self._ask_largest(sql, column)
+                if value > largest:
+                    return True
+        return False
+
+    def _ask_largest(self, sql: TableSQL, column: str) -> str:
+        table = sql.table.name
+        self._flush(table)
+        quoted = sql.dialect.quoted
+        text = f"SELECT max({quoted(column)}) FROM {quoted(table)}"
+        largest: str = self._connection().execute(text).get or ""
+        self._largest[table, column] = largest
+        return largest
 
     def _known_rows(self, table: str, keys: str, parameters: Sequence[Any]) -> Iterator[Row] | None:
         """The selected rows by their keys alone, where the cache has most of the table's."""
@@ -279,7 +306,8 @@ class SqlStore(ABC):
         """How many rows match: counted by the database where its comparisons are exact."""
         if any(bound.value is None for bound in ranges):
             return 0
-        select = self._tables[table].select(shape_of(equals, ranges))
+        sql = self._tables[table]
+        select = sql.select(shape_of(equals, ranges, usual=sql.table.usual))
         if select.equals or select.ranges:
             return sum(1 for _ in self.select(table, equals, ranges))
         self._flush(table)
@@ -316,6 +344,9 @@ class SqlStore(ABC):
             for key, row in rows.items():
                 if row is not None and len(row) != width:
                     waiting[table][key] = {name: row.get(name) for name in names}
+            for column in tables[table].leading:
+                if (table, column) in self._largest:
+                    self._grow(table, column, rows)
             self._pending_rows += len(rows)
             if table in self._aside:
                 self._forget(table, rows)
@@ -323,6 +354,11 @@ class SqlStore(ABC):
                 self._claim_values(tables[table], rows)
         if self._pending_rows > _PENDING_ROWS:
             self._flush_all()
+
+    def _grow(self, table: str, column: str, rows: Mapping[str, Row | None]) -> None:
+        """Notes values that are written."""
+        values = [row[column] for row in rows.values() if row is not None and row.get(column)]
+        self._largest[table, column] = max([self._largest[table, column], *values])
 
     @_guarded
     def adjust(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -26,6 +26,22 @@ _CACHE_ROWS = 10_000
 _STATEMENTS = 128
 
 
+class _Connection(apsw.Connection):
+    """A connection that keeps the cursor with which it writes: one for each statement costs a
+    third of what it takes to insert a row."""
+
+    _writer: apsw.Cursor | None = None
+
+    def executemany(self, statements: str, rows: Any, /) -> Any:  # type: ignore[override]
+        """Does a statement without rows of its own for each of some lists of values."""
+        writer = self._writer
+        if writer is None:
+            writer = self._writer = self.cursor()
+        if len(rows) == 1:
+            return writer.execute(statements, rows[0])
+        return writer.executemany(statements, rows)
+
+
 class SqliteStore(SqlStore):
     """A state in a file."""
 
@@ -53,7 +69,7 @@ class SqliteStore(SqlStore):
         return StateFile(path, fresh)
 
     def _open(self) -> apsw.Connection:
-        db = apsw.Connection(str(self._file.path), statementcachesize=_STATEMENTS)
+        db = _Connection(str(self._file.path), statementcachesize=_STATEMENTS)
         db.set_busy_timeout(5000)
         self._db = db
         tables = db.execute("SELECT count(*) FROM sqlite_master").get
@@ -80,14 +96,13 @@ class SqliteStore(SqlStore):
 
     def _lost_tail(self, tail: Tail | None) -> str | None:
         """What the length file knows of commits that the database has lost."""
-        if tail is None or tail.commits <= self._commits:
+        if tail is None or (tail.commits <= self._commits and tail.seq <= self._log.seq):
             return None
         events = max(0, tail.seq - self._log.seq)
         return (
-            f"{self.name} has lost its newest {tail.commits - self._commits} commits with "
-            f"{events} events that had been acknowledged (its log ends at {self._log.seq}, not "
-            f"at {tail.seq}): put a backup in its place; to go on without them, delete "
-            f"{self.name}.len"
+            f"{self.name} has lost its newest commits with {events} events that had been "
+            f"acknowledged (its log ends at {self._log.seq}, not at {tail.seq}): put a backup in "
+            f"its place; to go on without them, delete {self.name}.len"
         )
 
     def _failure(self, error: Exception) -> StoreError:
@@ -95,9 +110,11 @@ class SqliteStore(SqlStore):
 
     def _commit_counted(self) -> None:
         db = self._connection()
-        self._log.link()
-        commits = self._commits + 1
-        db.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(commits),))
+        commits = self._commits
+        if not self._log.link():
+            # The others are told apart by the log's length: a page less for each commit.
+            commits += 1
+            db.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(commits),))
         db.execute("COMMIT")
         self._commits = commits
         self._log.committed_seq = self._log.seq
@@ -126,7 +143,11 @@ class SqliteStore(SqlStore):
             found += self._log.verify()
         except FAILURES as error:
             found.append(str(failure(self.name, error)))
-        if tail and tail.commits == self._commits and tail.digest != (self._log.digest or "-"):
+        if (
+            tail
+            and tail[:2] == (self._commits, self._log.seq)
+            and tail.digest != (self._log.digest or "-")
+        ):
             found.append(
                 f"the newest commit of {self.name} is not the one that was acknowledged: "
                 "compare it with a backup"
