@@ -474,7 +474,9 @@ def threshold(desk: Desk, meter: str, customer: str) -> None:
         limit = usage.thresholds(having[0].plan, sub["currency"])
         if limit is None or all(p.meter != meter for each in having for p in each.plan.usages):
             continue
-        found = Owed(metered=list(usage.owed(desk, sub, desk.now, True, running=True)))
+        # A backdated start may begin with a period that is over.
+        at = min(desk.now, sub["period_end"])
+        found = Owed(metered=list(usage.owed(desk, sub, at, True, running=True)))
         due_ = sum((each.due for each in found.metered), limit * 0)
         if due_ >= limit:
             _bill_part(desk, sub, found, f"{sub['id']}/threshold/{desk.base}")

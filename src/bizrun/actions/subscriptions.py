@@ -154,7 +154,6 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
     if backdated:
         taken = desk.take_back(sub["customer"], sub["started"])
     key = _insert(desk, sub, site)
-    taken = _count_until(desk, taken, period.end)
     announce(desk, "Subscription.activated", key, sub["customer"])
     first = renewals.begin(desk, sub, dict(sub), Owed(), period, True)
     first.after["usage_start"] = sub["usage_start"]
@@ -162,6 +161,7 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
     if not backdated:
         return key
     finish(desk)
+    taken = _count_until(desk, taken, period.end)
     renewals.overtaken(desk, key)
     while (running := desk.row("Subscription", key))["period_end"] <= desk.now:
         renewals.bill(desk, [renewals.turn(desk, running)], "renewal")
