@@ -31,10 +31,21 @@ plan late   { trial 10 days
   price 250 USD per year in arrears }
 plan metered { price 5 USD per month
   usage calls: 0.013 USD }
+plan tiered { price 10 USD per month in arrears
+  usage work graduated {
+    up to 20: free
+    up to 60: 0.125 USD
+    above:    0.0333 USD + 1 USD flat
+  }
+  usage calls volume {
+    up to 1: 0.5 USD
+    above:   0.4 USD
+  } }
 plan floor  { price 3 USD per week
   minimum 4 USD }
 addon extra { price 2 USD per month }
 meter calls { count Call per account }
+meter work  { sum amount of Work per account }
 
 entity Account { id text key
   payment_method text? }
@@ -43,6 +54,8 @@ event Signup key id { id text
   seats integer
   day   integer? }
 event Call  { account Account }
+event Work key account { account Account
+  amount number }
 event Seats { account Account
   seats integer }
 event Switch { account Account
@@ -80,22 +93,30 @@ def lines() -> list[bytes]:
     found: list[tuple[datetime, str, dict[str, Any]]] = []
     for number in range(70):
         at = start + timedelta(hours=chance.choice([0, 0, 1, 9, 30, 700]))
-        plan = chance.choice(["team", "team", "late", "late", "metered", "floor"])
+        plan = chance.choice(["team", "late", "late", "metered", "tiered", "tiered", "floor"])
         data = {"id": f"a{number}", "plan": plan, "seats": chance.randrange(1, 4)}
         found.append((at, "Signup", data | ({"day": 31} if number % 9 == 0 else {})))
     for number in range(70):
         at = start + timedelta(days=chance.randrange(30, 80), hours=number)
         about: dict[str, Any] = {"account": f"a{number}"}
+        for _ in range(number % 5):
+            when = at + timedelta(days=chance.randrange(70))
+            work = {"amount": chance.choice([12, 12, 30, 2.5, -3, -40])}
+            found.append((when, "Work", about | work))
         match chance.randrange(7):
             case 0:
                 found.append((at, "Seats", about | {"seats": chance.randrange(1, 6)}))
             case 1:
-                found.append((at, "Switch", about | {"plan": chance.choice(["team", "late"])}))
+                found.append(
+                    (at, "Switch", about | {"plan": chance.choice(["team", "late", "tiered"])})
+                )
             case 2:
                 found.append((at, "Grant", about))
             case 3:
                 found.append((at, "Call", about))
     found.sort(key=lambda item: item[0])
+    for place in range(len(found) - 40, 0, -20):
+        found.insert(place + 40, found.pop(place))  # it comes late
     return [
         json.dumps({"id": f"e{n:04}", "type": kind, "time": at.isoformat(), "data": data}).encode()
         for n, (at, kind, data) in enumerate(found)
@@ -118,7 +139,16 @@ def test_shared_renewals_are_as_each_by_itself(
 ) -> None:
     path = tmp_path / "alike.biz"
     path.write_text(SPEC % settings)
+    billed: list[int] = []
+    real = alike.windows
+
+    def windows(sub: Any, known: Any) -> Any:
+        billed.append(len(known.used))
+        return real(sub, known)
+
+    monkeypatch.setattr(alike, "windows", windows)
     shared = run(path)
+    assert len(billed) > 50 and set(billed) == {1, 2}
     assert sum(entry.type == "Subscription.renewed" for entry in shared[1]) > 100
     monkeypatch.setattr(alike, "plain_plan", lambda desk, sub: None)
     assert run(path) == shared

@@ -9,17 +9,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..billing import invoicing, rating
+from ..billing import invoicing
 from ..billing.catalog import Tax, in_currency
 from ..billing.invoicing import Bound, Draft, InvoiceTotals, Line
 from ..errors import Refusal
 from ..model import WALLET_KIND
 from ..times import add
-from ..values import Money, plain
+from ..values import Money
 from . import alike, charged, coupons, credits, ledger, payments, settlement
 from .customers import coupons as coupons_of
 from .customers import customer_row, due_after, grants, has_credit, settings, zone_of
 from .desk import Desk, Row
+from .line_rows import line_rows
 from .numbers import next_number
 
 Subs = Sequence[Mapping[str, Any]]
@@ -113,17 +114,19 @@ def issue(
     collecting: bool = True,
     due: datetime | None = None,
     sells: str | None = None,
-    totals: InvoiceTotals | None = None,
+    known: alike.Invoiced | None = None,
 ) -> Issued | None:
     """Makes, numbers and collects an invoice; none where its lines say nothing.
 
-    `sells` is the wallet that counts from its payment on. `totals` is what the lines come to
-    where that is known, of no subscription yet, but for a credit of the customer.
+    `sells` is the wallet that counts from its payment on. `known` is the invoice over the lines
+    where it is, of no subscription yet, but for a credit of the customer.
     """
-    if totals is None or has_credit(desk, customer):
+    said = None
+    if known is None or has_credit(desk, customer):
         totals = draft_of(desk, customer, lines, currency, subs, bounds)
     else:
-        totals = replace(totals, lines=tuple(alike.of(totals.lines, subs[0]["id"])))
+        said = known.rows
+        totals = replace(known.totals, lines=tuple(alike.of(known.totals.lines, subs[0]["id"])))
     if not totals.lines:
         return None
     if collecting:
@@ -132,8 +135,9 @@ def issue(
     data["coupons"] = coupons.count(desk, subs, totals.coupons) if totals.coupons else None
     row = desk.insert("Invoice", {**data, **_final(desk, customer, totals, collecting, due)},
                       f"invoice/{site}")  # fmt: skip
-    totals = charged.noted(desk, row, totals)
-    made = write_lines(desk, row["id"], totals, site)
+    noted = charged.noted(desk, row, totals)
+    made = write_lines(desk, row["id"], noted, site, said if noted is totals else None)
+    totals = noted
     if sells is not None:
         desk.change("Wallet", sells, invoice=row["id"], price=totals.lines[0].net)
     announce(desk, "Invoice.created", row)
@@ -212,35 +216,16 @@ def _finish(desk: Desk, row: Row, totals: InvoiceTotals, surplus: credits.Surplu
 
 
 def write_lines(
-    desk: Desk, invoice: str, totals: InvoiceTotals, site: str
+    desk: Desk, invoice: str, totals: InvoiceTotals, site: str, said: Sequence[Row] | None = None
 ) -> tuple[tuple[Line, str], ...]:
-    """Writes the lines of an invoice; with the key of each."""
+    """Writes the lines of an invoice, with what is `said` of them where that is known; with the key
+    of each."""
     made = []
-    for position, line in enumerate(totals.lines, 1):
-        zero = line.zero
-        row = desk.insert(
-            "InvoiceLine",
-            {
-                "invoice": invoice, "subscription": line.subscription, "position": position,
-                "kind": line.kind, "description": line.description, "quantity": line.quantity,
-                "unit_amount": line.unit_amount, "amount": line.amount,
-                "discount": line.discount or zero, "tax": line.tax or zero, "plan": line.plan,
-                "meter": line.meter, "period_start": line.period_start,
-                "period_end": line.period_end, "detail": _detail(line),
-                "credited": charged.of_line(line),
-            },
-            f"line/{site}/{position}",
-        )  # fmt: skip
-        made.append((line, row["id"]))
+    rows = line_rows(totals.lines) if said is None else said
+    for position, (line, row) in enumerate(zip(totals.lines, rows, strict=True), 1):
+        data = {**row, "invoice": invoice, "subscription": line.subscription}
+        made.append((line, desk.insert("InvoiceLine", data, f"line/{site}/{position}")["id"]))
     return tuple(made)
-
-
-def _detail(line: Line) -> list[dict[str, Any]] | None:
-    """The steps of a line; none where its quantity and unit price say all of it."""
-    if len(line.explanation) < 2 and all(step.plain for step in line.explanation):
-        return None
-    steps = rating.explanation(rating.Rated(line.amount, line.quantity, line.explanation))
-    return [{key: plain(value) for key, value in step.items()} for step in steps]
 
 
 # --- drafts ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..billing import periods
-from ..billing.invoicing import Bound, InvoiceTotals, Line
+from ..billing.invoicing import Bound, Line
 from ..billing.periods import Period
 from ..errors import Refusal
 from ..times import add
@@ -34,8 +34,8 @@ _ENDS = ("waiting", "late", "billed", "arrears_from", "pending", "charges", "bef
 class Turn:
     """A period that ends and the one that follows: what both put on an invoice.
 
-    `plain`: nothing but the plan's own prices goes into it. `totals` is what both come to where
-    that is known, of no subscription yet.
+    `plain`: nothing but the plan's own prices goes into it. `known` is the invoice over both where
+    that is, of no subscription yet.
     """
 
     before: Mapping[str, Any]
@@ -44,7 +44,7 @@ class Turn:
     advance: list[Line]
     period: Period
     plain: bool = False
-    totals: InvoiceTotals | None = None
+    known: alike.Invoiced | None = None
 
 
 def turn(desk: Desk, sub: Mapping[str, Any], credit: Sequence[Line] = ()) -> Turn:
@@ -69,9 +69,11 @@ def _turn_alike(sub: Mapping[str, Any], known: alike.Renewed) -> Turn:
         "usage_start": period.start, "monthly_amount": known.monthly,
     }  # fmt: skip
     waiting = owed.waiting(sub)
-    due = Owed([*waiting, *alike.of(known.due, key)])
-    totals = None if waiting else known.totals
-    return Turn(sub, after, due, alike.of(known.advance, key), period, True, totals)
+    metered = alike.windows(sub, known) if known.used else []
+    used = (line for each in metered for line in each.lines)
+    due = Owed([*waiting, *alike.of(known.due, key), *used], [], metered)
+    invoice = None if waiting else known.invoice
+    return Turn(sub, after, due, alike.of(known.advance, key), period, True, invoice)
 
 
 def begin(
@@ -164,7 +166,7 @@ def bill(
         desk, [*(turn.after for turn in turns), *(part.sub for part in parts)],
         [*(turn.owed for turn in turns), *(part.owed for part in parts)],
         [line for turn in turns for line in turn.advance], site, reason, graced=True,
-        totals=turns[0].totals if len(turns) == 1 and not parts else None,
+        known=turns[0].known if len(turns) == 1 and not parts else None,
     )  # fmt: skip
     for each in turns:
         settle(desk, each, made)
@@ -182,11 +184,11 @@ def _compact(at: datetime) -> str:
 def make(
     desk: Desk, subs: Sequence[Mapping[str, Any]], dues: Sequence[Owed], advance: Sequence[Line],
     site: str, reason: str, graced: bool = False, surplus: Surplus | None = None,
-    totals: InvoiceTotals | None = None,
+    known: alike.Invoiced | None = None,
 ) -> Issued | None:  # fmt: skip
     """An invoice over what is owed; a draft first where usage may still come in.
 
-    `totals` is what the lines come to where that is known, but for a credit of the customer.
+    `known` is that over the lines where it is, but for a credit of the customer.
     """
     customer, currency = subs[0]["customer"], subs[0]["currency"]
     all_lines, found, metered = [], [], []
@@ -212,7 +214,7 @@ def make(
     else:
         made = invoices.issue(
             desk, customer, all_lines, site, reason, currency, subs, found, surplus,
-            totals=totals,
+            known=known,
         )  # fmt: skip
         if made:
             keep_waited(desk, customer, metered, made.made, made.key)

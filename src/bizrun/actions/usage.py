@@ -235,14 +235,7 @@ def meter_window(
     parts = []
     for part in rated:
         parts.append([list(part.values), part.quantity, part.amount.rounded(half_even)])
-    row: Row = {
-        "id": usage_key(sub["id"], item.name, price.meter, start), "subscription": sub["id"],
-        "customer": sub["customer"], "meter": price.meter, "start": start, "end": end,
-        "invoice": None, "billed": parts,
-        "terms": {"item": item.name, "plan": sub["plan"],
-                  "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
-                  "anchor": sub["anchor"], "addons": sub["addons"], **_as_then(sub)},
-    }  # fmt: skip
+    row = window_row(sub, item.name, price.meter, start, end, parts)
     if shown < start:
         row["terms"]["begun"] = shown
     if empty:
@@ -255,6 +248,21 @@ def meter_window(
         before = billed.get(part.values)
         due += part.amount if before is None else part.amount - before.amount
     return Metered(item, price, shown, end, tuple(made), row, due, was)
+
+
+def window_row(
+    sub: Mapping[str, Any], item: str, meter: str, start: datetime, end: datetime,
+    parts: list[list[Any]],
+) -> Row:  # fmt: skip
+    """The row that remembers a window: where it lay, by which terms, and what it came to."""
+    return {
+        "id": usage_key(sub["id"], item, meter, start), "subscription": sub["id"],
+        "customer": sub["customer"], "meter": meter, "start": start, "end": end,
+        "invoice": None, "billed": parts,
+        "terms": {"item": item, "plan": sub["plan"],
+                  "since": (sub["billing"] or {}).get("since"), "interval": sub["interval"],
+                  "anchor": sub["anchor"], "addons": sub["addons"], **_as_then(sub)},
+    }  # fmt: skip
 
 
 def _counted(

@@ -499,6 +499,14 @@ def _taxed(
     for place, (line, left) in enumerate(zip(lines, net, strict=True)):
         held = draft.held(line)
         credit = credited[place] if credited else nothing
+        if not held and line.taxed is None:
+            done.append(
+                replace(
+                    line, discount=line.amount - left, tax=nothing, taxes=(), included_tax=nothing,
+                    credit=credit,
+                )
+            )  # fmt: skip
+            continue
         if line.taxed is None:
             due = taxes.tax(left - credit, held, half_even)
         else:

@@ -44,11 +44,14 @@ def show_as(value: Any, format_: str, type: str | None = None) -> str:
 
 def plain(value: Any) -> Any:
     """A value as a reader's JSON: money `"29.00 USD"`, instants RFC 3339, exact numbers."""
+    kind = type(value)
+    if kind is str or kind is int or value is None:
+        return value
+    if kind is Money:
+        return str(value)
     match value:
-        case None | bool() | str() | int():
+        case bool() | str() | int():
             return value
-        case Money():
-            return str(value)
         case Decimal():
             return number_text(value) if not value.is_finite() else value
         case list() | tuple():
