@@ -246,15 +246,21 @@ def _argument(
             f"write `{builtin.usage}`",
         )
         return False
-    if isinstance(type_, Maybe) and param.types != (ANY,) and not scope.lenient:
-        c.may_be_none(
-            arg,
-            "W0402",
-            arg.span,
-            f"This may be none, and {what} needs a value: the event would be refused",
-            "check first, or give a value for none with `??`",
-        )
+    if isinstance(type_, Maybe) and param.types != (ANY,):
+        _none_refused(c, arg, what, scope)
     return True
+
+
+def _none_refused(c: Checker, arg: ast.Expr, what: str, scope: Scope) -> None:
+    if scope.lenient:
+        return
+    c.may_be_none(
+        arg,
+        "W0402",
+        arg.span,
+        f"This may be none, and {what} needs a value: the event would be refused",
+        "check first, or give a value for none with `??`",
+    )
 
 
 TIER = ("up_to", "price", "flat")
@@ -302,7 +308,7 @@ def _result(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], sco
         case "base":
             return plain(known(types[0]))
         case "item":
-            return _item(c, node, builtin, types)
+            return _item(c, node, builtin, types, scope)
         case "series":
             inner = known(types[0])
             return ListOf(plain(known(inner.item))) if isinstance(inner, ListOf) else ListOf(ANY)
@@ -388,7 +394,7 @@ def _decimals(c: Checker, node: ast.Call, builtin: Builtin) -> None:
         )
 
 
-def _item(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Type:
+def _item(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type], scope: Scope) -> Type:
     """The type of the elements of one list, or of all arguments together."""
     item: Type = ANY
     if len(types) == 1:
@@ -405,6 +411,9 @@ def _item(c: Checker, node: ast.Call, builtin: Builtin, types: list[Type]) -> Ty
                     f"write `{builtin.name}(Invoice.total where …)`",
                 )
     else:
+        for arg, type_ in zip(node.args, types, strict=True):
+            if isinstance(type_, Maybe):
+                _none_refused(c, arg, f"`{builtin.name}`", scope)
         item = _together(c, node, builtin, types)
     _measured(c, node, builtin, item)
     return item

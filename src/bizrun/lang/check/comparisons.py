@@ -36,6 +36,7 @@ from .operands import (
     ambiguous,
     can_be_none,
     none_in,
+    of_rows,
     plain,
     report_none,
     source_text,
@@ -45,15 +46,6 @@ from .scope import Scope
 
 ORDERED = (NUMBER, MONEY, PERCENT, DURATION, SIZE, TIME, DATE, CLOCK, TEXT)
 COMPARISONS = ("<", "<=", ">", ">=", "reaches", "drops below")
-
-
-def _of_rows(node: ast.Expr) -> bool:
-    """Whether a value is the least, largest or average of something: none of nothing."""
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.callee, ast.Name)
-        and node.callee.name in ("min", "max", "avg")
-    )
 
 
 def _same(c: Checker, node: ast.Binary) -> None:
@@ -72,7 +64,7 @@ def _same(c: Checker, node: ast.Binary) -> None:
         c.report.add("W0304", node.span, text, help)
 
 
-def equality(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
+def equality(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) -> Type:
     """The type of `==` and `!=`; reports values that can never be equal."""
     if _chained(node):
         return BOOL
@@ -81,7 +73,7 @@ def equality(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
         if not text_fits(c, side, known(other)):
             return BOOL
         against = node.right if side is node.left else node.left
-        if type_ == NONE and not can_be_none(other) and not _of_rows(against):
+        if type_ == NONE and not can_be_none(other) and not of_rows(c, against, scope):
             c.report.add(
                 "W0302",
                 node.span,

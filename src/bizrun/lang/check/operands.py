@@ -55,7 +55,39 @@ def none_in(
         if isinstance(type_, Maybe) or type_ == NONE:
             report_none(c, code, side, type_, f"{use} needs a value")
             return True
+        # A row that is compared with the average of all is one of them.
+        if code != "E0403" or scope.row is None:
+            warn_of_no_rows(c, side, scope, use)
     return False
+
+
+def of_rows(c: Checker, node: ast.Node, scope: Scope) -> bool:
+    """Whether a value is the least, largest or average of rows: none of no rows."""
+    match node:
+        case ast.Call(callee=ast.Name(name=("min" | "max" | "avg") as name), args=(rows,)):
+            return name not in c.symbols.fns and not isinstance(rows, ast.ListLiteral)
+        case ast.Name(name=name):
+            local, metric = scope.find(name), c.symbols.metrics.get(name)
+            if local is not None or metric is None or metric.value is None:
+                return local is not None and local.of_rows
+            return of_rows(c, metric.value, scope)
+    return False
+
+
+def warn_of_no_rows(c: Checker, node: ast.Expr, scope: Scope, use: str) -> None:
+    """Warns of an average, least or largest that is computed with as if there always were rows."""
+    path = c.flow.path(node)
+    if scope.lenient or not of_rows(c, node, scope) or (path is not None and scope.holds(path[0])):
+        return
+    text = source_text(c, node)
+    what = f"`{text}`" if len(text) <= 40 and "\n" not in text else "This"
+    c.may_be_none(
+        node,
+        "W0402",
+        node.span,
+        f"{what} is none where there are no rows, and {use} needs a value",
+        "give a value for none with `??`",
+    )
 
 
 def report_none(c: Checker, code: str, node: ast.Expr, type_: Type, need: str) -> None:

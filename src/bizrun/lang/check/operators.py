@@ -35,10 +35,12 @@ from .operands import (
     carry_both,
     condition,
     none_in,
+    of_rows,
     plain,
     report_none,
     source_text,
     two_currencies,
+    warn_of_no_rows,
 )
 from .rights import check_permission
 from .scope import Scope
@@ -124,11 +126,11 @@ def binary(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) 
                 condition(c, side, type_, scope, f"`{node.op}` takes", _each_side(c, node))
             return BOOL
         case "==" | "!=":
-            return equality(c, node, left, right)
+            return equality(c, node, left, right, scope)
         case "in" | "not in":
             return membership(c, node, left, right, scope)
         case "??":
-            return _fallback(c, node, left, right)
+            return _fallback(c, node, left, right, scope)
         case "..":
             return span_between(c, node, left, right, scope)
         case "can":
@@ -330,13 +332,14 @@ def _arithmetic_help(node: ast.Binary, a: Type, b: Type) -> str | None:
     return None
 
 
-def _fallback(c: Checker, node: ast.Binary, left: Type, right: Type) -> Type:
+def _fallback(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) -> Type:
     if not text_fits(c, node.right, known(left)):
         return ANY
     if untyped(left):
         return ANY
     if not can_be_none(left):
-        if not isinstance(node.left, ast.Call | ast.Index | ast.Bad):
+        sure = not isinstance(node.left, ast.Call | ast.Index | ast.Bad)
+        if sure and not of_rows(c, node.left, scope):
             c.report.add(
                 "W0303",
                 node.op_span,
@@ -372,6 +375,7 @@ def unary(c: Checker, node: ast.Unary, type_: Type, scope: Scope) -> Type:
     if isinstance(type_, Maybe) and not scope.lenient:
         report_none(c, "E0402", node.operand, type_, "`-` needs a value")
         return ANY
+    warn_of_no_rows(c, node.operand, scope, "`-`")
     if inner not in NEGATED:
         c.report.add("E0307", node.span, f"{type_text(type_)} has no negative")
         return ANY

@@ -24,7 +24,8 @@ Path = tuple[str, int]
 
 
 class Local(Struct):
-    """A name of a handler, function or test; `kind` as in `Ref`."""
+    """A name of a handler, function or test; `kind` as in `Ref`; what is the
+    least, largest or average `of_rows` is none where there are none."""
 
     type: Type
     kind: str = "local"
@@ -32,6 +33,7 @@ class Local(Struct):
     used: bool = True
     currency: str | None = None
     length: str | None = None
+    of_rows: bool = False
 
 
 class Scope(Struct):

@@ -26,6 +26,7 @@ from .context import Checker, listed, nearest
 from .events import changes_like, find_event, payload_of, undeclared
 from .expressions import MAX_DEPTH, check_condition, infer, match_patterns
 from .fit import join, untyped
+from .operands import of_rows
 from .queries import elements, rows_know
 from .scope import Local, Scope, plain_texts
 from .symbols import type_of
@@ -218,6 +219,7 @@ def _let(c: Checker, node: ast.Let, scope: Scope) -> None:
     local = Local(type_, "local", node.name_span, used)
     local.currency = c.currencies.get(value)
     local.length = c.lengths.get(value)
+    local.of_rows = of_rows(c, value, scope)
     declare(c, scope, node.name, node.name_span, local)
     # What a row was just made with is there.
     for name, field in given.items():

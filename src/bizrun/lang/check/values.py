@@ -39,7 +39,7 @@ from .events import ENVELOPE
 from .fields import described, record_field
 from .fit import begins, fits
 from .names import text_fits
-from .operands import report_none, source_text
+from .operands import can_be_none, report_none, source_text, warn_of_no_rows
 from .scope import Scope
 
 
@@ -87,6 +87,8 @@ def fit_value(
         if not _says(node, wanted):
             _wrong_type(c, node, type_, want, what)
             return False
+        if scope.place in ("handler", "schedule") and not can_be_none(want):
+            warn_of_no_rows(c, node, scope, what)
         return True
     if isinstance(node, ast.MapLiteral) and isinstance(wanted, Record | MapOf):
         return True
