@@ -1,4 +1,4 @@
-"""What commands say of options that are given amiss."""
+"""What commands say of what they are given amiss."""
 
 from __future__ import annotations
 
@@ -12,25 +12,54 @@ from bizrun.cli.main import COMMANDS, cli
 from .conftest import Command
 
 
-def options() -> list[tuple[str, ...]]:
-    """Every option that takes any text, behind its command."""
+def parameters() -> list[tuple[tuple[str, ...], click.Parameter]]:
+    """Everything that takes any text, with its command."""
     found = []
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
         parts = command.commands if isinstance(command, click.Group) else {}
         for path, each in [((name,), command), *(((name, n), c) for n, c in parts.items())]:
-            found += [
-                (*path, option.opts[0]) for option in each.params
-                if isinstance(option, click.Option) and option.type is click.STRING
-                and not option.multiple
-            ]  # fmt: skip
+            found += [(path, given) for given in each.params if given.type is click.STRING]
     return found
 
 
-@pytest.mark.parametrize("args", options(), ids=" ".join)
+OPTIONS = [
+    (*path, given.opts[0]) for path, given in parameters()
+    if isinstance(given, click.Option) and not given.multiple
+]  # fmt: skip
+# The first that a command takes: those behind it are missed first.
+ARGUMENTS = {
+    path: given for path, given in reversed(parameters()) if isinstance(given, click.Argument)
+}
+
+
+@pytest.mark.parametrize("path", ARGUMENTS, ids=" ".join)
+def test_an_empty_text_is_refused(command: Command, path: tuple[str, ...]) -> None:
+    name = ARGUMENTS[path].human_readable_name.rstrip("…")
+    before = ["stripe"] if path == ("push",) else []
+    behind = {"convert": ["--to", "yaml"], "diff": ["b.biz"]}.get(path[0], [])
+    for text in ("", " "):
+        said = command(*path, *before, text, *behind, code=2)
+        assert said == f"bizrun: {name} was given an empty value.\n"
+
+
+@pytest.mark.parametrize("args", OPTIONS, ids=" ".join)
 def test_an_empty_value_is_refused(command: Command, args: tuple[str, ...]) -> None:
     assert command(*args, "", code=2) == f"bizrun: {args[-1]} was given an empty value.\n"
+
+
+def test_what_is_no_text(command: Command) -> None:
+    """Bytes that are no UTF-8 arrive as halves of characters."""
+    Path("shop.biz").write_text(SPEC)
+    Path("shop.events.jsonl").touch()
+    command("shop.biz", "--out", "none")
+    for args in (("why", "\udcff"), ("backup", "\udcff.db")):
+        assert "is no UTF-8 text: write it so, with a locale such as" in command(*args, code=2)
+    Path("\udcff.biz").write_text(SPEC)
+    for args in (("shop.biz", "--state", "\udcff.db"), ("\udcff.biz", "--events", "/dev/null")):
+        said = command(*args, "--out", "none", code=2)
+        assert "is no UTF-8 in this locale: give --state another file" in said
 
 
 def test_an_empty_state_has_nothing_to_tell(command: Command) -> None:

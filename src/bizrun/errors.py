@@ -28,6 +28,12 @@ class StoreError(BizError):
     final = False
 
 
+def encodable(text: str) -> bool:
+    """Whether a text of the command line is one: bytes that are no UTF-8 arrive as halves of
+    characters."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 _TOO_MANY = (
     "too many files are open: allow more with `ulimit -n 1024`, and run the same again; nothing "
     "that was acknowledged is lost"

@@ -14,7 +14,7 @@ import click
 
 from .. import __version__
 from ..diagnostics import did_you_mean
-from ..errors import BizError, UsageError, machine_failure
+from ..errors import BizError, UsageError, encodable, machine_failure
 from .examples import epilog
 
 # As `--help` lists them: group, name, where the command stands (module:attribute), its line.
@@ -119,17 +119,21 @@ def cli(debug: bool) -> None:
 
 
 def _refuse_empty(command: click.Command) -> None:
-    """Has each option refuse an empty text: it is mostly a variable of a script that nobody set."""
-    for option in command.params:
-        if isinstance(option, click.Option) and option.type is click.STRING:
-            option.callback = option.callback or _filled
+    """Has all refuse an empty text: it is mostly a variable of a script that nobody set."""
+    for given in command.params:
+        if given.type is click.STRING:
+            given.callback = given.callback or _filled
     for part in command.commands.values() if isinstance(command, click.Group) else ():
         _refuse_empty(part)
 
 
-def _filled(_context: click.Context, option: click.Parameter, value: Any) -> Any:
-    if value == "":
-        raise UsageError(f"{option.opts[0]} was given an empty value.")
+def _filled(_context: click.Context, given: click.Parameter, value: Any) -> Any:
+    option = isinstance(given, click.Option)
+    texts = value if isinstance(value, tuple) else (value,)
+    # Of an option a blank may be meant, such as a title; nothing is called so.
+    if "" in texts or not (option or all(text is None or text.strip() for text in texts)):
+        name = given.opts[0] if option else given.human_readable_name.rstrip("…")
+        raise UsageError(f"{name} was given an empty value.")
     return value
 
 
@@ -172,6 +176,9 @@ def main(args: list[str] | None = None) -> int:
         failure = machine_failure(problem)
         if failure is not None:
             return _say(str(failure), failure.exit_code)
+        odd = next((arg for arg in given if not encodable(arg)), None)
+        if odd is not None and isinstance(problem, UnicodeEncodeError):
+            return _say(f"{odd} is no UTF-8 text: write it so, with a locale such as C.UTF-8.", 2)
         return _say(_report_text(problem), 1)
 
 

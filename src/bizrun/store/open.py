@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import UsageError, encodable
 from .base import Store
 from .memory import MemoryStore
 from .postgres_address import MISSING, is_postgres
@@ -25,6 +25,11 @@ def open_store(address: str, fresh: bool = False, reading: bool = False) -> Stor
         raise UsageError("the state has no name: give --state a file, or :memory:")
     if "\0" in address:
         raise UsageError("a file's name holds no NUL character")
+    if not encodable(address):  # SQLite knows files by UTF-8 alone
+        raise UsageError(
+            f"the name {address} is no UTF-8 in this locale: give --state another file, or take a "
+            "locale such as C.UTF-8"
+        )
     if is_postgres(address):
         # Imported here: who has no state in PostgreSQL needs nothing of it.
         try:
