@@ -102,6 +102,10 @@ def test_what_does_not_fit(capfd: pytest.CaptureFixture[str]) -> None:
     edited = SPEC.replace("entity Member { id text key,", "entity Member { id text key, city text,")
     said = told(capfd, edited.replace("{ ...joined }", '{ ...joined, city: "x" }'), code=1)
     assert "does not fit shop.biz: Member.city is new and needed" in said
+    # The same again would not help: that is what 3 would say.
+    for args in (["shop.biz"], ["query", "Member"], ["verify"]):
+        assert main(args) == 1
+        assert "Member.city is new and needed" in capfd.readouterr().err
 
 
 def test_a_copy_has_the_name_of_its_spec(capfd: pytest.CaptureFixture[str]) -> None:

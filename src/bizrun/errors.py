@@ -28,6 +28,12 @@ class StoreError(BizError):
     final = False
 
 
+class MisfitError(StoreError):
+    """What is stored does not fit the spec, as it was edited: the same again would not help."""
+
+    exit_code = 1
+
+
 def encodable(text: str) -> bool:
     """Whether a text of the command line is one: bytes that are no UTF-8 arrive as halves of
     characters."""

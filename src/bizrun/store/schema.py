@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import EvalError, StoreError
+from ..errors import EvalError, MisfitError
 from ..lossless import all_plain, to_json
 from ..values import Duration, Money, Percent, instant, money, number, show
 from .base import Column, ColumnType, Table
@@ -91,9 +91,9 @@ def check_tables(tables: Sequence[Table]) -> None:
         assert any(c.name == table.key and c.type == "text" for c in table.columns), table.name
         folded = table.name.lower()
         if folded.startswith("sqlite_"):
-            raise StoreError(f"`{table.name}`: names that begin with sqlite_ are SQLite's own")
+            raise MisfitError(f"`{table.name}`: names that begin with sqlite_ are SQLite's own")
         if seen.setdefault(folded, table.name) != table.name:
-            raise StoreError(
+            raise MisfitError(
                 f"`{seen[folded]}` and `{table.name}` differ only in case, which a database "
                 "does not keep apart: rename one of them"
             )
@@ -101,7 +101,7 @@ def check_tables(tables: Sequence[Table]) -> None:
         for column in table.columns:
             other = names.setdefault(column.name.lower(), column.name)
             if other != column.name:
-                raise StoreError(
+                raise MisfitError(
                     f"`{table.name}`: the fields `{other}` and `{column.name}` differ only in "
                     "case, which a database does not keep apart: rename one of them"
                 )
@@ -110,7 +110,7 @@ def check_tables(tables: Sequence[Table]) -> None:
 def check_key(old: Table, new: Table, rows: int) -> None:
     """Refuses another key while there are rows: everything refers to them by the old one."""
     if old.key != new.key and rows:
-        raise StoreError(
+        raise MisfitError(
             f"{new.name} is now keyed by `{new.key}`, but its {rows} stored rows are keyed by "
             f"`{old.key}` and referred to by it: keep `{old.key}` as the key, or start over "
             "with --fresh"
@@ -120,7 +120,7 @@ def check_key(old: Table, new: Table, rows: int) -> None:
 def check_needed(table: str, column: Column, rows: int) -> None:
     """Refuses a new column that every row must have while there are rows without."""
     if rows:
-        raise StoreError(
+        raise MisfitError(
             f"{table}.{column.name} is new and needed, but the {rows} stored rows have none: give "
             f"it a constant default, or make it optional with `?`"
         )
@@ -129,7 +129,7 @@ def check_needed(table: str, column: Column, rows: int) -> None:
 def check_fit(
     table: str, old: Column, new: Column, values: Iterable[tuple[str, Any]]
 ) -> Iterable[tuple[str, Any]]:
-    """Keys and converted values; StoreError with an example where some don't fit."""
+    """Keys and converted values; MisfitError with an example where some don't fit."""
     fitting: list[tuple[str, Any]] = []
     misfits: list[Misfit] = []
     for key, value in values:
@@ -140,7 +140,7 @@ def check_fit(
             fitting.append((key, converted))
     if misfits:
         key, value = misfits[0]
-        raise StoreError(
+        raise MisfitError(
             f"{table}.{new.name} is now {new.type} (was {old.type}), but {len(misfits)} stored "
             f"{'value does' if len(misfits) == 1 else 'values do'} not fit, such as "
             f"`{show(value, old.type)}` of {table} `{key}`: keep the type {old.type}, correct "
@@ -150,7 +150,7 @@ def check_fit(
 
 
 def check_choices(table: str, column: Column, values: Iterable[tuple[str, Any]]) -> None:
-    """StoreError where stored values are none that a column may hold any more."""
+    """MisfitError where stored values are none that a column may hold any more."""
     lost: dict[str, list[str]] = {}
     for key, value in values:
         if value is not None and value not in column.choices:
@@ -160,23 +160,23 @@ def check_choices(table: str, column: Column, values: Iterable[tuple[str, Any]])
             f"`{value}` of {_rows(len(keys))}, such as {table} `{keys[0]}`"
             for value, keys in list(lost.items())[:3]
         )
-        raise StoreError(
+        raise MisfitError(
             f"{table}.{column.name} has values that are no longer among its own: {some}. Keep "
             "them in the declaration, or change those rows first"
         )
 
 
 def check_filled(table: str, column: Column, keys: Sequence[str]) -> None:
-    """StoreError where rows lack what they now need; `keys` are those of the rows without."""
+    """MisfitError where rows lack what they now need; `keys` are those of the rows without."""
     if keys:
-        raise StoreError(
+        raise MisfitError(
             f"{table}.{column.name} can no longer be none, and is in {_rows(len(keys))}, such as "
             f"{table} `{keys[0]}`: keep its `?`, or give those rows a value first"
         )
 
 
 def check_unique(table: str, column: Column, values: Iterable[tuple[str, Any]]) -> None:
-    """StoreError naming the duplicates where stored values of a column aren't unique."""
+    """MisfitError naming the duplicates where stored values of a column aren't unique."""
     holders: dict[Any, list[str]] = {}
     for key, value in values:
         if value is not None:
@@ -189,7 +189,7 @@ def check_unique(table: str, column: Column, values: Iterable[tuple[str, Any]]) 
             for value, keys in twice[:3]
         )
         more = f"; and {len(twice) - 3} more" if len(twice) > 3 else ""
-        raise StoreError(
+        raise MisfitError(
             f"{table}.{column.name} is now unique, but stored rows share values: {some}{more}. "
             "Change those rows first, or leave `unique` out"
         )
