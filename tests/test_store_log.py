@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bizrun.store.base import ERASED, INTERNAL, Known, LogEntry, Plain, Store
 from bizrun.store.memory import MemoryStore
+from bizrun.store.plain import ends, smallest
 from bizrun.store.sqlite import SqliteStore
 
 from .test_store import entry
@@ -166,3 +168,20 @@ def test_entries_say_less_and_the_chain_stays(store: Store) -> None:
     store.redact({12: ('{"x":1}', None)})
     store.commit()
     assert bool(store.verify()) == store.lasting, "nothing tells of this"
+
+
+@pytest.mark.parametrize(
+    ("ids", "least", "both"),
+    [
+        (["a", "b", "c"], "a", ("a", "c")),
+        (["b", "a", "c"], "a", ("a", "c")),
+        (["a", "b", "b"], None, ("a", "b")),
+        (["b", "a", "b"], None, ("a", "b")),
+        (["é"], "é", ("é", "é")),
+    ],
+)
+def test_ids_that_grow_are_looked_at_once(
+    ids: list[str], least: str | None, both: tuple[str, str]
+) -> None:
+    assert (smallest(ids), ends(ids)) == (least, both)
+    assert smallest([]) == ""

@@ -14,7 +14,7 @@ from msgspec.msgpack import Encoder
 
 from .base import ERASED, INTERNAL, Known, LogEntry, Plain
 from .database import Database
-from .plain import FEWEST, entries_of
+from .plain import FEWEST, ends, entries_of, smallest
 from .plain_log import PlainLog, link, run_row
 
 _COLUMNS = ", ".join(LogEntry._fields)
@@ -100,12 +100,13 @@ class EventLog:
 
     def unseen(self, ids: Sequence[str]) -> bool:
         """Whether these ids of no source are surely new."""
-        if len(set(ids)) < len(ids):
+        least = smallest(ids)
+        if least is None:
             return False
         top = self._tops.get("")
         if top is None:
             top = self._top("")
-        return min(ids, default="") > top or not self.known([("", id) for id in ids])
+        return least > top or not self.known([("", id) for id in ids])
 
     def append(self, items: Iterable[tuple[Any, ...] | Plain], claim: bool) -> None:
         """Adds entries to the log, the chain and, with `claim`, the known ids."""
@@ -126,7 +127,7 @@ class EventLog:
         """Adds a run of events as such, if it is long enough and its range of ids is free."""
         if len(plain.ids) < FEWEST:
             return False
-        low, high = min(plain.ids), max(plain.ids)
+        low, high = ends(plain.ids)
         top = self._known_top("")
         if low <= top:
             self._write()

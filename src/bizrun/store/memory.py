@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import Refusal, StoreError
 from .base import INTERNAL, Column, Known, LogEntry, Plain, Range, Row, Table
 from .match import matching, ordered, value_at
-from .plain import FEWEST, Runs, entries_of
+from .plain import FEWEST, Runs, ends, entries_of, smallest
 from .schema import (
     Change,
     check_choices,
@@ -417,10 +417,11 @@ class MemoryStore:
 
     def unseen(self, ids: Sequence[str]) -> bool:
         """Whether these ids of no source are surely new; see `Store.unseen`."""
-        if len(set(ids)) < len(ids):
+        least = smallest(ids)
+        if least is None:
             return False
         top = max(self._top, self._runs.top())
-        return min(ids, default="") > top or not self.known([("", id) for id in ids])
+        return least > top or not self.known([("", id) for id in ids])
 
     def append(self, entries: Iterable[tuple[Any, ...] | Plain], claim: bool = True) -> None:
         """Adds entries to the log and, with `claim`, to what is known."""
@@ -433,7 +434,7 @@ class MemoryStore:
 
     def _append_plain(self, plain: Plain) -> bool:
         """Adds a run of events as such, if it is long enough and its range of ids is free."""
-        low, high = min(plain.ids), max(plain.ids)
+        low, high = ends(plain.ids)
         if len(plain.ids) < FEWEST or low <= self._top or not self._runs.free(low, high):
             return False
         self._log.append(plain)
@@ -505,7 +506,7 @@ class MemoryStore:
         self._runs = Runs()
         for item in self._log:
             if isinstance(item, Plain):
-                self._runs.add(min(item.ids), max(item.ids), item)
+                self._runs.add(*ends(item.ids), item)
         return {}
 
     def purge(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from operator import lt
 
 import msgspec
 
@@ -11,6 +13,23 @@ from .base import Known, LogEntry, Plain
 
 FEWEST = 8  # in a run that is worth keeping as one
 _MOST_UNFOLDED = 16
+
+
+def _grow(ids: Sequence[str]) -> bool:
+    """Whether each of some ids is larger than the one before it, as they mostly are."""
+    return all(map(lt, ids, islice(ids, 1, None)))
+
+
+def ends(ids: Sequence[str]) -> tuple[str, str]:
+    """The smallest and the largest of some ids."""
+    return (ids[0], ids[-1]) if _grow(ids) else (min(ids), max(ids))
+
+
+def smallest(ids: Sequence[str]) -> str | None:
+    """The smallest of some ids that are all different; None where two are the same."""
+    if _grow(ids):
+        return ids[0] if ids else ""
+    return min(ids) if len(set(ids)) == len(ids) else None
 
 
 class _Head(msgspec.Struct, gc=False):
