@@ -24,6 +24,9 @@ LOOK_BACK = 60
 # And so many behind a `{` without its `}` for the one before which that is missing.
 LOOK_AHEAD, LONGEST_LINE = 200, 1000
 _RANGE = re.compile(r"[\[(]\s*([^\[\](){}\n]+?)\s*\.\.\s*([^\[\](){}\n]+?)\s*[\])]")
+_BLOCK = "what belongs to it stands in braces"
+# How a map begins: `(...made, due: now }`.
+_ENTRIES = re.compile(r"\(\s*(?:\.\.\.\s*[^\W\d]|[^\W\d]\w*\s*:)")
 _HALF = re.compile(r"(?:\b(?:where|when|unless|if|in|and|or|not)|[-+*/=<>])\Z")
 
 
@@ -58,6 +61,8 @@ class _Pairing:
         self.end = end
         self.stack: list[_Open] = []
         self.found: list[Complaint] = []
+        # What a `}` behind code has closed of a line above, by that line's indent.
+        self.early: dict[int, int] = {}
 
     def run(self, brackets: Sequence[int]) -> list[Complaint]:
         for place in brackets:
@@ -92,7 +97,9 @@ class _Pairing:
                 return
             while indent < self.stack[-1].indent and len(self.stack) > 1:
                 self.unclosed(self.stack.pop(), place)
-        self.stack.pop()
+        opened = self.stack.pop()
+        if bracket == "}" and not first and not self.on_line(opened.place, place):
+            self.early[opened.indent] = place
 
     def half_open(self, opened: _Open, place: int) -> bool:
         """Whether two brackets stand about a range, as in `[18..25)`; reports it."""
@@ -115,18 +122,25 @@ class _Pairing:
         return True
 
     def other_kind(self, opened: _Open, place: int) -> bool:
-        """Whether a line ends with `(` whose block a `}` below it closes; reports it."""
+        """Whether a `}` closes the `(` of entries, or of a block below it; reports it."""
         if opened.bracket == "{" or self.text[place] != "}":
             return False
         line_end = self.text.find("\n", opened.place, place)
-        if line_end < 0 or self.text[opened.place + 1 : line_end].split(" #")[0].strip():
-            return False
-        if self.indent(place) != (opened.indent, True):
-            return False
+        if line_end < 0:
+            around = self.stack[-2] if len(self.stack) > 1 else None
+            if around is not None and self.on_line(around.place, place):
+                return False
+            if not _ENTRIES.match(self.text, opened.place, place):
+                return False
+        else:
+            behind = self.text[opened.place + 1 : line_end].split(" #")[0].strip()
+            if behind or self.indent(place) != (opened.indent, True):
+                return False
         span = Span(self.file, opened.place, opened.place + 1)
         message = f"This `{opened.bracket}` is closed by a `}}`."
         fix = Fix(span, "{", certain=False)
-        diagnostic = Diagnostic("E0105", span, message, "lines stand in braces", fix)
+        what = "entries" if line_end < 0 else "lines"
+        diagnostic = Diagnostic("E0105", span, message, f"{what} stand in braces", fix)
         self.found.append(Complaint(diagnostic, (Edit(span.start, span.end, "{"),)))
         return True
 
@@ -170,6 +184,8 @@ class _Pairing:
         return limit
 
     def stray(self, place: int) -> None:
+        if self.too_early(place):
+            return
         line = self.headless_line(place)
         if line is not None:
             self.headless(*line)
@@ -179,6 +195,23 @@ class _Pairing:
         fix = Fix(span, "", certain=False)
         diagnostic = Diagnostic("E0106", span, message, "take it away, or open one before", fix)
         self.found.append(Complaint(diagnostic, (Edit(place, place + 1, " "),)))
+
+    def too_early(self, place: int) -> bool:
+        """Whether a `}` first on its line is the one of a block that a `}` behind code has closed,
+        as in `if a > 1 log "x" }`: that line lacks its `{`; reports it."""
+        indent, first = self.indent(place)
+        early = self.early.pop(indent, None) if first and self.text[place] == "}" else None
+        if early is None or place - early > LOOK_BACK * LONGEST_LINE:
+            return False
+        lines = [line for line in self.text[early + 1 : place].splitlines()[1:] if line.strip()]
+        if not lines or any(len(line) - len(line.lstrip()) <= indent for line in lines):
+            return False
+        start = max(self.text.rfind("\n", self.start, early) + 1, self.start)
+        start += len(self.text[start:early]) - len(self.text[start:early].lstrip())
+        span = Span(self.file, start, early + 1)
+        diagnostic = Diagnostic("E0132", span, "A `{` is missing in this line.", _BLOCK)
+        self.found.append(Complaint(diagnostic, (Edit(start, early + 1, BAD),)))
+        return True
 
     def headless_line(self, place: int) -> tuple[int, int] | None:
         """The line that a `}` first on its line would close, if only it had opened a block.

@@ -290,7 +290,7 @@ def _mismatch(c: Checker, node: ast.Binary, a: Type, b: Type) -> None:
 
 
 def _money_and_number(c: Checker, node: ast.Binary, number: ast.Expr) -> None:
-    help_, fix = "write what the number counts, as `10 USD`", None
+    help_, fix = f"write what the number counts, as `10 {c.symbols.currency}`", None
     if isinstance(number, ast.Literal):
         currency = c.currencies.get(node.left if number is node.right else node.right)
         text = f"{source_text(c, number)} {currency or c.symbols.currency}"
