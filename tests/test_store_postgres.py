@@ -381,7 +381,7 @@ def test_tables_can_be_read_with_any_tool(postgres: Server) -> None:
     )
     assert dict(types) == {
         "id": "text", "email": "text", "status": "text", "due": "timestamptz", "score": "numeric",
-        "paid": "_money", "active": "bool", "made": "int8",
+        "paid": "_money", "active": "bool", "made": "int8", "stage": "text",
     }  # fmt: skip
     assert postgres.sql('SELECT (paid).currency, score + 1 FROM typed."Account"') == [("USD", 4)]
 

@@ -36,3 +36,7 @@ class Database(Protocol):
 
     def executemany(self, statements: str, sequenceofbindings: Any, /) -> Any:
         """Does a statement for each of some lists of values."""
+
+    def cursor(self) -> Any:
+        """What does statements as the connection does, and is worth keeping for those without rows:
+        making one takes as long as a small write."""

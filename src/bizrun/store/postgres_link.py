@@ -116,6 +116,10 @@ class Link:
         elif rows:
             self._cursor.executemany(_numbered(statements), rows)
 
+    def cursor(self) -> Link:
+        """Itself."""
+        return self
+
     def insert(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Does an insert for rows, many at a time: no two of them have the same key."""
         self._insert(statement, [sent(row) for row in rows])

@@ -142,6 +142,7 @@ class TableSQL(Struct, eq=False):
     dialect: Dialect
     table: Table
     names: tuple[str, ...]
+    width: int
     key_place: int
     types: dict[str, ColumnType]
     unique: tuple[str, ...]
@@ -220,6 +221,7 @@ def table_sql(table: Table, dialect: Dialect) -> TableSQL:
         dialect,
         table,
         names,
+        len(names),
         names.index(table.key),
         {column.name: column.type for column in table.columns},
         tuple(c.name for c in table.columns if c.unique and c.name != table.key),

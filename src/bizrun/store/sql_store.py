@@ -27,6 +27,11 @@ _FIRST_ROWS = 512
 _TELLING = 8
 
 
+def completed(rows: Mapping[str, Row | None], names: Sequence[str]) -> dict[str, Row | None]:
+    """Rows with all their columns."""
+    return {key: row and {name: row.get(name) for name in names} for key, row in rows.items()}
+
+
 class SqlStore(ABC):
     """A state in a database. Rows are shared with a cache: nobody may change one.
 
@@ -64,7 +69,7 @@ class SqlStore(ABC):
         self._at_hand: set[str] = set()
         self._tops = Tops()
         # By table and column: none of the rows there are, written or not, has a larger text.
-        self._largest: dict[tuple[str, str], str] = {}
+        self._largest: dict[str, dict[str, str]] = {}
         self._cursors = Cursors()
         self._aside: set[str] = set()
 
@@ -241,9 +246,8 @@ class SqlStore(ABC):
         for column in sql.leading:
             value = equals.get(column)
             if type(value) is str and value.isascii():
-                largest = self._largest.get((sql.table.name, column))
-                if largest is None:
-                    largest = self._ask_largest(sql, column)
+                known = self._largest.get(sql.table.name, {})
+                largest = known[column] if column in known else self._ask_largest(sql, column)
                 if value > largest:
                     return True
         return False
@@ -254,7 +258,7 @@ class SqlStore(ABC):
         quoted = sql.dialect.quoted
         text = f"SELECT max({quoted(column)}) FROM {quoted(table)}"
         largest: str = self._connection().execute(text).get or ""
-        self._largest[table, column] = largest
+        self._largest.setdefault(table, {})[column] = largest
         return largest
 
     def _known_rows(self, table: str, keys: str, parameters: Sequence[Any]) -> Iterator[Row] | None:
@@ -331,49 +335,56 @@ class SqlStore(ABC):
         if self._db is None or self._lost:
             self._refuse_lost()
         tables, waiting = self._tables, self._pending
-        for table in changes:
-            if table in self._unique:
-                self._check_unique(tables[table], changes[table])
+        unique = (
+            [] if self._unique.isdisjoint(changes) else [t for t in changes if t in self._unique]
+        )
+        for table in unique:
+            self._check_unique(tables[table], changes[table])
         for table, rows in changes.items():
-            names = tables[table].names
             if table in waiting:
                 waiting[table].update(rows)
             else:
                 waiting[table] = dict(rows)
-            width = len(names)
-            for key, row in rows.items():
+            width = tables[table].width
+            for row in rows.values():
                 if row is not None and len(row) != width:
-                    waiting[table][key] = {name: row.get(name) for name in names}
-            for column in tables[table].leading:
-                if (table, column) in self._largest:
-                    self._grow(table, column, rows)
-            self._pending_rows += len(rows)
-            if table in self._aside:
-                self._forget(table, rows)
-            if table in self._unique:
-                self._claim_values(tables[table], rows)
+                    waiting[table].update(completed(rows, tables[table].names))
+                    break
+        self._pending_rows += sum(map(len, changes.values()))
+        for table in unique:
+            self._claim_values(tables[table], changes[table])
+        for table in self._largest:
+            if table in changes:
+                self._grow(table, changes[table])
+        if self._aside:
+            self._forget(changes)
         if self._pending_rows > _PENDING_ROWS:
             self._flush_all()
 
-    def _grow(self, table: str, column: str, rows: Mapping[str, Row | None]) -> None:
+    def _grow(self, table: str, rows: Mapping[str, Row | None]) -> None:
         """Notes values that are written."""
-        values = [row[column] for row in rows.values() if row is not None and row.get(column)]
-        self._largest[table, column] = max([self._largest[table, column], *values])
+        for column, largest in self._largest[table].items():
+            values = [row[column] for row in rows.values() if row is not None and row.get(column)]
+            self._largest[table][column] = max([largest, *values])
 
     @_guarded
     def adjust(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """Sets these columns of rows, each given as its values and its key: no index is touched."""
-        if self._pending.get(table):
-            self._flush(table)
+        self._flush(table)
         self._begin()
         self._cursors.keep(table)
         update, encode = self._tables[table].adjust(tuple(columns))
         self._connection().executemany(update, list(map(encode, rows)))
         self._cache.forget(table, [row[-1] for row in rows])
 
-    def _forget(self, table: str, rows: Mapping[str, Row | None]) -> None:
+    def _forget(self, changes: Mapping[str, Mapping[str, Row | None]]) -> None:
         """Drops what dropped columns hold of deleted rows: a later row is another one."""
-        gone = [(table, key) for key, row in rows.items() if row is None]
+        gone = [
+            (table, key)
+            for table in self._aside.intersection(changes)
+            for key, row in changes[table].items()
+            if row is None
+        ]
         if gone:
             self._begin()
             self._connection().executemany(
@@ -437,25 +448,23 @@ class SqlStore(ABC):
         self._connection().executemany(sql.upsert, rows)
 
     def _flush_all(self) -> None:
-        left = [table for table, rows in self._pending.items() if rows]
-        if left:
+        if self._pending:
             self._begin()
             self._cursors.keep()
-            for table in left:
-                self._hand_over(table, self._pending[table])
+            for table in list(self._pending):
+                self._hand_over(table)
         self._pending_rows = 0
 
     def _flush(self, table: str) -> None:
         """Hands a table's pending rows to the database, within the open transaction."""
-        pending = self._pending.get(table)
-        if pending:
+        if table in self._pending:
             self._begin()
             self._cursors.keep(table)
-            self._hand_over(table, pending)
+            self._hand_over(table)
 
-    def _hand_over(self, table: str, pending: dict[str, Row | None]) -> None:
+    def _hand_over(self, table: str) -> None:
         """The same, once it is begun."""
-        sql = self._tables[table]
+        sql, pending = self._tables[table], self._pending.pop(table)
         # In order of their keys, so that neighbours in the file are written together.
         kept: list[Any] = list(pending.values())
         if len(kept) > 1:
@@ -472,7 +481,6 @@ class SqlStore(ABC):
                 self._insert(sql, [tuple(map(storable, each)) for each in columns])
         self._cache.renew(table, pending)
         self._tops.grow(table, pending)
-        pending.clear()
         if table in self._unique:
             for column in sql.unique:
                 self._pending_unique.pop((table, column), None)

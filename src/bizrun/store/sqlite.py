@@ -8,6 +8,7 @@ POSIX gives locks to processes, and closing one descriptor gives up those of all
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
@@ -17,6 +18,7 @@ from .event_log import EventLog
 from .file import APPLICATION_ID, FAILURES, StateFile, Tail, failure
 from .formats import FORMAT, PRAGMAS, create, upgrade
 from .guard import guarded as _guarded
+from .sql import TableSQL
 from .sql_store import SqlStore
 from .sqlite_sql import SQLITE
 
@@ -26,22 +28,6 @@ _CACHE_ROWS = 10_000
 _STATEMENTS = 128
 
 
-class _Connection(apsw.Connection):
-    """A connection that keeps the cursor with which it writes: one for each statement costs a
-    third of what it takes to insert a row."""
-
-    _writer: apsw.Cursor | None = None
-
-    def executemany(self, statements: str, rows: Any, /) -> Any:  # type: ignore[override]
-        """Does a statement without rows of its own for each of some lists of values."""
-        writer = self._writer
-        if writer is None:
-            writer = self._writer = self.cursor()
-        if len(rows) == 1:
-            return writer.execute(statements, rows[0])
-        return writer.executemany(statements, rows)
-
-
 class SqliteStore(SqlStore):
     """A state in a file."""
 
@@ -49,6 +35,8 @@ class SqliteStore(SqlStore):
     dialect = SQLITE
     format = FORMAT
     _begins = "BEGIN IMMEDIATE"
+
+    _writer: apsw.Cursor | None = None
 
     def __init__(self, path: str, fresh: bool = False) -> None:
         self._file = self._claim(path, fresh)
@@ -69,7 +57,7 @@ class SqliteStore(SqlStore):
         return StateFile(path, fresh)
 
     def _open(self) -> apsw.Connection:
-        db = _Connection(str(self._file.path), statementcachesize=_STATEMENTS)
+        db = apsw.Connection(str(self._file.path), statementcachesize=_STATEMENTS)
         db.set_busy_timeout(5000)
         self._db = db
         tables = db.execute("SELECT count(*) FROM sqlite_master").get
@@ -124,6 +112,16 @@ class SqliteStore(SqlStore):
             self._failed = error
             self.close()
             raise
+
+    def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
+        # A cursor for each statement would cost a third of what it takes to insert a row.
+        writer = self._writer
+        if writer is None:
+            writer = self._writer = self._connection().cursor()
+        if len(rows) == 1:
+            writer.execute(sql.upsert, rows[0])
+        else:
+            writer.executemany(sql.upsert, rows)
 
     @_guarded
     def purge(self) -> None:
