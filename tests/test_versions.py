@@ -270,6 +270,31 @@ def test_timers_of_removed_declarations(story: Story) -> None:
     assert story.count("_note") == 3
 
 
+ARROWS = (
+    '"fresh" -> "gone" after 3 days',
+    '"stale" -> "gone" after 20 days',
+    '"fresh" -> "stale" on Asked',
+    '"stale" -> "fresh" on Answered',
+)
+
+
+def test_the_time_of_a_state_ends_with_it_wherever_its_arrow_stands(story: Story) -> None:
+    def spec(*arrows: str) -> str:
+        said = "\n".join(('start "fresh"', *arrows))
+        return f"{STATEFUL}lifecycle Account.state {{\n{said}\n}}\n"
+
+    story.run(spec(*ARROWS), SIGNUP)
+    # Left on the third day: it was gone on the fourth, since the arrow's number is another.
+    story.run(spec(*ARROWS[::-1]), line(3, "Asked", account="a"), until="2026-01-05T00:00:00Z")
+    assert story.account()["state"] == "stale"
+    story.run(spec(*ARROWS), line(5, "Answered", account="a", text=""))
+    # Back on the fifth: three days from then on, and those of before are over.
+    edited = ARROWS[0].replace('"gone"', '"stale"')
+    story.run(spec(edited, *ARROWS[1:]), until="2026-01-08T11:00:00Z")
+    assert story.account()["state"] == "fresh"
+    assert story.count("_timer") == 1
+
+
 def test_a_bills_entity_that_is_gone(story: Story) -> None:
     """Renewals of subscriptions go on, also where their plan is no longer sold."""
     plan = "plan gold { price 9 USD per month }\nplan iron { price 1 USD per month }\n"

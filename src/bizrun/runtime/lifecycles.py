@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 Condition = Callable[..., Any]
 
 
+def _timer_of(lifecycle: Lifecycle, source: str | None, key: str) -> str:
+    """The timer of a row in a state, or in whatever state: one arrow at most leaves it after a
+    time. An edit changes nothing of it, so that it ends with the state."""
+    state = "" if source is None else f"={source}"
+    return f"arrow|{lifecycle.entity}.{lifecycle.field}|{state}|{key}"
+
+
 class Lifecycles:
     """The lifecycles of one program."""
 
@@ -145,16 +152,25 @@ class Lifecycles:
             after = row[lifecycle.field] if row else None
             if before == after:
                 continue
-            for number, arrow in enumerate(lifecycle.arrows):
-                if arrow.after is None:
+            if before is not None:
+                self._forget(lifecycle, key, before)
+            for arrow in lifecycle.arrows:
+                if arrow.after is None or row is None or arrow.target == after:
                     continue
-                id_ = f"arrow|{entity}.{lifecycle.field}|{number}|{key}"
-                if arrow.source in (None, before) and before is not None:
-                    self.engine.timers.cancel(id_)
-                if row is not None and arrow.source in (None, after) and arrow.target != after:
+                if arrow.source in (None, after):
                     due = work.moment(self.engine.constant_of(arrow.after))
                     task = {"entity": entity, "field": lifecycle.field, "key": key}
+                    id_ = _timer_of(lifecycle, arrow.source, key)
                     self.engine.timers.add(id_, due, "arrow", {**task, "to": arrow.target})
+
+    def _forget(self, lifecycle: Lifecycle, key: str, state: str) -> None:
+        """Drops what a row has waited for in a state, by whatever arrows the spec had then."""
+        for source in (state, None):
+            self.engine.timers.cancel(_timer_of(lifecycle, source, key))
+        for number, arrow in enumerate(lifecycle.arrows):
+            if arrow.after is not None:  # as states of before have it, by its place in the spec
+                was = f"arrow|{lifecycle.entity}.{lifecycle.field}|{number}|{key}"
+                self.engine.timers.cancel(was)
 
     def due(self, task: dict[str, Any], now: datetime, base: str) -> None:
         """Takes an arrow whose time has come."""
