@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,18 +29,19 @@ on Customer.signup as signup {
   if payment.status == "succeeded" { reject "paid is too much" }
   update account { paid: true }
 }
+on Mail.asked { email { to: "ada@b.example", subject: "Hi", body: "Hello" } }
 """
 
 
 class Bench:
     """A writer over a state in memory, and what it answers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, out: str | None = None) -> None:
         path = folder / "shop.biz"
         path.write_text(SPEC)
         checked, program = compile_spec(str(path))
         assert program is not None, checked.diagnostics
-        self.business = Business(checked, program, MemoryStore(), ":memory:", None)
+        self.business = Business(checked, program, MemoryStore(), ":memory:", out)
         self.answers: dict[Any, Any] = {}
         self.said: list[str] = []
         self.arrived = threading.Condition()
@@ -127,3 +129,26 @@ def test_stopping_does_what_was_asked_for(tmp_path: Path) -> None:
         bench.writer.put(Post(number, [event(f"e{number}")]))
     bench.writer.stop()
     assert len(bench.answers) == 2_000
+
+
+def test_a_folder_that_is_gone_stops_no_event(tmp_path: Path) -> None:
+    """Neither where bizrun fails at something, nor where an edited spec is taken up."""
+    folder = tmp_path / "out"
+    bench = Bench(tmp_path, str(folder))
+    bench.writer.start()
+    try:
+        folder.rename(tmp_path / "elsewhere")
+        folder.touch()
+        bench.writer.put(Task(1, failing))
+        bench.wait(1)
+        bench.writer.put(Post(2, [b'{"id":"m","type":"Mail.asked","data":{}}']))
+        [[line]] = bench.wait(2)
+        assert line.receipt.status == "handled"
+        told = f"{folder} can't be written: File exists"
+        while told not in bench.said:
+            time.sleep(0.01)
+        folder.unlink()
+    finally:
+        bench.writer.stop()
+    # What was not written is made up for.
+    assert len(list(folder.rglob("*.eml"))) == 1

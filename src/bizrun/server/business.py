@@ -56,8 +56,9 @@ class Business:
         self._worker: Worker | None = None
         self._invoices = True
         self.store, self._watch = watched(store)
-        self.sink: Sink | None = None
+        self.sink: Sink | None
         self.use(checked, program)
+        self.sink = self._begin_files()
         self.feed = Feed(self.store.last_seq())
 
     def use(self, checked: Checked, program: Program) -> None:
@@ -65,17 +66,23 @@ class Business:
         live = self._environment is not None
         registry = self._providers(program)
         engine = open_engine(program, self.store, None if live else Sandbox())
-        if self.folder is not None:
-            sink = Sink(self.folder, program)
-            sink.begin(self.store)
-            if engine.outbox.deliver is not None:
-                engine.outbox.deliver = sink.watch(engine.outbox.deliver)
-            self.sink = sink
         if registry is not None:
             self._deliver_by(registry, engine)
         self.checked, self.program, self.engine = checked, program, engine
         self._reader = Reader(program, named=True)
         self._lanes = Lanes(engine, self._reader.shapes)
+        self.sink = None  # what is to be written waits in the state meanwhile
+
+    def _begin_files(self) -> Sink | None:
+        """What writes files, from where the newest stands; an OSError where they can't be."""
+        if self.folder is None:
+            return None
+        sink = Sink(self.folder, self.program)
+        sink.begin(self.store)
+        if self.engine.outbox.deliver is not None:
+            self.engine.outbox.deliver = sink.watch(self.engine.outbox.deliver)
+        self._invoices = True
+        return sink
 
     def _providers(self, program: Program) -> Registry | None:
         """The real providers of a program; UsageError where one lacks what it needs."""
@@ -210,6 +217,8 @@ class Business:
 
     def write_files(self) -> None:
         """Writes the emails and invoices that are new."""
+        if self.sink is None:
+            self.sink = self._begin_files()
         if self.sink is None:
             return
         if self._invoices:

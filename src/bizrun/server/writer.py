@@ -203,7 +203,10 @@ class Writer:
             except Exception as error:
                 answers.append(_broken(error))
         if self.down is None:
-            self.business.roll_back()
+            try:
+                self.business.roll_back()
+            except StoreError as error:
+                self._fall(error)
         return answers
 
     def _do(self, jobs: list[Job]) -> list[Any]:
