@@ -64,9 +64,14 @@ def _again(desk: Desk, row: Mapping[str, Any]) -> Metered | None:
     return again(desk, row, "correction", billed_of(row["billed"]))
 
 
-def counted_late(desk: Desk, meter: str, customer: str, at: datetime) -> None:
+def counted_late(
+    desk: Desk, meter: str, customer: str, at: datetime, place: int | None = None
+) -> None:
     """Notes a count for periods that an invoice has billed: the next invoice corrects them."""
-    for row in billed_windows(desk, meter, customer, at):
+    found = [] if place is None else cut_behind(desk, meter, customer, at, place)
+    cut = {row["subscription"] for row in found}
+    late = billed_windows(desk, meter, customer, at) if at < desk.now else []
+    for row in (*found, *(row for row in late if row["subscription"] not in cut)):
         _late(desk, row, customer)
         _carry_on(desk, row, customer)
 
@@ -115,6 +120,22 @@ def billed_windows(desk: Desk, meter: str, customer: str, at: datetime) -> list[
     )  # fmt: skip
     begun = ((row, row["terms"].get("begun", row["start"])) for row in rows)
     return [row for row, start in begun if start <= at and row["end"] - start >= SAME]
+
+
+def cut_behind(
+    desk: Desk, meter: str, customer: str, at: datetime, place: int
+) -> list[Row]:  # fmt: skip
+    """The billed usage periods that ended at an instant, each the first of its item to end after an
+    event of that instant which stands at a place of the log: it had counted in them."""
+    rows = desk.rows(
+        "_usage", {"customer": customer, "meter": meter},
+        [("end", ">=", at), ("end", "<", at + SAME)], (("start", True),), None,
+    )  # fmt: skip
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        if row["terms"].get("closed", 0) > place:  # the newest first
+            found[row["subscription"], row["terms"]["item"]] = row
+    return list(found.values())
 
 
 def billed_until(desk: Desk, meter: str, customer: str, at: datetime) -> datetime | None:

@@ -34,6 +34,10 @@ class Desk(Protocol):
         """The program that runs."""
 
     @property
+    def place(self) -> int:
+        """Where this work stands in the log: all events of a lower number came before it."""
+
+    @property
     def late(self) -> bool:
         """Whether something of a later time was handled before this."""
 

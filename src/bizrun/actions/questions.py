@@ -17,7 +17,7 @@ from . import corrections, quotes, recurring, windows
 from . import usage as usages
 from .customers import ASLEEP, credit_balance, lives, plans_of, subscription_of
 from .desk import Desk, Row
-from .terms import cycle_of, items, plan_named
+from .terms import PLAN, cycle_of, items, plan_named
 from .wallets import usable
 
 
@@ -61,11 +61,27 @@ def _of_the_calendar(
 
 
 def usage_periods(
-    desk: Desk, customer: str, at: datetime, meter: str
+    desk: Desk, customer: str, at: datetime, meter: str, place: int | None = None
 ) -> tuple[tuple[datetime, datetime | None], ...]:
     """The usage periods that a count belongs to: each subscription with a price for the meter
-    rates what falls into its own. The last one is where `at` is."""
+    rates what falls into its own. The last one is where `at` is; of an event that stands at a
+    `place` of the log, by what had ended there."""
     subs = desk.subscriptions(customer)
+    if place is not None and (cut := corrections.cut_behind(desk, meter, customer, at, place)):
+        # Beside them those of others that ran by then; an add-on that ended leaves the plan's own.
+        over = {row["subscription"] for row in cut if row["terms"]["item"] == PLAN}
+        rest = [
+            sub for sub in subs
+            if lives(sub) and sub["id"] not in over and _begun(sub, meter) <= at
+        ]  # fmt: skip
+        found = _periods_of(desk, rest, customer, at, meter) if rest else ()
+        return (*found, *((row["start"], row["end"]) for row in cut))
+    return _periods_of(desk, subs, customer, at, meter)
+
+
+def _periods_of(
+    desk: Desk, subs: Sequence[Row], customer: str, at: datetime, meter: str
+) -> tuple[tuple[datetime, datetime | None], ...]:
     own = _period_among(desk, subs, customer, at, meter)
     found: dict[datetime, datetime | None] = {}
     billed = False

@@ -53,6 +53,11 @@ class Rehearsal:
         return self.desk.program
 
     @property
+    def place(self) -> int:
+        """Where the work stands in the log that this rehearses."""
+        return self.desk.place
+
+    @property
     def late(self) -> bool:
         """Nothing of a later time has been handled before what is to come."""
         return False

@@ -201,12 +201,13 @@ class Toolbox:
         )
 
     def counted(
-        self, work: Desk, meter: str, customer: str, at: datetime, replaced: bool = False
-    ) -> None:
+        self, work: Desk, meter: str, customer: str, at: datetime, replaced: bool = False,
+        place: int | None = None,
+    ) -> None:  # fmt: skip
         """What follows from a late count, or from one of a meter that is watched; of one that is
         taken back to be `replaced` nothing is billed."""
-        if at < work.now:
-            corrections.counted_late(work, meter, customer, at)
+        if at < work.now or place is not None:
+            corrections.counted_late(work, meter, customer, at, place)
         # It may be of a running period too: of another subscription, or of the plan's beside an
         # add-on that is gone.
         if self.watches(work.program, meter) and not replaced:
@@ -221,10 +222,10 @@ class Toolbox:
         movements.moved(work, old, row)
 
     def usage_periods(
-        self, work: Desk, customer: str, at: datetime, meter: str
+        self, work: Desk, customer: str, at: datetime, meter: str, place: int | None = None
     ) -> tuple[tuple[datetime, datetime | None], ...]:
         """The usage periods of a customer that a count belongs to, that of `at` the last."""
-        return questions.usage_periods(work, customer, at, meter)
+        return questions.usage_periods(work, customer, at, meter, place)
 
     def period_start(self, work: Desk, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""

@@ -201,7 +201,11 @@ def owed(
                 continue
             billed = billed_of(known.get(part_key(item.name, price.meter)) or ())
             until = max(start, end)
-            yield meter_window(desk, sub, item, price, start, until, billed, running=running)
+            made = meter_window(desk, sub, item, price, start, until, billed, running=running)
+            if final and not running:
+                # Of events of this very instant it has those that came before.
+                made.row["terms"]["closed"] = desk.place
+            yield made
 
 
 def meter_window(

@@ -56,17 +56,19 @@ class Actions(Protocol):
         """Where the usage period of a customer (and of a meter) begins that an instant is in."""
 
     def usage_periods(
-        self, work: Work, customer: str, at: datetime, meter: str
+        self, work: Work, customer: str, at: datetime, meter: str, place: int | None = None
     ) -> tuple[tuple[datetime, datetime | None], ...]:
         """All usage periods that a count belongs to: several subscriptions may rate the meter,
-        each over its own. The last one is where `at` is."""
+        each over its own. The last one is where `at` is; of an event that stands at a `place` of
+        the log they are those that had not ended there."""
 
     def watches(self, program: Program, meter: str) -> bool:
         """Whether billing has to hear of every count of a meter."""
 
     def counted(
-        self, work: Work, meter: str, customer: str, at: datetime, replaced: bool = False
-    ) -> None:
+        self, work: Work, meter: str, customer: str, at: datetime, replaced: bool = False,
+        place: int | None = None,
+    ) -> None:  # fmt: skip
         """What follows from a late count, or from one of a meter that billing watches."""
 
     def follow(self, work: Work, key: str, status: str) -> None:

@@ -58,7 +58,7 @@ class Corrections:
         row = self.engine.state.get("_corrected", _key(event.source, event.id))
         if row is None or row["known"]:
             return False
-        self._replace(row, {**row, "at": event.time, "known": True}, event.source)
+        self._replace(row, {**row, "at": event.time, "known": True}, event.source, None)
         self.awaited.discard(event.id)
         return True
 
@@ -80,24 +80,24 @@ class Corrections:
         if held is not None:
             if held["known"]:
                 row["at"] = held["at"]
-            self._replace(held, row, event.source)
+            self._replace(held, row, event.source, original.seq if original else None)
         elif original is not None:
             counted = self._as_counted(original)
             row["at"] = counted.time
-            self.metering.count_all(counted, -1)
-            self._count(row, 1, event.source)
+            self.metering.count_all(counted, -1, original.seq)
+            self._count(row, 1, event.source, original.seq)
             self.engine.state.put("_corrected", key, row)
         else:
             work = Work(self.engine, event.time, f"{event.base}/meter", event.envelope(), event)
             work.log(f"{event.id} corrects {target}, which has not come yet")
-            self._count(row, 1, event.source)
+            self._count(row, 1, event.source, None)
             self.engine.state.put("_corrected", key, row)
             self.awaited.add(target)
         self._alias(event, target)
 
     def _as_counted(self, original: Event) -> Event:
         """The event at the time that it counts for: where a usage period was ended at its very
-        instant after it had counted, the moment before."""
+        instant after it had counted, and does not say what it stood behind, the moment before."""
         if self.metering.holds(original):
             return original
         before = msgspec.structs.replace(original, time=original.time - _MOMENT)
@@ -111,20 +111,21 @@ class Corrections:
         row = self.engine.state.get("_corrected", key)
         if row is None or row["known"]:
             return
-        self._count(row, -1, event.source)
+        self._count(row, -1, event.source, None)
         self.engine.state.put("_corrected", key, None)
         self.awaited.discard(event.id)
         newer = Event(row["event"], row["type"], row["stamp"], row["data"], event.source)
         self._correct(newer, self._root(event.source, event.id))
 
-    def _replace(self, held: Row, row: Row, source: str) -> None:
-        self._count(held, -1, source)
-        self._count(row, 1, source)
+    def _replace(self, held: Row, row: Row, source: str, place: int | None) -> None:
+        self._count(held, -1, source, place)
+        self._count(row, 1, source, place)
         self.engine.state.put("_corrected", row["id"], row)
 
-    def _count(self, row: Row, sign: int, source: str) -> None:
+    def _count(self, row: Row, sign: int, source: str, place: int | None) -> None:
+        """Counts for a corrected event, which stands at a place of the log if it is there."""
         event = Event(row["target"], row["type"], row["at"], row["data"], source)
-        self.metering.count_all(event, sign)
+        self.metering.count_all(event, sign, place)
 
     # --- what it replaces ------------------------------------------------------------------------
 
@@ -146,7 +147,10 @@ class Corrections:
         entry = self._entry(source, id_)
         if entry is None or entry.status not in _COUNTED or not self.metering.on(entry.type):
             return None
-        return self.read(entry)
+        event = self.read(entry)
+        if event is not None:
+            event.seq = entry.seq
+        return event
 
     def read(self, entry: LogEntry) -> Event | None:
         """An event of the log with its payload as handlers read it."""

@@ -72,7 +72,7 @@ class Engine:
         self.editions = editions(program, self.state, self.clock)
         self.program = program = self.editions.program
         self._order: int = self._clock_row["order"] if self._clock_row else 0
-        self._seq = store.last_seq()
+        self.seq = store.last_seq()  # the number of the newest event of the log
         self._queue: deque[Item] = deque()
         self._pending: list[Item] = []
         # Queues what comes after the changes of this step.
@@ -120,7 +120,7 @@ class Engine:
             self.advance(event.time)
         route = self.dispatch.route(event.type)
         if route.told:
-            hear(self, event, self._seq + 1)
+            hear(self, event, self.seq + 1)
         try:
             if route.quick is None or not route.quick(event.data):
                 self.read(event)
@@ -178,10 +178,10 @@ class Engine:
         assert route.meters is not None
         if not self.metering.count_quickly(event.type, event.data, event.time, route.meters):
             return False
-        self._seq += 1
-        event.seq = self._seq
+        self.seq += 1
+        event.seq = self.seq
         self.state.entries.append(
-            (self._seq, event.source, event.id, event.type, event.stamp or
+            (self.seq, event.source, event.id, event.type, event.stamp or
              stamp(event.time), raw, "handled", None, None, "")
         )  # fmt: skip
         return True
@@ -260,8 +260,8 @@ class Engine:
         self._pending.clear()
         self.triggers.pending.clear()
         before = len(state.entries)
-        self._seq += 1
-        event.seq = self._seq
+        self.seq += 1
+        event.seq = self.seq
         state.entries.append(())
         try:
             fired, reply, failures = self._handle(event)
@@ -351,7 +351,7 @@ class Engine:
         """Begins a step by itself; what it is given back takes it back whole, its log too."""
         self._pending.clear()
         self.triggers.pending.clear()
-        return Savepoint(self.state.mark(), len(self.state.entries), self._order, self._seq)
+        return Savepoint(self.state.mark(), len(self.state.entries), self._order, self.seq)
 
     def undo_step(self, before: Savepoint) -> None:
         """Takes back all since a step began."""
@@ -359,7 +359,7 @@ class Engine:
         del self.state.entries[before.entries :]
         self._pending.clear()
         self.triggers.pending.clear()
-        self._order, self._seq = before.order, before.seq
+        self._order, self.seq = before.order, before.seq
 
     def is_quiet(self, before: Savepoint) -> bool:
         """Whether a step has changed nothing so far, nor asked for anything."""
@@ -529,10 +529,10 @@ class Engine:
         return self.actions.usage_start(self._asker(at), customer, at, meter)
 
     def usage_periods(
-        self, customer: str, at: datetime, meter: str
+        self, customer: str, at: datetime, meter: str, place: int | None = None
     ) -> tuple[tuple[datetime, datetime | None], ...]:
-        """All usage periods that a count of a customer's meter belongs to, that of `at` last."""
-        return self.actions.usage_periods(self._asker(at), customer, at, meter)
+        """All usage periods that a count of a customer's meter belongs to."""
+        return self.actions.usage_periods(self._asker(at), customer, at, meter, place)
 
     def period_start(self, customer: str, at: datetime) -> datetime:
         """Where the billing period of a customer begins."""
@@ -547,28 +547,28 @@ class Engine:
         self, event: Event, raw: str | None, status: str, reason: str | None, fired: str | None
     ) -> None:
         """Adds an event to the log."""
-        self._seq += 1
-        event.seq = self._seq
+        self.seq += 1
+        event.seq = self.seq
         self.state.entries.append(self._entry(event, raw, status, reason, fired))
 
     def _tell(self, event: Event) -> None:
         """Logs an event of the engine's own that nobody looks at."""
-        self._seq = event.seq = self._seq + 1
+        self.seq = event.seq = self.seq + 1
         self.state.entries.append((
-            self._seq, event.source, event.id, event.type, stamp(event.time),
+            self.seq, event.source, event.id, event.type, stamp(event.time),
             self.recording.raw(event), "unmatched", None, event.cause, None,
         ))  # fmt: skip
 
     def log_plain(self, batch: Batch, start: int, stop: int, marks: dict[int, str]) -> int:
         """Adds events of a batch that no handler has made anything of; `marks`: rules that held, by
         place. The number of the last one."""
-        first = self._seq + 1
-        self._seq += stop - start
+        first = self.seq + 1
+        self.seq += stop - start
         fired = [marks.get(place, "") for place in range(start, stop)] if marks else None
         self.state.entries.append(
             Plain(first, batch.ids[start:stop], batch.text(start, stop), fired)
         )
-        return self._seq
+        return self.seq
 
     def _entry(
         self, event: Event, raw: str | None, status: str, reason: str | None, fired: str | None

@@ -201,15 +201,16 @@ class Metering:
         if not self.corrections.take(event):
             self.count_all(event)
 
-    def count_all(self, event: Event, sign: int = 1) -> None:
-        """Counts an event on every meter that looks at its type; `sign` -1 takes it back."""
+    def count_all(self, event: Event, sign: int = 1, place: int | None = None) -> None:
+        """Counts an event on every meter that looks at its type; `sign` -1 takes it back. One of
+        the log goes where it stood in it, by its `place`."""
         for meter in self._by_type.get(event.type, ()):
             if self._counts(meter, event):
                 value = self._value(meter, event)
                 customer = event.data.get(meter.per) if meter.per else event.subject
                 if value is not None and isinstance(customer, str):
                     by = {name: show(event.data.get(name)) for name in meter.by}
-                    self.add(meter, customer, value, counted_at(event), event.base, by, sign)
+                    self.add(meter, customer, value, counted_at(event), event.base, by, sign, place)
 
     def count_again(self, event: Event, sign: int) -> None:
         """Counts an event of the log once more, or takes it back, also what it tells of."""
@@ -236,7 +237,8 @@ class Metering:
                 continue
             self.drop(meter.name, customer)
             by = {name: show(event.data.get(name)) for name in meter.by}
-            for start, _ in self.engine.usage_periods(customer, event.time, meter.name):
+            place = event.seq or None
+            for start, _ in self.engine.usage_periods(customer, event.time, meter.name, place):
                 for dimensions in self._groupings(meter):
                     named = _named(_picked(meter, by, dimensions))
                     key = self._key(meter.name, customer, start, named)
@@ -304,6 +306,7 @@ class Metering:
         event: str,
         by: Mapping[str, str],
         sign: int = 1,
+        place: int | None = None,
     ) -> None:
         """Counts a value for a customer, or takes back one that was counted."""
         self.drop(meter.name, customer)
@@ -320,12 +323,12 @@ class Metering:
             )
         if meter.name in self.engine.program.ranged:
             self._keep_apart(meter, customer, Level(at, event, value), by, sign)
-        for period in self.engine.usage_periods(customer, at, meter.name):
+        for period in self.engine.usage_periods(customer, at, meter.name, place):
             for dimensions in self._groupings(meter):
                 picked = _picked(meter, by, dimensions)
                 counted = self._add(meter, customer, value, at, event, picked, period, sign)
         self.engine.triggers.metered(meter, customer, counted)
-        self._tell(meter, customer, at, event, sign < 0)
+        self._tell(meter, customer, at, event, sign < 0, place)
 
     def _keep_apart(
         self, meter: Meter, customer: str, level: Level, by: Mapping[str, str], sign: int
@@ -412,15 +415,18 @@ class Metering:
             found = self._watched[meter] = self.engine.actions.watches(self.engine.program, meter)
         return found
 
-    def _tell(self, meter: Meter, customer: str, at: datetime, event: str, replaced: bool) -> None:
+    def _tell(
+        self, meter: Meter, customer: str, at: datetime, event: str, replaced: bool,
+        place: int | None,
+    ) -> None:  # fmt: skip
         """Tells billing of a late count, and of each one that it watches."""
         engine = self.engine
         now = max(at, engine.clock or at)
-        if now > at or self._watches(meter.name):
+        if now > at or place is not None or self._watches(meter.name):
             base = f"{event}/{meter.name}"
             envelope = {"id": event, "type": "billing", "time": now, "subject": customer}
             work = Work(engine, now, base, envelope, None)
-            engine.actions.counted(work, meter.name, customer, at, replaced)
+            engine.actions.counted(work, meter.name, customer, at, replaced, place)
             if meter.aggregate == "average" and now > at:
                 # The level holds on in the periods after that of the event.
                 for row in engine.state.select(

@@ -109,6 +109,13 @@ class Work:
         return self.source.depth if self.source is not None else 0
 
     @property
+    def place(self) -> int:
+        """Where this work stands in the log: all events of a lower number came before it."""
+        if self.source is not None and self.source.time == self.now:
+            return self.source.seq
+        return self.engine.seq + 1
+
+    @property
     def by_second(self) -> bool:
         """Whether the business prorates to the second, not by whole days."""
         chosen = self.program.billing
