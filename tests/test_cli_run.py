@@ -441,7 +441,7 @@ def test_query_tables_and_csv(ran: Call) -> None:
     assert ran("query", "count(Customer)", "--csv").stdout == "2\n"
 
 
-@pytest.mark.parametrize("asked", ["Custmer", "Customer where .nme == 1", "1 +", "", "1 USD + 1"])
+@pytest.mark.parametrize("asked", ["Custmer", "Customer where .nme == 1", "1 +", "(", "1 USD + 1"])
 def test_wrong_queries(ran: Call, asked: str) -> None:
     done = ran("query", asked, code=1)
     assert "error[E" in done.stderr and not done.stdout
