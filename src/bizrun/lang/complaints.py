@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..currencies import EXPONENTS
 from ..diagnostics import Diagnostic, Fix, Span, did_you_mean
 from . import foreign
+from .habit_form import SHAPE
 from .mend import BAD, Complaint, Edit
 from .scan import KEYWORDS
 from .stop import Stop
@@ -379,7 +380,9 @@ _NEXT_ROUND = ("break", "continue", "next")
 
 def _lone_word(stop: Stop) -> Complaint | None:
     """`stop`, `exit`, `pass`: an action's name, to the parser, that lacks its fields."""
-    if stop.token not in ("", "}") or not {"{", "a text"} <= stop.expected or not _in_code(stop):
+    if stop.token not in ("", "}") or not {"{", "a text"} <= stop.expected:
+        return None
+    if stop.keyword not in IN_BLOCKS:
         return None
     start = max(0, stop.place - 200)
     found = _ALONE.search(stop.text, start, stop.place)
@@ -414,6 +417,20 @@ def _habit(stop: Stop) -> Complaint | None:
         if not promises or stop.works(complaint.edits):
             return complaint
     return None
+
+
+_ANGLED = re.compile(r"[^\W\d]\w*[ \t]*<[\w \t,<>?|]*>")
+
+
+def _angled(stop: Stop) -> Complaint | None:
+    """`Array<Item<text>>`: a `>` at its end would take the next line along."""
+    found = stop.match(_ANGLED.pattern)
+    if stop.token != "<" or stop.keyword not in SHAPE or found is None:
+        return None
+    help = "`[text]` is a list, `{text: number}` a map, and `text?` may be none"
+    complaint = stop.complain("E0140", "A type has no `<…>`.", help, span=found.span())
+    where = complaint.diagnostic.span
+    return Complaint(complaint.diagnostic, (Edit(where.start, where.end, "json"),))
 
 
 # --- words that are nearly right -------------------------------------------------------------
@@ -566,6 +583,7 @@ _RULES: tuple[Callable[[Stop], Complaint | None], ...] = (
     _tiers,
     _lone_word,
     _habit,
+    _angled,
     _branch,
     _loop,
     _let,
