@@ -439,6 +439,7 @@ def test_query_tables_and_csv(ran: Call) -> None:
     assert lines[0] == "id,email,payment_method,visits,created_at,updated_at"
     assert lines[1].startswith("a,ada@example.com,pm_card_visa,0,2026-01-01T10:00:00Z")
     assert ran("query", "count(Customer)", "--csv").stdout == "2\n"
+    assert '"[""a"", 1]"' in ran("query", "[for c in Customer: { of: [c.id, 1] }]", "--csv").stdout
 
 
 @pytest.mark.parametrize("asked", ["Custmer", "Customer where .nme == 1", "1 +", "(", "1 USD + 1"])

@@ -54,12 +54,12 @@ def _complain(expression: str, problems: Sequence[Diagnostic]) -> None:
     click.echo("\n\n".join(shown), err=True)
 
 
-def json_text(value: Any) -> str:
-    """JSON with exact numbers, for a reader."""
+def json_text(value: Any, indent: int = 2) -> str:
+    """JSON with exact numbers, for a reader; on one line with an `indent` of 0."""
     import msgspec
 
     data = msgspec.json.Encoder(decimal_format="number").encode(value)
-    return msgspec.json.format(data, indent=2).decode()
+    return msgspec.json.format(data, indent=indent).decode()
 
 
 def _csv(answer: Answer) -> None:

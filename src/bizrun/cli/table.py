@@ -76,7 +76,7 @@ def cell(value: Any) -> str:
     if isinstance(value, list | dict):
         from .query import json_text
 
-        return json_text(value).replace("\n", " ")
+        return json_text(value, indent=0)
     return show(value)
 
 
