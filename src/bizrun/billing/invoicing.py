@@ -385,10 +385,12 @@ def counts_to(line: Line, bound: Bound) -> bool:
     """Whether a line is of the base and usage of a bound's period.
 
     A price in advance is of the period that begins with it, which is not the one that is settled
-    beside it, even where that ended on the same day; its own period counts it as `before`.
+    beside it, even where that ended on the same day; its own period counts it as `before`. Nor is
+    a correction of a plan that held for no time of the period behind it.
     """
     ahead = line.covers is not None or line.counted is not None
-    return line.kind in BOUND_KINDS and not ahead and _within(line, bound)
+    gone = line.kind == "correction" and line.period_start == line.period_end
+    return line.kind in BOUND_KINDS and not (ahead or gone) and _within(line, bound)
 
 
 def settles(line: Line, bound: Bound) -> bool:
