@@ -99,7 +99,6 @@ class SqliteReader(SqliteStore):
 
     def _copy(self) -> None:
         copy = self._db = self._copied_of(self.connection())
-        self._writer = None
         self._log = EventLog(copy)
         self._load()
 

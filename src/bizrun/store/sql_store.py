@@ -530,7 +530,7 @@ class SqlStore(ABC):
         db = self._connection()
         if not db.in_transaction:
             self._refuse_lost()
-            db.execute(self._begins)
+            self._log.writer.execute(self._begins)
 
     def _refuse_lost(self) -> None:
         """Refuses to write over the traces of a loss."""

@@ -36,8 +36,6 @@ class SqliteStore(SqlStore):
     format = FORMAT
     _begins = "BEGIN IMMEDIATE"
 
-    _writer: apsw.Cursor | None = None
-
     def __init__(self, path: str, fresh: bool = False) -> None:
         self._file = self._claim(path, fresh)
         super().__init__(path, _CACHE_ROWS)
@@ -97,13 +95,12 @@ class SqliteStore(SqlStore):
         return failure(self.name, error)
 
     def _commit_counted(self) -> None:
-        db = self._connection()
-        commits = self._commits
+        writer, commits = self._log.writer, self._commits
         if not self._log.link():
             # The others are told apart by the log's length: a page less for each commit.
             commits += 1
-            db.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(commits),))
-        db.execute("COMMIT")
+            writer.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(commits),))
+        writer.execute("COMMIT")
         self._commits = commits
         self._log.committed_seq = self._log.seq
         try:
@@ -114,14 +111,10 @@ class SqliteStore(SqlStore):
             raise
 
     def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
-        # A cursor for each statement would cost a third of what it takes to insert a row.
-        writer = self._writer
-        if writer is None:
-            writer = self._writer = self._connection().cursor()
         if len(rows) == 1:
-            writer.execute(sql.upsert, rows[0])
+            self._log.writer.execute(sql.upsert, rows[0])
         else:
-            writer.executemany(sql.upsert, rows)
+            self._log.writer.executemany(sql.upsert, rows)
 
     @_guarded
     def purge(self) -> None:
