@@ -18,10 +18,12 @@ from .plain import FEWEST, ends, entries_of, smallest
 from .plain_log import PlainLog, link, run_row
 
 _COLUMNS = ", ".join(LogEntry._fields)
-_INSERT = f"INSERT INTO _log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_CLAIM = """INSERT INTO _log_id (source, id, seq, status) VALUES (?, ?, ?, ?)
-  ON CONFLICT (source, id) DO UPDATE SET seq = excluded.seq, status = excluded.status
-  WHERE _log_id.status = 'rejected'"""
+# What is done for each commit is short: the driver hashes a statement's text to find it.
+_INSERT = "INSERT INTO _log VALUES (?,?,?,?,?,?,?,?,?,?)"
+_CLAIM = (
+    "INSERT INTO _log_id VALUES (?,?,?,?) ON CONFLICT (source,id) DO UPDATE SET seq=excluded.seq,"
+    "status=excluded.status WHERE _log_id.status='rejected'"
+)
 _KNOWN = "SELECT id, seq, status FROM _log_id WHERE source = ? AND id IN"
 _PAGE = 1000
 _AHEAD = 64
