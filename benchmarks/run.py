@@ -88,6 +88,7 @@ CASES = (
     Case("W2", "usage, in memory", "usage", streams.usage, 1_000_000, (
         Rival("limits.usage_decoded", "dict counters, decoded", 0.5),
         Rival("peers.usage_lines", "dict counters, from lines"),
+        Rival("by_hand.usage_by_hand", "all that is kept, by hand"),
     ), ":memory:", ("--until", "2026-04-02T00:00:00Z")),
     Case("W2", "usage, SQLite", "usage", streams.usage, 1_000_000, (
         Rival("limits.usage_rows", "executemany, a row an event", 0.4),

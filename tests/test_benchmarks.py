@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.limits import conditions, rules_function
+from pathlib import Path
+
+from benchmarks import streams
+from benchmarks.by_hand import usage_by_hand
+from benchmarks.limits import conditions, rules_function, usage_decoded
 
 
 def test_the_limit_of_rules_has_all_of_them() -> None:
@@ -13,3 +17,12 @@ def test_the_limit_of_rules_has_all_of_them() -> None:
     }  # fmt: skip
     # By their place in rules.biz.
     assert rules_function()(order) == [0, 1, 2, 3, 4, 9, 12, 14]
+
+
+def test_usage_by_hand_comes_to_what_the_limit_does(tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    # So few events that accounts use a good deal by each.
+    streams.write(path, streams.usage(3000))
+    found = usage_by_hand(path, tmp_path).result
+    assert found == usage_decoded(path, tmp_path).result
+    assert found["invoices"] == 3000 and found["alerts"] > 100
