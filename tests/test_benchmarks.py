@@ -21,8 +21,7 @@ def test_the_limit_of_rules_has_all_of_them() -> None:
 
 def test_usage_by_hand_comes_to_what_the_limit_does(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
-    # So few events that accounts use a good deal by each.
-    streams.write(path, streams.usage(3000))
+    streams.write(path, streams.usage(60_000))  # enough for each account to use something
     found = usage_by_hand(path, tmp_path).result
     assert found == usage_decoded(path, tmp_path).result
     assert found["invoices"] == 3000 and found["alerts"] > 100
