@@ -240,6 +240,20 @@ def test_a_plan_that_is_gone_is_told_at_each_run(
         assert said in capfd.readouterr().err
 
 
+def test_an_addon_that_is_gone_is_told_at_each_run(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(PLANS, "2026-01-10", joins("2026-01-03", "a", help=True), joins("2026-01-03", "b"))
+    left = [line for line in (SPEC + PLANS).splitlines(True) if "help {" not in line]
+    Path("acme.biz").write_text("".join(line for line in left if "addon: help" not in line))
+    said = "1 × addon help: there is no such add-on any more, and nothing is billed for it"
+    assert main(["check", "acme.biz", "--against", STATE]) == 0
+    assert said in capfd.readouterr().out
+    for _ in range(2):
+        assert main(["acme.biz", "--out", "none"]) == 0
+        assert said in capfd.readouterr().err
+
+
 def test_customers_of_another_entity_are_told(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     run(PLANS, "2026-01-10", joins("2026-01-03", "a"))
     Path("acme.biz").write_text((SPEC + PLANS).replace("Account", "Client"))

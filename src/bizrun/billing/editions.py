@@ -18,6 +18,9 @@ from .catalog import Plan, Version
 from .overlays import version_for
 from .periods import local_day
 
+ADDON = "addon "
+"""With which the key of an add-on begins; no plan is called so."""
+
 PRICED = ("prices", "usages", "includes", "minimums", "maximums", "bill_usage_at", "phases")
 """The lines of a plan that a subscription keeps; what it may do and is called is everybody's."""
 
@@ -31,7 +34,7 @@ class Edition(Struct, frozen=True):
 
 def edition_key(plan: Plan) -> str:
     """What tells the plans and add-ons of a spec apart."""
-    return f"addon {plan.name}" if plan.addon else plan.name
+    return f"{ADDON}{plan.name}" if plan.addon else plan.name
 
 
 def priced(plan: Plan) -> Plan:

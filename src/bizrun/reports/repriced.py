@@ -11,7 +11,7 @@ from ..actions.customers import lives
 from ..actions.desk import Desk
 from ..actions.terms import dated, edition_now, items, rate_of_month
 from ..billing.catalog import Plan, charged_meters
-from ..billing.editions import edition_key, priced
+from ..billing.editions import ADDON, edition_key, priced
 from ..runtime.work import Work
 from ..values import Money
 
@@ -46,12 +46,13 @@ def repriced(engine: Engine) -> Iterator[str]:
 
 
 def _left(engine: Engine) -> Iterator[str]:
-    """A line for each plan that is gone while subscriptions have it, for each meter, and for the
-    subscriptions of nobody."""
+    """A line for each plan and add-on that is gone while subscriptions have it, for each meter,
+    and for the subscriptions of nobody."""
     for plan in engine.editions.gone:
         if count := sum(map(lives, engine.state.select("Subscription", {"plan": plan}))):
             said = "there is no such plan any more, and no renewal"
             yield f"{count:,} × subscription to {plan}: {said}"
+    yield from _without_addon(engine)
     yield from _unmetered(engine)
     bills = engine.program.bills
     if bills is not None and next(engine.state.select(bills, {}, limit=1), None) is not None:
@@ -60,6 +61,20 @@ def _left(engine: Engine) -> Iterator[str]:
         yield (
             f"{count:,} × subscription: there is no {bills or 'customer'} at all, and no renewal; "
             "have `bills` name the entity that they belong to"
+        )
+
+
+def _without_addon(engine: Engine) -> Iterator[str]:
+    """A line for each add-on that is gone while subscriptions have it."""
+    gone = {name.removeprefix(ADDON) for name in engine.editions.gone if name.startswith(ADDON)}
+    if not gone:
+        return
+    living = filter(lives, engine.state.select("Subscription", {}))
+    held = Counter(each["addon"] for sub in living for each in sub["addons"] or ())
+    for name in sorted(gone & held.keys()):
+        yield (
+            f"{held[name]:,} × addon {name}: there is no such add-on any more, and nothing is "
+            "billed for it; declare it until `remove_addon` has ended it"
         )
 
 
