@@ -445,7 +445,10 @@ class SqlStore(ABC):
 
     def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
         """Inserts or replaces rows, given as their columns."""
-        self._connection().executemany(sql.upsert, rows)
+        if len(rows) == 1:
+            self._log.writer.execute(sql.upsert, rows[0])
+        else:
+            self._log.writer.executemany(sql.upsert, rows)
 
     def _flush_all(self) -> None:
         if self._pending:

@@ -8,7 +8,6 @@ POSIX gives locks to processes, and closing one descriptor gives up those of all
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from typing import Any
 
 import apsw
@@ -18,7 +17,6 @@ from .event_log import EventLog
 from .file import APPLICATION_ID, FAILURES, StateFile, Tail, failure
 from .formats import FORMAT, PRAGMAS, create, upgrade
 from .guard import guarded as _guarded
-from .sql import TableSQL
 from .sql_store import SqlStore
 from .sqlite_sql import SQLITE
 
@@ -109,12 +107,6 @@ class SqliteStore(SqlStore):
             self._failed = error
             self.close()
             raise
-
-    def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
-        if len(rows) == 1:
-            self._log.writer.execute(sql.upsert, rows[0])
-        else:
-            self._log.writer.executemany(sql.upsert, rows)
 
     @_guarded
     def purge(self) -> None:
