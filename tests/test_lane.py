@@ -186,8 +186,8 @@ def test_lines_that_say_more_count_the_same(batch: int) -> None:
     ]
 
 
-MIXED = """
-business "Mixed" { language 1
+METERED = """
+business "Metered" { language 1
   currency USD
   timezone "UTC"
   bills Account
@@ -198,6 +198,10 @@ plan metered { price 10 USD per month in arrears
   limits { calls: 300 }
   usage calls: 0.01 USD per call
   usage hits: 0.02 USD per hit }
+"""
+MIXED = (
+    METERED
+    + """
 meter calls { sum units of API.called per account }
 meter hits  { count API.called per account }
 
@@ -232,6 +236,7 @@ trigger Usage.over for Account when usage(self, hits) >= self.quota once per per
 trigger Usage.edge for Account when usage(self, hits) >= 60
 on Usage.high or Usage.over or Usage.edge as alert { log "{event.type} {alert.account}" }
 """
+)
 
 
 def mixed_lines() -> list[bytes]:
@@ -289,18 +294,9 @@ def test_short_and_long_ways_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert sum(entry.reason == "blocked" for entry in short[1]) > 50
 
 
-TURNING = """
-business "Turning" { language 1
-  currency USD
-  timezone "UTC"
-  bills Account
-  billing calendar
-  collect by_invoice, due after 30 days }
-
-plan metered { price 10 USD per month in arrears
-  limits { calls: 300 }
-  usage calls: 0.01 USD per call
-  usage hits: 0.02 USD per hit }
+TURNING = (
+    METERED
+    + """
 plan larger { price 20 USD per month in arrears
   limits { calls: 400 }
   usage calls: 0.01 USD per call }
@@ -335,6 +331,7 @@ on Usage.edge(account) { after 0 days { update account { told: account.told + 1 
 on Hits.over(account) { log "over {account.quota}" }
 on Hits.many as alert { update alert.account { quota: alert.account.quota + 15 } }
 """
+)
 
 
 def turning_lines() -> list[bytes]:
