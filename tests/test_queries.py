@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import bizrun.actions
 from bizrun.ir.program import Program
 from bizrun.pipeline import compile_spec, open_engine
 from bizrun.providers.sandbox import Sandbox
@@ -76,6 +78,27 @@ def test_each_set_of_compared_fields_has_an_index(tmp_path: Path) -> None:
     # By the unique email, and by the reference alone, rows are found anyway.
     assert entities["Account"].indexes == (("team",),)
     assert entities["Task"].indexes == (("account", "state"), ("state",))
+
+
+def test_rows_of_billing_are_found_by_what_billing_asks(tmp_path: Path) -> None:
+    entities = program(tmp_path).entities
+    actions = "\n".join(
+        path.read_text() for path in Path(bizrun.actions.__file__).parent.glob("*.py")
+    )
+    asked = set(re.findall(r'select\(\s*"([A-Z]\w+)", (\w+)=', actions))
+    assert len(asked) >= 10
+    for entity, field in asked:
+        assert (field,) in entities[entity].found_by, f"{entity}.{field}"
+    # An erased or deleted customer has all of these.
+    assert all(("customer",) in e.found_by for e in entities.values() if "customer" in e.references)
+    # What only a spec may ask for has an index where it does.
+    assert entities["Subscription"].found_by == (("customer",),)
+    path = tmp_path / "asks.biz"
+    path.write_text(
+        SPEC + "metric active: integer = count(Subscription where .status == active) every day\n"
+    )
+    asks = compile_spec(str(path))[1]
+    assert asks is not None and ("status",) in asks.entities["Subscription"].found_by
 
 
 def test_the_index_serves(tmp_path: Path) -> None:

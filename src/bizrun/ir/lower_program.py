@@ -296,14 +296,11 @@ def _policy(symbols: Symbols) -> ast.Dunning | None:
 def _indexed(entity: Entity, sets: Iterable[tuple[str, ...]]) -> Entity:
     """An entity with an index for each set of fields that its rows are found by.
 
-    Where one of them is unique by itself, that finds the row; a single reference has an index.
+    Where one of them is unique by itself, that finds the row.
     """
     known_by = {entity.key, *entity.uniques}
-    found = dict.fromkeys(entity.indexes)
-    for names in sets:
-        if known_by.isdisjoint(names) and not (len(names) == 1 and names[0] in entity.references):
-            found[names] = None
-    return replace(entity, indexes=tuple(found))
+    fresh = [s for s in sets if known_by.isdisjoint(s) and s not in entity.found_by]
+    return replace(entity, indexes=(*entity.indexes, *dict.fromkeys(fresh)))
 
 
 def _body(node: ast.On) -> tuple[ast.Stmt, ...]:

@@ -72,6 +72,13 @@ class Entity(Struct, frozen=True):
         }
 
     @property
+    def found_by(self) -> tuple[tuple[str, ...], ...]:
+        """What there is an index for: what was said, and each reference of an author's entity.
+        Rows of billing stay, so that nobody has to look for those that refer to one of them."""
+        referring = () if self.builtin else tuple((name,) for name in self.references)
+        return tuple(dict.fromkeys((*self.indexes, *referring)))
+
+    @property
     def uniques(self) -> tuple[str, ...]:
         """Unique fields beside the key."""
         return tuple(f.name for f in self.fields.values() if f.unique and f.name != self.key)

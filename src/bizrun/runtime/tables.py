@@ -65,9 +65,7 @@ def entity_table(entity: Entity) -> Table:
         ),
         Column(MADE, "serial"),
     )
-    indexes = dict.fromkeys(entity.indexes)
-    indexes |= dict.fromkeys((name,) for name in entity.references)
-    return Table(entity.name, columns, entity.key, tuple(indexes))
+    return Table(entity.name, columns, entity.key, entity.found_by)
 
 
 def _table(
