@@ -94,9 +94,8 @@ def test_rows_of_billing_are_found_by_what_billing_asks(tmp_path: Path) -> None:
     # What only a spec may ask for has an index where it does.
     assert entities["Subscription"].found_by == (("customer",),)
     path = tmp_path / "asks.biz"
-    path.write_text(
-        SPEC + "metric active: integer = count(Subscription where .status == active) every day\n"
-    )
+    active = 'count(Subscription where .status == "active")'
+    path.write_text(f"{SPEC}metric active: integer = {active} every day\n")
     asks = compile_spec(str(path))[1]
     assert asks is not None and ("status",) in asks.entities["Subscription"].found_by
 
