@@ -9,6 +9,8 @@ import pytest
 from bizrun.cli import table as tables
 from bizrun.cli.table import table
 
+from .conftest import Command, write_shop
+
 INVOICES = [
     {"id": f"inv_{n:021x}", "number": f"INV-{n}", "customer": who, "currency": "USD",
      "status": "paid", "total": f"{n}.00 USD", "tax": "0.00 USD",
@@ -79,3 +81,16 @@ def test_the_column_that_is_cut_has_a_third_of_the_terminal(terminal: Any) -> No
         "0000000000000001  email  done    saas.biz:1  usage-alert to grace.126…",
         "in each row: created 2026-12-31T23:48:44Z",
     ]
+
+
+def test_texts_of_a_query_are_told_as_they_are_and_within_values_as_written(
+    command: Command,
+) -> None:
+    write_shop('business "Shop" { bills Account }\nentity Account { id text key }\n', ())
+    command("shop.biz")
+    asked = {
+        r'"a\"b\nc"': 'a"b\nc\n',
+        r'["a\"b\nc", ["d\"e"]]': 'a"b c\n["d\\"e"]\n',
+        r'{ a: "b\"", "c d": ["e\n"] }': '{ a: "b\\"", "c d": ["e\\n"] }\n',
+    }
+    assert {one: command("query", one) for one in asked} == asked

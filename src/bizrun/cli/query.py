@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from ..values import show
+from ..values import literal, show
 from .state import json_option, opened, spec_option, state_option
 from .table import cell, table
 
@@ -77,12 +77,19 @@ def _text(answer: Answer) -> str:
     from .render import plural, printable
 
     if answer.rows is None:
-        values = answer.value if isinstance(answer.value, list) else [answer.value]
-        return "".join(f"{printable(show(value))}\n" for value in values)
+        if not isinstance(answer.value, list):
+            return f"{printable(_written(answer.value))}\n"
+        lines = (_written(value).replace("\n", " ") for value in answer.value)
+        return "".join(f"{printable(line)}\n" for line in lines)
     if not answer.rows:
         return "No rows.\n"
     names = [n for n in answer.fields if any(_worth(row.get(n)) for row in answer.rows)]
     return table(names, answer.rows) + f"{plural(len(answer.rows), 'row')}\n"
+
+
+def _written(value: Any) -> str:
+    """A value by itself: a text as it is, those within lists and maps in quotes."""
+    return literal(value) if isinstance(value, list | dict) else show(value)
 
 
 def _worth(value: Any) -> bool:

@@ -24,6 +24,7 @@ from ..values import (
     Range,
     check_number,
     divide,
+    literal,
     show,
     show_as,
     written,
@@ -68,7 +69,7 @@ def kind(value: Any) -> str:
 
 def quoted(value: Any) -> str:
     """A value inside a sentence: `29.00 USD`, `"pro"`, cut where it is long."""
-    text = f'"{value}"' if isinstance(value, str) else show(value)
+    text = literal(value)
     return f"`{text[:57]}…`" if len(text) > 60 else f"`{text}`"
 
 

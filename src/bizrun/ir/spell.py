@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
-
-from ..values import UNLIMITED, show
+from ..values import literal, quoted
 from . import nodes as ir
 
 _LOOSE = ("or", "and", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "can", "??", "..")
@@ -62,26 +59,12 @@ def _collected(node: ir.Expr | str) -> str:
         case ir.MatchValue(subject):
             return f"match {spell(subject)} {{ … }}"
         case ir.TextExpr(parts):
-            said = (part if isinstance(part, str) else f"{{{spell(part.value)}}}" for part in parts)
-            return f'"{"".join(said)}"'
+            return f'"{"".join(map(_said, parts))}"'
     return "…"
 
 
-def literal(value: Any) -> str:
-    """A value as it is written in a spec: texts in quotes, instants and dates bare."""
-    match value:
-        case None:
-            return "none"
-        case str():
-            return f'"{value}"'
-        case list() | tuple():
-            return f"[{', '.join(map(literal, value))}]"
-        case dict():
-            inside = ", ".join(f"{name}: {literal(item)}" for name, item in value.items())
-            return f"{{ {inside} }}" if inside else "{}"
-        case date():
-            return show(value)
-    return "unlimited" if value == UNLIMITED else show(value)
+def _said(part: str | ir.Piece) -> str:
+    return quoted(part)[1:-1] if isinstance(part, str) else f"{{{spell(part.value)}}}"
 
 
 def _argument(name: str, place: int, arg: ir.Expr) -> str:

@@ -6,13 +6,12 @@ with the brackets that its meaning needs. What is printed reads back as the same
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from ..values import key, quoted
 from . import ast
 from .build_expr import BINDING
 
-_WORD = re.compile(r"[^\W\d]\w*\Z")
 # Above every operator: what stands there is an atom, perhaps with something behind it.
 _ATOM = 10
 _COMPARISON = BINDING["=="]
@@ -227,19 +226,3 @@ class Printer:
             case ast.Unary(op="-"):
                 return f"-{self.atom(node.operand)}"
         return self.atom(node)
-
-
-def key(name: str) -> str:
-    """A map's key: bare where it is a word."""
-    return name if _WORD.match(name) else quoted(name)
-
-
-def quoted(text: str) -> str:
-    """A text between quotes that reads back as just that: braces are none of ours."""
-    return '"' + re.sub(r"[{}]", r"\\\g<0>", escaped(text)) + '"'
-
-
-def escaped(text: str) -> str:
-    """What stands between quotes for a text, its `{expressions}` as they are."""
-    slashed = re.sub(r'["\\]', r"\\\g<0>", text)
-    return slashed.replace("\n", r"\n").replace("\t", r"\t")

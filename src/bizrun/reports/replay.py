@@ -20,7 +20,7 @@ from ..ir.compile import Code
 from ..ir.compile_errors import explain_error
 from ..ir.interpret import evaluate, run_segment
 from ..ir.program import Program
-from ..ir.spell import literal, parts, spell
+from ..ir.spell import parts, spell
 from ..model import Effect, Event, Outcome
 from ..providers.sandbox import Sandbox
 from ..providers.told import ToldServices
@@ -32,6 +32,7 @@ from ..runtime.waits import fits
 from ..runtime.work import Work
 from ..store.base import Store
 from ..store.memory import MemoryStore
+from ..values import literal
 from .backtest import again_over
 
 _BATCH = 1000

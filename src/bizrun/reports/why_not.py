@@ -19,13 +19,13 @@ from ..errors import BizError
 from ..ir import nodes as ir
 from ..ir.interpret import evaluate
 from ..ir.program import Program, Trigger
-from ..ir.spell import literal, parts, spell
+from ..ir.spell import parts, spell
 from ..lang.symbols import Checked
 from ..runtime.triggers import without_zero
 from ..runtime.waits import fits
 from ..runtime.work import Work
 from ..store.base import INTERNAL, Row, Store
-from ..values import Money, Percent, instant_text, show
+from ..values import Money, Percent, instant_text, literal, show
 from .replay import Check, Passage, Replay
 from .wanted import Wanted, has, mentions, people, read_wanted, sites
 from .why import Reason, why

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from ..ir import nodes as ir
 from ..ir.program import Program
-from ..ir.spell import literal
 from ..store.base import Row, Store
-from ..values import instant_text
+from ..values import instant_text, literal
 from .replay import Replay
 from .wanted import all_steps
 

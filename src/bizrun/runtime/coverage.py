@@ -22,8 +22,7 @@ from ..lang.std import in_std
 from ..lang.symbols import Checked
 from ..lang.walk import walk
 from ..store.base import INTERNAL, LogEntry, Row
-from ..values import show
-from .happenings import written
+from ..values import literal, show
 from .waits import fits
 
 if TYPE_CHECKING:
@@ -82,8 +81,8 @@ class Coverage:
         }
         for lifecycle in program.lifecycles:
             for arrow in lifecycle.arrows:
-                text = f"{written(arrow.source) if arrow.source else 'any'} -> "
-                text += f"{written(arrow.target)} {_cause(arrow)}"
+                text = f"{literal(arrow.source) if arrow.source else 'any'} -> "
+                text += f"{literal(arrow.target)} {_cause(arrow)}"
                 number = self.add(arrow.place, "arrow", text)
                 if number is not None:
                     type_ = f"{lifecycle.entity}.{lifecycle.field}_changed"
@@ -335,6 +334,6 @@ class _Marker:
 
 def _patterns(patterns: tuple[ir.Expr, ...]) -> str:
     return ", ".join(
-        written(pattern.value) if isinstance(pattern, ir.Const) else "a pattern"
+        literal(pattern.value) if isinstance(pattern, ir.Const) else "a pattern"
         for pattern in patterns
     )

@@ -9,8 +9,8 @@ from typing import Any
 from ..diagnostics import Span
 from ..errors import BizError
 from ..lang import ast
-from ..values import show
-from .happenings import Happening, Happenings, counted, describe, missing, short, wanted, written
+from ..values import literal, show
+from .happenings import Happening, Happenings, counted, describe, missing, short, wanted
 
 MAX_SHOWN = 8
 MAX_TEXT = 60
@@ -78,16 +78,16 @@ def _long_sides(node: ast.Expr, asked: Asked) -> tuple[str, str] | None:
     if not (isinstance(node, ast.Binary) and node.op == "=="):
         return None
     try:
-        left, right = written(asked.value(node.left)), written(asked.value(node.right))
+        left, right = literal(asked.value(node.left)), literal(asked.value(node.right))
     except BizError:
         return None
-    if max(len(left), len(right)) <= MAX_TEXT and "\n" not in left + right:
+    if max(len(left), len(right)) <= MAX_TEXT:
         return None
     same = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
     start = max(0, same - MAX_TEXT // 2)
     cut = slice(start, start + 2 * MAX_TEXT)
     dots = "…" if start else ""
-    shown = [f"{dots}{side[cut].replace(chr(10), chr(92) + 'n')}" for side in (left, right)]
+    shown = [f"{dots}{side[cut]}" for side in (left, right)]
     return f"found     {shown[0]}", f"expected  {shown[1]}"
 
 
@@ -230,4 +230,4 @@ def wrong_reply(stmt: ast.ExpectEffect, reply: Any, wants: Mapping[str, Any]) ->
         for name, value in wants.items()
         if not same(reply.get(name), value)
     ]
-    return Failure(stmt.span, f"the reply is {written(reply)}", tuple(details))
+    return Failure(stmt.span, f"the reply is {literal(reply)}", tuple(details))

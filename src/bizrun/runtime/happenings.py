@@ -14,7 +14,7 @@ from ..lang import ast
 from ..lossless import from_json
 from ..model import Outcome
 from ..store.base import INTERNAL, LogEntry, Row
-from ..values import Money, instant, number, plain, show
+from ..values import Money, instant, literal, number, plain, show
 
 if TYPE_CHECKING:
     from .actions import Actions
@@ -281,22 +281,9 @@ def describe(found: Happening, wants: Mapping[str, Any]) -> str:
     return (f"{found.kind} {{ {shown} }}" if shown else found.kind) + when
 
 
-def written(value: Any) -> str:
-    """A value as an author would write it: texts in quotes, also inside of lists and maps."""
-    match value:
-        case str():
-            return f'"{value}"'
-        case list() | tuple():
-            return "[" + ", ".join(written(item) for item in value) + "]"
-        case Mapping():
-            inside = ", ".join(f"{name}: {written(item)}" for name, item in value.items())
-            return f"{{ {inside} }}" if inside else "{}"
-    return show(value)
-
-
 def short(value: Any) -> str:
     """A value as it is written, cut where it is long."""
-    text = " ".join(written(value).split("\n"))
+    text = literal(value)
     return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
 
 

@@ -34,6 +34,7 @@ from ..values import (
     money_in,
     number,
     percent_in,
+    quoted,
     show,
 )
 
@@ -269,7 +270,7 @@ def _bool(value: Any) -> Any:
 
 
 def _list(values: tuple[str, ...]) -> str:
-    return ", ".join(f'"{value}"' for value in values)
+    return ", ".join(map(quoted, values))
 
 
 def _article(type_: Type) -> str:

@@ -27,7 +27,17 @@ from .numbers import (
 )
 from .percent import Percent
 from .ranges import Range
-from .text import instant, instant_stamp, instant_text, leap_second, show
+from .text import (
+    escaped,
+    instant,
+    instant_stamp,
+    instant_text,
+    key,
+    leap_second,
+    literal,
+    quoted,
+    show,
+)
 from .written import duration_in, money_in, percent_in, written
 
 __all__ = [
@@ -44,11 +54,14 @@ __all__ = [
     "check_number",
     "divide",
     "duration_in",
+    "escaped",
     "instant",
     "instant_stamp",
     "instant_text",
     "is_format",
+    "key",
     "leap_second",
+    "literal",
     "money",
     "money_in",
     "number",
@@ -56,6 +69,7 @@ __all__ = [
     "percent_in",
     "plain",
     "power",
+    "quoted",
     "show",
     "show_as",
     "size_text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -12,6 +13,8 @@ from msgspec.json import encode
 
 from ..errors import EvalError
 from .numbers import number_text, size_text
+
+_WORD = re.compile(r"[^\W\d]\w*\Z")
 
 
 def instant_text(value: datetime) -> str:
@@ -75,3 +78,32 @@ def show(value: Any, type: str | None = None) -> str:
         case dict():
             return "{ " + ", ".join(f"{k}: {show(v)}" for k, v in value.items()) + " }"
     return str(value)
+
+
+def literal(value: Any) -> str:
+    """A value as it is written in a spec: texts in quotes, also inside of lists and maps."""
+    match value:
+        case str():
+            return quoted(value)
+        case list() | tuple():
+            return f"[{', '.join(map(literal, value))}]"
+        case Mapping():
+            inside = ", ".join(f"{key(name)}: {literal(item)}" for name, item in value.items())
+            return f"{{ {inside} }}" if inside else "{}"
+    return show(value)
+
+
+def key(name: str) -> str:
+    """A map's key as it is written: bare where it is a word."""
+    return name if _WORD.match(name) else quoted(name)
+
+
+def quoted(text: str) -> str:
+    """A text between quotes that reads back as just that: braces are none of ours."""
+    return '"' + re.sub(r"[{}]", r"\\\g<0>", escaped(text)) + '"'
+
+
+def escaped(text: str) -> str:
+    """What stands between quotes for a text, its `{expressions}` as they are."""
+    slashed = re.sub(r'["\\]', r"\\\g<0>", text)
+    return slashed.replace("\n", r"\n").replace("\t", r"\t")

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping as Dict
 
 from ...diagnostics import Diagnostic, Source, did_you_mean
+from ...values import escaped, key, quoted
 from ..mend import BAD, Mended, inserted, joined, unchanged
-from ..printer import escaped, key, quoted
 from ..written import GOES_ON
 from .forms import DOC, FIELD, Form
 from .tree import Mapping, Scalar, Sequence, Value

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ...values import key, quoted
 from .. import ast
 from ..check.business import is_text
-from ..printer import Printer, key, quoted
+from ..printer import Printer
 from .emit import emit
 from .forms import DOC, SECTIONS
 from .write_plans import plan_items

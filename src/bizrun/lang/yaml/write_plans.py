@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ...values import quoted
 from .. import ast
-from ..printer import Printer, quoted
+from ..printer import Printer
 from .write_statements import map_data, plain_text
 
 Data = dict[str, Any]

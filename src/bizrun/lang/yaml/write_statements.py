@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ...values import quoted
 from .. import ast
-from ..printer import Printer, quoted
+from ..printer import Printer
 from .compose import is_quoted
 
 Data = dict[str, Any]
