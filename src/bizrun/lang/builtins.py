@@ -175,8 +175,8 @@ _BILLING = (
         _p("experiment"), _p("x")),
     _fn("variant_name", "The name of the variant that is assigned.", TEXT,
         _p("experiment"), _p("x")),
-    _fn("split", "Parts of an amount by shares; they add up.", ListOf(MONEY),
-        _p("amount", MONEY), _p("shares", LIST)),
+    _fn("split", "Parts of an amount by percentages, or by weights; they add up.", ListOf(MONEY),
+        _p("amount", MONEY), _p("shares", ListOf(PERCENT), ListOf(NUMBER))),
     _fn("charm", "A price just below a round one: 9.99 for 10.", MONEY, _p("price", MONEY)),
     _fn("prestige", "A round price: in tens, or in steps that are given.", MONEY,
         _p("price", MONEY), _p("step", MONEY, optional=True)),
@@ -184,7 +184,7 @@ _BILLING = (
         _p("price", MONEY), _p("off", PERCENT, MONEY)),
     _fn("bundle", "Several prices together, less a percentage or an amount.", MONEY,
         _p("prices", LIST), _p("off", PERCENT, MONEY)),
-    _fn("allocate", "Equal parts of an amount; they add up.", ListOf(MONEY),
+    _fn("allocate", "So many equal parts of an amount; they add up.", ListOf(MONEY),
         _p("amount", MONEY), _p("parts", INTEGER)),
 )  # fmt: skip
 

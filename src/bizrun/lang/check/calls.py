@@ -226,6 +226,12 @@ def _argument(
 ) -> bool:
     """Whether an argument fits one of the types that its parameter takes."""
     what = f"`{param.name}` of `{builtin.name}`"
+    if builtin.name == "allocate" and isinstance(known(type_), ListOf):
+        text = f"{what} is how many there are, not {type_text(type_)}"
+        c.report.add(
+            "E0315", arg.span, text, "`split(amount, list)` goes by percentages or weights"
+        )
+        return False
     if len(param.types) == 1 and param.types[0] not in (ENTITY, LIST, MAP, ANY):
         return values.fit_value(c, arg, type_, param.types[0], what, scope, may_be_none=True)
     value = known(type_)

@@ -445,6 +445,18 @@ METERS = {
         "dunning standard { retry after 3 days, then suspend }\n"
         "dunning strict { retry after 1 day, then cancel }   # W0612",
     ),
+    "W0613": Code(
+        "a price for so many units, each of them charged when it is begun",
+        "`per 1_000_000` counts started packages, as it does within tiers: a single token costs "
+        "as much as a million. A price list that says so of tokens mostly means a part of it for "
+        "each: `2.50 USD / 1_000_000`. Where a begun one counts whole, `package of 1_000_000: "
+        "2.50 USD` says so.",
+        'business "A" { bills C }\nentity C { id text key }\n'
+        "event Text.made { c C, tokens number }\n"
+        "meter tokens { sum tokens of Text.made per c }\n"
+        "plan pro {\n  price 9 USD per month\n"
+        "  usage tokens: 2.50 USD per 1_000_000   # W0613: 2.50 USD / 1_000_000\n}",
+    ),
     "W0640": Code(
         "a meter of an undeclared event",
         "Its payload is not known, so nothing tells whether it has the fields that are counted.",

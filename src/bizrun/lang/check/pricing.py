@@ -49,6 +49,7 @@ def check_pricing(
     more than `most` units."""
     if pricing.rate:
         _check_rate(pricing.rate, facts)
+        _check_begun(pricing.rate, facts)
     if pricing.tiers:
         _check_tiers(pricing, facts, most)
     if pricing.package is not None:
@@ -168,6 +169,20 @@ def _check_sum(rate: ast.Rate, facts: Facts) -> None:
         facts.warn("W0607", each[-1].span, text, help=hint)
 
 
+def _check_begun(rate: ast.Rate, facts: Facts) -> None:
+    """Warns of `2.50 USD per 1_000_000` outside tiers: price lists mean a part of it by that, where
+    the first unit costs all of it. What is meant is said by a division or by `package of`."""
+    for part in rate.parts:
+        if part.unit != "per" or not (part.per or "")[:1].isdigit():
+            continue
+        amount, _, count = facts.text(part.span).rpartition(" per ")
+        text = f"This charges {amount} for each {count} begun, the first unit already"
+        number, _, unit = count.partition(" ")
+        each = f"{amount} / {number}" + (f" per {unit}" if unit else "")
+        hint = f"write `{each}` for a part of it for each unit, or `package of {count}: {amount}`"
+        facts.warn("W0613", part.span, text, help=hint)
+
+
 def _check_order(
     rate: ast.Rate, least: ast.Literal | None, most: ast.Literal | None, facts: Facts
 ) -> None:
@@ -236,11 +251,11 @@ def _check_tiers(pricing: ast.Pricing, facts: Facts, most: Number | None) -> Non
     closed = last is not None and all(tier.bound is not None for tier in tiers)
     if last is not None and most is not None and before is not None:
         closed = closed and most > _units(before)
-    if closed and not hurt(facts.checked.loaded, pricing.span):
+    if last is not None and closed and not hurt(facts.checked.loaded, pricing.span):
         facts.report.add(
             "E0602",
             tiers[-1].span,
-            f"Nothing says what a unit above {last} costs",
+            f"Nothing says what a unit above {show(last.value, last.type)} costs",
             help="add `above: …` as the last tier",
         )
     for tier in tiers[:-1]:
@@ -251,10 +266,11 @@ def _check_tiers(pricing: ast.Pricing, facts: Facts, most: Number | None) -> Non
 def _report_falling(before: ast.Literal, value: ast.Literal, facts: Facts) -> None:
     equal = _units(value) == _units(before)
     how = "is the same as" if equal else "is below"
+    this, that = (show(bound.value, bound.type) for bound in (value, before))
     facts.report.add(
         "E0601",
         value.span,
-        f"The tier up to {show(value.value)} {how} the one before it, up to {show(before.value)}",
+        f"The tier up to {this} {how} the one before it, up to {that}",
         help="tiers rise, each bound above the one before",
         labels=(Label(before.span, "the tier before"),),
     )
@@ -266,10 +282,10 @@ def _units(bound: ast.Literal) -> Number:
     return value
 
 
-def _last_bound(tiers: tuple[ast.Tier, ...], facts: Facts) -> object:
+def _last_bound(tiers: tuple[ast.Tier, ...], facts: Facts) -> ast.Literal | None:
     """The last tier's bound where units may lie above it."""
     value = facts.fold(tiers[-1].bound)
-    return None if value is None or value.value == UNLIMITED else value.value
+    return None if value is None or value.value == UNLIMITED else value
 
 
 # --- dimensions --------------------------------------------------------------------------------
