@@ -12,12 +12,16 @@ import shutil
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from bizrun.cli.main import main
+
+from .forked import start
 
 COUNT = int(os.environ.get("BIZRUN_CORRUPT", "0"))
 FIRST = int(os.environ.get("BIZRUN_CORRUPT_FROM", "0"))
@@ -208,45 +212,43 @@ def ran(folder: Path, args: tuple[str, ...]) -> tuple[int, str]:
 
     A server is stopped once it listens.
     """
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            os.chdir(folder)
-            said = os.open("said", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            for number in (1, 2):
-                os.dup2(said, number)
-            sys.stdin = sys.__stdin__ = open(os.devnull)  # noqa: SIM115, PTH123
-            sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-            sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(SECONDS)
-            if args[0] == "serve":
-                _stop_when_ready(folder / "said")
-            code = main([*args, "--state", "a.db"])
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), (folder / "said").read_text(errors="replace")
+    process = start(_run, folder, args)
+    process.join()
+    code = process.exitcode
+    assert code is not None
+    process.close()
+    return code, (folder / "said").read_text(errors="replace")
+
+
+def _run(folder: Path, args: tuple[str, ...]) -> None:
+    code = 99
+    try:
+        os.chdir(folder)
+        said = os.open("said", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        for number in (1, 2):
+            os.dup2(said, number)
+        sys.stdin = sys.__stdin__ = open(os.devnull)  # noqa: SIM115, PTH123
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+        signal.alarm(SECONDS)
+        if args[0] == "serve":
+            _stop_when_ready(folder / "said")
+        code = main([*args, "--state", "a.db"])
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def _stop_when_ready(said: Path) -> None:
     """Has this process told to end once it says that it listens."""
-    parent = os.getpid()
-    if os.fork():
-        return
-    import time
 
-    for _ in range(SECONDS * 20):
-        time.sleep(0.05)
-        if os.getppid() != parent or "listening" in said.read_text(errors="replace"):
-            break
-    if os.getppid() == parent:
-        os.kill(parent, signal.SIGTERM)
-    os._exit(0)
+    def watch() -> None:
+        while "listening" not in said.read_text(errors="replace"):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def broken(sound: Path, folder: Path, number: int) -> str:

@@ -18,7 +18,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,10 @@ from bizrun.store.file import StateFile
 from bizrun.store.open import open_store
 from bizrun.store.sqlite import SqliteStore
 
-from .streams import END, everything, run_once, with_mistakes, write_spec
+from .forked import start
+from .streams import END, everything, with_mistakes, write_spec
 
-# A test forks, since starting Python anew takes longer than a whole run.
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-
+SPEC, STREAM = "everything.biz", "stream.jsonl"
 POINTS = int(os.environ.get("BIZRUN_CRASH", "50"))
 EVENTS = 600 if POINTS > 50 else 120
 BATCH = 10
@@ -96,48 +95,65 @@ class Point:
         return f"{when} {self.name} number {self.nth}, {self.seconds:.3f} s"
 
 
-def kill_at(point: Point) -> Patch:
+def kill_at(point: Point) -> None:
     """Makes this process kill itself at a point."""
+    if point.place is None:
+        return
+    owner, name = PLACES[point.place]
+    real = getattr(owner, name)
+    calls = 0
 
-    def patch() -> None:
-        if point.place is None:
-            return
-        owner, name = PLACES[point.place]
-        real = getattr(owner, name)
-        calls = 0
+    @wraps(real)
+    def deadly(*args: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == point.nth and not point.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **more)
+        if calls == point.nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
 
-        @wraps(real)
-        def deadly(*args: Any, **more: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == point.nth and not point.after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = real(*args, **more)
-            if calls == point.nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        setattr(owner, name, deadly)
-
-    return patch
+    setattr(owner, name, deadly)
 
 
-def count_calls(told: Path) -> Patch:
+def count_calls(told: Path) -> None:
     """Makes this process note how often each place is called."""
+    counts: Counter[int] = Counter()
+    for number, (owner, name) in enumerate(PLACES):
+        setattr(owner, name, _counted(getattr(owner, name), counts, number))
+    real = bizrun.cli.run._report
 
-    def patch() -> None:
-        counts: Counter[int] = Counter()
-        for number, (owner, name) in enumerate(PLACES):
-            setattr(owner, name, _counted(getattr(owner, name), counts, number))
-        real = bizrun.cli.run._report
+    def report(*args: Any) -> None:
+        real(*args)
+        told.write_text(json.dumps(counts))
 
-        def report(*args: Any) -> None:
-            real(*args)
-            told.write_text(json.dumps(counts))
+    bizrun.cli.run._report = report
 
-        bizrun.cli.run._report = report
 
-    return patch
+def run_here(
+    folder: Path, name: str, checked: Any, program: Program, patches: tuple[Patch, ...]
+) -> None:
+    """Ends this process with what the command ends with, run with these patches."""
+    code = 99
+    try:
+        os.chdir(folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        os.dup2(os.open(f"{name}.err", flags), 2)
+        sys.stdout, sys.stderr = io.StringIO(), os.fdopen(2, "w", closefd=False)
+        # Reading the spec takes most of the time, and there is nothing to kill in it.
+        bizrun.cli.run.program_of = lambda spec: (checked, program)
+        for patch in patches:
+            patch()
+        code = bizrun.cli.main.main(
+            [SPEC, "--events", STREAM, "--state", f"{name}.db", "--until", UNTIL, "--out",
+             f"{name}.out", "--batch", str(BATCH), "--progress", "json", "--json", "--debug"]
+        )  # fmt: skip
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _counted(real: Any, counts: Counter[int], number: int) -> Any:
@@ -157,18 +173,14 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.spec = write_spec(folder)
-        self.events = folder / "stream.jsonl"
-        self.events.write_bytes(with_mistakes(everything(EVENTS)))
-        self.checked, program = compile_spec(str(self.spec))
+        write_spec(folder, name=SPEC)
+        (folder / STREAM).write_bytes(with_mistakes(everything(EVENTS)))
+        self.checked, program = compile_spec(str(folder / SPEC))
         assert program is not None
         self.program: Program = program
-        # What is imported and compiled now, the runs below inherit.
-        run_once(self.spec, self.events.read_bytes())
-        assert self.run("warm") == 0, self.said("warm")
         told = folder / "counts.json"
         begun = time.monotonic()
-        assert self.run("calm", count_calls(told)) == 0, self.said("calm")
+        assert self.run("calm", partial(count_calls, told)) == 0, self.said("calm")
         self.seconds = time.monotonic() - begun
         self.calls = {int(key): count for key, count in json.loads(told.read_text()).items()}
         self.hash, self.log, problems = self.look("calm")
@@ -176,38 +188,17 @@ class World:
         self.files = self.files_of("calm")
         assert len(self.files) > 20
 
-    def run(self, name: str, patch: Patch | None = None, seconds: float | None = None) -> int:
+    def run(self, name: str, *patches: Patch, seconds: float | None = None) -> int:
         """Runs the command in a process of its own; -9 where it was killed."""
-        pid = os.fork()
-        if pid == 0:
-            self._child(name, patch)
+        process = start(run_here, self.folder, name, self.checked, self.program, patches)
         if seconds is not None:
-            time.sleep(seconds)
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    def _child(self, name: str, patch: Patch | None) -> None:
-        code = 99
-        try:
-            os.chdir(self.folder)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            os.dup2(os.open(f"{name}.err", flags), 2)
-            sys.stdout, sys.stderr = io.StringIO(), os.fdopen(2, "w", closefd=False)
-            # Reading the spec takes most of the time, and there is nothing to kill in it.
-            bizrun.cli.run.program_of = lambda spec: (self.checked, self.program)
-            if patch is not None:
-                patch()
-            code = bizrun.cli.main.main(
-                [str(self.spec), "--events", str(self.events), "--state", f"{name}.db", "--until",
-                 UNTIL, "--out", f"{name}.out", "--batch", str(BATCH), "--progress",
-                 "json", "--json", "--debug"]
-            )  # fmt: skip
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
+            process.join(seconds)
+            process.kill()
+        process.join()
+        code = process.exitcode
+        assert code is not None
+        process.close()
+        return code
 
     def said(self, name: str) -> str:
         return (self.folder / f"{name}.err").read_text()
@@ -243,18 +234,14 @@ class World:
 
     def strike(self, name: str, point: Point, fault: Patch | None = None) -> tuple[bool, list[str]]:
         """Kills a run at a point and runs again: whether it was hit, and all that is wrong."""
-
-        def patch() -> None:
-            if fault is not None:
-                fault()
-            kill_at(point)()
-
-        code = self.run(name, patch, point.seconds if point.place is None else None)
+        faults = () if fault is None else (fault,)
+        seconds = point.seconds if point.place is None else None
+        code = self.run(name, *faults, partial(kill_at, point), seconds=seconds)
         if code != -signal.SIGKILL:
             return False, [] if code == 0 else [f"it ended with {code}: {self.said(name)[-500:]}"]
         early = self.acked(name)
         wrong = self._lost(name, early)
-        code = self.run(name, fault)
+        code = self.run(name, *faults)
         if code != 0:
             return True, [*wrong, f"the second run ended with {code}: {self.said(name)[-500:]}"]
         return True, wrong + self._wrong(name)
@@ -352,7 +339,7 @@ def test_every_kill_is_survived(world: World) -> None:
 def test_killed_again_and_again(world: World) -> None:
     """One state, killed at each second commit until it is done."""
     kills = 0
-    while world.run("again", kill_at(Point(COMMIT, 2 + kills * 2, after=bool(kills % 2)))) != 0:
+    while world.run("again", partial(kill_at, Point(COMMIT, 2 + kills * 2, after=bool(kills % 2)))):
         kills += 1
     assert kills >= 5
     assert world._wrong("again") == []

@@ -8,20 +8,21 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
-from bizrun.errors import BizError, StoreError, UsageError
+from bizrun.errors import StoreError, UsageError
 from bizrun.store.base import Column, Plain, Table
 from bizrun.store.memory import MemoryStore
 from bizrun.store.open import open_store
 from bizrun.store.reading import SqliteReader
 from bizrun.store.sqlite import SqliteStore
+
+from .forked import child, said
 
 COUNTER = Table(
     "Counter",
@@ -66,54 +67,20 @@ def state(path: Path, batches: int = 3) -> None:
     store.close()
 
 
-@contextmanager
-def child(work: Callable[[int], None]) -> Iterator[tuple[int, int]]:
-    """A forked process at work, and the end of a pipe that it writes to."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        code = 1
-        try:
-            work(writing)
-            code = 0
-        except BizError as error:
-            os.write(writing, f"{type(error).__name__} {error}\n".encode())
-        finally:
-            os._exit(code)
-    os.close(writing)
-    try:
-        yield pid, reading
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(reading)
-
-
-def said(reading: int, data: bytes = b"") -> list[str]:
-    """All whole lines that a child wrote before its end, after those that were read already."""
-    while part := os.read(reading, 65536):
-        data += part
-    return data.decode().split("\n")[:-1]
-
-
 # --- kill -9 ---------------------------------------------------------------------------------
 
 
-def endless(path: Path, acknowledge_first: bool) -> Callable[[int], None]:
-    def work(pipe: int) -> None:
-        store = SqliteStore(str(path))
-        store.prepare([COUNTER])
-        rng = random.Random(store.last_seq())
-        while True:
-            count = rng.randrange(1, 30)
-            if acknowledge_first:
-                os.write(pipe, f"{store.last_seq() + count}\n".encode())
-            seq = commit_some(store, count, "x" * rng.randrange(2000))
-            if not acknowledge_first:
-                os.write(pipe, f"{seq}\n".encode())
-
-    return work
+def endless(pipe: int, path: Path, acknowledge_first: bool) -> None:
+    store = SqliteStore(str(path))
+    store.prepare([COUNTER])
+    rng = random.Random(store.last_seq())
+    while True:
+        count = rng.randrange(1, 30)
+        if acknowledge_first:
+            os.write(pipe, f"{store.last_seq() + count}\n".encode())
+        seq = commit_some(store, count, "x" * rng.randrange(2000))
+        if not acknowledge_first:
+            os.write(pipe, f"{seq}\n".encode())
 
 
 def kill_at_random(path: Path, points: int, acknowledge_first: bool) -> list[str]:
@@ -122,7 +89,7 @@ def kill_at_random(path: Path, points: int, acknowledge_first: bool) -> list[str
     acknowledged = 0
     killed_at_work = 0
     for point in range(points):
-        with child(endless(path, acknowledge_first)) as (pid, reading):
+        with child(endless, path, acknowledge_first) as (pid, reading):
             # Most are killed at their work, however long the start takes here; some in the start.
             first = b"" if point % 5 == 0 else os.read(reading, 65536)
             time.sleep(rng.uniform(0, 0.05))
@@ -183,15 +150,15 @@ def test_what_is_not_committed_is_gone(tmp_path: Path) -> None:
 # --- one writer ------------------------------------------------------------------------------
 
 
+def hold(pipe: int, path: Path) -> None:
+    SqliteStore(str(path))
+    os.write(pipe, b"ready\n")
+    time.sleep(60)
+
+
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-
-    def hold(pipe: int) -> None:
-        SqliteStore(str(path))
-        os.write(pipe, b"ready\n")
-        time.sleep(60)
-
-    with child(hold) as (pid, reading):
+    with child(hold, path) as (pid, reading):
         assert os.read(reading, 100) == b"ready\n"
         for fresh in (False, True):
             with pytest.raises(
@@ -376,17 +343,17 @@ def test_commits_beside_the_log_are_counted(tmp_path: Path) -> None:
         assert "lost its newest commits with 0 events" in store.verify()[0]
 
 
+def killed_at_work(pipe: int, path: Path) -> None:
+    store = SqliteStore(str(path))
+    for _ in range(3):
+        os.write(pipe, f"{commit_some(store, 5)}\n".encode())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_cut_journal_is_found(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     state(path)
-
-    def work(pipe: int) -> None:
-        store = SqliteStore(str(path))
-        for _ in range(3):
-            os.write(pipe, f"{commit_some(store, 5)}\n".encode())
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    with child(work) as (_, reading):
+    with child(killed_at_work, path) as (_, reading):
         assert said(reading)[-1] == "30"
     journal = Path(f"{path}-wal")
     os.truncate(journal, journal.stat().st_size - 100)

@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,32 +17,33 @@ from bizrun.errors import StoreError, UsageError
 from bizrun.store.base import Column, Table
 from bizrun.store.sqlite import SqliteStore
 
+from .forked import child, said
 from .serving import COMMAND, SHOP, events_of, serving
-from .test_store_crash import COUNTER, child, commit_some, said, state
+from .test_store_crash import COUNTER, commit_some, state
 
 # --- disks and folders -----------------------------------------------------------------------
+
+
+def fill(pipe: int, path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    store = SqliteStore(str(path))
+    try:
+        while True:
+            os.write(pipe, f"{commit_some(store, 20, 'x' * 500)}\n".encode())
+    except StoreError:
+        for call in (store.last_seq, store.commit, lambda: store.get("Counter", "all")):
+            try:
+                call()
+            except StoreError:
+                continue
+            os.write(pipe, b"goes on\n")
+        raise
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     state(path)
-
-    def fill(pipe: int) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
-        store = SqliteStore(str(path))
-        try:
-            while True:
-                os.write(pipe, f"{commit_some(store, 20, 'x' * 500)}\n".encode())
-        except StoreError:
-            for call in (store.last_seq, store.commit, lambda: store.get("Counter", "all")):
-                try:
-                    call()
-                except StoreError:
-                    continue
-                os.write(pipe, b"goes on\n")
-            raise
-
-    with child(fill) as (_, reading):
+    with child(fill, path) as (_, reading):
         lines = said(reading)
     assert "goes on" not in lines
     assert lines[-1].startswith("StoreError ")
@@ -140,17 +140,17 @@ def test_a_full_database_keeps_nothing_of_the_transaction(tmp_path: Path) -> Non
     store.close()
 
 
-def as_nobody(work: Callable[[], None]) -> list[str]:
-    """What a process without rights says: root may write anywhere."""
+def open_as_nobody(pipe: int, path: Path) -> None:
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    SqliteStore(str(path)).close()
 
-    def dropped(pipe: int) -> None:
-        if os.getuid() == 0:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-        work()
 
-    with child(dropped) as (_, reading):
+def opened_by_nobody(path: Path) -> list[str]:
+    """What a process without rights says to a state: root may write anywhere."""
+    with child(open_as_nobody, path) as (_, reading):
         return said(reading)
 
 
@@ -162,17 +162,17 @@ def test_a_read_only_folder_and_file() -> None:
         for each in folder.iterdir():
             each.chmod(0o444)
         folder.chmod(0o555)
-        new = as_nobody(lambda: SqliteStore(str(folder / "new.db")).close())
+        new = opened_by_nobody(folder / "new.db")
         assert new[0].startswith("StoreError ")
         assert "new.db can't be written: its file or folder is read-only" in new[0]
-        old = as_nobody(lambda: SqliteStore(str(path)).close())
+        old = opened_by_nobody(path)
         assert "state.db can't be written: its file or folder is read-only" in old[0]
         Path(f"{path}.lock").chmod(0o666)
         Path(f"{path}.len").chmod(0o666)
-        old = as_nobody(lambda: SqliteStore(str(path)).close())
+        old = opened_by_nobody(path)
         assert old[0].startswith("StoreError ")
         assert "read-only" in old[0]
-        deeper = as_nobody(lambda: SqliteStore(str(folder / "a" / "b.db")).close())
+        deeper = opened_by_nobody(folder / "a" / "b.db")
         assert "read-only" in deeper[0]
         assert SqliteStore(str(path)).verify() == []
     finally:

@@ -31,6 +31,7 @@ from bizrun.store.tokens import TokenFile
 from bizrun.values import Money
 
 from .conftest import ROOT, Command
+from .forked import child, said
 from .postgres import PASSWORD, Server
 from .serving import SHOP, serving, until
 from .test_store import (
@@ -44,7 +45,7 @@ from .test_store import (
     exact,
     put,
 )
-from .test_store_crash import child, commit_some, said
+from .test_store_crash import commit_some
 
 COUNTER = Table("Counter", (Column("id", "text"), Column("n", "integer"), Column("pad", "text")))
 EXAMPLES: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
@@ -206,20 +207,20 @@ def test_a_reader_sees_one_moment(postgres: Server) -> None:
 # --- what survives -----------------------------------------------------------------------------
 
 
+def endless(pipe: int, address: str) -> None:
+    store = open_store(address)
+    store.prepare([COUNTER])
+    while True:
+        seq = commit_some(store, 7, "x" * 500)  # type: ignore[arg-type]
+        os.write(pipe, f"{seq}\n".encode())
+
+
 def test_kill_9_loses_nothing_acknowledged(postgres: Server) -> None:
     address = postgres.address("killed")
     open_store(address, fresh=True).close()
-
-    def work(pipe: int) -> None:
-        store = open_store(address)
-        store.prepare([COUNTER])
-        while True:
-            seq = commit_some(store, 7, "x" * 500)  # type: ignore[arg-type]
-            os.write(pipe, f"{seq}\n".encode())
-
     rng = random.Random(7)
     for _ in range(6):
-        with child(work) as (pid, reading):
+        with child(endless, address) as (pid, reading):
             first = os.read(reading, 65536)
             time.sleep(rng.uniform(0, 0.05))
             os.kill(pid, signal.SIGKILL)

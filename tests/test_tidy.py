@@ -128,6 +128,15 @@ def test_pure_packages_touch_nothing(package: str) -> None:
     assert not {path: what for path, what in found.items() if what}
 
 
+@pytest.mark.parametrize("path", ALL, ids=name)
+def test_nothing_forks(path: Path) -> None:
+    """A fork has no threads, and waits forever for those of typst (see `tests/forked.py`)."""
+    forks = re.findall(
+        r"os\.fork\(|forkpty|get_context\(\"fork\"|get_context\(\)", path.read_text()
+    )
+    assert not forks or path.name == "test_tidy.py"
+
+
 def test_nothing_is_skipped() -> None:
     skips = re.compile(r"pytest\.(?:mark\.)?(?:skip|xfail|importorskip)|unittest\.skip")
     tests = [p for p in (ROOT / "tests").rglob("*.py") if p != Path(__file__)]
