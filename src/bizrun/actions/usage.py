@@ -73,17 +73,20 @@ def measured(
     meter = desk.program.meters.get(price.meter)
     if meter is None:  # an edition of a plan that was edited since speaks of it
         raise Refusal(f"There is no meter `{price.meter}` any more: declare it again.")
-    found = []
     dimensions = price.pricing.dimensions
-    for figure in desk.measured(price.meter, customer, start, end, dimensions, begun):
-        if figure.quantity < 0:
-            desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
-        picked = tuple(figure.by.get(name, "") for name in dimensions)
-        found.append(rating.Usage(figure.quantity, figure.events, picked))
+    if lost := [name for name in dimensions if name not in meter.by]:
+        raise Refusal(f"Meter `{price.meter}` is no more `by {lost[0]}`: declare it again.")
+    figures = desk.measured(price.meter, customer, start, end, dimensions, begun)
+    found = rating.by_values([
+        rating.Usage(figure.quantity, figure.events,
+                     tuple(figure.by.get(name, "") for name in dimensions))
+        for figure in figures
+    ])  # fmt: skip
+    if any(usage.quantity < 0 for usage in found):
+        desk.log(f"usage of {price.meter} by {customer} is below zero and rated as 0")
     each = each or catalog.by_event(price.pricing)
     if each and meter.aggregate in ADDITIVE:
-        return [_with_each(desk, price, customer, begun or start, end, usage)
-                for usage in rating.by_values(found)]  # fmt: skip
+        return [_with_each(desk, price, customer, begun or start, end, usage) for usage in found]
     return found
 
 

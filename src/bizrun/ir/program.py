@@ -147,7 +147,8 @@ class Meter(Struct, frozen=True):
     """What is counted: `value` and `where` read the payload as `_event`.
 
     `figure` says what authors read of it: "number", "money", or "size", in bytes, where billing
-    rates it in its `unit`.
+    rates it in its `unit`. `once` are dimensions that it had earlier in a state, by which some of
+    what it has counted there is kept in parts.
     """
 
     name: str
@@ -159,6 +160,12 @@ class Meter(Struct, frozen=True):
     where: ir.Expr | None
     unit: str | None
     figure: str = "number"
+    once: tuple[str, ...] = ()
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether what it counts of one customer and period is kept by values of dimensions."""
+        return bool(self.by or self.once)
 
 
 class Schedule(Struct, frozen=True):

@@ -28,9 +28,10 @@ def events_of(
     final, and for a correction since the one before it was."""
     from ..actions.toolbox import Toolbox
 
+    engine = Engine(program, store, Toolbox(), None)
+    program = engine.program  # with the dimensions that kept prices are by
     meter = program.meters[line["meter"]]
     start, end = line["period_start"], line["period_end"]
-    engine = Engine(program, store, Toolbox(), None)
     values = str(line["description"]).removeprefix(meter.name).strip()
     dimensions = _dimensions(program, meter) if values else ()
     known, final = _came_between(store, log, line)

@@ -12,6 +12,7 @@ from ..actions.desk import Desk
 from ..actions.terms import dated, edition_now, items, rate_of_month
 from ..billing.catalog import Plan, charged_meters
 from ..billing.editions import ADDON, edition_key, priced
+from ..runtime.metered import undivided
 from ..runtime.work import Work
 from ..values import Money
 
@@ -54,6 +55,11 @@ def _left(engine: Engine) -> Iterator[str]:
             yield f"{count:,} × subscription to {plan}: {said}"
     yield from _without_addon(engine)
     yield from _unmetered(engine)
+    for meter, name in engine.editions.unknown:
+        yield (
+            f"meter {meter}: the levels of before are not known by {name}; what has a price for "
+            f"each {name} is paid for from a customer's next event on"
+        )
     bills = engine.program.bills
     if bills is not None and next(engine.state.select(bills, {}, limit=1), None) is not None:
         return
@@ -79,20 +85,28 @@ def _without_addon(engine: Engine) -> Iterator[str]:
 
 
 def _unmetered(engine: Engine) -> Iterator[str]:
-    """A line for each meter that is gone, and that subscriptions are charged by in an edition of
-    their plan that they keep."""
+    """A line for each meter that is gone, or has a dimension no more, and that subscriptions are
+    charged by in an edition of their plan that they keep."""
     if not (gone := engine.editions.unmetered):
         return
-    desk, charged = _desk(engine), Counter[tuple[str, str]]()
+    desk, program = _desk(engine), engine.program
+    charged = Counter[tuple[str, str, str | None]]()
     for sub in filter(lives, engine.state.select("Subscription", {})):
-        if sub["plan"] in engine.program.plans:
+        if sub["plan"] in program.plans:
             plans = [item.plan for item in items(desk, sub, sub["period_start"] or desk.now)]
-            meters = {meter for plan in plans for meter in charged_meters(plan)}
-            charged.update((sub["plan"], meter) for meter in meters & gone)
-    for (plan, meter), count in sorted(charged.items()):
+            found: set[tuple[str, str | None]] = {
+                (meter, None)
+                for plan in plans
+                for meter in charged_meters(plan) & gone - program.meters.keys()
+            }
+            found.update(lost for plan in plans for lost in undivided(plan, program))
+            charged.update((sub["plan"], *lost) for lost in found)
+    for (plan, meter, name), count in sorted(charged.items(), key=str):
+        lost = f"no meter {meter}" if name is None else f"no `by {name}` of meter {meter}"
+        back = "it" if name is None else "it, and the field of its events,"
         yield (
-            f"{count:,} × subscription to {plan}: there is no meter {meter} any more, which they "
-            "are charged by, and no renewal; declare it until they have another price, as by "
+            f"{count:,} × subscription to {plan}: there is {lost} any more, which they are charged "
+            f"by, and no renewal; declare {back} until they have another price, as by "
             f"`from DATE {{ usage {meter}: free, migrate on renewal }}`"
         )
 

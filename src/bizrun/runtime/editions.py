@@ -15,6 +15,8 @@ from ..billing import catalog
 from ..billing.editions import Edition, edition_key, priced
 from ..ir import codec
 from ..ir.program import Program, reached
+from .metered import TABLE as METERED
+from .metered import metered, undivided
 
 if TYPE_CHECKING:
     from ..store.base import Row
@@ -24,26 +26,29 @@ TABLE = "_plan"
 
 
 class Editions(Struct, frozen=True):
-    """A program that knows what its plans cost before, and what the state has to learn of it.
+    """A program that knows what its plans cost before and its meters counted by, and the rows, with
+    their tables, that the state has to learn of it.
 
     `edited` names the plans and add-ons whose prices are others than the state has seen, `gone`
-    those that the program has no more, `unmetered` the meters which it has no more, and an edition
-    charges by.
+    those that the program has no more, `unmetered` the meters which it has no more, or not by a
+    dimension of that price, and an edition charges by; `unknown` meters with a new dimension by
+    which levels of before are not known.
     """
 
     program: Program
-    rows: tuple[Row, ...] = ()
+    rows: tuple[tuple[str, Row], ...] = ()
     edited: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     unmetered: frozenset[str] = frozenset()
+    unknown: tuple[tuple[str, str], ...] = ()
 
     def kept(self, state: State) -> Editions:
         """The same, once the state knows the plans as they are now."""
         if not self.rows:
             return self
-        for row in self.rows:
-            state.put(TABLE, row["id"], row)
-        return replace(self, rows=())
+        for table, row in self.rows:
+            state.put(table, row["id"], row)
+        return replace(self, rows=(), unknown=())
 
 
 def editions(program: Program, state: State, clock: datetime | None) -> Editions:
@@ -75,7 +80,12 @@ def editions(program: Program, state: State, clock: datetime | None) -> Editions
     before = [edition.plan for each in program.history.values() for edition in each]
     charged = frozenset(meter for plan in before for meter in catalog.charged_meters(plan))
     gone = tuple(name for name in seen if name not in plans)
-    return Editions(program, tuple(fresh), tuple(edited), gone, charged - program.meters.keys())
+    counted = metered(program, state)
+    program = replace(program, meters=counted.meters)
+    unmetered = charged - program.meters.keys()
+    unmetered |= {meter for plan in before for meter, _ in undivided(plan, program)}
+    learnt = *((TABLE, row) for row in fresh), *((METERED, row) for row in counted.rows)
+    return Editions(program, learnt, tuple(edited), gone, unmetered, counted.unknown)
 
 
 def _with_history(program: Program, older: dict[str, list[Row]]) -> Program:

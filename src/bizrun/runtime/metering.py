@@ -93,7 +93,7 @@ class Metering:
             program = self.engine.program
             simple = all(
                 not self._watches(meter.name) and meter.aggregate in ("sum", "count")
-                and not meter.by and meter.where is None
+                and not meter.in_parts and meter.where is None
                 and meter.per is not None and meter.unit is None
                 and meter.name not in program.ranged
                 for meter in meters
@@ -444,15 +444,16 @@ class Metering:
         has `begun` there or a little before, up to another: one figure for each set of values of
         the dimensions that was counted."""
         aggregate, names = meter.aggregate, frozenset(dimensions)
-        if not meter.by and aggregate != "average":
+        if not meter.in_parts and aggregate != "average":
             return [
                 Figure(buckets.result(bucket, aggregate, end), _events(bucket, aggregate), {})
                 for bucket in self._buckets(meter, customer, start)
             ]
-        kept = frozenset(meter.by) if aggregate in buckets.ADDITIVE else names
+        additive = aggregate in buckets.ADDITIVE
         found = {}
         for bucket in self._buckets(meter, customer, start):
-            if bucket["by"].keys() == kept:
+            # What adds up is in one of them, by the dimensions that there were when it was counted.
+            if additive or bucket["by"].keys() == names:
                 held = self._held(meter, customer, bucket)
                 figure = buckets.result(bucket, aggregate, end, held, begun)
                 events = _events(bucket, aggregate)
@@ -460,7 +461,7 @@ class Metering:
         if aggregate == "average":
             for row in self.engine.state.select("_series", {"customer": customer,
                                                             "meter": meter.name}):  # fmt: skip
-                if row["by"].keys() == kept and _named(row["by"]) not in found:
+                if row["by"].keys() == names and _named(row["by"]) not in found:
                     held = self.readings.held(row["id"], start)
                     found[_named(row["by"])] = Figure(held, 0, row["by"])
         return list(found.values())
@@ -488,7 +489,7 @@ class Metering:
 
     def _buckets(self, meter: Meter, customer: str, start: datetime) -> list[Bucket]:
         self.drop(meter.name, customer)
-        if not meter.by:
+        if not meter.in_parts:
             row = self.engine.state.get("_meter", self._key(meter.name, customer, start, ""))
             return [row] if row is not None else []
         equals = {"customer": customer, "meter": meter.name, "start": start}

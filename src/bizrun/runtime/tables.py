@@ -148,6 +148,8 @@ SYSTEM = (
         by_age=True,
     ),
     _table("_replaced", "id:text"),
+    # What meters have counted, and by which dimensions ever.
+    _table("_metered", "id:text aggregate:text field:text unit:text by:json"),
     _table("_plan", "id:text name:text number:integer plan:text rules:text until:time"),
     _table("_point", "id:text metric:text at:time value:json", ("metric", "at")),
     _table("_note", "id:text order:integer event:text place:text text:text"),

@@ -63,7 +63,7 @@ class Look(Work):
 
 def figure_of(meter: Meter, bucket: Row) -> Number | None:
     """What a bucket says by itself; none where it takes more to know."""
-    if meter.by or meter.aggregate not in ("sum", "count"):
+    if meter.in_parts or meter.aggregate not in ("sum", "count"):
         return None
     figure: Number = bucket["total" if meter.aggregate == "sum" else "count"]
     return figure
