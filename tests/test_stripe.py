@@ -16,7 +16,7 @@ from bizrun.model import Effect, Outcome
 from bizrun.providers.base import Call, MaybeSent, NotSent, Secrets
 from bizrun.providers.sandbox import Sandbox
 from bizrun.providers.stripe import Stripe
-from bizrun.providers.stripe_answers import retry_after, units, wire
+from bizrun.providers.stripe_answers import payable, retry_after, units, wire
 from bizrun.values import Money
 
 from .fakes.stripe import DECLINES, KEY, FakeStripe
@@ -292,3 +292,10 @@ def test_minor_units(amount: str, count: int) -> None:
     assert wire({"amount": Money(number, currency)}) == {
         "amount": count, "currency": currency.lower()
     }  # fmt: skip
+
+
+def test_three_decimals_are_charged_in_tens() -> None:
+    """docs.stripe.com/currencies: 5.124 KWD is refused, 5120 and 5130 are taken."""
+    assert payable(Money("5.120", "KWD")) == 5120
+    with pytest.raises(ProviderError, match=r"5\.124 KWD.*steps of 0\.010 KWD"):
+        payable(Money("5.124", "KWD"))

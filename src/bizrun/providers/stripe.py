@@ -16,7 +16,7 @@ from ..model import Effect, Outcome
 from ..values import Money
 from . import stripe_sdk
 from .base import Call, Guarantee, Limits, Secrets
-from .stripe_answers import KEYS, Answer, outcome_of, plain, refused, replayed, units, wire
+from .stripe_answers import KEYS, Answer, outcome_of, payable, plain, refused, replayed, wire
 
 KEY, BASE = "STRIPE_API_KEY", "STRIPE_API_BASE"
 SKEW = timedelta(minutes=10)  # between our clock and Stripe's
@@ -166,7 +166,7 @@ class Stripe:
             return Outcome("failed", "no_such_charge")
         reason = data.get("reason")
         params = {
-            **_charged(effect), "amount": units(data["amount"]), "metadata": _metadata(effect),
+            **_charged(effect), "amount": payable(data["amount"]), "metadata": _metadata(effect),
             "reason": reason if reason in REASONS else None,
         }  # fmt: skip
         return outcome_of("refund", plain(client.v1.refunds.create(wire(params), _options(call))))
@@ -289,7 +289,7 @@ def _metadata(effect: Effect) -> dict[str, str]:
 
 
 def _amount(amount: Money) -> dict[str, Any]:
-    return {"amount": units(amount), "currency": amount.currency.lower()}
+    return {"amount": payable(amount), "currency": amount.currency.lower()}
 
 
 def _charged(effect: Effect) -> dict[str, str]:

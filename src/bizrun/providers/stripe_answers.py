@@ -11,6 +11,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+from ..currencies import exponent
 from ..errors import ProviderError
 from ..model import Outcome
 from ..values import Duration, Money, Percent
@@ -55,6 +56,18 @@ def units(amount: Money) -> int:
     if scaled != int(scaled):
         raise ProviderError(f"Stripe has no smaller unit for {amount}.")
     return int(scaled)
+
+
+def payable(amount: Money) -> int:
+    """An amount that is charged, given back or paid out, as `units` has it.
+
+    ProviderError where card networks don't take it: of three decimals the last has to be 0.
+    """
+    count = units(amount)
+    if exponent(amount.currency) == 3 and count % 10:
+        step = f"steps of 0.010 {amount.currency}"
+        raise ProviderError(f"Stripe can't move {amount}: it takes {step}, so price in those.")
+    return count
 
 
 def amount_of(count: Any, currency: Any) -> Money | None:
