@@ -34,6 +34,7 @@ _EVENTS = r"[A-Z][\w.*]*(?:\s+or\s+[A-Z][\w.*]*)*"
 _FIELDS = r"\([\w\s,]*\)"
 # What schema languages write before the name that a field had.
 _FORMER = r"(?:@?renamed(?:[ _]?from)?|@map|formerly|previously|aka)"
+NO_DOT = "An event is a noun and a verb, with a dot between."
 NO_TRY = "There is no `try`: a handler is all or nothing."
 INSTEAD_OF_TRY = (
     "the result of an action says how it went: `let payment = charge { … }`, then "
@@ -103,6 +104,8 @@ _STATEMENTS = (
     brought(r"\bnew\s+(?=[A-Z])", "There is no `new`; write `create`.", fix="create ", where=CODE),
     brought(r"\b(create|upsert)\s+([A-Z]\w*)\s*\(([^()]*)\)", "Fields stand in braces.",
             fix="{1} {2} {{ {3} }}", where=CODE),
+    brought(r"\b(?:emit|wait\s+for|unless|expect\s+(?:no\s+|\d+\s+)?event)\s+"
+            r"(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=\{|\}|$|as\b|where\b|within\b)", NO_DOT, fix="{2}.{3}", where=CODE),
     brought(r"""\bemit\s+"([\w.]+)\"""", "An event is named bare.", fix="emit {1}", where=CODE),
     brought(r"\bemit\s+([\w.]+)\s*\(([^()]*)\)", "The payload stands in braces.",
             fix="emit {1} {{ {2} }}", where=CODE),
@@ -222,9 +225,15 @@ _BARE_VALUE = (
 _DECLARATIONS = (
     brought(rf"\s(?P<x>{_FORMER}\s*\(?\s*\"?(\w+)\"?\s*\)?)",
             "What a field was called before is said by `was`.", fix="was {2}", where=SHAPE),
-    brought(r"^\s*on\s+(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=\(|as\b|where\b)",
-            "An event is a noun and a verb, with a dot between.", fix="{2}.{3}",
-            where=frozenset(("on",))),
+    brought(r"^\s*on\s+(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=[({]|as\b|where\b)", NO_DOT,
+            fix="{2}.{3}", where=frozenset(("on",))),
+    brought(r"^\s*event\s+(?P<x>([A-Z]\w*)\s+(?!key\b)([a-z]\w*))\s*(?=\{|key\b|$)", NO_DOT,
+            fix="{2}.{3}", where=frozenset(("event",))),
+    brought(r"^\s*trigger\s+(?P<x>([A-Z]\w*)\s+(?!for\b)([a-z]\w*))\s+(?=for\b)", NO_DOT,
+            fix="{2}.{3}", where=frozenset(("trigger",))),
+    brought(r"^\s*lifecycle\s+(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=\{|$)",
+            "A lifecycle is of an entity's field, with a dot between.", fix="{2}.{3}",
+            where=frozenset(("lifecycle",))),
     brought(r"\b\w+\s+(?P<x>\d+(?:\s*\|\s*\d+)+)", "A choice is one of texts.",
             "write `integer`, and refuse in a handler what it can't be", where=SHAPE),
     brought(r"(?P<x>(?:->|\brefs?|\breferences?|\breference\s+to|\bbelongs_to)\s*([A-Z]\w*))",
