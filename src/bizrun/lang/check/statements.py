@@ -178,6 +178,9 @@ def declare(c: Checker, scope: Scope, name: str, span: Span, local: Local) -> No
             f"`{name}` always means the same and can't name another value",
             "choose another name",
         )
+        # Further down it is what its author meant by it.
+        local.used = True
+        scope.locals[name] = local
         return
     earlier = scope.locals.get(name)
     if earlier is not None and earlier.kind != "builtin":
