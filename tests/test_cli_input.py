@@ -49,6 +49,24 @@ def test_an_empty_value_is_refused(command: Command, args: tuple[str, ...]) -> N
     assert command(*args, "", code=2) == f"bizrun: {args[-1]} was given an empty value.\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (r"\ud800", r"`\ud800` is half of a character, and its other half is missing"),
+        (r"\\\uDC00 and more", r"`\uDC00` is half"),
+        (r"\ud83d\n", r"`\ud83d` is half"),
+        (r"\ud83d\ude00\ude00", r"`\ude00` is half"),
+        (r"\ud83d\ude00 \\ud800", None),
+    ],
+)
+def test_half_a_character_in_an_event(command: Command, text: str, reason: str | None) -> None:
+    Path("shop.biz").write_text(SPEC)
+    Path("shop.events.jsonl").write_text(f'{{"type": "A.b", "data": {{"x": "{text}"}}}}\n')
+    said = " ".join(command("shop.biz", "--out", "none").split())
+    assert ("the line is no JSON" in said) == (reason is not None)
+    assert reason is None or f"the line is no JSON: {reason}" in said
+
+
 def test_what_is_no_text(command: Command) -> None:
     """Bytes that are no UTF-8 arrive as halves of characters."""
     Path("shop.biz").write_text(SPEC)

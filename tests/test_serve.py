@@ -191,6 +191,7 @@ def test_time(shop: Served) -> None:
         (b"\n\n", LINES, 400, "no events"),
         (b"{", "application/json", 400, "no JSON"),
         (b"[1,", BATCH, 400, "no JSON"),
+        (b'[{"id": "\\ud800"}]', BATCH, 400, "no JSON: `\\ud800` is half of a character"),
         (b"{}", BATCH, 400, "array"),
         (b"{}", "application/json", 400, "no `type`"),
         (b'{"type": "A.b"}', "application/json", 400, "no `id`"),

@@ -105,7 +105,8 @@ _STATEMENTS = (
     brought(r"\b(create|upsert)\s+([A-Z]\w*)\s*\(([^()]*)\)", "Fields stand in braces.",
             fix="{1} {2} {{ {3} }}", where=CODE),
     brought(r"\b(?:emit|wait\s+for|unless|expect\s+(?:no\s+|\d+\s+)?event)\s+"
-            r"(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=\{|\}|$|as\b|where\b|within\b)", NO_DOT, fix="{2}.{3}", where=CODE),
+            r"(?P<x>([A-Z]\w*)\s+([a-z]\w*))\s*(?=\{|\}|$|as\b|where\b|within\b)", NO_DOT,
+            fix="{2}.{3}", where=CODE),
     brought(r"""\bemit\s+"([\w.]+)\"""", "An event is named bare.", fix="emit {1}", where=CODE),
     brought(r"\bemit\s+([\w.]+)\s*\(([^()]*)\)", "The payload stands in braces.",
             fix="emit {1} {{ {2} }}", where=CODE),

@@ -264,7 +264,7 @@ def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
     except msgspec.ValidationError:
         line.reason = _shape(raw)
     except msgspec.DecodeError as error:
-        line.reason = f"the line is no JSON: {str(error)[:200]}"
+        line.reason = f"the line is no JSON: {flaw(raw, error)}"
     except RecursionError:
         line.reason = "the JSON is nested too deeply"
     except BizError as error:
@@ -272,6 +272,23 @@ def _read_carefully(number: int, data: bytes, named: bool) -> Line | None:
     except (ValueError, ArithmeticError):
         line.reason = "the line has a number that is out of bounds"
     return line
+
+
+# Escapes in JSON's texts; a character beyond U+FFFF is two of them.
+_ESCAPES = re.compile(
+    r"\\(?:u(?P<high>d[89ab][\da-f]{2})(?P<pair>\\ud[c-f][\da-f]{2})?"
+    r"|u(?P<low>d[c-f][\da-f]{2})|.)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def flaw(text: str, error: Exception) -> str:
+    """What keeps a text from being JSON; of half a character the decoder tells nothing useful."""
+    for found in _ESCAPES.finditer(text):
+        half = found["low"] or (found["high"] if not found["pair"] else None)
+        if half:
+            return f"`\\u{half}` is half of a character, and its other half is missing"
+    return str(error)[:200]
 
 
 _CODINGS = (

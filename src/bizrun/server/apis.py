@@ -15,7 +15,7 @@ from ..diagnostics import an
 from ..errors import Absent, Refusal
 from ..ir.program import Api, Program
 from ..lang.types import ListOf, Prim, Type, known
-from ..runtime.lines import too_deep
+from ..runtime.lines import flaw, too_deep
 from ..runtime.routes import Match, allowed, arguments, begin, caller_entity, matches, run
 from .access import Access, Caller
 from .bodies import read_body
@@ -104,7 +104,9 @@ async def _body(receive: Any, headers: Mapping[bytes, bytes]) -> Mapping[str, An
     try:
         found = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"The body is no JSON: {str(error)[:200]}.") from None
+        raise Problem(
+            400, f"The body is no JSON: {flaw(body.decode(errors='replace'), error)}."
+        ) from None
     except (ValueError, ArithmeticError, RecursionError):
         raise Problem(400, "The body has a number that is out of bounds.") from None
     if not isinstance(found, dict):

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from ..runtime.lines import flaw
 from .problems import Problem
 
 Mode = Literal["structured", "batch", "lines", "binary"]
@@ -85,7 +86,9 @@ def split(mode: Mode, body: bytes, headers: Mapping[bytes, bytes]) -> list[bytes
     except msgspec.ValidationError:
         raise Problem(400, "A batch of events is a JSON array, and this is none.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"The body is no JSON: {str(error)[:200]}.") from None
+        raise Problem(
+            400, f"The body is no JSON: {flaw(body.decode(errors='replace'), error)}."
+        ) from None
     except RecursionError:
         raise Problem(400, "The JSON is nested too deeply.") from None
 
@@ -112,7 +115,9 @@ def _binary(body: bytes, headers: Mapping[bytes, bytes]) -> bytes:
         try:
             event["data"] = _RAW(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem(400, f"The event's data is no JSON: {str(error)[:200]}.") from None
+            raise Problem(
+                400, f"The event's data is no JSON: {flaw(body.decode(errors='replace'), error)}."
+            ) from None
         except RecursionError:
             raise Problem(400, "The JSON is nested too deeply.") from None
     return msgspec.json.encode(event)
