@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bizrun.store.file import StateFile
+from bizrun.store.sqlite import SqliteStore
 
 from .databases import opened
 
@@ -79,3 +82,49 @@ def test_a_damaged_state_is_no_backup(call: Call, tmp_path: Path) -> None:
         db.execute("UPDATE _log SET raw = '{}' WHERE seq = 1")
     assert "damaged" in call("backup", "copy.db", code=3)
     assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_copy_takes_the_place_of_what_a_kill_left(call: Call, tmp_path: Path) -> None:
+    """The journal of the state that stood there, and its length, are not the copy's."""
+    state = tmp_path / ".bizrun" / "shop.db"
+    call("backup", "copy.db")
+    before = call("state-hash")
+    with closing(SqliteStore(str(state))) as store:
+        seq = store.last_seq() + 1
+        store.append([(seq, "s", "e", "A.b", "2026-01-31T09:00:00Z", "{}", "handled", *[None] * 3)])
+        store.commit()
+        journal = Path(f"{state}-wal").read_bytes()
+    Path(f"{state}-wal").write_bytes(journal)
+    shutil.copy(tmp_path / "copy.db", state)
+    assert call("state-hash") == before
+    assert "sound" in call("verify")
+    assert Path(f"{state}-wal").read_bytes() == journal  # questions change nothing
+    assert "1 new, 1 seen before" in call("shop.biz", "--events", "more.jsonl", "--out", "none")
+    assert "sound" in call("verify")
+    call("shop.biz", "--state", "copy.db", "--events", "more.jsonl", "--out", "none")
+    assert call("state-hash") == call("state-hash", "--state", "copy.db")
+
+
+@pytest.mark.parametrize(
+    ("size", "command"),
+    [(100, "backup copy.db"), (40, "backup copy.db"), (100, "shop.biz --state x.db")],
+)
+def test_a_file_may_not_grow(
+    call: Call, bizrun: Path, tmp_path: Path, size: int, command: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -f {size}; exec {bizrun} {command}"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "this process may write no bigger file" in done.stderr and "ulimit -f" in done.stderr
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_damaged_state_is_called_by_its_name(call: Call, tmp_path: Path) -> None:
+    state = tmp_path / ".bizrun" / "shop.db"
+    with opened(state) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET rootpage = 9999 WHERE name = 'Member'")
+    said = call("backup", "copy.db", code=3)
+    assert ".bizrun/shop.db is damaged" in said and "copy.db.part" not in said

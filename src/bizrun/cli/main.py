@@ -182,7 +182,9 @@ def main(args: list[str] | None = None) -> int:
         return _say(_report_text(problem), 1)
 
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
+}  # fmt: skip
 
 
 def _run(args: list[str]) -> int:

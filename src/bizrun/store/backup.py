@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from ..errors import StoreError, UsageError
-from .file import FAILURES, failure
+from .file import FAILURES, failure, is_limited
 from .reading import SqliteReader
 
 _PAGES = 1_000  # of 4 KB, between which the copy can be interrupted
@@ -42,14 +42,35 @@ def back_up(state: str, target: str) -> Backup:
         events = _checked(part, state)
         _settle(part, path)
     except FAILURES as error:
-        raise failure(target, error) from None
+        raise _failed(state, target, error) from None
     except OSError as error:
-        raise StoreError(f"{target} can't be written: {error.strerror}.") from None
+        raise _not_written(target, str(error.strerror)) from None
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(OSError):
                 Path(f"{part}{suffix}").unlink()
     return Backup(path, events, path.stat().st_size)
+
+
+def _failed(state: str, target: str, error: Exception) -> StoreError:
+    """What is wrong with the state, or with the place of its copy."""
+    if is_limited(error):
+        return _not_written(target, "this process may write no bigger file (`ulimit -f`)")
+    match getattr(error, "result", -1) & 0xFF:
+        case apsw.SQLITE_FULL:
+            return _not_written(target, "the disk is full")
+        case apsw.SQLITE_IOERR if getattr(error, "extendedresult", -1) != apsw.SQLITE_IOERR_READ:
+            return _not_written(target, "its disk may be failing or full")
+        case apsw.SQLITE_CANTOPEN | apsw.SQLITE_READONLY | apsw.SQLITE_PERM:
+            return _not_written(target, "its folder can't be written to")
+    return failure(state, error)
+
+
+def _not_written(target: str, why: str) -> StoreError:
+    return StoreError(
+        f"{target} was not written: {why}; mend that, or give the backup another place. The state "
+        "is as it was"
+    )
 
 
 def _copy(state: str, part: Path) -> None:
@@ -71,7 +92,7 @@ def _copy(state: str, part: Path) -> None:
 
 def _checked(part: Path, state: str) -> int:
     """How many events the log of the copy has; a StoreError where it is not sound."""
-    reader = SqliteReader(str(part))
+    reader = SqliteReader(str(part), state)
     try:
         problems = reader.verify()
         if problems:

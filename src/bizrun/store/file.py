@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from ..errors import StoreError, UsageError, machine_failure
 APPLICATION_ID = 0x62697A72  # "bizr", at byte 68 of the file
 _MAGIC = b"SQLite format 3\x00"
 _TAIL_WIDTH = 128
+_BESIDE = ("-wal", "-shm", ".len")  # what is kept of a state in other files
 _FILES = 4  # that SQLite opens: the file, its journal, its index, its folder
 
 
@@ -43,6 +45,8 @@ class StateFile:
             self._lock = _locked(self.path, path)
             if fresh:
                 self.delete()
+            elif is_copy(self.path):
+                self.settle()
             self._length = os.open(f"{self.path}.len", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             self.close()
@@ -51,7 +55,12 @@ class StateFile:
 
     def delete(self) -> None:
         """Deletes the state, its journal and its length file; the lock stays."""
-        for suffix in ("", "-wal", "-shm", "-journal", ".len"):
+        for suffix in ("", "-journal", *_BESIDE):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def settle(self) -> None:
+        """Deletes what was kept in other files of the state in whose place a copy was put."""
+        for suffix in _BESIDE:
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
     def read_tail(self) -> Tail | None:
@@ -110,6 +119,18 @@ def check_is_state(path: Path, name: str, fresh: bool) -> None:
         )
 
 
+def is_copy(path: Path) -> bool:
+    """Whether a file is a backup that nobody has written to: states have a journal (WAL), copies
+    say in their header that they have none. One that lies beside a copy, where a run was killed
+    perhaps, is of the state that stood there before, and SQLite would take it for the copy's.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\1\1"
+    except FileNotFoundError:
+        return False
+
+
 def _locked(path: Path, name: str) -> int:
     """An open lock file, locked for as long as it stays open; it says whose it is."""
     lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -134,8 +155,10 @@ def _locked(path: Path, name: str) -> int:
 
 def _os_sentence(name: str, error: OSError) -> str:
     match error.errno:
-        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+        case errno.ENOSPC | errno.EDQUOT:
             return _FULL.format(name=name)
+        case errno.EFBIG:
+            return _LIMITED.format(name=name)
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return _READ_ONLY.format(name=name)
         case errno.ENOTDIR | errno.EEXIST:
@@ -153,6 +176,10 @@ def _beside(path: str, error: OSError) -> str:
 _FULL = (
     "the disk is full, {name} can't grow: make room and run the same again; what was "
     "acknowledged is kept, and nothing else"
+)
+_LIMITED = (
+    "{name} can't grow: this process may write no bigger file; allow more with `ulimit -f "
+    "unlimited`, and run the same again; what was acknowledged is kept, and nothing else"
 )
 _READ_ONLY = (
     "{name} can't be written: its file or folder is read-only; make it writable, or move it"
@@ -210,6 +237,18 @@ def _descriptors_spent() -> StoreError | None:
     return None
 
 
+_GROWING = (apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_TRUNCATE, apsw.SQLITE_IOERR_SHMSIZE)
+
+
+def is_limited(error: Exception) -> bool:
+    """Whether a write failed where a process may write files of a certain size only: for SQLite
+    that is a disk that fails."""
+    return (
+        getattr(error, "extendedresult", -1) in _GROWING
+        and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+    )
+
+
 def failure(name: str, error: Exception) -> StoreError:
     """What a failure of SQLite is called, and what to do about it."""
     result, detail = getattr(error, "result", -1) & 0xFF, str(error)
@@ -217,7 +256,7 @@ def failure(name: str, error: Exception) -> StoreError:
         return spent
     if isinstance(error, UnicodeDecodeError):
         result, detail = apsw.SQLITE_CORRUPT, "bytes that are no text"
-    sentence = _SENTENCES.get(result, _FAILING)
+    sentence = _LIMITED if is_limited(error) else _SENTENCES.get(result, _FAILING)
     found = StoreError(sentence.format(name=name, detail=detail))
     # After a failed sync the system may take for written what is not on the disk.
     found.final = getattr(error, "extendedresult", -1) in _FINAL or sentence is _DAMAGED

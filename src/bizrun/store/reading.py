@@ -16,7 +16,7 @@ import apsw
 from ..errors import UsageError
 from .base import Table
 from .event_log import EventLog
-from .file import StateFile, Tail, check_is_state
+from .file import StateFile, Tail, check_is_state, is_copy
 from .formats import is_first_format, upgrade
 from .sqlite import SqliteStore
 
@@ -24,13 +24,16 @@ from .sqlite import SqliteStore
 class ReadFile(StateFile):
     """A state's path for a reader: no lock is taken, and its length file stays as it is."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, name: str) -> None:
         self.path = Path(os.path.realpath(path))
-        self.name = path
+        self.name = name
         self._lock = self._length = -1
-        check_is_state(self.path, path, False)
-        # Read before the state is: what was committed in between is no loss.
+        check_is_state(self.path, name, False)
         self._tail: Tail | None = None
+        self.is_copy = is_copy(self.path)
+        if self.is_copy:
+            return
+        # Read before the state is: what was committed in between is no loss.
         with contextlib.suppress(OSError):
             self._length = os.open(f"{self.path}.len", os.O_RDONLY | os.O_CLOEXEC)
             self._tail = super().read_tail()
@@ -44,24 +47,28 @@ class ReadFile(StateFile):
 
 
 class SqliteReader(SqliteStore):
-    """A state in a file, to be asked and not changed."""
+    """A state in a file, to be asked and not changed; `name` is what it is called."""
 
-    def __init__(self, path: str) -> None:
+    _file: ReadFile
+
+    def __init__(self, path: str, name: str | None = None) -> None:
         self._copied = False
+        self._called = name or path
         super().__init__(path)
 
-    def _claim(self, path: str, fresh: bool) -> StateFile:
-        return ReadFile(path)
+    def _claim(self, path: str, fresh: bool) -> ReadFile:
+        return ReadFile(path, self._called)
 
     def _open(self) -> apsw.Connection:
         """Begins to read, so that all that is asked sees one moment."""
-        try:
-            db = _begun(apsw.Connection(str(self._file.path), apsw.SQLITE_OPEN_READWRITE))
-        except (apsw.CantOpenError, apsw.ReadOnlyError):
-            # A folder that can't be written to, where nobody writes: SQLite needs no journal then.
-            address = f"{self._file.path.as_uri()}?immutable=1"
-            flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-            db = _begun(apsw.Connection(address, flags))
+        path = self._file.path
+        if self._file.is_copy and path.with_name(f"{path.name}-wal").exists():
+            db = _begun_alone(path)
+        else:
+            try:
+                db = _begun(apsw.Connection(str(path), apsw.SQLITE_OPEN_READWRITE))
+            except (apsw.CantOpenError, apsw.ReadOnlyError):
+                db = _begun_alone(path)  # a folder that can't be written to, where nobody writes
         if not db.execute("SELECT count(*) FROM sqlite_master").get:
             # Whoever made it was stopped before its first commit.
             raise UsageError(f"{self._file.name} is empty: run a spec with it first.")
@@ -108,6 +115,12 @@ class SqliteReader(SqliteStore):
             super()._rollback()
             return
         self._forget_pending()
+
+
+def _begun_alone(path: Path) -> apsw.Connection:
+    """Reads a file that nobody writes to, and no journal beside it."""
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return _begun(apsw.Connection(f"{path.as_uri()}?immutable=1", flags))
 
 
 def _begun(db: apsw.Connection) -> apsw.Connection:

@@ -36,13 +36,13 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: str, fresh: bool = False) -> None:
         self._file = self._claim(path, fresh)
-        super().__init__(path, _CACHE_ROWS)
+        super().__init__(self._file.name, _CACHE_ROWS)
         try:
             self._db = self._open()
             self._log = EventLog(self._db)
             self._load()
         except FAILURES as error:
-            told = failure(path, error)
+            told = failure(self.name, error)
             self.close()
             raise told from None
         except BizError:
