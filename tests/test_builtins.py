@@ -1,4 +1,4 @@
-"""The page of the built-in functions says what the checker knows of each."""
+"""The pages of built-in functions and of actions say what the checker knows of each."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from bizrun.actions import signatures
+from bizrun.actions.signatures import SIGNATURES
 from bizrun.lang import builtins
 from bizrun.lang.builtins import BUILTINS, Builtin
-from bizrun.lang.types import type_text
+from bizrun.lang.symbols import ActionField, ActionSignature
+from bizrun.lang.types import Choice, type_text
 
-PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "functions.md"
 GROUPS = {
     "Lists": builtins._LISTS, "Numbers and money": builtins._NUMBERS, "Texts": builtins._TEXTS,
     "Times": builtins._TIMES, "Billing": builtins._BILLING, "Figures": builtins._METRICS,
@@ -47,3 +51,46 @@ def test_the_page_has_each_function(request: pytest.FixtureRequest) -> None:
         PAGE.write_text(page(), encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page(), "pytest --update writes it"
     assert sum(len(functions) for functions in GROUPS.values()) == len(BUILTINS)
+
+
+ACTIONS = DOCS / "actions.md"
+DOING = {
+    "Billing": signatures._BILLING, "Messages": signatures._MESSAGES, "World": signatures._WORLD,
+    "AI": signatures._AI + signatures._EMBED,
+}  # fmt: skip
+DONE = """# Actions
+
+What a handler can do, written `name { field: value }`; a field with a `?` may be left out. What
+they do in detail is told where it belongs: [billing.md](billing.md),
+[language.md](language.md#actions), [going-live.md](going-live.md), [providers.md](providers.md).
+Behind `let` an action gives what stands in the second column; where that is *italic* the handler
+waits for it. Connections (`NAME.get`, `NAME.post` …), `stripe.…` and `paypal.…` are actions too.
+"""
+
+
+def taken(field: ActionField) -> str:
+    """A field, and what it says where that is one of a few words."""
+    words = (
+        " or ".join(f"`{v}`" for v in field.type.values) if isinstance(field.type, Choice) else ""
+    )
+    return f"`{field.name}{'' if field.required else '?'}`" + (f" ({words})" if words else "")
+
+
+def done(action: ActionSignature) -> str:
+    gives = (
+        type_text(action.result).replace("anything", "an answer").replace("Bills", "the customer")
+    )
+    gives = f"*{gives}*" if action.waits else gives
+    return f"| `{action.name}` | {gives} | {', '.join(map(taken, action.fields))} | {action.doc} |"
+
+
+def test_the_page_has_each_action(request: pytest.FixtureRequest) -> None:
+    parts = [DONE]
+    for title, actions in DOING.items():
+        table = "\n".join(done(action) for action in actions)
+        parts.append(f"## {title}\n\n| | gives | takes | |\n| --- | --- | --- | --- |\n{table}\n")
+    page = "\n".join(parts)
+    if request.config.getoption("--update"):
+        ACTIONS.write_text(page, encoding="utf-8")
+    assert ACTIONS.read_text(encoding="utf-8") == page, "pytest --update writes it"
+    assert sum(len(actions) for actions in DOING.values()) == len(SIGNATURES)
