@@ -30,7 +30,7 @@ from .usage import window_row
 # What of `billing` changes nothing about what a period of a plain plan makes.
 _BESIDE = frozenset({
     "charges", "others", "since", "exact", "anchor_day", "waiting", "first_paid", "zone",
-    "edition",
+    "edition", "place",
 })  # fmt: skip
 
 

@@ -25,8 +25,17 @@ from .windows import MOMENT, SAME, beside, meter_period, part_key, window_start
 def used_up(
     desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered], now: datetime
 ) -> dict[str, Any]:
-    """What of `billing` remembers that counts of this very instant are billed: the usage period
-    that begins now has those that come after them alone."""
+    """What of `billing` remembers that counts of this very instant are billed, or have no price:
+    the usage period that begins now has those that come after them alone."""
+    priced = {each.price.meter for each in found}
+    unpriced = any(meter not in priced for meter in desk.program.meters)
+    return {**({"place": desk.place} if unpriced else {}), **_spent(desk, sub, found, now)}
+
+
+def _spent(
+    desk: Desk, sub: Mapping[str, Any], found: Sequence[Metered], now: datetime
+) -> dict[str, Any]:
+    """What `billing` remembers where counts of this very instant are billed already."""
     spent = _counted_at(desk, sub, found, now)
     used = (sub["billing"] or {}).get("used") or {}
     # What a plan between two changes at one instant had no price for is nobody's.

@@ -76,7 +76,18 @@ def usage_periods(
         ]  # fmt: skip
         found = _periods_of(desk, rest, customer, at, meter) if rest else ()
         return (*found, *((row["start"], row["end"]) for row in cut))
+    if place is not None and (later := [sub for sub in subs if _taken_behind(sub, at, place)]):
+        rest = [sub for sub in subs if sub not in later]
+        found = _periods_of(desk, rest, customer, at, meter) if rest else ()
+        return (*found, *_periods_of(desk, later, customer, at - windows.MOMENT, meter))
     return _periods_of(desk, subs, customer, at, meter)
+
+
+def _taken_behind(sub: Row, at: datetime, place: int) -> bool:
+    """Whether a subscription took its plan at an instant, behind a place of the log: what stands
+    there was used under the one before, which had no price for it."""
+    known = sub["billing"] or {}
+    return bool(lives(sub) and sub["usage_start"] == at and place < known.get("place", 0))
 
 
 def _periods_of(
