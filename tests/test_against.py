@@ -156,6 +156,10 @@ def test_what_an_edited_price_does_to_subscriptions(capfd: pytest.CaptureFixture
     dearer = said(PLANS.replace("price 30 USD", "price 40 USD"))
     assert "1 × subscription to pro: 30.00 USD a month as before, 40.00 USD for who" in dearer
     assert "to old" not in dearer
+    for other in ("30 EUR per month", "90 USD per 3 months"):
+        elsewhere = said(PLANS.replace("price 30 USD per month", f"price {other}"))
+        gone = "30.00 USD a month as before, no price in USD per month for who comes now"
+        assert f"1 × subscription to pro: {gone}" in elsewhere
     dated = "price 300 USD per year, from 2026-06-01 { price 40 USD per month, migrate on renewal }"
     assert "× subscription" not in said(PLANS.replace("price 300 USD per year", dated))
     left = PLANS.replace("plan old { price 9 USD per month }\n", "").replace("else old", "else pro")

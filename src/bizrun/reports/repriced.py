@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..actions.customers import lives
 from ..actions.desk import Desk
-from ..actions.terms import dated, edition_now, items, rate_of_month
+from ..actions.terms import dated, edition_now, items, prices_of, rate_of_month
 from ..billing.catalog import Plan, charged_meters
 from ..billing.editions import ADDON, edition_key, priced
 from ..runtime.metered import undivided
 from ..runtime.work import Work
-from ..values import Money
 
 if TYPE_CHECKING:
     from ..runtime.engine import Engine
@@ -33,15 +32,12 @@ def repriced(engine: Engine) -> Iterator[str]:
     how many do and what they keep; then how these come over."""
     yield from _left(engine)
     desk = _desk(engine)
-    kept: Counter[tuple[str, Money, Money]] = Counter()
+    kept: Counter[str] = Counter()
     for sub in filter(lives, engine.state.select("Subscription", {})):
         if sub["plan"] in engine.program.plans:
             kept.update(_kept(engine, desk, sub))
-    for (name, was, new), count in sorted(kept.items(), key=str):
-        if was == new:
-            yield f"{count:,} × {name}: the prices of before stay, other ones for who comes now"
-        else:
-            yield f"{count:,} × {name}: {was} a month as before, {new} for who comes now"
+    for said, count in sorted(kept.items()):
+        yield f"{count:,} × {said}"
     if kept:
         yield COME_OVER
 
@@ -118,10 +114,8 @@ def _desk(engine: Engine) -> Desk:
     return Work(engine, now, "edit", envelope, None)
 
 
-def _kept(
-    engine: Engine, desk: Desk, sub: Mapping[str, Any]
-) -> Iterator[tuple[str, Money, Money]]:  # fmt: skip
-    """What of a subscription costs something else for who takes it now: a name, its price in a
+def _kept(engine: Engine, desk: Desk, sub: Mapping[str, Any]) -> Iterator[str]:
+    """What of a subscription costs something else for who takes it now: its name, its price in a
     month, and what that is now."""
     program, edited = engine.program, engine.editions.edited
     having: list[tuple[str, Plan, Mapping[str, Any], Any]] = []
@@ -136,5 +130,16 @@ def _kept(
         was = dated(desk, sub, plan, desk.now, taken)
         new = dated(desk, sub, plan, desk.now, {**taken, **edition_now(desk, plan)})
         if priced(was) != priced(new):
-            by = (quantity, sub["currency"], sub["interval"])
-            yield name, rate_of_month(was, *by), rate_of_month(new, *by)
+            yield f"{name}: {_compared(was, new, sub, quantity)}"
+
+
+def _compared(was: Plan, new: Plan, sub: Mapping[str, Any], quantity: Any) -> str:
+    """What a subscription keeps of a plan, and what who takes it now has instead."""
+    by = (quantity, sub["currency"], sub["interval"])
+    before, now = rate_of_month(was, *by), rate_of_month(new, *by)
+    if prices_of(was, sub) and not prices_of(new, sub) and new.prices:
+        gone = f"no price in {sub['currency']} per {sub['interval'].removeprefix('1 ')}"
+        return f"{before} a month as before, {gone} for who comes now"
+    if before == now:
+        return "the prices of before stay, other ones for who comes now"
+    return f"{before} a month as before, {now} for who comes now"
