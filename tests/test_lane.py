@@ -186,6 +186,21 @@ def test_lines_that_say_more_count_the_same(batch: int) -> None:
     ]
 
 
+def test_no_figure_hides_a_value_that_is_too_great(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is far from nought on the other side, so that their sum is near."""
+    most, lines = 10**18, [event("o", "Account.opened", "2026-01-01T00:00:00Z", id="a")]
+    values = (-most, most + 1, 4 * most // 10, 3 * most // 10, most, most + 2, -most, -most - 1)
+    lines += [
+        event(f"u{n}", "API.called", f"2026-01-02T00:00:0{n}Z", account="a", endpoint="/", units=v)
+        for n, v in enumerate(values)
+    ]
+    short = outcome("usage", lines, ":memory:", 1000)
+    monkeypatch.setattr(Lanes, "run", lambda self, batch, start, stop, limit: start)
+    monkeypatch.setattr(Engine, "_count_alone", lambda *args: False)
+    assert outcome("usage", lines, ":memory:", 1000) == short
+    assert short[4] == 3
+
+
 METERED = """
 business "Metered" { language 1
   currency USD

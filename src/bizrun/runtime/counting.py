@@ -16,8 +16,10 @@ from ..store.base import INTERNAL
 if TYPE_CHECKING:
     from .metering import Metering
 
-# What a meter counts at once, and what runs without a look at its row: more can't be meant.
+# What a meter counts at once: more can't be meant.
 BOUND = 10**18
+# Among which a figure runs without a look at its row: none of them is further from another.
+UNSEEN = BOUND // 2
 
 Space = dict[str, Any]
 

@@ -18,7 +18,7 @@ from ..model import Event
 from ..store.base import Range
 from ..values import SIZE_UNITS, Money, Number, divide, show
 from .corrections import Corrections
-from .counting import BOUND, counted_at, counting, function, is_recorded, of_dict
+from .counting import BOUND, UNSEEN, counted_at, counting, function, is_recorded, of_dict
 from .readings import Readings, told_series
 from .triggers import Span, figure_of
 from .work import Work
@@ -56,7 +56,7 @@ class Slot:
 
     def keep_within(self, span: Span) -> None:
         """Has the figure run unseen among those of a span."""
-        self.low, self.high = max(span.low, -BOUND), min(span.high, BOUND)
+        self.low, self.high = max(span.low, -UNSEEN), min(span.high, UNSEEN)
         if isinstance(self.total, int):  # then whole numbers do, and compare faster
             self.low, self.high = ceil(self.low), ceil(self.high)
 
@@ -147,6 +147,8 @@ class Metering:
         key = self._key(meter.name, customer, start, "")
         row = engine.state.get("_meter", key)
         found = row or buckets.empty(key, meter.name, customer, {}, start)
+        if abs(found["total"]) > UNSEEN:
+            return None
         span = engine.triggers.span(meter, customer, at, start, figure_of(meter, found))
         if span is None:
             return None

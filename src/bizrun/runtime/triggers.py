@@ -22,7 +22,7 @@ from ..model import Event
 from ..store.base import Row
 from ..times import local_date, midnight
 from ..values import UNLIMITED, Number
-from .counting import BOUND
+from .counting import UNSEEN
 from .work import Work
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class Triggers:
         they need not be asked what it is."""
         customer, start = bucket["customer"], bucket["start"]
         spans = [self._spans.get((t.event, customer)) for t in self._on_meter(meter.name)]
-        return -BOUND < figure < BOUND and all(
+        return -UNSEEN < figure < UNSEEN and all(
             span is not None and span.start == start for span in spans
         )
 
