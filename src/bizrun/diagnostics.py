@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_right
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct, field
@@ -119,12 +121,47 @@ def normal(path: str) -> str:
     return posixpath.normpath(path.replace("\\", "/")) if path else path
 
 
-def did_you_mean(name: str, known: object) -> str | None:
+def did_you_mean(name: str, known: Iterable[object]) -> str | None:
     """The known name nearest to a mistyped one, where it is near enough to be meant."""
     best: str | None = None
     limit = max(1, len(name) // 3)
-    for candidate in sorted(str(k) for k in known):  # type: ignore[attr-defined]
+    for least, candidate in likeliest(name, map(str, known), limit):
+        if least > limit:
+            break
         steps = distance(name.lower(), candidate.lower(), limit)
-        if steps <= limit:
-            best, limit = candidate, steps - 1  # Another one has to be nearer.
+        if steps < limit or (steps == limit and (best is None or candidate < best)):
+            best, limit = candidate, steps
     return best
+
+
+def likeliest(name: str, known: Iterable[str], most: int) -> list[tuple[int, str]]:
+    """Names by how many steps each is away at the least, those beyond `most` left out.
+
+    That is told by their letters alone, whatever the case and order, in a hundredth of the time
+    that `distance` takes.
+    """
+    letters, length = _letters(name)
+    found = []
+    for other in known:
+        others, size = _letters(other)
+        # Of those that only one of both has, a step does away with one on either side.
+        least = ((letters ^ others).bit_count() + abs(length - size) + 1) // 2
+        if least <= most:
+            found.append((least, other))
+    found.sort()
+    return found
+
+
+@lru_cache(maxsize=1 << 14)
+def _letters(name: str) -> tuple[int, int]:
+    """A bit for each letter of a name and each time that it is there, up to four; its length."""
+    found = 0
+    for letter in name.lower():
+        bit = 1 << ord(letter) % 64 * 4
+        while found & bit and bit << 1 & _AGAIN:
+            bit <<= 1
+        found |= bit
+    return found, len(name.lower())
+
+
+_AGAIN = sum(0b1110 << 4 * place for place in range(64))

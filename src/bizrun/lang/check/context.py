@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ...diagnostics import Diagnostic, Fix, Span, distance
+from ...diagnostics import Diagnostic, Fix, Span, distance, likeliest
 from .. import ast
 from ..mend import BAD
 from ..symbols import ActionSignature, Checked, EntityInfo, OpenAction, Symbols
@@ -110,9 +110,12 @@ class Checker:
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
     """The known name that a mistyped one is nearest to, and whether no other is as near."""
+    known = set(known)
     found: list[tuple[tuple[int, bool], str]] = []
-    most = len(name) + 1
-    for candidate in set(known):
+    most = sum(max(1, len(part) // 3) for part in (*name.split("."), name))
+    for least, candidate in likeliest(name, known, most):
+        if least > most:
+            break
         # Another case of the first letter is another sort of name (an entity, a value), so a step.
         cased = name[:1].isupper() != candidate[:1].isupper()
         steps = _steps(name.lower(), candidate.lower(), most - cased)
@@ -121,7 +124,7 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str | None, bool]:
             most = min(most, steps + cased)
     found.sort()
     if not found:
-        longer = [candidate for candidate in sorted(set(known)) if _goes_on(name, candidate)]
+        longer = [candidate for candidate in sorted(known) if _goes_on(name, candidate)]
         return (longer[0] if len(longer) == 1 else None), False
     return found[0][1], len(found) == 1 or found[1][0] > found[0][0]
 
