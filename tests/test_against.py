@@ -98,6 +98,15 @@ def test_an_edit(capfd: pytest.CaptureFixture[str]) -> None:
     assert "  1 × on Member.paid: needs a decision" in said
 
 
+def test_a_trigger_over_time(capfd: pytest.CaptureFixture[str]) -> None:
+    trigger = "trigger Member.week_old for Member when age(self) reaches 7 days\n"
+    assert "× Member: trigger" not in told(capfd, SPEC + trigger)  # it is new: nobody is told of
+    assert main(["shop.biz", "--out", "none", "--until", "2026-04-06"]) == 0
+    assert "× Member: trigger" not in told(capfd, SPEC + trigger)
+    said = told(capfd, SPEC + trigger.replace("7 days", "6 days"))
+    assert "  2 × Member: trigger Member.week_old is looked at anew\n" in said
+
+
 def test_what_does_not_fit(capfd: pytest.CaptureFixture[str]) -> None:
     edited = SPEC.replace("entity Member { id text key,", "entity Member { id text key, city text,")
     said = told(capfd, edited.replace("{ ...joined }", '{ ...joined, city: "x" }'), code=1)

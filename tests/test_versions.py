@@ -270,6 +270,52 @@ def test_timers_of_removed_declarations(story: Story) -> None:
     assert story.count("_note") == 3
 
 
+OLD = """
+const patience = 20 days
+fn late(a: Account) -> bool = age(a) >= patience
+trigger Account.old for Account when late(self)
+on Account.old as o { log "{o.subject}" }
+"""
+NEW = OLD.replace("20 days", "5 days")
+
+
+def told(story: Story) -> list[tuple[str, str]]:
+    """Who a log was written of, and when."""
+    assert story.engine is not None
+    times = {e.id: e.time for e in story.store.log()}
+    notes = sorted(story.store.select("_note"), key=lambda row: row["order"])
+    return [(row["text"], times[row["event"]][:10]) for row in notes]
+
+
+def test_an_edited_trigger_is_due_by_what_it_says_now(story: Story) -> None:
+    story.run(HEAD + OLD, line(1, "Account.signup", id="a"), line(6, "Account.signup", id="b"))
+    story.run(HEAD + NEW, line(8, "Asked", account="a"), until="2026-01-20T00:00:00Z")
+    # It had turned for one of them by then; for the other it does on the eleventh.
+    assert told(story) == [("a", "2026-01-06"), ("b", "2026-01-11")]
+    story.run(HEAD + OLD, until="2026-02-20T00:00:00Z")
+    # It was false again by what it said then.
+    assert told(story)[2:] == [("a", "2026-01-21"), ("b", "2026-01-26")]
+
+
+def test_a_new_trigger_tells_nothing_of_before(story: Story) -> None:
+    story.run(HEAD, line(1, "Account.signup", id="a"), line(6, "Account.signup", id="b"))
+    story.run(HEAD + NEW, line(8, "Asked", account="a"), until="2026-01-20T00:00:00Z")
+    assert told(story) == [("b", "2026-01-11")]
+    # Gone and back: as if it were new.
+    story.run(HEAD + NEW, line(20, "Account.signup", id="c"), line(21, "Account.signup", id="d"))
+    story.run(HEAD, until="2026-01-26T00:00:00Z")
+    story.run(HEAD + NEW, until="2026-02-26T00:00:00Z")
+    assert told(story) == [("b", "2026-01-11"), ("d", "2026-01-26")]
+
+
+def test_an_edited_trigger_with_very_many_subjects(story: Story) -> None:
+    many = [{**line(1, "Account.signup", id=f"a{n:04}"), "id": f"s{n}"} for n in range(1_234)]
+    story.run(HEAD + OLD, *many)
+    story.run(HEAD + NEW, until="2026-01-20T00:00:00Z")
+    assert len(set(told(story))) == story.count("_note") == 1_234
+    assert story.count("_timer") == 0
+
+
 ARROWS = (
     '"fresh" -> "gone" after 3 days',
     '"stale" -> "gone" after 20 days',

@@ -31,7 +31,7 @@ def tell(spec: str, state: str) -> int:
     """
     from ..pipeline import open_engine
     from ..providers.sandbox import Sandbox
-    from ..reports.repriced import repriced
+    from ..reports.repriced import due_anew, repriced
 
     address = found_state(state, spec)
     _, program = program_of(spec)
@@ -46,7 +46,7 @@ def tell(spec: str, state: str) -> int:
                 )
             check_belongs(row, program, address)
             engine = open_engine(program, store, Sandbox())
-            lines = [*engine.migrated, *_under_way(engine), *repriced(engine)]
+            lines = [*engine.migrated, *_under_way(engine), *repriced(engine), *due_anew(engine)]
         except (StoreError, UsageError) as problem:
             click.echo(f"{name} does not fit {spec}: {problem}", err=True)
             return 1

@@ -22,9 +22,17 @@ COME_OVER = "`from DATE { price …, migrate on renewal }` in the plan brings th
 
 
 def taken_up(engine: Engine) -> list[str]:
-    """What changed in a state that was opened with an edited spec: its tables, its prices."""
+    """What changed in a state that was opened with an edited spec: its tables, its prices, when
+    its triggers are due."""
     told = repriced(engine) if engine.editions.edited else _left(engine)
-    return [*engine.migrated, *told]
+    return [*engine.migrated, *told, *due_anew(engine)]
+
+
+def due_anew(engine: Engine) -> Iterator[str]:
+    """A line for each trigger over time that was edited while there are subjects of it."""
+    for trigger in engine.triggers.edited:
+        if count := engine.state.count(trigger.entity, {}):
+            yield f"{count:,} × {trigger.entity}: trigger {trigger.event} is looked at anew"
 
 
 def repriced(engine: Engine) -> Iterator[str]:

@@ -107,6 +107,7 @@ class Engine:
         self.outbox = Outbox(self, deliver)
         self.pump: Callable[[], bool] | None = None
         self.schedules = Schedules(self)
+        self.triggers.take_up()
 
     # --- events from outside -------------------------------------------------------------------
 

@@ -113,6 +113,8 @@ SYSTEM = (
     _table("_items", "id:text count:integer over:bool"),
     _table("_switch", "id:text by:text at:time reason:text"),
     _table("_trigger", "id:text on:bool period:time"),
+    # By what triggers that time may turn were looked at: the hash of what they say.
+    _table("_timed", "id:text code:text"),
     _table("_number", "id:text last:integer"),
     _table(
         "_meter",

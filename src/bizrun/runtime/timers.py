@@ -170,6 +170,8 @@ class Timers:
             case "trigger" if task["trigger"] in engine.triggers.triggers:
                 trigger = engine.triggers.triggers[task["trigger"]]
                 engine.triggers.evaluate(trigger, task["key"], now, base, None)
+            case "anew":
+                engine.triggers.anew(task, now, base)
             case "arrow":
                 engine.lifecycles.due(task, now, base)
             case "billing":

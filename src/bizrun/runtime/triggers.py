@@ -6,7 +6,7 @@ in the subject's next billing period.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..errors import BizError
+from ..ir import codec
 from ..ir import nodes as ir
 from ..ir.compile import walk
-from ..ir.program import Meter, Trigger
+from ..ir.program import Meter, Trigger, reached
 from ..model import Event
-from ..store.base import Row
+from ..store.base import Range, Row
 from ..times import local_date, midnight
 from ..values import UNLIMITED, Number
 from .counting import UNSEEN
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 
 MAX_SPANS = 200_000
+CHUNK = 500  # of the subjects of an edited trigger, at a time
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
@@ -92,6 +94,7 @@ class Triggers:
         self._threshold: dict[str, Callable[..., Any]] = {}
         self._thresholds = {t.event for t in program.triggers if _is_threshold(t)}
         self.pending: dict[tuple[str, str], None] = {}
+        self.edited: list[Trigger] = []  # over time, since the state was last at work
         # While all that is noted is looked at, which changes nothing that conditions read: what
         # several of them ask for, and the periods of customers.
         self._shared: dict[tuple[Any, ...], Any] = {}
@@ -283,6 +286,62 @@ class Triggers:
         else:
             self.engine.metering.drop(meter.name, customer)
 
+    # --- an edited spec ------------------------------------------------------------------------
+
+    def take_up(self) -> None:
+        """Has the triggers that time alone may turn looked at for all their subjects, where the
+        spec says something else of them than the state knows: they are due at other instants."""
+        engine, state = self.engine, self.engine.state
+        known = {row["id"]: row["code"] for row in state.select("_timed", {})}
+        for event, trigger in self.triggers.items():
+            if not _is_timed(trigger) or (was := known.pop(event, "")) == (
+                now := self._code(trigger)
+            ):
+                continue
+            state.put("_timed", event, {"id": event, "code": now})
+            if engine.clock is not None:
+                held = state.get("_timer", _anew(event))
+                quiet = not was or (held is not None and held["task"]["quiet"])
+                if not quiet:
+                    self.edited.append(trigger)
+                self._go_through(event, engine.clock, None, quiet)
+        for event in known:
+            state.put("_timed", event, None)
+            engine.timers.cancel(_anew(event))
+
+    def _code(self, trigger: Trigger) -> str:
+        """The hash of what says when it turns."""
+        program = self.engine.program
+        said = (trigger.condition, trigger.due)
+        functions, constants = reached(said, program.functions, program.constants)
+        parts = (
+            said, program.timezone, trigger.entity, trigger.daily, trigger.once_per_period,
+            *(program.functions[name] for name in sorted(functions)),
+            *(node for name in sorted(constants) for node in (name, program.constants[name])),
+        )  # fmt: skip
+        return codec.digest(parts)
+
+    def _go_through(self, event: str, now: datetime, after: str | None, quiet: bool) -> None:
+        task = {"trigger": event, "after": after, "quiet": quiet}
+        self.engine.timers.add(_anew(event), now, "anew", task)
+
+    def anew(self, task: Mapping[str, Any], now: datetime, base: str) -> None:
+        """Looks at the next few hundred subjects of a trigger that was edited. One that is new to
+        the state, `quiet`, tells nothing of those for whom it has turned before."""
+        trigger = self.triggers.get(task["trigger"])
+        if trigger is None:
+            return
+        key = self.engine.program.entities[trigger.entity].key
+        behind = () if task["after"] is None else (Range(key, ">", task["after"]),)
+        order = ((key, False),)
+        rows = list(self.engine.state.select(trigger.entity, {}, behind, order, CHUNK))
+        if len(rows) == CHUNK:
+            self._go_through(trigger.event, now, rows[-1][key], task["quiet"])
+        self._shared.clear()
+        for row in rows:
+            self._evaluate(trigger, row[key], now, base, None, quiet=task["quiet"])
+        self._shared.clear()
+
     # --- looking -------------------------------------------------------------------------------
 
     def look(self, now: datetime, base: str, cause: Any) -> None:
@@ -302,10 +361,10 @@ class Triggers:
 
     def _evaluate(
         self, trigger: Trigger, key: str, now: datetime, base: str, cause: Any,
-        turn: tuple[Number, Number] | None = None,
+        turn: tuple[Number, Number] | None = None, quiet: bool = False,
     ) -> None:  # fmt: skip
         """Looks at one subject; `turn`: the figure of its meter and what the condition compares it
-        with, where both are at hand."""
+        with, where both are at hand. `quiet`: only notes how it stands."""
         state = self.engine.state
         row = state.get(trigger.entity, key)
         if row is None:
@@ -333,7 +392,7 @@ class Triggers:
         fires = holds and not was
         if fires or (was and not holds):
             state.replace("_trigger", id_, old, {"id": id_, "on": holds, "period": period})
-        if fires:
+        if fires and not quiet:
             self.engine.emitting.fire_trigger(work, trigger, key)
         if trigger.meters:
             self._remember(trigger, key, now, bound, holds, period)
@@ -364,7 +423,7 @@ class Triggers:
 
     def _schedule(self, trigger: Trigger, key: str, work: Work, now: datetime) -> None:
         """Sets the timer for the next instant at which time alone may turn a condition."""
-        if not trigger.due and not trigger.daily:
+        if not _is_timed(trigger):
             return
         moments: list[datetime] = []
         for compute in self._instants(trigger):
@@ -400,9 +459,19 @@ def without_zero(condition: ir.Expr) -> ir.Expr:
     return condition
 
 
+def _is_timed(trigger: Trigger) -> bool:
+    """Whether time alone may turn it."""
+    return bool(trigger.due) or trigger.daily
+
+
+def _anew(event: str) -> str:
+    """The timer by which a trigger's subjects are gone through."""
+    return f"anew|{event}"
+
+
 def _is_threshold(trigger: Trigger) -> bool:
     """Whether it is `usage(self, meter) >= x` with an x that neither time nor usage moves."""
-    if trigger.due or trigger.daily:
+    if _is_timed(trigger):
         return False
     match without_zero(trigger.condition):
         case ir.BinaryExpr(
