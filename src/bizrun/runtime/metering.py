@@ -269,6 +269,7 @@ class Metering:
     def take_back(self, customer: str, since: datetime) -> list[Event]:
         """Takes back what a customer has counted since an instant, to be counted again where its
         periods lie then."""
+        self.forget(customer)
         if not any(True for _ in self.engine.state.select("_meter", {"customer": customer})):
             return []
         found = list(self.corrections.since(customer, since))
