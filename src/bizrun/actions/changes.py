@@ -355,7 +355,7 @@ def surplus_of(
     return Surplus(billed, bool(args.get("refund")), str(site), place)
 
 
-def version_due(desk: Desk, key: str) -> None:
+def version_due(desk: Desk, key: str, args: Mapping[str, Any] = {}) -> None:
     """A dated version with `migrate now` has come: like a change of plan, to the new terms."""
     sub = desk.row("Subscription", key)
     just_before = desk.now - timedelta(microseconds=1)
@@ -366,7 +366,7 @@ def version_due(desk: Desk, key: str) -> None:
         _store(desk, sub, after)
         renewals.await_version(desk, after, desk.now)
         return
-    _change_now(desk, sub, after, {}, "version_change", "version", "")
+    _change_now(desk, sub, after, args, "version_change", "version", "")
 
 
 def _says_the_same(

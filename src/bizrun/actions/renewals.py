@@ -361,15 +361,24 @@ def _inner_parts(desk: Desk, subs: Sequence[Mapping[str, Any]], but: Sequence[st
     return found
 
 
-def overtaken(desk: Desk, key: str) -> None:
-    """Bills the usage periods within a subscription's own that were over when it began."""
+def overtaken(desk: Desk, key: str, until: datetime) -> None:
+    """Bills the usage periods within a subscription's own that were over by an instant when it
+    began."""
     sub = desk.row("Subscription", key)
     at: datetime = sub["usage_start"]
-    while (end := windows.next_boundary(desk, sub, at)) is not None and end <= desk.now:
+    while (end := windows.next_boundary(desk, sub, at)) is not None and end <= until:
         part, site = Inner(sub, _inner(desk, sub, end)), f"{key}/usage/{end:%Y%m%dT%H%M%S}"
         made = make(desk, [sub], [part.owed], [], site, "usage", graced=True)
         _inner_done(desk, part, made)
         sub, at = desk.row("Subscription", key), end
+
+
+def bill_waiting(desk: Desk, key: str) -> None:
+    """Invoices what waits for a subscription's next invoice."""
+    sub = desk.row("Subscription", key)
+    part = Inner(sub, _inner(desk, sub, desk.now))
+    made = make(desk, [sub], [part.owed], [], f"{key}/waiting/{desk.base}", "version_change")
+    _inner_done(desk, part, made)
 
 
 def _inner(desk: Desk, sub: Mapping[str, Any], end: datetime) -> Owed:

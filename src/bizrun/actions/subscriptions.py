@@ -13,7 +13,7 @@ from ..errors import EvalError, Refusal
 from ..model import Event
 from ..times import add
 from ..values import Duration, Money, show
-from . import apart, bounds, coupons, owed, renewals, usage
+from . import apart, backdated, bounds, coupons, owed, renewals, usage
 from .changes import bill_rest, credit_unused, surplus_of
 from .credits import Surplus
 from .customers import customer_row, in_trial, lives, may_move, settings, subscriptions_of, zone_of
@@ -149,34 +149,20 @@ def _begin_paid(desk: Desk, sub: dict[str, Any], cycle: periods.Cycle, site: obj
         "usage_start": max(period.start, sub["started"]),
     }  # fmt: skip
     # What a backdated start makes the subscription's was counted as nobody's so far.
-    backdated = sub["started"] < desk.now
+    late = sub["started"] < desk.now
     taken: Sequence[Event] = ()
-    if backdated:
+    if late:
         taken = desk.take_back(sub["customer"], sub["started"])
     key = _insert(desk, sub, site)
     announce(desk, "Subscription.activated", key, sub["customer"])
     first = renewals.begin(desk, sub, dict(sub), Owed(), period, True)
     first.after["usage_start"] = sub["usage_start"]
     desk.begun.append(first)
-    if not backdated:
+    if not late:
         return key
     finish(desk)
-    taken = _count_until(desk, taken, period.end)
-    renewals.overtaken(desk, key)
-    while (running := desk.row("Subscription", key))["period_end"] <= desk.now:
-        renewals.bill(desk, [renewals.turn(desk, running)], "renewal")
-        taken = _count_until(desk, taken, desk.row("Subscription", key)["period_end"])
-        renewals.overtaken(desk, key)
+    backdated.catch_up(desk, key, taken)
     return key
-
-
-def _count_until(desk: Desk, taken: Sequence[Event], end: datetime) -> Sequence[Event]:
-    """Counts again what was taken back from before an instant: a period has to run for what falls
-    into it to be its own. What is left comes later."""
-    if not taken:
-        return taken
-    desk.count_again([event for event in taken if event.time < end])
-    return [event for event in taken if event.time >= end]
 
 
 def finish(desk: Desk) -> None:
