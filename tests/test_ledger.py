@@ -240,6 +240,66 @@ def test_recognition_by_day() -> None:
     assert not recognised(Money("100", "USD"), starts, ends, starts, before, BERLIN)
 
 
+# docs.stripe.com/revenue-recognition/examples and /revenue-settings/examples: a plan's price, what
+# follows the sign-up, and by month what is earned. By day, where Stripe counts milliseconds.
+STRIPE = """
+business "Books" { currency USD, timezone "UTC", bills User }
+entity User { id text key }
+plan month { price 31 USD per month }
+plan less { price 90 USD per month }
+plan more { price 120 USD per month }
+plan year { price 365 USD per year }
+plan quarter { price 90 USD per 3 months }
+plan days { price 120 USD per 120 days }
+event User.joined { id text, plan plan }
+event User.grew { user User }
+event Bill.note { user User }
+on User.joined as j {
+  let user = create User { id: j.id }
+  subscribe { customer: user, plan: j.plan }
+}
+on User.grew(user) {
+  for each s in Subscription where .customer == user { change_plan { subscription: s, plan: more } }
+}
+on Bill.note(user) {
+  for each i in Invoice where .customer == user { credit_note { invoice: i, amount: 45 USD } }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("plan", "joined", "then", "earned"),
+    (
+        ("month", "2019-01-15", None, ("17.00", "14.00")),
+        ("year", "2019-01-01", None, ("31.00", "28.00", "31.00")),
+        ("days", "2024-06-15T12", None, ("16.00", "31.00", "31.00", "30.00", "12.00")),
+        # 90 for twenty days of thirty, 120 for ten: 60 and 40.
+        ("less", "2019-04-01", ("User.grew", "2019-04-21"), ("100.00", "0.00")),
+        # 15.50 of the note are of January, which is closed: 14.00 - 15.50.
+        ("quarter", "2026-01-01", ("Bill.note", "2026-02-01"), ("31.00", "-1.50", "15.50")),
+    ),
+)
+def test_recognition_beside_stripe(
+    plan: str, joined: str, then: tuple[str, str] | None, earned: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "books.biz").write_text(STRIPE)
+    program = compile_spec(str(tmp_path / "books.biz"))[1]
+    assert program is not None
+    store = MemoryStore()
+    engine = open_engine(program, store, Sandbox())
+    first = datetime.fromisoformat(joined).replace(tzinfo=UTC)
+    engine.submit(Event("e1", "User.joined", first, {"id": "u", "plan": plan}), "{}")
+    if then is not None:
+        at = datetime.fromisoformat(then[1]).replace(tzinfo=UTC)
+        engine.submit(Event("e2", then[0], at, {"user": "u"}), "{}")
+    engine.commit()
+    assert engine.clock is not None
+    months = first.month - 1 + len(earned)
+    last = date(first.year + months // 12, months % 12 + 1, 1) - timedelta(days=1)
+    rows = revenue(store, span(first, engine.clock, engine.tz, None, last)).rows
+    assert [str(row["recognised"]) for row in rows] == [f"{amount} USD" for amount in earned]
+
+
 # --- what is wrong is seen ---------------------------------------------------------------------
 
 

@@ -140,7 +140,7 @@ _BILLING = (
     ),
     _action(
         "apply_coupon",
-        "Attaches a coupon to a customer.",
+        "Attaches a coupon to all subscriptions of a customer, or to the first one to come.",
         CUSTOMER,
         ("customer", CUSTOMER),
         ("coupon", COUPON),

@@ -85,7 +85,13 @@ def _check_event(meter: ast.Meter, info: EventInfo, facts: Facts) -> None:
     if meter.field is not None:
         _check_field(meter, info, facts)
     for name, span in meter.by:
-        if info.payload.field(name) is None and not info.payload.open:
+        if info.payload.field(name) is not None or info.payload.open:
+            continue
+        if info.name == "Usage.recorded":
+            text = "What `record_usage` counts on a meter of `Usage.recorded` has no dimensions"
+            hint = f"declare an event with `{name}`, and `emit` it: it is counted like any other"
+            facts.report.add("E0644", span, text, help=hint)
+        else:
             _report_missing("E0644", name, span, info, facts)
     bills = facts.symbols.bills
     if bills is None:
