@@ -242,19 +242,35 @@ def test_a_closed_pipe_is_quiet(spec: Path, bizrun: Path) -> None:
         [bizrun, "check", "a.biz"], stdout=writer, stderr=subprocess.PIPE, check=False
     )
     os.close(writer)
-    assert done.stderr == b""
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_who_stops_reading_is_no_mistake(spec: Path, bizrun: Path) -> None:
+def test_who_stops_reading_changes_no_exit_code(spec: Path, bizrun: Path) -> None:
     spec.write_text("".join(f"plan p{i} {{ trail 1 day }}\n" for i in range(3000)))
-    for command in (["check", "a.biz"], ["check", "a.biz", "--format", "json"]):
+    warned = spec.with_name("warned.biz")
+    warned.write_text('business "A" {}\n' + "".join(f"on X.y{i} {{ }}\n" for i in range(1000)))
+    for code, *command in (
+        (1, "check", "a.biz"),
+        (1, "check", "a.biz", "--format", "json"),
+        (0, "check", "warned.biz"),
+        (0, "convert", "warned.biz", "--to", "yaml"),
+        (0, "--help"),
+    ):
         with subprocess.Popen(
             [bizrun, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as running:
             assert running.stdout and running.stderr
             running.stdout.close()
             assert running.stderr.read() == b""
-        assert running.returncode == 0
+        assert running.returncode == code
+
+
+def test_an_error_that_nobody_reads(spec: Path, bizrun: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([bizrun, "check", "none.biz"], stderr=writer, check=False)
+    os.close(writer)
+    assert done.returncode == 2
 
 
 def test_a_closed_output(spec: Path, bizrun: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
-import io
 import os
 import sys
 from typing import Any
@@ -16,6 +15,7 @@ from .. import __version__
 from ..diagnostics import did_you_mean
 from ..errors import BizError, UsageError, encodable, machine_failure
 from .examples import epilog
+from .output import give_up_output, go_on_unheard, lenient_output, stand_in
 
 # As `--help` lists them: group, name, where the command stands (module:attribute), its line.
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
@@ -143,9 +143,10 @@ def main(args: list[str] | None = None) -> int:
     head = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in head
     given = [arg for arg in head if arg != "--debug"] + given[len(head) :]
-    _stand_in()
-    _lenient_output()
+    stand_in()
+    lenient_output()
     if args is None:
+        go_on_unheard()
         # A tree and what is found out about it live to the end: looking among them for cycles
         # took an eighth of a check.
         gc.set_threshold(20_000)
@@ -155,10 +156,6 @@ def main(args: list[str] | None = None) -> int:
         if args is None:
             gc.freeze()  # Python looks for cycles once more at its end, where all of it goes
         return code
-    except (BrokenPipeError, SystemExit):
-        # By the second click ends where whoever read our output has gone; nothing else does.
-        _forget_output()
-        return 0
     except KeyboardInterrupt:
         return _say("Stopped.", 130)
     except OSError as problem:
@@ -168,7 +165,7 @@ def main(args: list[str] | None = None) -> int:
         if failure is not None:
             return _say(str(failure), failure.exit_code)
         code = _say(_system_text(problem), 3 if problem.errno in _DISK else 2)
-        _give_up_output()
+        give_up_output()
         return code
     except Exception as problem:
         if debug:
@@ -233,45 +230,6 @@ def _report_text(problem: Exception) -> str:
         f"({type(problem).__name__}: {reason}). Please report it, with what the same command "
         "prints with --debug, unless `bizrun verify` finds that the state was changed."
     )
-
-
-def _stand_in() -> None:
-    """Gives what was closed before we began, input included, nothing to read and write.
-
-    Without it the next file to be opened, the state's perhaps, would get that descriptor.
-    """
-    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest that is free
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115
-
-
-def _lenient_output() -> None:
-    """Lets no character that the terminal's encoding lacks end the program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _give_up_output() -> None:
-    """Forgets output that can't be written: Python would try once more, and end with 120."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _forget_output()
-
-
-def _forget_output() -> None:
-    """Whoever read our output has gone: what Python still wants to flush goes nowhere."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                os.dup2(nowhere.fileno(), stream.fileno())
-            except (OSError, ValueError):
-                continue
 
 
 if __name__ == "__main__":
