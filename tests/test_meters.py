@@ -4,6 +4,8 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,8 @@ from bizrun.providers.sandbox import Sandbox
 from bizrun.runtime.engine import Engine
 from bizrun.store.memory import MemoryStore
 from bizrun.values import instant
+
+from .streams import feed, open_on, run_once, write_spec
 
 AGGREGATES = ("count", "sum", "max", "min", "last", "average", "unique")
 START, END = instant("2026-04-01T00:00:00Z"), instant("2026-05-01T00:00:00Z")
@@ -137,3 +141,40 @@ def test_an_event_costs_the_same_whatever_came_before():
         engine.state.flush()
         costs.append(store.rows)
     assert costs[0] == costs[1]
+
+
+UNDECLARED = """
+business "M" { bills Account, currency USD }
+entity Account { id text key }
+event Joined { id text }
+on Joined as j { create Account { ...j } }
+meter calls { count A.b per account }
+meter sums { sum n of A.b per account }
+"""
+
+
+def test_events_that_are_not_declared_say_what_they_like(tmp_path: Path) -> None:
+    said: list[Any] = [
+        {"id": "a"},
+        {"account": "a"},
+        {"account": "a", "n": 3},
+        {"account": None},
+        {},
+        None,
+    ]
+    lines: list[Any] = [
+        {"id": "j", "type": "Joined", "time": "2026-01-01T00:00:00Z", "data": {"id": "a"}}
+    ]
+    for number, data in enumerate(said):
+        lines.append({**lines[0], "id": f"e{number}", "type": "A.b", "data": data})
+    lines[-1].pop("data")
+    text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    spec = write_spec(tmp_path, UNDECLARED, "m.biz")
+    engine = open_on(spec, MemoryStore())
+    counts = feed(engine, text, 1000)
+    assert (counts.handled, counts.rejected) == (7, 0)
+    engine.metering.flush()
+    rows = engine.state.select("_meter", {})
+    figures = {row["meter"]: (row["count"], row["total"]) for row in rows}
+    assert figures == {"calls": (2, 0), "sums": (1, 3)}
+    assert run_once(spec, text, 1)[0] == run_once(spec, text, 1000)[0]

@@ -131,7 +131,7 @@ def of_dict(name: str, space: Space) -> Read:
     """Reads a payload that is a dict of anything."""
     own = f"name{len(space)}"
     space[own] = name
-    return Read(f"data[{own}]", False)
+    return Read(f"data.get({own})", False)  # an event that is not declared says what it likes
 
 
 def function(name: str, lines: list[str], space: Space) -> Callable[..., Any]:
