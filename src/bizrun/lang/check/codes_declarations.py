@@ -216,7 +216,9 @@ PLANS = {
     "E0619": Code(
         "a usage period that does not fit",
         "Usage may be rated more often than the plan is paid, so often that both end together: "
-        "monthly under a yearly price.",
+        "monthly under a yearly price. An allowance of a year that is paid by the month is a plan "
+        "of its own, which a customer has besides: `plan pool { price 0 USD per year, includes "
+        "1_200 calls, usage calls: 0.01 USD }`.",
         'business "A" { bills C }\nentity C { id text key }\nevent API.called { c C }\n'
         "meter calls { count API.called per c }\n"
         "plan pro {\n  price 99 USD per month\n  usage calls per year: 0.01 USD   # E0619\n}",

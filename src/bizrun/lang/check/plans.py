@@ -82,10 +82,17 @@ class _Plan:
     carried: list[ast.Includes] = field(default_factory=list)
     free_events: list[ast.Includes] = field(default_factory=list)
 
-    def add(self, code: str, span: Span, message: str, first: Span | None = None) -> None:
+    def add(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        first: Span | None = None,
+        help: str | None = None,
+    ) -> None:
         """Reports a mistake; `first` is the earlier line that it clashes with."""
         labels = (Label(first, "first here"),) if first else ()
-        self.facts.report.add(code, span, message, labels=labels)
+        self.facts.report.add(code, span, message, help=help, labels=labels)
 
 
 def _check_items(items: Iterable[ast.PlanItem], plan: _Plan) -> None:
@@ -521,11 +528,15 @@ def _check_usage_intervals(plan: _Plan) -> None:
             if not inner or not outer or inner[1] < 1:
                 continue
             if inner[0] != outer[0] or outer[1] % inner[1]:
+                often = counted(*usage.interval)
                 text = (
-                    f"Usage per {counted(*usage.interval)} does not fit a whole "
+                    f"Usage per {often} does not fit a whole "
                     "number of times into the period of this price"
                 )
-                plan.add("E0619", usage.span, text, price.span)
+                hint = (
+                    f"a plan of its own with a price of 0 per {often}, beside this one, counts it"
+                )
+                plan.add("E0619", usage.span, text, price.span, hint)
                 break
 
 
