@@ -201,6 +201,38 @@ def test_no_figure_hides_a_value_that_is_too_great(monkeypatch: pytest.MonkeyPat
     assert short[4] == 3
 
 
+BACKDATED = """
+business "Backdated" { language 1, currency USD, timezone "UTC", bills Account }
+entity Account { id text key }
+event Account.opened { id text }
+event Account.dated key account { account Account, start time }
+event API.called key account { account Account, units number }
+meter calls { sum units of API.called per account }
+plan pro { price 30 USD per month, usage calls: 1 USD }
+on Account.opened as e { create Account { id: e.id } }
+on Account.dated as e { subscribe { customer: e.account, plan: pro, start: e.start } }
+"""
+
+
+def test_a_start_in_the_past_has_what_was_used_whatever_commits_there_are(tmp_path: Path) -> None:
+    spec = tmp_path / "backdated.biz"
+    spec.write_text(BACKDATED)
+    lines = [event("o", "Account.opened", "2026-01-01T00:00:00Z", id="a")]
+    for n in range(4):
+        lines.append(event(f"u{n}", "API.called", f"2026-01-{n + 3:02}T00:00:00Z", account="a",
+                           units=n))  # fmt: skip
+    lines.append(event("s", "Account.dated", "2026-01-10T00:00:00Z", account="a",
+                       start="2026-01-02T00:00:00Z"))  # fmt: skip
+    engine = engine_of(str(spec), ":memory:")
+    stream.run_stream(engine, lines, batch=1000)
+    engine.advance(datetime(2026, 2, 2, tzinfo=UTC))
+    engine.drain()
+    rows = [row["quantity"] for row in engine.state.select("InvoiceLine", {"meter": "calls"})]
+    assert rows == [6]
+    found = [outcome(str(spec), lines, ":memory:", batch) for batch in (1, 4, 1000)]
+    assert found[0] == found[1] == found[2]
+
+
 METERED = """
 business "Metered" { language 1
   currency USD
