@@ -93,6 +93,25 @@ def test_a_correction_of_what_was_counted_by_other_dimensions(
     assert lines(capfd) == ["calls 5: 5.00 USD"]
 
 
+@pytest.mark.parametrize("field, more", [
+    ("zone text", {"zone": "z"}), ("of number", {"of": 7}), ('of "a" | "b"', {"of": "a"}),
+    ("of Account", {"of": "a"}),
+])  # fmt: skip
+def test_a_correction_of_an_event_that_was_taken_under_other_fields(
+    field: str, more: dict[str, object], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(PLAIN + meter("sum n"), "2026-01-10", BEFORE)
+    edited = BASE.replace('of text = "x"', field)
+    Path("acme.biz").write_text(edited + PLAIN + meter("sum n"))
+    event = {
+        "id": "c", "type": "Used", "time": "2026-01-12T12:00:00Z", "corrects": "2026-01-05 Used",
+        "data": {"account": "a", "n": 5, **more},
+    }  # fmt: skip
+    Path("acme.events.jsonl").write_text(json.dumps(event) + "\n")
+    assert main(["acme.biz", "--out", "none", "--until", "2026-02-10"]) == 0
+    assert lines(capfd) == ["calls 5: 5.00 USD"]
+
+
 @pytest.mark.parametrize("what, billed", [("sum n", 7), ("max n", 4), ("unique n", 2)])
 @pytest.mark.parametrize("was, now", [("of", ""), ("at, of", "at"), ("of, at", "at")])
 def test_a_dimension_that_a_kept_price_is_by_goes_on(

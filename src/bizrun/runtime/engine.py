@@ -151,8 +151,8 @@ class Engine:
         if clock is not None and due is not None and due <= clock:
             self.timers.fire(clock)
 
-    def read(self, event: Event) -> None:
-        """Reads the payload of an event as it came; Refusal where it does not fit."""
+    def read(self, event: Event, recorded: bool = False) -> None:
+        """Reads the payload of an event; Refusal where it does not fit, unless it is `recorded`."""
         route = self.dispatch.route(event.type)
         declared = route.declared
         if not isinstance(event.data, dict):
@@ -166,9 +166,8 @@ class Engine:
         if declared is None:
             event.data = undeclared(event.data)
             return
-        event.data = self.intake.payload(
-            declared, event.data, lambda name: self._event_default(declared, name, event)
-        )
+        read = self.intake.recorded if recorded else self.intake.payload
+        event.data = read(declared, event.data, partial(self._event_default, declared, event))
 
     def _count_alone(self, event: Event, raw: str, route: Route) -> bool:
         """The short way of an event that no handler looks at: it only counts on meters."""
@@ -187,7 +186,7 @@ class Engine:
         )  # fmt: skip
         return True
 
-    def _event_default(self, declared: EventType, name: str, event: Event) -> Any:
+    def _event_default(self, declared: EventType, event: Event, name: str) -> Any:
         work = Work(self, event.time, event.base, event.envelope(), event)
         return self.compiled(declared.defaults[name], ())(work)
 

@@ -66,23 +66,43 @@ class Intake:
         """
         if not isinstance(data, dict):
             raise Refusal("`data` must be an object")
-        record = type_.payload
-        read: dict[str, Any] = {}
-        for name, field in record.fields:
-            if name in data:
-                if data[name] is None and name in type_.defaults:
-                    check_null(field, f"`{name}`", LEAVE_OUT)
-                read[name] = self.read(data[name], field, f"`{name}`")
-            elif name in type_.defaults:
-                read[name] = defaults(name)
-            elif isinstance(field, Maybe | AnyType):
-                read[name] = None
-            else:
-                self._missing(name, field, data, record)
+        read = {
+            name: self._field(type_, name, field, data, defaults)
+            for name, field in type_.payload.fields
+        }
         for name, value in data.items():
             if name not in read:
                 read[name] = undeclared(value)
         return read
+
+    def recorded(
+        self, type_: EventType, data: dict[str, Any], defaults: Callable[[str], Any]
+    ) -> dict[str, Any]:
+        """The payload of an event that was taken before, whatever its type said then: what does
+        not fit today is as it came, such as the key of a row that is gone, and what is needed
+        since then is none."""
+        read: dict[str, Any] = undeclared(data)
+        for name, field in type_.payload.fields:
+            try:
+                read[name] = self._field(type_, name, field, data, defaults)
+            except Refusal:
+                read.setdefault(name, None)
+        return read
+
+    def _field(
+        self, type_: EventType, name: str, field: Type, data: dict[str, Any],
+        defaults: Callable[[str], Any],
+    ) -> Any:  # fmt: skip
+        """The value of a declared field."""
+        if name in data:
+            if data[name] is None and name in type_.defaults:
+                check_null(field, f"`{name}`", LEAVE_OUT)
+            return self.read(data[name], field, f"`{name}`")
+        if name in type_.defaults:
+            return defaults(name)
+        if not isinstance(field, Maybe | AnyType):
+            self._missing(name, field, data, type_.payload)
+        return None
 
     def _missing(self, name: str, field: Type, data: dict[str, Any], record: Record) -> None:
         known = {key for key, _ in record.fields}
