@@ -315,7 +315,7 @@ def test_the_state_of_another_spec(call: Call, shop: Path) -> None:
 def test_a_state_of_a_newer_version(call: Call, shop: Path) -> None:
     call("shop.biz", "--state", "x.db")
     with opened(shop / "x.db") as db:
-        db.execute("UPDATE _clock SET format = 99")
+        db.execute("UPDATE _spec SET format = 99")
     assert "written by a newer bizrun" in call("shop.biz", "--state", "x.db", code=2).stderr
 
 

@@ -219,7 +219,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
             "_meta is not as bizrun wrote it",
         ),
         ("DELETE FROM _meta WHERE name = 'commits'", "_meta is not as bizrun wrote it"),
-        ("DROP TABLE _chain", "no such table: _chain"),
+        ("DROP TABLE _log_plain", "no such table: _log_plain"),
     ],
 )
 def test_values_that_another_program_wrote(tmp_path: Path, statement: str, says: str) -> None:

@@ -21,6 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bizrun.errors import BizError, StoreError, UsageError
+from bizrun.runtime.head import head_of
+from bizrun.runtime.tables import SYSTEM
 from bizrun.store.base import Column, Row, Store, Table
 from bizrun.store.digest import state_digest
 from bizrun.store.memory import MemoryStore
@@ -498,3 +500,28 @@ def test_a_server_goes_on_when_its_database_is_back(postgres: Server, tmp_path: 
         assert row is not None and row["credits"] == 5
         assert store.verify() == []
     assert "Traceback" not in (tmp_path / "stderr.txt").read_text()
+
+
+# --- older formats -----------------------------------------------------------------------------
+
+
+def test_a_state_of_the_first_format_goes_on(postgres: Server) -> None:
+    address = postgres.address("older")
+    made = (ROOT / "tests" / "golden" / "state" / "postgres1.sql").read_text()
+    postgres.sql(made)
+    with pytest.raises(UsageError, match="by an older bizrun: run its spec once with this one"):
+        open_store(address, reading=True)
+    with closing(open_store(address)) as store:
+        assert store.verify() == [] and store.last_seq() == 16
+        assert head_of(store) == (datetime(2026, 1, 5, 9, 0, 0, 250_000, UTC), 7)
+        assert store.prepare([table for table in SYSTEM if table.name == "_spec"]) == []
+        row = {"id": "spec", "spec": "shop", "path": "shop.biz", "format": 1}
+        assert store.get("_spec", "spec") == row
+        commit_some(store, 3)
+        store.commit("- 8")
+    with closing(open_store(address, reading=True)) as reader:
+        assert reader.verify() == [] and reader.last_seq() == 19
+        assert head_of(reader) == (None, 8)
+    postgres.sql("DROP SCHEMA older CASCADE", made)
+    with closing(open_store(address, fresh=True)) as store:
+        assert store.last_seq() == 0 and store.head() == ""

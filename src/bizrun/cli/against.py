@@ -13,7 +13,7 @@ import click
 from ..errors import StoreError, UsageError
 from ..ir.lacking import lacking
 from ..store.postgres_address import is_postgres, shown
-from .state import check_belongs, clock_row, found_state, program_of
+from .state import check_belongs, found_state, program_of, spec_row
 
 if TYPE_CHECKING:
     from ..runtime.engine import Engine
@@ -38,7 +38,7 @@ def tell(spec: str, state: str) -> int:
     name = shown(address)
     with _rehearsed(address) as store:
         try:
-            row = clock_row(store)
+            row = spec_row(store)
             if row is not None and row["spec"] != program.name:
                 raise UsageError(
                     f"it is the state of `{row['spec']}`; an edited copy of that spec is checked "

@@ -19,11 +19,11 @@ from ..store.medium import doubt
 from ..store.postgres_address import shown
 from .state import (
     check_belongs,
-    clock_row,
     default_state,
     json_option,
     program_of,
     spec_name,
+    spec_row,
     tell_other_spec,
     telling_damage,
 )
@@ -145,7 +145,7 @@ def _run(program: Program, options: Options, strict: bool) -> int:
             check_settings(program)
         store = open_store(options.state, options.fresh)
         stack.callback(store.close)
-        row = clock_row(store)
+        row = spec_row(store)
         check_belongs(row, program, options.state)
         tell_other_spec(row, program, options.state)
         if row is None and not options.progress and (found := doubt(options.state)):

@@ -13,11 +13,11 @@ from ..store.medium import doubt
 from ..store.postgres_address import shown
 from .state import (
     check_belongs,
-    clock_row,
     default_state,
     program_of,
     show_errors,
     spec_name,
+    spec_row,
     tell_other_spec,
     telling_damage,
 )
@@ -103,7 +103,7 @@ def _open(program: Program, address: str, live: bool) -> Store:
     if live:
         check_settings(program)
     store = open_store(address)
-    row = clock_row(store)
+    row = spec_row(store)
     check_belongs(row, program, address)
     tell_other_spec(row, program, address)
     store.prepare(SYSTEM)

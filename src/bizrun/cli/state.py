@@ -114,12 +114,12 @@ def found_state(state: str | None, spec: str | None) -> str:
     return state
 
 
-def clock_row(store: Store) -> Row | None:
-    """What a state says about itself: clock, spec, path, format; None where it is new."""
+def spec_row(store: Store) -> Row | None:
+    """What a state says about its spec: name, path, format of rows; None where it is new."""
     from ..runtime.tables import SYSTEM
 
-    store.prepare([table for table in SYSTEM if table.name == "_clock"])
-    return store.get("_clock", "clock")
+    store.prepare([table for table in SYSTEM if table.name == "_spec"])
+    return store.get("_spec", "spec")
 
 
 def check_belongs(row: Row | None, program: Program, state: str) -> None:
@@ -189,7 +189,7 @@ def opened(state: str | None, spec: str | None, writing: bool = False) -> Iterat
 
     address = found_state(state, spec)
     with telling_damage(address, spec), closing(open_store(address, reading=not writing)) as store:
-        row = clock_row(store)
+        row = spec_row(store)
         checked, program = program_of(spec or spec_path(row, address))
         check_belongs(row, program, address)
         # What follows from an act on a live state waits for the next live run.
@@ -226,7 +226,7 @@ def _damage(address: str, spec: str | None) -> str | None:
 
     try:
         with closing(open_store(address, reading=True)) as store:
-            _, program = compile_spec(spec or spec_path(clock_row(store), address))
+            _, program = compile_spec(spec or spec_path(spec_row(store), address))
             return next(iter(verify(store, program)), None) if program is not None else None
     except BizError as error:
         return str(error)

@@ -10,7 +10,7 @@ from .state import json_option, opened, spec_option, state_option
 
 # What depends on where the spec stands, not on what it says; how often the outbox had to try.
 SKIPPED = (
-    "_clock.path", "_effect.place", "_dead.place", "_note.place", "_unit.code", "_log.fired",
+    "_spec.path", "_effect.place", "_dead.place", "_note.place", "_unit.code", "_log.fired",
     "_delivery", "_fence", "_switch", "_spent", "_items",
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..lang import ast
 from ..model import base_of
 from ..runtime.counting import RECORDED
+from ..runtime.head import head_of
 from ..store.base import INTERNAL
 from ..times import local_date, zone
 from ..values import instant_text, show
@@ -133,8 +134,7 @@ class _Chain:
             near = did_you_mean(field, declared.fields)
             hint = f" Did you mean `{near}`?" if near else ""
             raise UsageError(f"{entity} has no field `{field}`.{hint}")
-        clock = self.store.get("_clock", "clock")
-        found = changes(self.program, self.store, clock["at"] if clock else None, entity, key)
+        found = changes(self.program, self.store, head_of(self.store).at, entity, key)
         row = self.store.get(entity, key)
         if row is None and not found:
             known = [str(other[declared.key]) for other in self.store.select(entity)]

@@ -31,6 +31,7 @@ from .dispatch import Dispatch, Route
 from .editions import editions
 from .emitting import Emitting
 from .fit import shape_defaults
+from .head import Head, head_of, tell_spec
 from .hearing import hear
 from .intake import Intake, undeclared
 from .lifecycles import Lifecycles
@@ -67,11 +68,11 @@ class Engine:
         self.migrated = store.prepare(tables_of(program), defaults_of(program), renames_of(program))
         self.state = State(store)
         self.counts = Counts()
-        self._clock_row = self.state.get("_clock", "clock")
-        self.clock: datetime | None = self._clock_row["at"] if self._clock_row else None
+        self.clock: datetime | None
+        self.clock, self._order = head_of(store)
         self.editions = editions(program, self.state, self.clock)
         self.program = program = self.editions.program
-        self._order: int = self._clock_row["order"] if self._clock_row else 0
+        self._said = False  # whether the state knows its spec
         self.seq = store.last_seq()  # the number of the newest event of the log
         self._queue: deque[Item] = deque()
         self._pending: list[Item] = []
@@ -583,17 +584,12 @@ class Engine:
 
     def commit(self, figures: bool = True) -> None:
         """Makes all that was handled durable; running `figures` only where the store lasts."""
-        row = {
-            "id": "clock", "at": self.clock, "order": self._order,
-            "spec": self.program.name, "path": self.program.path, "format": 1,
-        }  # fmt: skip
-        if row != self._clock_row:
-            self.state.replace("_clock", "clock", self._clock_row, row)
-            self._clock_row = row
-            self.state.settle()
+        if not self._said:
+            tell_spec(self.state, self.program)
+            self._said = True
         self.editions = self.editions.kept(self.state)
         self.refusals.clear()
         if figures:
             self.metering.flush()
         self.state.settle()
-        self.state.commit()
+        self.state.commit(str(Head(self.clock, self._order)))

@@ -194,10 +194,10 @@ class State:
             self.dirty = defaultdict(dict)
         self._dirty_rows = 0
 
-    def commit(self) -> None:
-        """Makes all changes and log entries durable."""
+    def commit(self, head: str) -> None:
+        """Makes all changes and log entries durable, with the head of this commit."""
         self.flush()
         if self.entries:
             self.store.append(self.entries)
             self.entries = []
-        self.store.commit()
+        self.store.commit(head)

@@ -83,7 +83,7 @@ def _table(
 
 
 SYSTEM = (
-    _table("_clock", "id:text at:time order:integer spec:text path:text format:integer"),
+    _table("_spec", "id:text spec:text path:text format:integer"),
     _table("_timer", "id:text due:time order:integer kind:text task:json", ("due",)),
     _table(
         "_wait",

@@ -208,8 +208,14 @@ class Store(Protocol):
     def purge(self) -> None:
         """After a commit: leaves nothing behind of what was replaced or deleted."""
 
-    def commit(self) -> None:
-        """Makes everything since the last commit durable, or nothing of it."""
+    def head(self) -> str:
+        """The head of the newest commit, empty where none had one."""
+
+    def commit(self, head: str | None = None) -> None:
+        """Makes everything since the last commit durable, or nothing of it.
+
+        `head` is a short text that goes with a commit and holds until another one comes: what moves
+        each time and would else be a row, a page more for each commit. None leaves it as it is."""
 
     def rollback(self) -> None:
         """Drops everything since the last commit."""

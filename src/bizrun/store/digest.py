@@ -16,8 +16,8 @@ from .base import CLOCK, LogEntry, Store, Table
 def state_digest(store: Store, tables: Iterable[Table], skip: Container[str] = ()) -> str:
     """SHA-256 over all rows and the log; `skip` names tables, or columns as `Table.column`.
 
-    `_log.fired` is a column of the log. Its seq never counts, nor do entries that only tell when
-    time moved on: what followed from that does.
+    The head of the newest commit counts. `_log.fired` is a column of the log. Its seq never counts,
+    nor do entries that only tell when time moved on: what followed from that does.
     """
     running = hashlib.sha256()
     for table in sorted(tables, key=lambda t: t.name):
@@ -27,6 +27,7 @@ def state_digest(store: Store, tables: Iterable[Table], skip: Container[str] = (
         running.update(_line([table.name, columns]))
         for row in store.select(table.name):
             running.update(_line([canonical(row[column]) for column in columns]))
+    running.update(_line(["head", store.head()]))
     running.update(_line("log"))
     kept = [n for n, name in enumerate(LogEntry._fields) if n and f"_log.{name}" not in skip]
     for entry in store.log():

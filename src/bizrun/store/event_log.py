@@ -15,11 +15,18 @@ from msgspec.msgpack import Encoder
 from .base import ERASED, INTERNAL, Known, LogEntry, Plain
 from .database import Database
 from .plain import FEWEST, ends, entries_of, smallest
-from .plain_log import PlainLog, link, run_row
+from .plain_log import PlainLog, behind, link, run_row
 
 _COLUMNS = ", ".join(LogEntry._fields)
 # What is done for each commit is short: the driver hashes a statement's text to find it.
-_INSERT = "INSERT INTO _log VALUES (?,?,?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO _log VALUES (?,?,?,?,?,?,?,?,?,?,NULL,NULL)"
+_INSERT_LINKED = "INSERT INTO _log VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+_LINK = "UPDATE _log SET digest = ?, head = ? WHERE seq = ?"
+_HEAD = "SELECT value FROM _meta WHERE name = 'head'"
+_KEEP_HEAD = (
+    "INSERT INTO _meta (name, value) VALUES ('head', ?) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _CLAIM = (
     "INSERT INTO _log_id VALUES (?,?,?,?) ON CONFLICT (source,id) DO UPDATE SET seq=excluded.seq,"
     "status=excluded.status WHERE _log_id.status='rejected'"
@@ -54,17 +61,21 @@ class EventLog:
         self._claims: list[tuple[Any, ...]] = []
         self._runs: list[tuple[Any, ...]] = []
         self.seq = self.committed_seq = 0
-        self.digest = ""
+        # What the newest commit left: the chain's digest, and the text that came with it.
+        self.digest = self.head = ""
         self.load()
 
     def load(self) -> None:
         """Goes back to what is stored, after opening and after a rollback."""
         db = self._db
-        newest = db.execute("SELECT max(seq) FROM _log").get or 0
-        self.seq = max(int(newest), self._plain.last_seq())
-        self.committed_seq = self.seq
-        last = db.execute("SELECT digest FROM _chain ORDER BY last_seq DESC LIMIT 1").get
-        self.digest = last or ""
+        newest = "SELECT seq, digest, head FROM _log ORDER BY seq DESC LIMIT 1"
+        last = max(db.execute(newest).fetchone() or (0, None, None), self._plain.last(), key=_seq)
+        self.seq = self.committed_seq = int(last[0])
+        self.digest, self.head = last[1] or "", last[2] or ""
+        # One that is kept by itself is the newest as long as nothing has been appended since.
+        seq, _, head = (db.execute(_HEAD).get or "").partition(" ")
+        if seq == str(self.seq):
+            self.head = head
         self._running = None
         self._page = (1, 0, {})
         self._entries, self._claims, self._runs = [], [], []
@@ -73,6 +84,7 @@ class EventLog:
 
     def known(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
         """Which of these have been appended before; one statement for each source."""
+        self._write()
         tops = self._tops
         asked: dict[str, dict[str, str]] = {}
         for source, id in ids:
@@ -114,7 +126,11 @@ class EventLog:
         return least > top or not self.known([("", id) for id in ids])
 
     def append(self, items: Iterable[tuple[Any, ...] | Plain], claim: bool) -> None:
-        """Adds entries to the log, the chain and, with `claim`, the known ids."""
+        """Adds entries to the log, the chain and, with `claim`, the known ids.
+
+        They reach the database when it is asked for any of that, and with their link at the latest.
+        """
+        self._write()
         entries: list[tuple[Any, ...]] = []
         for item in items:
             if not isinstance(item, Plain):
@@ -126,7 +142,6 @@ class EventLog:
             if not (claim and self._append_plain(item)):
                 entries += entries_of(item)
         self._append_each(entries, claim)
-        self._write()
 
     def _append_plain(self, plain: Plain) -> bool:
         """Adds a run of events as such, if it is long enough and its range of ids is free."""
@@ -166,7 +181,7 @@ class EventLog:
             top = self._known_top("")
             asked = [id for source, id, *_ in claims if not source and id <= top]
             if asked:
-                self._write()
+                self._write_runs()
                 held = self._plain.known(asked)
                 claims = [claim for claim in claims if claim[0] or claim[1] not in held]
         self._claims += claims
@@ -191,6 +206,9 @@ class EventLog:
         if self._claims:
             self.writer.executemany(_CLAIM, self._claims)
             self._claims = []
+        self._write_runs()
+
+    def _write_runs(self) -> None:
         if self._runs:
             self._plain.append(self._runs)
             self._runs = []
@@ -200,17 +218,37 @@ class EventLog:
             self._running = hashlib.sha256(self.digest.encode())
         self._running.update(data)
 
-    def link(self) -> bool:
-        """Adds the chain's link for this transaction; whether there was anything to link."""
+    def link(self, head: str) -> bool:
+        """Ends this transaction's entries with their link in the chain: the last one has its
+        digest, and the commit's head. Whether there was anything to link."""
         if self._running is None:
             return False
-        self.digest = self._running.hexdigest()
+        self.digest, self.head = self._running.hexdigest(), head
         self._running = None
-        self.writer.execute("INSERT INTO _chain VALUES (?, ?)", (self.seq, self.digest))
+        end = (self.digest, head)
+        if self._entries and self._entries[-1][0] == self.seq:
+            linked = self._entries.pop()
+            self._write()
+            self.writer.execute(_INSERT_LINKED, (*linked, *end))
+        elif self._runs and behind(self._runs[-1]) > self.seq:
+            linked = self._runs.pop()
+            self._write()
+            self._plain.append([linked], end)
+        else:  # somebody has asked for what was appended
+            self._write()
+            self.writer.execute(_LINK, (*end, self.seq))
+            self._plain.link_last(self.seq, end)
         return True
+
+    def keep(self, head: str) -> None:
+        """Notes the head of a transaction that has added nothing."""
+        if head != self.head:
+            self.head = head
+            self.writer.execute(_KEEP_HEAD, (f"{self.seq} {head}",))
 
     def entries(self, after: int, status: str | None) -> Iterator[LogEntry]:
         """Entries in order, read by the page, so that writes may come between."""
+        self._write()
         single = self._single(after, status)
         if status not in (None, "handled"):
             return single
@@ -229,6 +267,7 @@ class EventLog:
 
     def entry(self, seq: int) -> LogEntry | None:
         """One entry; those that follow it are read with it, since they are asked for next."""
+        self._write()
         low, high, page = self._page
         if not low <= seq <= high:
             some = f"SELECT {_COLUMNS} FROM _log WHERE seq >= ? ORDER BY seq LIMIT {_AHEAD}"

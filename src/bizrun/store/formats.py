@@ -6,7 +6,9 @@ import contextlib
 
 import apsw
 
-FORMAT = 2
+from .linking import CHAIN, adding, moving, tell_head
+
+FORMAT = 3
 _META = "CREATE TABLE IF NOT EXISTS _meta (name TEXT PRIMARY KEY, value TEXT) STRICT, WITHOUT ROWID"
 _DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
   "table" TEXT, "column" TEXT, "key" TEXT, "type" TEXT, "value" ANY,
@@ -14,14 +16,13 @@ _DROPPED = """CREATE TABLE IF NOT EXISTS _dropped (
 LOG_TABLES = (
     """CREATE TABLE IF NOT EXISTS _log (
       seq INTEGER PRIMARY KEY, source TEXT, id TEXT, type TEXT, time TEXT, raw TEXT, status TEXT,
-      reason TEXT, cause INTEGER, fired TEXT) STRICT""",
+      reason TEXT, cause INTEGER, fired TEXT, digest TEXT, head TEXT) STRICT""",
     """CREATE TABLE IF NOT EXISTS _log_id (
       source TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, status TEXT NOT NULL,
       PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID""",
-    "CREATE TABLE IF NOT EXISTS _chain (last_seq INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT",
     """CREATE TABLE IF NOT EXISTS _log_plain (
       seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, low TEXT NOT NULL,
-      high TEXT NOT NULL UNIQUE, text TEXT NOT NULL, fired TEXT) STRICT""",
+      high TEXT NOT NULL UNIQUE, text TEXT NOT NULL, fired TEXT, digest TEXT, head TEXT) STRICT""",
     # No id twice: ranges don't overlap, with each other or with what is known by itself.
     """CREATE TRIGGER IF NOT EXISTS _log_plain_unique BEFORE INSERT ON _log_plain WHEN
       EXISTS (SELECT 1 FROM (SELECT low FROM _log_plain WHERE high >= NEW.low
@@ -37,7 +38,7 @@ LOG_TABLES = (
       FROM _log_plain AS p,
         json_each('[' || replace(rtrim(p.text, char(10)), char(10), ',') || ']') AS e""",
 )
-TABLES = (_META, _DROPPED, *LOG_TABLES)
+TABLES = (_META, _DROPPED, *LOG_TABLES, f"CREATE {CHAIN}")
 PRAGMAS = (
     # FULL: with NORMAL a power cut loses commits that were acknowledged.
     "synchronous = FULL",
@@ -60,17 +61,25 @@ def create(db: apsw.Connection) -> None:
 
 
 def upgrade(db: apsw.Connection) -> None:
-    """Adds what a state of the first format lacks: runs of plain events."""
-    if is_first_format(db):
-        db.execute("BEGIN IMMEDIATE")
-        for statement in LOG_TABLES:
-            db.execute(statement)
-        db.execute("UPDATE _meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
-        db.execute("COMMIT")
+    """Brings a state of an older format to this one: runs of plain events since the second, each
+    link of the chain with the entry that it ends with since the third."""
+    found = older_format(db)
+    if found is None:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    linked = ("_log",) if found == 1 else ("_log", "_log_plain")
+    for statement in (*adding(linked), *LOG_TABLES, *moving(linked), f"CREATE {CHAIN}"):
+        db.execute(statement)
+    tell_head(db, str)
+    db.execute("UPDATE _meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
+    db.execute("COMMIT")
 
 
-def is_first_format(db: apsw.Connection) -> bool:
-    """Whether a state was written before there were runs of plain events."""
+def older_format(db: apsw.Connection) -> int | None:
+    """The format of a state that an older bizrun has written; None where it is this one, or none
+    that is known."""
     with contextlib.suppress(apsw.SQLError):  # it has no _meta, as is told when that is read
-        return bool(db.execute("SELECT value FROM _meta WHERE name = 'format'").get == "1")
-    return False
+        found = str(db.execute("SELECT value FROM _meta WHERE name = 'format'").get)
+        if found.isdigit() and 0 < int(found) < FORMAT:
+            return int(found)
+    return None

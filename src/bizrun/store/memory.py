@@ -256,6 +256,7 @@ class MemoryStore:
         self._committed = 0
         self._aside: dict[tuple[str, str], tuple[Column, dict[str, Any]]] = {}
         self._forgotten: list[tuple[dict[str, Any], str, Any]] = []
+        self._head = ""
         self._closed = False
 
     def prepare(
@@ -512,10 +513,16 @@ class MemoryStore:
     def purge(self) -> None:
         """There is nothing behind what is there."""
 
-    def commit(self) -> None:
+    def head(self) -> str:
+        """The head of the newest commit; see `Store.head`."""
+        return self._head
+
+    def commit(self, head: str | None = None) -> None:
         """Keeps everything since the last commit, as long as the process lives."""
         if self._closed:
             raise StoreError("the state is closed")
+        if head is not None:
+            self._head = head
         self._undo.clear()
         self._reclaimed.clear()
         self._forgotten.clear()

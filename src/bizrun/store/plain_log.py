@@ -17,7 +17,12 @@ from .base import Known, LogEntry, Plain
 from .database import Database
 from .plain import Unfolded, unfolded
 
-_INSERT = "INSERT INTO _log_plain VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO _log_plain VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_LINK = (
+    "UPDATE _log_plain SET digest = ?, head = ? "
+    "WHERE seq = (SELECT max(seq) FROM _log_plain) AND seq + count - 1 = ?"
+)
+_NO_LINK = (None, None)
 _PAGE = 50  # runs of up to a thousand events
 _encode = Encoder().encode
 
@@ -35,10 +40,11 @@ class PlainLog:
         self._run = (0, 0)
         self._unfolded.clear()
 
-    def last_seq(self) -> int:
-        """The seq of the newest event, 0 where there is none."""
-        newest = "SELECT seq + count - 1 FROM _log_plain ORDER BY seq DESC LIMIT 1"
-        return int(self._db.execute(newest).get or 0)
+    def last(self) -> tuple[int, str | None, str | None]:
+        """The seq of the newest event, 0 where there is none, and the link that it ends."""
+        newest = "SELECT seq + count - 1, digest, head FROM _log_plain ORDER BY seq DESC LIMIT 1"
+        found: tuple[int, str | None, str | None] | None = self._db.execute(newest).fetchone()
+        return found or (0, None, None)
 
     def top(self) -> str:
         """The largest id of all."""
@@ -51,9 +57,15 @@ class PlainLog:
         alone = "SELECT 1 FROM _log_id WHERE source = '' AND id BETWEEN ? AND ? LIMIT 1"
         return (row is None or row[0] > high) and not self._db.execute(alone, (low, high)).get
 
-    def append(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Adds runs, where they are free."""
-        self._db.executemany(_INSERT, rows)
+    def append(
+        self, rows: Sequence[tuple[Any, ...]], end: tuple[str | None, str | None] = _NO_LINK
+    ) -> None:
+        """Adds runs, where they are free; `end` is the digest and the head of a link."""
+        self._db.executemany(_INSERT, [(*row, *end) for row in rows])
+
+    def link_last(self, seq: int, end: tuple[str, str]) -> None:
+        """Puts a link with the newest run, if this is the seq that it ends with."""
+        self._db.execute(_LINK, (*end, seq))
 
     def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """Which of these are in a run."""
@@ -145,6 +157,11 @@ def run_row(plain: Plain, low: str, high: str) -> tuple[int, int, str, str, str,
     """The row of a run of events whose ids are between these."""
     fired = json.dumps(plain.fired) if plain.fired is not None else None
     return plain.first, len(plain.ids), low, high, plain.text.decode(), fired
+
+
+def behind(row: tuple[Any, ...]) -> int:
+    """The seq that follows a run."""
+    return int(row[0] + row[1])
 
 
 def link(seq: int, count: int, low: str, high: str, text: str, fired: str | None) -> bytes:

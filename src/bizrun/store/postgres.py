@@ -26,7 +26,7 @@ from .match import value_at
 from .postgres_address import Place, place_of
 from .postgres_failure import failure
 from .postgres_link import LOCK_TIMEOUT, Link, connected
-from .postgres_sql import FORMAT, OWN, POSTGRES, TABLES, quoted
+from .postgres_sql import FORMAT, OWN, POSTGRES, TABLES, quoted, upgrade
 from .sql import TableSQL
 from .sql_store import SqlStore
 
@@ -74,6 +74,8 @@ class PostgresStore(SqlStore):
             _check_free(link, self._place, self._schema, fresh)
         elif fresh:
             _drop(link)
+        else:
+            upgrade(link)
         if fresh or not there:
             for statement in TABLES:
                 link.execute(statement)
@@ -109,9 +111,10 @@ class PostgresStore(SqlStore):
         self._connection()
         self._link.insert(sql.upsert, rows)
 
-    def _commit_counted(self) -> None:
+    def _commit_counted(self, head: str) -> None:
         link = self._link
-        self._log.link()
+        if not self._log.link(head):
+            self._log.keep(head)
         # Whoever has come in between, since this session lost its lock, has counted too.
         counted = link.execute(
             "UPDATE _meta SET value = ? WHERE name = 'commits' AND value = ? RETURNING 1",
@@ -179,6 +182,11 @@ class PostgresReader(PostgresStore):
                 f"There is no state in the schema {self._schema} of {self.name}: run a spec with "
                 "it first, or name another one."
             )
+        if link.execute("SELECT value FROM _meta WHERE name = 'format'").get == "1":
+            raise UsageError(
+                f"{self.name} was written by an older bizrun: run its spec once with this one, "
+                "which brings it up to date."
+            )
         self._copied: set[str] = set()
 
     @_guarded
@@ -205,11 +213,11 @@ class PostgresReader(PostgresStore):
         self._link.execute(f"CREATE TABLE {quoted(name)} (LIKE {there} INCLUDING ALL)")
         self._link.execute(f"INSERT INTO {quoted(name)} SELECT * FROM {there}")
 
-    def commit(self) -> None:
+    def commit(self, head: str | None = None) -> None:
         """Nothing is kept: what was to be written is dropped."""
         self._rollback()
 
-    def _commit_counted(self) -> None:
+    def _commit_counted(self, head: str) -> None:
         """Goes on seeing the same moment."""
 
     def _rollback(self) -> None:
@@ -322,6 +330,11 @@ def _drop(link: Link) -> None:
     named = "SELECT value::json ->> 'name' FROM _meta WHERE name LIKE 'table:%'"
     tables = [name for (name,) in link.execute(named)]
     link.execute("DROP VIEW IF EXISTS _event")
+    # A table in states of the first format.
+    chain = link.execute(
+        "SELECT relkind FROM pg_catalog.pg_class WHERE oid = to_regclass('_chain')"
+    )
+    link.execute(f"DROP {'TABLE' if chain.get == 'r' else 'VIEW'} IF EXISTS _chain")
     link.execute(f"DROP TABLE IF EXISTS {', '.join(map(quoted, (*OWN, *tables)))}")
     link.execute("DROP FUNCTION IF EXISTS _log_plain_unique")
     link.execute("DROP TYPE IF EXISTS _money")

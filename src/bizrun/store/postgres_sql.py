@@ -24,10 +24,12 @@ from .codecs import (
     encode_money,
     encode_time,
 )
+from .database import Database
+from .linking import CHAIN, adding, moving, tell_head
 from .schema import json_text
 from .sql import Dialect
 
-FORMAT = 1
+FORMAT = 2
 
 # An identifier has at most so many bytes; PostgreSQL cuts off the rest without a word.
 _LONGEST = 63
@@ -194,14 +196,14 @@ TABLES = (
       "type" text NOT NULL, "value" text NOT NULL, PRIMARY KEY ("table", "column", "key"))""",
     """CREATE TABLE _log (
       seq bigint PRIMARY KEY, source text, id text, type text, time text, raw text, status text,
-      reason text, cause bigint, fired text)""",
+      reason text, cause bigint, fired text, digest text, head text)""",
     """CREATE TABLE _log_id (
       source text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, seq bigint NOT NULL,
       status text NOT NULL, PRIMARY KEY (source, id))""",
-    "CREATE TABLE _chain (last_seq bigint PRIMARY KEY, digest text NOT NULL)",
     """CREATE TABLE _log_plain (
       seq bigint PRIMARY KEY, count bigint NOT NULL, low text COLLATE "C" NOT NULL,
-      high text COLLATE "C" NOT NULL UNIQUE, text text NOT NULL, fired text)""",
+      high text COLLATE "C" NOT NULL UNIQUE, text text NOT NULL, fired text, digest text,
+      head text)""",
     # No id twice: ranges don't overlap, with each other or with what is known by itself.
     """CREATE FUNCTION _log_plain_unique() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF EXISTS (SELECT 1 FROM (SELECT low FROM _log_plain WHERE high >= NEW.low
@@ -218,6 +220,20 @@ TABLES = (
         coalesce(p.fired::json ->> (e.place - 1)::int, '')
       FROM _log_plain AS p,
         string_to_table(rtrim(p.text, chr(10)), chr(10)) WITH ORDINALITY AS e(raw, place)""",
+    f"CREATE {CHAIN}",
 )
+
+
+def upgrade(db: Database) -> None:
+    """Brings a state of the first format to this one, within the caller's transaction."""
+    if db.execute("SELECT value FROM _meta WHERE name = 'format'").get != "1":
+        return
+    linked = ("_log", "_log_plain")
+    for statement in (*adding(linked), *moving(linked), f"CREATE {CHAIN}"):
+        db.execute(statement)
+    tell_head(db, lambda at: encode_time(_decode_time(at)))
+    db.execute("UPDATE _meta SET value = ? WHERE name = 'format'", (str(FORMAT),))
+
+
 # Of which there may be some: what signs in, beside the state's own.
-OWN = ("_log", "_log_id", "_chain", "_log_plain", "_dropped", "_meta", "_token", "_session")
+OWN = ("_log", "_log_id", "_log_plain", "_dropped", "_meta", "_token", "_session")

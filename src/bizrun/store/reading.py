@@ -17,7 +17,7 @@ from ..errors import UsageError
 from .base import Table
 from .event_log import EventLog
 from .file import StateFile, Tail, check_is_state, is_copy
-from .formats import is_first_format, upgrade
+from .formats import older_format, upgrade
 from .sqlite import SqliteStore
 
 
@@ -72,7 +72,7 @@ class SqliteReader(SqliteStore):
         if not db.execute("SELECT count(*) FROM sqlite_master").get:
             # Whoever made it was stopped before its first commit.
             raise UsageError(f"{self._file.name} is empty: run a spec with it first.")
-        if is_first_format(db):
+        if older_format(db) is not None:
             db = self._copied_of(db)
             upgrade(db)
         self._db = db

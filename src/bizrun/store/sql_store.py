@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-from ..errors import Refusal, StoreError
+from ..errors import StoreError
 from .base import Known, LogEntry, Plain, Range, Row, Table
 from .cache import NO_ROWS, Cache
 from .cursor import Cursors, OpenCursor
@@ -16,9 +16,10 @@ from .event_log import EventLog, select_in, storable
 from .guard import guarded as _guarded
 from .match import matching, ordered
 from .migrate import migrate, rename
-from .schema import check_tables, moves, table_from_json, taken
+from .schema import check_tables, moves, table_from_json
 from .sql import Dialect, TableSQL, shape_of, table_sql, tally_sql
 from .tops import Tops
+from .uniques import Uniques
 
 _PENDING_ROWS = 10_000
 _FIRST_ROWS = 512
@@ -62,7 +63,7 @@ class SqlStore(ABC):
         self._unique: set[str] = set()
         self._pending: dict[str, dict[str, Row | None]] = {}
         self._pending_rows = 0
-        self._pending_unique: dict[tuple[str, str], dict[Any, str]] = {}
+        self._uniques = Uniques()
         # Two halves instead of a list in order of use: the older half is dropped whole.
         self._cache = Cache(cache_rows)
         # Tables whose rows were all in the cache when they were selected last.
@@ -153,7 +154,7 @@ class SqlStore(ABC):
                     before = rename(db, self.dialect, before, moved)
                     told += [f"{table.name}.{now} was {was}" for was, now in moved.items()]
                 told += migrate(db, self.dialect, before, table, new)
-            self._commit_counted()
+            self._commit_counted(self._log.head)
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
@@ -339,7 +340,8 @@ class SqlStore(ABC):
             [] if self._unique.isdisjoint(changes) else [t for t in changes if t in self._unique]
         )
         for table in unique:
-            self._check_unique(tables[table], changes[table])
+            pending = waiting.get(table, {})
+            self._uniques.check(self._connection(), tables[table], changes[table], pending)
         for table, rows in changes.items():
             if table in waiting:
                 waiting[table].update(rows)
@@ -352,7 +354,7 @@ class SqlStore(ABC):
                     break
         self._pending_rows += sum(map(len, changes.values()))
         for table in unique:
-            self._claim_values(tables[table], changes[table])
+            self._uniques.claim(tables[table], changes[table])
         for table in self._largest:
             if table in changes:
                 self._grow(table, changes[table])
@@ -390,58 +392,6 @@ class SqlStore(ABC):
             self._connection().executemany(
                 'DELETE FROM _dropped WHERE "table" = ? AND "key" = ?', gone
             )
-
-    def _check_unique(self, sql: TableSQL, rows: Mapping[str, Row | None]) -> None:
-        """Refuses rows that would share a unique value with each other or with one that stays."""
-        table = sql.table.name
-        pending = self._pending.get(table, {})
-        for column in sql.unique:
-            values = [
-                (key, row[column])
-                for key, row in rows.items()
-                if row is not None and row.get(column) is not None
-            ]
-            if not values:
-                continue
-            holders = {
-                value: holder
-                for holder, value in self._holders(sql, column, [value for _, value in values])
-                if holder not in pending
-            }
-            waiting = self._pending_unique.get((table, column), {})
-            for _, value in values:
-                held = pending.get(waiting.get(value, ""))
-                if held is not None and held[column] == value:
-                    holders[value] = waiting[value]
-            fresh: set[Any] = set()
-            for key, value in values:
-                holder = holders.get(value, key)
-                if value in fresh or (holder != key and holder not in rows):
-                    raise Refusal(taken(table, column, value))
-                fresh.add(value)
-
-    def _holders(
-        self, sql: TableSQL, column: str, values: Sequence[Any]
-    ) -> Iterator[tuple[str, Any]]:
-        """The stored keys, with their values, of rows that have one of these values."""
-        codec = sql.dialect.codecs[sql.types[column]]
-        encoded = [value if codec.encode is None else codec.encode(value) for value in values]
-        quoted = sql.dialect.quoted
-        name = quoted(column)
-        text = (
-            f"SELECT {quoted(sql.table.key)}, {name} FROM {quoted(sql.table.name)} WHERE {name} IN"
-        )
-        for key, stored in select_in(
-            self._connection(), text, (), dict.fromkeys(encoded), codec.mark
-        ):
-            yield key, stored if codec.decode is None else codec.decode(stored)
-
-    def _claim_values(self, sql: TableSQL, rows: Mapping[str, Row | None]) -> None:
-        for column in sql.unique:
-            waiting = self._pending_unique.setdefault((sql.table.name, column), {})
-            for key, row in rows.items():
-                if row is not None and row.get(column) is not None:
-                    waiting[row[column]] = key
 
     def _insert(self, sql: TableSQL, rows: Sequence[Sequence[Any]]) -> None:
         """Inserts or replaces rows, given as their columns."""
@@ -485,8 +435,7 @@ class SqlStore(ABC):
         self._cache.renew(table, pending)
         self._tops.grow(table, pending)
         if table in self._unique:
-            for column in sql.unique:
-                self._pending_unique.pop((table, column), None)
+            self._uniques.written(sql)
 
     # --- the log -----------------------------------------------------------------------------
 
@@ -552,17 +501,27 @@ class SqlStore(ABC):
         db.executemany(gone, list(rows))
         return self._log.redact(entries)
 
+    def head(self) -> str:
+        """What came with the newest commit that gave anything; see `Store.head`."""
+        self._connection()
+        return self._log.head
+
     @_guarded
-    def commit(self) -> None:
+    def commit(self, head: str | None = None) -> None:
         """Makes everything since the last commit durable: on the disk when this returns."""
         if self._pending_rows:
             self._flush_all()
+        log = self._log
+        if head is None:
+            head = log.head
+        elif head != log.head:
+            self._begin()
         if self._connection().in_transaction:
-            self._commit_counted()
+            self._commit_counted(head)
 
     @abstractmethod
-    def _commit_counted(self) -> None:
-        """Ends the transaction with its link in the log's chain, and counts it."""
+    def _commit_counted(self, head: str) -> None:
+        """Ends the transaction with its link in the log's chain, or counts it; keeps its head."""
 
     @_guarded
     def rollback(self) -> None:
@@ -581,7 +540,7 @@ class SqlStore(ABC):
 
     def _forget_pending(self) -> None:
         self._pending.clear()
-        self._pending_unique.clear()
+        self._uniques.clear()
         self._pending_rows = 0
 
     def close(self) -> None:

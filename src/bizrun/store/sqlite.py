@@ -92,11 +92,12 @@ class SqliteStore(SqlStore):
     def _failure(self, error: Exception) -> StoreError:
         return failure(self.name, error)
 
-    def _commit_counted(self) -> None:
+    def _commit_counted(self, head: str) -> None:
         writer, commits = self._log.writer, self._commits
-        if not self._log.link():
+        if not self._log.link(head):
             # The others are told apart by the log's length: a page less for each commit.
             commits += 1
+            self._log.keep(head)
             writer.execute("UPDATE _meta SET value = ? WHERE name = 'commits'", (str(commits),))
         writer.execute("COMMIT")
         self._commits = commits
