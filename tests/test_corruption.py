@@ -21,6 +21,7 @@ import pytest
 
 from bizrun.cli.main import main
 
+from .databases import opened
 from .forked import start
 
 COUNT = int(os.environ.get("BIZRUN_CORRUPT", "0"))
@@ -288,3 +289,32 @@ def test_rows_of_another_shape(sound: Path, tmp_path: Path) -> None:
     assert code == 1 and "a row is not as bizrun wrote it" in said
     code, said = ran(folder, ("outbox",))
     assert code == 3 and "a.db is not as bizrun wrote it (" in said and "--fresh" in said
+
+
+@pytest.mark.parametrize(
+    ("statement", "found", "code"),
+    [
+        ("UPDATE _spec SET id = 'x'", "no row that says of which spec it is", 3),
+        ("UPDATE _unit SET code = replace(code, 'entity', 'entipy')", "by which work goes on", 1),
+        ("UPDATE _unit SET code = replace(code, 'three days', 'Three')", "by which work goes", 1),
+        ("UPDATE _plan SET plan = replace(plan, '$m', '$m\"')", "the edition 1 of pro", 3),
+        ("UPDATE _plan SET rules = '['", "the edition 1 of pro is not as it was stored", 1),
+    ],
+)
+def test_what_a_run_goes_on_by(
+    sound: Path, tmp_path: Path, statement: str, found: str, code: int
+) -> None:
+    """The spec, the code of work that waits, the prices of before: not as they were stored."""
+    folder = tmp_path / "state"
+    shutil.copytree(sound, folder)
+    lines = (folder / "a.events.jsonl").read_text()
+    late = lines.replace('"a', '"b').replace('"j', '"k').replace('"u', '"v').replace("-01-", "-05-")
+    (folder / "a.events.jsonl").write_text(late)
+    assert ran(folder, ("run", "a.biz", "--out", "none"))[0] == 0
+    assert ran(folder, ("verify",))[0] == 0
+    with opened(folder / "a.db") as db:
+        assert db.execute(statement).rowcount
+    number, said = ran(folder, ("verify",))
+    assert number == code and found in said
+    number, said = ran(folder, ("run", "a.biz", "--out", "none", "--until", "2026-06-15"))
+    assert number in (0, 3) and "mistake in bizrun" not in said

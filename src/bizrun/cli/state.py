@@ -119,7 +119,13 @@ def spec_row(store: Store) -> Row | None:
     from ..runtime.tables import SYSTEM
 
     store.prepare([table for table in SYSTEM if table.name == "_spec"])
-    return store.get("_spec", "spec")
+    row = store.get("_spec", "spec")
+    if row is None and store.last_seq():
+        raise StoreError(
+            "the state is damaged: it has events, and no row that says of which spec it is; put a "
+            "backup in its place, or start over with --fresh"
+        )
+    return row
 
 
 def check_belongs(row: Row | None, program: Program, state: str) -> None:

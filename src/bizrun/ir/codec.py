@@ -58,3 +58,19 @@ def canonical(node: Any) -> bytes:
 def digest(node: Any) -> str:
     """The hash of a node: 32 hex digits of SHA-256 over its canonical JSON."""
     return sha256(canonical(node)).hexdigest()[:32]
+
+
+def stored_digest(data: Any) -> str:
+    """The hash of a node as it was stored, whatever its class is like today."""
+    return sha256(msgspec.json.encode(_placeless(data), order="sorted")).hexdigest()[:32]
+
+
+def _placeless(data: Any) -> Any:
+    match data:
+        case list():
+            return [_placeless(item) for item in data]
+        case {"k": "Const"}:
+            return data
+        case dict():
+            return {n: 0 if n == "place" else _placeless(value) for n, value in data.items()}
+    return data

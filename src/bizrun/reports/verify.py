@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..actions import ledger
 from ..actions.marketplace import of_payment
+from ..billing import catalog
 from ..errors import StoreError
+from ..ir import codec
 from ..store.base import Row, Store
 from ..values import Money
 from .ledger import problems
@@ -26,7 +29,7 @@ _SEQ = re.compile(r"\{seq[^}]*\}")
 def verify(store: Store, program: Program) -> list[str]:
     """A sentence for each thing that is wrong; none where the state is sound."""
     found: list[str] = []
-    for check in (_store, _ledger, _invoices, _numbers, _payments, _effects, _references):
+    for check in CHECKS:
         try:
             problems = list(check(store, program))
         except StoreError as error:  # it is damaged: nothing more can be read
@@ -42,6 +45,20 @@ def verify(store: Store, program: Program) -> list[str]:
 
 def _store(store: Store, program: Program) -> Iterable[str]:
     return store.verify()
+
+
+def _code(store: Store, program: Program) -> Iterator[str]:
+    """The code of work that waits has the hash by which it is known; editions can be read."""
+    for row in store.select("_unit"):
+        if codec.stored_digest(row["code"]) != row["id"]:
+            yield f"the code {row['id']}, by which work goes on that waits, is not as it was stored"
+    for row in store.select("_plan"):
+        try:
+            catalog.from_json(json.loads(row["plan"]))
+            for rules in json.loads(row["rules"]):
+                codec.decode([*rules.values()])
+        except MALFORMED:
+            yield f"the edition {row['number']} of {row['name']} is not as it was stored"
 
 
 # --- money -------------------------------------------------------------------------------------
@@ -247,3 +264,6 @@ def _references(store: Store, program: Program) -> Iterator[str]:
 
 def _lost(store: Store, table: str, key: Any) -> bool:
     return key is not None and store.get(table, key) is None
+
+
+CHECKS = (_store, _code, _ledger, _invoices, _numbers, _payments, _effects, _references)
