@@ -92,9 +92,20 @@ def test_each_link_stands_with_its_last_entry(tmp_path: Path) -> None:
     with closing(SqliteStore(str(path))) as store:
         assert store.verify() == [] and store.head() == "a 3"
         store.append([entry(24)])
-        assert store.entry(24) == entry(24)
         store.commit("a 4")
+        store.append([entry(25)])
+        assert store.entry(25) == entry(25)
+        store.commit("a 5")
         assert store.verify() == []
+
+
+def test_an_id_of_a_run_that_waits_is_known(tmp_path: Path) -> None:
+    with closing(SqliteStore(str(tmp_path / "state.db"))) as store:
+        again = (11, "", "e000000005", *entry(11)[3:])
+        store.append([plain(1, 10), again])
+        store.commit()
+        assert store.known([("", "e000000005")]) == {("", "e000000005"): (5, "handled")}
+        assert store.verify() == [] and store.last_seq() == 11
 
 
 def test_the_head_is_that_of_the_newest_commit(tmp_path: Path) -> None:
