@@ -341,6 +341,19 @@ def test_the_time_of_a_state_ends_with_it_wherever_its_arrow_stands(story: Story
     assert story.count("_timer") == 1
 
 
+def test_a_state_keeps_the_time_that_it_began_with(story: Story) -> None:
+    def spec(days: int) -> str:
+        said = f'start "fresh"\n"fresh" -> "stale" after {days} days'
+        return f"{STATEFUL}lifecycle Account.state {{\n{said}\n}}\n"
+
+    story.run(spec(9), SIGNUP)
+    b = line(2, "Account.signup", id="b")
+    story.run(spec(3), b, until="2026-01-06T00:00:00Z")
+    assert (story.account("a")["state"], story.account("b")["state"]) == ("fresh", "stale")
+    story.run(spec(3), until="2026-01-11T00:00:00Z")
+    assert story.account("a")["state"] == "stale"
+
+
 def test_a_bills_entity_that_is_gone(story: Story) -> None:
     """Renewals of subscriptions go on, also where their plan is no longer sold."""
     plan = "plan gold { price 9 USD per month }\nplan iron { price 1 USD per month }\n"
