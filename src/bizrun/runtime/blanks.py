@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..ir.nodes import Const
 from ..ir.program import Entity, Program
 from ..lang.classes import class_of
-from ..lang.types import Choice, ListOf, known
+from ..lang.types import Choice, ListOf, MapOf, known
 from ..store.base import Row
 from .tables import MADE
 
@@ -56,6 +56,8 @@ def blank_of(entity: Entity) -> Blank:
             computed.append(name)
         elif isinstance(known(field.type), ListOf) and not field.optional:
             row[name] = []
+        elif isinstance(known(field.type), MapOf) and not field.optional:
+            row[name] = {}
         elif not field.optional:
             needed.append(name)
     plain = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir.nodes import Const
 from ..ir.program import Entity, Program
-from ..lang.types import Choice, ListOf, Prim, Type, known
+from ..lang.types import Choice, ListOf, MapOf, Prim, Type, known
 from ..store.base import Column, ColumnType, Table
 
 _DIRECT: dict[str, ColumnType] = {
@@ -182,6 +182,8 @@ def defaults_of(program: Program) -> dict[str, dict[str, Any]]:
                 fields[name] = field.default.value
             elif isinstance(known(field.type), ListOf):
                 fields[name] = []
+            elif isinstance(known(field.type), MapOf) and not field.optional:
+                fields[name] = {}
             elif not field.optional:
                 fields[name] = None
     return found
