@@ -117,6 +117,8 @@ _STATEMENTS = (
     brought(r"(?:^|\{)\s*(?P<x>wait|sleep|skip|forward)\s+(?=\d)",
             "A test's time goes on with `advance`.",
             fix="advance", where=TEST),
+    brought(r"\badvance\s+(?P<x>until|till)\s", "A test's time goes on to an instant with `to`.",
+            fix="to", where=TEST),
     brought(r"\badvance\s+(?P<x>by\s+|for\s+)", "A test's time goes on with `advance`.", fix="",
             where=TEST),
     brought(r"(?:^|\{)\s*(?P<x>mock|stub|given|fake|when)\s+(?=[a-z]\w*\.[a-z]\w*\b)",
@@ -328,6 +330,9 @@ _DECLARATIONS = (
     brought(r"[{,]\s*(?P<x>)(?!variant\b)\w+\s*[:=]?\s*\d", "Each variant says so.",
             "write `variant`",
             where=frozenset(("experiment",))),
+    brought(r"^\s*const\s+\w+(?P<x>\s*:\s*[\w\[\]?]+)\s*=", "A constant has the type of its value.",
+            fix="", where=frozenset(("const",))),
+    brought(r",(?P<x>\s*,)", "One comma separates two.", fix=""),
     brought(r"^\s*(?:plan|addon)\s+(?P<x>\"([^\"]+)\")(?=\s*\{)", "A name stands before the title.",
             fix=lambda found: f"{_slug(found[2])} {found['x']}", where=PLAN),
     brought(r"^\s*(?:plan|addon|entity|event|type|meter|coupon|tax|dunning|template|role|connect)"

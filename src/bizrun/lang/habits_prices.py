@@ -47,7 +47,8 @@ PRICES = (
             "What a meter's units cost is their `usage`.", fix="usage", where=PLAN),
     brought(r"\busage\s+\w+\s+(?P<x>by|for\s+each|for|of)\s+(?=[^\W\d])",
             "A price for each value of a dimension stands behind `per`.", fix="per", where=PLAN),
-    brought(r"\busage\s+\w+\s+(?P<x>(?:per|each|every|package|packages\s+of)\s+)(?=\d)",
+    brought(r"\busage\s+\w+\s+(?P<x>(?:per|each|every|(?:per\s+)?package|(?:per\s+)?packages?\s+of)"
+            r"\s+)(?=\d)",
             "Packages are named by their size.", fix="package of ", where=PLAN),
     brought(r"\bincludes\s+(?P<x>(\w+)\s*[:=]\s*(\d[\d_]*(?:\s+[KMGTP]?B)?))",
             "An allowance is a number, then its meter.", fix="{3} {2}", where=PLAN),

@@ -189,7 +189,7 @@ def _amount(make: _Maker, piece: str) -> Complaint:
 
 def _date(make: _Maker, piece: str) -> Complaint:
     """A date that would be read as a division or a subtraction."""
-    parts = [int(part) for part in re.split("[/-]", piece)]
+    parts = [int(part) for part in re.split("[/.-]", piece)]
     if parts[0] > 31:
         year, month, day = parts
     else:
@@ -205,6 +205,8 @@ def _date(make: _Maker, piece: str) -> Complaint:
 
 
 def _points(make: _Maker, piece: str) -> Complaint:
+    if re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{4}", piece):
+        return _date(make, piece)
     help = "a number has one point; a version or an address is a text: put it in quotes"
     return make("E0110", f"`{piece}` is no number.", help, None, ".".join(piece.split(".")[:2]))
 

@@ -6,13 +6,13 @@ from ...diagnostics import Span
 from .. import ast
 from ..foreign import BILLING, STATEMENTS
 from ..symbols import ActionField, ActionSignature, NoMethod
-from ..types import ANY, TEXT, ListOf, Record, Type, known, maybe
+from ..types import ANY, TEXT, ListOf, Maybe, Record, Type, known, maybe
 from .context import Checker, check_template, listed, nearest, resolved
 from .expressions import infer
 from .names import schema_type
 from .quantities import check_quantity
 from .scope import Scope
-from .values import expect, fit_value, repeated, spread_fields
+from .values import expect, fit_value, none_refused, repeated, spread_fields
 
 # What a connection of HTTP can do.
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -203,6 +203,8 @@ def _value(
         scope,
         may_be_none=True,
     )
+    if field.required and field.type == ANY and isinstance(type_, Maybe) and not scope.lenient:
+        none_refused(c, entry.value, what)  # of any type, but there
     if field.name == "template" and isinstance(entry.value, ast.Text):
         check_template(c, entry.value)
     return type_

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ...diagnostics import Span
 from ...model import BILLED, BOOKS
@@ -52,7 +52,7 @@ def check_create(c: Checker, node: ast.Create | ast.Upsert, scope: Scope) -> dic
     given, open_ = check_fields(c, node.data, scope, fields, info.name, "E0203")
     # Of what billing keeps a test says what it needs, as state that was there before.
     if not open_ and not (info.builtin and scope.place == "test"):
-        lacking = [name for name in _required(c, info) if name not in given]
+        lacking = _lacking(_required(c, info), given, fields)
         if isinstance(node, ast.Upsert) and _lost(c, node, info, given):
             return given
         if lacking:
@@ -74,6 +74,16 @@ def _lost(c: Checker, node: ast.Upsert, info: EntityInfo, given: Mapping[str, Ty
         + (f" or one of {listed(info.uniques)}" if info.uniques else ""),
     )
     return True
+
+
+def _lacking(
+    required: Iterable[str], given: Mapping[str, Type], fields: Mapping[str, Type]
+) -> list[str]:
+    """The fields that are needed and not given. One that lacks beside one that is unknown is
+    likely that by another name, and told."""
+    lacking = [name for name in required if name not in given]
+    other = [name for name in given if name not in fields]
+    return [] if len(lacking) == len(other) == 1 else lacking
 
 
 def _required(c: Checker, info: EntityInfo) -> list[str]:
@@ -334,15 +344,15 @@ def check_emit(c: Checker, node: ast.Emit, scope: Scope, refused: bool = False) 
     )
     if open_ or info.name in c.damaged:
         return
-    lacking = [
+    required = [
         name
         for name, type_ in info.payload.fields
-        if name not in given
-        and name != "subject"
+        if name != "subject"
         and name not in info.defaults
         and not isinstance(type_, Maybe)
         and not untyped(type_)
     ]
+    lacking = _lacking(required, given, extra | fields)
     if lacking:
         missing(c, ast.Node(node.event_span), f"Event `{info.name}`", lacking)
 

@@ -108,6 +108,9 @@ def _begins(lifecycle: ast.Lifecycle, facts: Facts) -> bool:
         return True
     if default.plain == lifecycle.start or lifecycle.start_span is None:
         return True
+    states = known(entity.fields[lifecycle.field].type)
+    if isinstance(states, Choice) and default.plain not in states.values:
+        return True  # it is the default that is wrong, which is told
     text = f'`{lifecycle.field}` begins as "{default.plain}", its default'
     hint = f'write `start "{default.plain}"`, or leave out the default'
     labels = (Label(default.span, "the default"),)

@@ -72,6 +72,13 @@ def figure_type(symbols: Symbols, meter: ast.Meter) -> Type:
     return found if found in (MONEY, SIZE) else NUMBER
 
 
+def is_dimension(name: str, meter: ast.Meter, symbols: Symbols) -> bool:
+    """Whether the events that a meter counts have a field to count by, as far as is known."""
+    events = [symbols.events.get(event) for event, _ in meter.events]
+    payloads = [event.payload for event in events if event is not None]
+    return all(payload.open or payload.field(name) is not None for payload in payloads)
+
+
 def _report_event(name: str, span: Span, facts: Facts) -> None:
     declared = [event for event in facts.symbols.events if is_declared(event, facts.symbols)]
     if nearest(name, declared)[0]:

@@ -137,7 +137,7 @@ def _check_retries(step: ast.DunningStep, facts: Facts) -> None:
             hint = f"write its unit: `{value.value} days`" if value.type == "number" else None
             text = "A delay is a duration like `3 days`"
             facts.report.add("E0657", delay.span, text, help=hint)
-            continue
+            return  # Those behind it lack the same.
         if before and step.kind == "retry_after" and _length(value) <= _length(before):
             text = f"The retry after {value.value} does not come later than the one before it"
             hint = "delays are counted from the first failure, so they rise"

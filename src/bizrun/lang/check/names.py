@@ -178,13 +178,15 @@ _OTHERS = {
 }  # fmt: skip
 
 
-def _itself(scope: Scope, name: str) -> str | None:
+def _itself(scope: Scope, name: str, bills: str | None) -> str | None:
     """How the row is called that a place is about, where it was called something else."""
     own = scope.find("self")
     if own is not None and isinstance(own.type, EntityType):
         other = name in ("this", "it", "me", "row", "subject")
         return "self" if other or name == own.type.name.lower() else None
-    return "api … for customer" if scope.place == "api" and name == "customer" else None
+    callers = ("customer", "caller", bills.lower() if bills else "customer")
+    unnamed = scope.place == "api" and name in callers and nearest(name, scope.names())[0] is None
+    return f"api … for {name}" if unnamed else None
 
 
 _TAKEN = (
@@ -211,11 +213,12 @@ def _unknown_name(c: Checker, node: ast.Name, scope: Scope, wanted: Type) -> Non
         code, kind = "E0201", "name"
         candidates = [*scope.names(), *symbols.consts, *symbols.plans, *symbols.coupons]
         candidates += [*symbols.meters, *symbols.experiments, *symbols.entities]
+        candidates += [*symbols.templates, *c.templates]
     if scope.place == "test" and (name in c.signatures or name == "rejected"):
         told = _TAKEN if name == "rejected" else _sent(name)
         c.report.add(code, node.span, f"Unknown name `{name}`", told)
         return
-    this = _itself(scope, name)
+    this = _itself(scope, name, c.symbols.bills)
     if this is not None:
         c.report.add(code, node.span, f"Unknown name `{name}`", f"write `{this}`")
         return

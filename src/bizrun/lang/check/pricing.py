@@ -11,7 +11,7 @@ from ..types import SIZE, Choice, known
 from ..walk import walk
 from .damage import hurt
 from .facts import Facts, listed, negative, positive
-from .meters import figure_type
+from .meters import figure_type, is_dimension
 
 RATES = ("money", "percent")
 
@@ -294,6 +294,8 @@ def _last_bound(tiers: tuple[ast.Tier, ...], facts: Facts) -> ast.Literal | None
 def _check_dimensions(pricing: ast.Pricing, facts: Facts, meter: ast.Meter | None) -> None:
     if meter is not None:
         known_names = [name for name, _ in meter.by]
+        if not all(is_dimension(name, meter, facts.symbols) for name in known_names):
+            known_names += pricing.dimensions  # what is wrong with the meter is told there
         for name in pricing.dimensions:
             if name not in known_names:
                 facts.report.add(

@@ -98,7 +98,7 @@ def fit_value(
         if scope.lenient:
             return True
         if may_be_none:
-            _none_refused(c, node, what)
+            none_refused(c, node, what)
             return True
         report_none(c, "E0404", node, type_, f"{what} needs a value")
         return False
@@ -123,7 +123,8 @@ def _says(node: ast.Expr, wanted: Type) -> bool:
     return amount or written(node.plain, *_SAID[wanted]) != node.plain
 
 
-def _none_refused(c: Checker, node: ast.Expr, what: str) -> None:
+def none_refused(c: Checker, node: ast.Expr, what: str) -> None:
+    """Warns of a value that may be none where an action needs one."""
     c.may_be_none(
         node,
         "W0402",
