@@ -37,6 +37,7 @@ _TELLING = (
     "text",
 )
 _SHORT = 60
+_FIRST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,8 @@ def wanted(stmt: ast.ExpectEffect) -> str:
 def describe(found: Happening, wants: Mapping[str, Any]) -> str:
     """What was there instead: the fields that were asked for, else the telling ones."""
     names = list(wants) or [n for n in _TELLING if found.value(n) is not None]
+    # Of what is none of ours, as an event's payload, its own first fields tell.
+    names = names or [n for n, value in found.fields.items() if value is not None][:_FIRST]
     shown = ", ".join(f"{name}: {short(found.value(name))}" for name in names)
     when = f"  at {show(found.at)}" if found.at is not None else ""
     return (f"{found.kind} {{ {shown} }}" if shown else found.kind) + when
