@@ -189,6 +189,13 @@ VALUES = {
         "`round`, `floor` and `ceil` take the step to round to: 0.01 for two decimals.",
         "fn f(x: number) -> number = round(x, 2)                # W0326: round(x, 0.01)",
     ),
+    "W0330": Code(
+        "a date that equals an instant",
+        "A date is its midnight beside an instant, and a handler hardly ever runs right at "
+        "midnight: `today` is the date of `now`.",
+        "entity Account { id text key, ends date }\n"
+        'every day at 06:00 { log "{count(Account where .ends == now)}" }   # W0330: today',
+    ),
     "W0301": Code(
         "not all values are matched",
         "For a value without a case nothing happens, or a `match` has no value.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...diagnostics import Fix, Span
 from .. import ast
 from ..types import (
     ANY,
@@ -82,6 +83,7 @@ def equality(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope
             )
             return BOOL
     _dates_begin(c, (node.left, left), (node.right, right))
+    _date_at_now(c, node, left, right, scope)
     if not comparable(plain_choice(left), plain_choice(right)):
         _never_equal(c, node, left, right)
     elif two_currencies(c, node) or ambiguous(c, node):
@@ -94,6 +96,27 @@ def _dates_begin(c: Checker, *sides: tuple[ast.Expr, Type]) -> None:
     for (side, type_), (_, other) in zip(sides, reversed(sides), strict=True):
         if begins(type_, other) and not isinstance(side, ast.RowField):
             c.checked.midnights.add(side)
+
+
+def _date_at_now(c: Checker, node: ast.Binary, left: Type, right: Type, scope: Scope) -> None:
+    """Warns of a date that is to equal the instant of an event, which is hardly ever a midnight."""
+    if scope.place not in ("handler", "schedule", "api", "fn"):
+        return  # a trigger fires at that midnight
+    for one, other, side in ((left, right, node.right), (right, left, node.left)):
+        if known(one) == DATE and known(other) == TIME and (span := _now(side)):
+            text = "A date is its midnight here, and hardly ever equals what follows from `now`"
+            fix = Fix(span, "today", certain=False)
+            c.report.add("W0330", node.span, text, "write `today`", fix)
+
+
+def _now(node: ast.Expr) -> Span | None:
+    """Where `now` stands in it, or in it plus or minus a duration."""
+    match node:
+        case ast.Name(name="now"):
+            return node.span
+        case ast.Binary(op="+" | "-", left=left):
+            return _now(left)
+    return None
 
 
 def plain_choice(type_: Type) -> Type:
