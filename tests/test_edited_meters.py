@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bizrun.cli.main import main
+from bizrun.errors import MisfitError
+from bizrun.model import Event
+from bizrun.pipeline import compile_spec, open_engine
+from bizrun.providers.sandbox import Sandbox
+from bizrun.store.open import open_store
 
 BASE = """\
 business "Acme" { language 1, currency USD, timezone "UTC", bills Account }
@@ -168,6 +174,27 @@ def test_a_meter_that_would_be_another_is_refused(
         assert said in capfd.readouterr().err
     assert Path(STATE).read_bytes() == before
     assert run(PLAIN + spec(was), "2026-02-10") == 0
+
+
+def test_nothing_is_changed_by_an_edit_that_is_refused() -> None:
+    noted = BASE.replace("text key }", "text key, note text? }", 1)
+    programs = []
+    for spec in (noted + PLAIN + meter("sum n"), BASE + PLAIN + meter("max n")):
+        Path("acme.biz").write_text(spec)
+        programs.append(compile_spec("acme.biz")[1])
+    old, new = programs
+    assert old is not None and new is not None
+    store = open_store("state.db")
+    engine = open_engine(old, store, Sandbox())
+    for type_, data in (("Join", {"id": "a"}), ("Used", {"account": "a", "n": 3})):
+        engine.submit(Event(type_, type_, datetime(2026, 1, 3, tzinfo=UTC), data), "{}")
+    engine.commit()
+    with pytest.raises(MisfitError):
+        open_engine(new, store, Sandbox())
+    # A server goes on with the one before, whose accounts have notes.
+    row = store.get("Account", "a")
+    assert row is not None and "note" in row
+    store.close()
 
 
 def test_a_meter_that_has_counted_nothing_may_be_another() -> None:

@@ -16,10 +16,11 @@ from ..billing.editions import Edition, edition_key, priced
 from ..ir import codec
 from ..ir.program import Program, reached
 from .metered import TABLE as METERED
-from .metered import metered, undivided
+from .metered import check_meters, metered, undivided
+from .tables import defaults_of, renames_of, tables_of
 
 if TYPE_CHECKING:
-    from ..store.base import Row
+    from ..store.base import Row, Store
     from .state import State
 
 TABLE = "_plan"
@@ -49,6 +50,13 @@ class Editions(Struct, frozen=True):
         for table, row in self.rows:
             state.put(table, row["id"], row)
         return replace(self, rows=(), unknown=())
+
+
+def take_up(program: Program, store: Store) -> list[str]:
+    """Brings the tables of a state to a program; what is told of that. MisfitError where what is
+    stored does not fit it."""
+    check_meters(program, store)
+    return store.prepare(tables_of(program), defaults_of(program), renames_of(program))
 
 
 def editions(program: Program, state: State, clock: datetime | None) -> Editions:

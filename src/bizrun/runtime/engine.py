@@ -28,7 +28,7 @@ from ..values import instant_stamp as stamp
 from .actions import Actions
 from .directory import Directories
 from .dispatch import Dispatch, Route
-from .editions import editions
+from .editions import editions, take_up
 from .emitting import Emitting
 from .fit import shape_defaults
 from .head import Head, head_of, tell_spec
@@ -43,7 +43,6 @@ from .rounds import run_rounds
 from .rows import Rows
 from .schedules import Schedules
 from .state import Savepoint, State
-from .tables import defaults_of, renames_of, tables_of
 from .tenancy import Tenancy
 from .timers import AGAIN, Timers
 from .triggers import Triggers
@@ -65,7 +64,7 @@ class Engine:
         self.actions = actions
         self.tz: ZoneInfo = zone(program.timezone)
         self.record_all = record_all
-        self.migrated = store.prepare(tables_of(program), defaults_of(program), renames_of(program))
+        self.migrated = take_up(program, store)
         self.state = State(store)
         self.counts = Counts()
         self.clock: datetime | None

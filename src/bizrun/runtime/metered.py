@@ -6,7 +6,7 @@ add up. Another field or aggregation would make another figure of it, and is ref
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from ..billing.catalog import every_usage
 from ..errors import MisfitError
+from .tables import SYSTEM
 
 if TYPE_CHECKING:
     from ..billing.catalog import Plan
     from ..ir.program import Meter, Program
-    from ..store.base import Row
+    from ..store.base import Row, Store
     from .state import State
 
 TABLE = "_metered"
@@ -36,9 +37,28 @@ class Metered(Struct, frozen=True):
     unknown: tuple[tuple[str, str], ...] = ()
 
 
+def check_meters(program: Program, store: Store) -> None:
+    """MisfitError where a meter counts something else than it has counted in a state, of which
+    nothing is changed then."""
+    if not program.meters or not store.last_seq():
+        return
+    store.prepare([table for table in SYSTEM if table.name in (TABLE, "_meter")])
+    for row in list(store.select(TABLE)):
+        meter = program.meters.get(row["id"])
+        if meter is None:
+            continue
+        was, now = _written(row["aggregate"], row["field"], row["unit"]), _written(*_what(meter))
+        if was != now and _any(store, "_meter", meter.name):
+            raise MisfitError(
+                f"meter {meter.name} now is `{now}` (was `{was}`), and what it has counted is "
+                f"something else: keep `{was}`, and declare a meter of another name for `{now}`; "
+                f"`from DATE {{ usage {meter.name}: free, usage NAME: …, migrate on renewal }}` in "
+                "the plans brings over who is charged by it"
+            )
+
+
 def metered(program: Program, state: State) -> Metered:
-    """What an edit of meters comes to. MisfitError where one counts something else than it has
-    counted before.
+    """What an edit of meters comes to, whose figures are what they were.
 
     One goes on with the dimensions that an edition of a plan has prices for, as long as its events
     say them.
@@ -51,10 +71,7 @@ def metered(program: Program, state: State) -> Metered:
     unknown: list[tuple[str, str]] = []
     for name, meter in program.meters.items():
         row = seen.get(name)
-        what = {"aggregate": meter.aggregate, "field": meter.field, "unit": meter.unit}
-        was = what if row is None else {key: row[key] for key in what}
-        if was != what and _any(state, "_meter", name):
-            raise MisfitError(_misfit(name, _written(was), _written(what)))
+        what = dict(zip(("aggregate", "field", "unit"), _what(meter), strict=True))
         wanted = {*meter.by, *_held(program, meter)}
         known = [] if row is None else row["by"]
         # In the order of before: it is that of the keys of figures.
@@ -69,9 +86,9 @@ def metered(program: Program, state: State) -> Metered:
     return Metered(meters, tuple(fresh), tuple(unknown))
 
 
-def _any(state: State, table: str, meter: str) -> bool:
+def _any(rows: State | Store, table: str, meter: str) -> bool:
     """Whether there is a row of a meter."""
-    return any(True for _ in state.select(table, {"meter": meter}, limit=1))
+    return any(True for _ in rows.select(table, {"meter": meter}, limit=1))
 
 
 def undivided(plan: Plan, program: Program) -> Iterator[tuple[str, str]]:
@@ -106,16 +123,11 @@ def _says_it(program: Program, meter: Meter, name: str) -> bool:
     )
 
 
-def _written(what: Mapping[str, str | None]) -> str:
+def _what(meter: Meter) -> tuple[str, str | None, str | None]:
+    """What a meter counts: an edit of it would make another figure of what it has counted."""
+    return meter.aggregate, meter.field, meter.unit
+
+
+def _written(aggregate: str, field: str | None, unit: str | None) -> str:
     """What a meter counts, as it is written."""
-    unit = what["unit"] and f"unit {what['unit']}"
-    return " ".join(filter(None, (what["aggregate"], what["field"], unit)))
-
-
-def _misfit(name: str, was: str, now: str) -> str:
-    return (
-        f"meter {name} now is `{now}` (was `{was}`), and what it has counted is something else: "
-        f"keep `{was}`, and declare a meter of another name for `{now}`; "
-        f"`from DATE {{ usage {name}: free, usage NAME: …, migrate on renewal }}` in the plans "
-        "brings over who is charged by it"
-    )
+    return " ".join(filter(None, (aggregate, field, unit and f"unit {unit}")))
