@@ -101,7 +101,7 @@ CASES = (
     Case("W3", "a transaction for each", "signups", streams.signups, 1_000, (
         Rival("limits.signups_commits", "raw commits", 0.7),
         Rival("peers.signups_sqlalchemy_each", "SQLAlchemy", None, "sqlalchemy"),
-    ), options=("--batch", "1"), times=7),  # half a second each, and the disk has its moods
+    ), options=("--batch", "1"), times=15),  # half a second each, and the disk has its moods
     Case("W4", "renewals, SQLite", "renewals", streams.renewals, 100_000, (
         Rival("limits.renewals_rows", "prebuilt rows, executemany", 0.5),
         Rival("peers.renewals_sqlalchemy", "SQLAlchemy", None, "sqlalchemy"),

@@ -449,6 +449,22 @@ def test_fresh_deletes_a_state_and_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "other.db").read_bytes() == before
 
 
+def test_the_journal_of_small_commits_stays_short(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    journal = Path(f"{path}-wal")
+    page = 4096 + 24
+    with closing(SqliteStore(str(path))) as store:
+        store.prepare([COUNTER])
+        for _ in range(300):
+            commit_some(store, 1, "x" * 3000)
+        small = journal.stat().st_size
+        # Each one writes four pages at least.
+        assert 1000 * page < small < 1050 * page
+        for _ in range(30):
+            commit_some(store, 200, "x" * 3000)
+        assert 2 * small < journal.stat().st_size
+
+
 def test_a_closed_store_says_so(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "state.db"))
     store.prepare([COUNTER])

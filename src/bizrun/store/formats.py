@@ -45,8 +45,6 @@ PRAGMAS = (
     "foreign_keys = ON",
     "trusted_schema = OFF",
     "cache_size = -16000",
-    # Pages that every batch changes are copied to the file a quarter as often.
-    "wal_autocheckpoint = 4000",
     "journal_size_limit = 67108864",
 )
 

@@ -25,6 +25,12 @@ _CACHE_ROWS = 10_000
 # (512: 1 µs more), and forgets those that have not been used for as many.
 _STATEMENTS = 128
 
+# After how many pages the journal is copied to the file. Large commits change the same pages again
+# and again, so it is done seldom. Small ones wait for the disk, which takes twice as long where the
+# journal grows as where it is written over; and to remove a large one takes long.
+_SELDOM, _OFTEN = 4000, 1000
+_LARGE = 100  # entries of the log
+
 
 class SqliteStore(SqlStore):
     """A state in a file."""
@@ -36,6 +42,7 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: str, fresh: bool = False) -> None:
         self._file = self._claim(path, fresh)
+        self._checkpoint = 0
         super().__init__(self._file.name, _CACHE_ROWS)
         try:
             self._db = self._open()
@@ -92,8 +99,16 @@ class SqliteStore(SqlStore):
     def _failure(self, error: Exception) -> StoreError:
         return failure(self.name, error)
 
+    def _copy_each(self, pages: int) -> None:
+        """Has the journal copied to the file whenever it has so many pages."""
+        self._checkpoint = pages
+        self._log.writer.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+
     def _commit_counted(self, head: str) -> None:
         writer, commits = self._log.writer, self._commits
+        added = self._log.seq - self._log.committed_seq
+        if (pages := _SELDOM if added >= _LARGE else _OFTEN) != self._checkpoint:
+            self._copy_each(pages)
         if not self._log.link(head):
             # The others are told apart by the log's length: a page less for each commit.
             commits += 1
