@@ -439,12 +439,12 @@ def test_killed_at_any_commit(bench: Make, at: int, promise: Guarantee) -> None:
     one.provider.acts += [send] * 10
     commit, left = one.store.commit, at
 
-    def killing() -> None:
+    def killing(head: str | None = None) -> None:
         nonlocal left
         left -= 1
         if left == 0:
             raise Killed
-        commit()
+        commit(head)
 
     one.store.commit = killing  # type: ignore[method-assign]
     killed = False
