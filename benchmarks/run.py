@@ -50,7 +50,7 @@ class Case:
 
     Where `then` is given, the stream only prepares a state: what is measured is a second run on
     it, without events, with these options; each of the `size` is a unit of work. Of several
-    `times`, in turn with what stands beside it, the middle one counts.
+    `times`, in turn with what stands beside it, the one with the middle ratio counts.
     """
 
     workload: str
@@ -148,12 +148,16 @@ def measure(case: Case, folder: Path, scale: float) -> Result:
             notes.append(f"{rival.title}: left out, `pip install {package}` first")
         else:
             rivals.append(rival)
+    limits = [rival for rival in rivals if rival.target is not None]
+    peers = [rival for rival in rivals if rival.target is None]
     rounds = [
-        (run(case, path, folder), *(_rival(rival, path, folder) for rival in rivals))
+        (run(case, path, folder), *(_rival(limit, path, folder) for limit in limits))
         for _ in range(case.times)
     ]
-    own, *others = (_middle(timings) for timings in zip(*rounds, strict=True))
-    result = Result(f"{case.workload} {case.title}", own, list(zip(rivals, others, strict=True)))
+    own, *others = _middle(rounds)
+    others += [_rival(peer, path, folder) for peer in peers]
+    beside = list(zip((*limits, *peers), others, strict=True))
+    result = Result(f"{case.workload} {case.title}", own, beside)
     result.notes += notes
     if case.spec == "rules" and result.rivals:
         alone = _rival(Rival("peers.rules_compiled", ""), path, folder)
@@ -165,9 +169,15 @@ def measure(case: Case, folder: Path, scale: float) -> Result:
     return result
 
 
-def _middle(timings: Sequence[Timing]) -> Timing:
-    """The one that took as long as the middle one of them."""
-    return sorted(timings, key=lambda timing: timing.wall)[len(timings) // 2]
+def _middle(rounds: Sequence[tuple[Timing, ...]]) -> tuple[Timing, ...]:
+    """The round in which bizrun took as many times as long as its limit as in the middle one: both
+    share the disk's mood of that moment."""
+
+    def ratio(one: tuple[Timing, ...]) -> float:
+        own, limit, *_ = (*one, one[0])  # a case may stand alone
+        return own.wall / limit.wall
+
+    return sorted(rounds, key=ratio)[len(rounds) // 2]
 
 
 # --- processes -------------------------------------------------------------------------------
