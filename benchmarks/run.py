@@ -154,7 +154,7 @@ def measure(case: Case, folder: Path, scale: float) -> Result:
         (run(case, path, folder), *(_rival(limit, path, folder) for limit in limits))
         for _ in range(case.times)
     ]
-    own, *others = _middle(rounds)
+    own, *others = middle(rounds)
     others += [_rival(peer, path, folder) for peer in peers]
     beside = list(zip((*limits, *peers), others, strict=True))
     result = Result(f"{case.workload} {case.title}", own, beside)
@@ -169,7 +169,7 @@ def measure(case: Case, folder: Path, scale: float) -> Result:
     return result
 
 
-def _middle(rounds: Sequence[tuple[Timing, ...]]) -> tuple[Timing, ...]:
+def middle(rounds: Sequence[tuple[Timing, ...]]) -> tuple[Timing, ...]:
     """The round in which bizrun took as many times as long as its limit as in the middle one: both
     share the disk's mood of that moment."""
 

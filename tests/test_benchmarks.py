@@ -6,7 +6,9 @@ from pathlib import Path
 
 from benchmarks import streams
 from benchmarks.by_hand import usage_by_hand
+from benchmarks.clock import Timing
 from benchmarks.limits import conditions, rules_function, usage_decoded
+from benchmarks.run import middle
 
 
 def test_the_limit_of_rules_has_all_of_them() -> None:
@@ -25,3 +27,13 @@ def test_usage_by_hand_comes_to_what_the_limit_does(tmp_path: Path) -> None:
     found = usage_by_hand(path, tmp_path).result
     assert found == usage_decoded(path, tmp_path).result
     assert found["invoices"] == 3000 and found["alerts"] > 100
+
+
+def test_the_round_with_the_middle_ratio_counts() -> None:
+    # Slow and quick moments of the disk: neither is the middle one of its own kind.
+    rounds = [
+        (Timing(1, wall=own), Timing(1, wall=limit))
+        for own, limit in ((6.0, 3.0), (9.0, 3.0), (4.0, 1.0), (2.0, 2.0), (8.0, 2.5))
+    ]
+    assert middle(rounds) is rounds[1]
+    assert middle([(Timing(1, wall=2.0),)]) == (Timing(1, wall=2.0),)
