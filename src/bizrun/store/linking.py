@@ -22,11 +22,11 @@ _LAST = {"_log": "seq", "_log_plain": "seq + count - 1"}
 _TOLD = ("at", "order")
 
 
-def adding(tables: Iterable[str], text: str = "TEXT") -> Iterator[str]:
+def adding(tables: Iterable[str]) -> Iterator[str]:
     """Statements that give tables of the log the columns of a link."""
     for table in tables:
-        yield f"ALTER TABLE {table} ADD COLUMN digest {text}"
-        yield f"ALTER TABLE {table} ADD COLUMN head {text}"
+        yield f"ALTER TABLE {table} ADD COLUMN digest TEXT"
+        yield f"ALTER TABLE {table} ADD COLUMN head TEXT"
 
 
 def moving(tables: Iterable[str]) -> Iterator[str]:
