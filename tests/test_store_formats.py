@@ -146,3 +146,12 @@ def test_a_format_that_is_not_known_yet(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"written by a newer bizrun \(format 4, .*update bizrun"):
         SqliteStore(str(path))
     SqliteStore(str(path), fresh=True).close()
+
+
+@pytest.mark.parametrize("head", ["soon 7", "2026-01-05T09:00:00 7", "2026-01-05T09:00:00Z", "- x"])
+def test_a_head_that_was_changed_is_told(tmp_path: Path, head: str) -> None:
+    with closing(SqliteStore(str(tmp_path / "state.db"))) as store:
+        store.append([entry(1)])
+        store.commit(head)
+        with pytest.raises(StoreError, match=f"damaged: its clock is `{head}`; put a backup"):
+            head_of(store)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from ..errors import EvalError, StoreError
 from ..ir.program import Program
 from ..store.base import Store
-from ..values import instant_stamp
+from ..values import instant, instant_stamp
 from .state import State
 
 _NO_TIME = "-"
@@ -26,11 +27,18 @@ class Head(NamedTuple):
 
 
 def head_of(store: Store) -> Head:
-    """The head of a state's newest commit."""
-    at, _, order = store.head().partition(" ")
-    if not order:
+    """The head of a state's newest commit. StoreError where it is not as it was written."""
+    text = store.head()
+    if not text:
         return Head()
-    return Head(None if at == _NO_TIME else datetime.fromisoformat(at), int(order))
+    at, _, order = text.partition(" ")
+    try:
+        return Head(None if at == _NO_TIME else instant(at), int(order))
+    except (ValueError, EvalError):
+        raise StoreError(
+            f"the state is damaged: its clock is `{text[:60]}`; put a backup in its place, or "
+            "start over with --fresh"
+        ) from None
 
 
 def tell_spec(state: State, program: Program) -> None:
